@@ -1,0 +1,55 @@
+# Everything a contributor runs; CI calls the same targets.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt
+PORT   ?= 8000
+ARGS   ?=
+
+.PHONY: serve install install-dev test lint format bench constraints system-deps clean
+
+serve: install ## install, then run the gateway on 127.0.0.1
+	$(BIN)/voxgate serve --port $(PORT) $(ARGS)
+
+install: $(VENV)/.installed ## the gateway and the engines that need no further download
+install-dev: $(VENV)/.installed-dev
+
+$(BIN)/uv: constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	touch $@
+
+$(VENV)/.installed: $(BIN)/uv pyproject.toml
+	$(UV) --editable '.[lite]'
+	touch $@
+
+$(VENV)/.installed-dev: $(BIN)/uv pyproject.toml
+	$(UV) --editable '.[lite,dev,bench]'
+	touch $@ $(VENV)/.installed
+
+system-deps: ## ffmpeg and Chromium, which the tests play the gateway's audio with (Debian, as root)
+	@command -v ffmpeg >/dev/null && command -v chromium >/dev/null || \
+	  { ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] || \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends ffmpeg chromium >/dev/null; }; }
+
+test: install-dev system-deps ## every test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install-dev
+	$(BIN)/python benchmarks/serve.py
+
+constraints: install-dev ## write down the versions that are installed now
+	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable > constraints.txt
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,171 @@
+"""The lite engine: hibari-tts (Apache-2.0), English, 24 kHz, about a hundred times real time on one CPU core.
+
+Source: PyPI ``hibari-tts`` 0.2.1, whose wheel carries the ONNX weights of the voice "heart".
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Annotated, ClassVar
+
+import numpy as np
+from msgspec import Meta
+
+from backends.base import (
+    Audio,
+    AudioChunk,
+    BuiltinVoice,
+    Capabilities,
+    Engine,
+    EngineConfig,
+    Event,
+    Failed,
+    Finished,
+    Job,
+    Progress,
+    no_progress,
+)
+from backends.errors import InvalidJob, LoadError
+from backends.lite.tempo import compress
+from backends.options import Options, json_schema, parse_config, parse_job_options
+from backends.text import require_scripts, split_at
+
+VOICE = "heart"
+SCRIPTS = frozenset({"LATIN", "GREEK"})  # single Greek letters are read by name, as in formulas
+MAX_SENTENCE_CHARS = 240  # about 16 s of speech and 0.15 s of work on one core
+FASTEST_NATIVE = 2.0  # above this the model's shortest phonemes cap its pace; the rest is time compression
+
+
+class LiteModel(Options, frozen=True):
+    """The ``model:`` block: the engine has one model, so there is nothing to choose."""
+
+
+class LiteOptions(Options, frozen=True):
+    """Per-request options."""
+
+    pause_s: Annotated[float, Meta(ge=0, le=5, description="silence added between sentences, in seconds")] = 0.0
+
+
+@dataclass
+class _Speaking:
+    """One admitted job and the spans of its text that are still to be spoken."""
+
+    job: Job
+    options: LiteOptions
+    spans: list[tuple[int, int]]
+    rng: np.random.Generator
+    started: bool = False
+
+
+class LiteEngine(Engine):
+    """One step speaks one sentence, of each job in turn, so that every listener hears something soon."""
+
+    summary: ClassVar[str] = "small English voice on the CPU (hibari-tts), about 100 times real time"
+
+    def __init__(self, config: EngineConfig):
+        where = f"engines.{config.name}"
+        parse_config(LiteModel, config.model, f"{where}.model")
+        parse_config(LiteOptions, config.defaults, f"{where}.defaults")
+        if config.device not in ("auto", "cpu"):
+            raise LoadError(f"configuration key {where}.device: lite runs on the CPU only, not on {config.device!r}")
+        if config.dtype != "auto":
+            raise LoadError(f"configuration key {where}.dtype: lite has one precision (int8 weights); leave it at auto")
+        self._defaults = dict(config.defaults)
+        self._threads = config.threads or 1
+        self._speaking: OrderedDict[str, _Speaking] = OrderedDict()
+
+    def load(self, progress: Progress = no_progress) -> Capabilities:
+        """Load the ONNX graph and the pronunciation lexicon, and speak a word to warm both up."""
+        progress("loading hibari-tts", 0, None)
+        try:
+            from hibari import SAMPLE_RATE, Hibari
+        except ImportError as error:
+            raise LoadError(f"the lite engine needs hibari-tts: pip install 'voxgate[lite]' ({error})") from error
+        self._hibari = Hibari(voice=VOICE, threads=self._threads)
+        self._rate_hz: int = SAMPLE_RATE
+        self._speak("Ready.", 1.0, np.random.default_rng(0))
+        return Capabilities(
+            model=f"hibari-tts {version('hibari-tts')} ({VOICE})",
+            sample_rate_hz=SAMPLE_RATE,
+            languages=("en",),
+            cloning="none",
+            streaming="sentence",
+            voices=(BuiltinVoice(VOICE, "en", "American English, female"),),
+            max_text_chars=100_000,
+            max_jobs=8,
+            options_schema=json_schema(LiteOptions),
+        )
+
+    def add(self, job: Job) -> None:
+        """Cut the text into sentences and make sure that there is something to say.
+
+        :raises InvalidJob: for text in other scripts, text without a word, unknown voices or options.
+        """
+        options = parse_job_options(LiteOptions, self._defaults, job.options)
+        if job.reference is not None:
+            raise InvalidJob("lite has one voice and cannot clone another", param="reference_audio")
+        if job.voice not in (None, VOICE):
+            raise InvalidJob(f"lite has no voice {job.voice!r}; its voice is {VOICE!r}", param="voice")
+        require_scripts(job.text, SCRIPTS, "lite")
+        spans = self._sentences(job.text)
+        if not any(map(self._has_words, (job.text[start:end] for start, end in spans))):
+            raise InvalidJob("there is nothing to say in this text", param="text")
+        self._speaking[job.id] = _Speaking(job, options, spans, np.random.default_rng(job.seed))
+
+    def _sentences(self, text: str) -> list[tuple[int, int]]:
+        """Spans of the text, none longer than what one step should speak."""
+        spans: list[tuple[int, int]] = []
+        position = 0
+        for sentence in self._hibari.split_sentences(text):
+            start = text.index(sentence, position)
+            position = start + len(sentence)
+            spans += split_at(text, start, position, MAX_SENTENCE_CHARS)
+        return spans
+
+    def _has_words(self, text: str) -> bool:
+        """Whether anything but pauses would be spoken."""
+        return any(char.isalpha() for phonemes in self._hibari.phonemize(text) for char in phonemes)
+
+    def step(self) -> Sequence[Event]:
+        """Speak the next sentence of the job that has waited longest for one."""
+        if not self._speaking:
+            return ()
+        job_id, speaking = self._speaking.popitem(last=False)
+        events: list[Event] = []
+        start, end = speaking.spans.pop(0)
+        try:
+            audio = self._speak(speaking.job.text[start:end], speaking.job.speed, speaking.rng)
+        except Exception as error:  # noqa: BLE001 - whatever a text provokes in the model ends that text's job only
+            return [Failed(job_id, f"lite could not speak {speaking.job.text[start:end]!r}: {error!r}")]
+        if len(audio):
+            if speaking.started:
+                pause = np.zeros(int(speaking.options.pause_s * self._rate_hz), np.float32)
+                audio = np.concatenate((pause, audio))
+            speaking.started = True
+            events.append(AudioChunk(job_id, audio, (start, end)))
+        if speaking.spans:
+            self._speaking[job_id] = speaking
+        else:
+            events.append(Finished(job_id))
+        return events
+
+    def _speak(self, text: str, speed: float, rng: np.random.Generator) -> Audio:
+        """One sentence as audio, shape (N,); empty when it holds nothing that is spoken."""
+        native = min(speed, FASTEST_NATIVE)
+        parts = [
+            self._hibari.from_ids(self._hibari.ids(phonemes), native, rng) for phonemes in self._hibari.phonemize(text)
+        ]
+        audio: Audio = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        return compress(audio, self._rate_hz, speed / native) if speed > native else audio
+
+    def abort(self, job_id: str) -> None:
+        """Forget the job."""
+        self._speaking.pop(job_id, None)
+
+    def close(self) -> None:
+        """Let go of the model."""
+        self._speaking.clear()
+        del self._hibari

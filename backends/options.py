@@ -1,0 +1,74 @@
+"""Typed options from loosely typed input: one msgspec Struct is parser, defaults and JSON schema in one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from backends.errors import InvalidJob, LoadError
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base for an engine's per-request options and for its ``model:`` block.
+
+    Declare fields with defaults and ``Annotated[float, msgspec.Meta(ge=…, le=…, description=…)]``.
+    """
+
+
+T = TypeVar("T", bound=Options)
+
+_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"contains unknown field `(?P<key>[^`]+)`")
+
+
+def _convert(kind: type[T], values: Mapping[str, Any]) -> T:
+    return msgspec.convert(dict(values), kind)
+
+
+def _complaint(error: msgspec.ValidationError, kind: type[Options]) -> tuple[str, str]:
+    """Split msgspec's message into (key path, what is wrong)."""
+    match = _PATH.match(str(error))
+    what = match["what"] if match else str(error)
+    path = ((match["path"] if match else None) or "").lstrip(".")
+    if unknown := _UNKNOWN.search(what):
+        path = f"{path}.{unknown['key']}".lstrip(".")
+        what = f"unknown key; known keys: {', '.join(sorted(kind.__struct_encode_fields__)) or '(none)'}"
+    return path, what
+
+
+def parse_job_options(kind: type[T], defaults: Mapping[str, Any], options: Mapping[str, Any]) -> T:
+    """Merge a request's options over the configured defaults.
+
+    :raises InvalidJob: naming ``options.<key>``.
+    """
+    try:
+        return _convert(kind, {**defaults, **options})
+    except msgspec.ValidationError as error:
+        path, what = _complaint(error, kind)
+        raise InvalidJob(what, param=f"options.{path}" if path else "options") from None
+
+
+def parse_config(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+    """Parse a block of the engine's configuration.
+
+    :param where: the block's place in the configuration, e.g. ``engines.f5.model``.
+    :raises LoadError: naming the key.
+    """
+    try:
+        return _convert(kind, values)
+    except msgspec.ValidationError as error:
+        path, what = _complaint(error, kind)
+        raise LoadError(f"configuration key {where}{'.' + path if path else ''}: {what}") from None
+
+
+def json_schema(kind: type[Options]) -> dict[str, Any]:
+    """The options' JSON schema with its references inlined at the top, as shown by ``/v1/engines``."""
+    (schema,), definitions = msgspec.json.schema_components((kind,), ref_template="#/$defs/{name}")
+    name = schema["$ref"].rsplit("/", 1)[1]
+    top = dict(definitions.pop(name))
+    if definitions:
+        top["$defs"] = definitions
+    return top

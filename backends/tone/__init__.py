@@ -1,0 +1,1 @@
+"""A test engine: sine tones whose speed, failures and crashes are options."""

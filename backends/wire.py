@@ -1,0 +1,269 @@
+"""The messages between the gateway and a worker process.
+
+One ZeroMQ frame is one msgpack array of tagged, flat messages; audio is bytes + dtype + rate. Nothing is pickled,
+so neither side can make the other run code. Both sides live under the same ``PROTOCOL`` number, which the worker
+tells first: a worker may run under another interpreter with another Voxgate version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from backends.base import Audio, AudioChunk, BuiltinVoice, Capabilities, Cloning, EngineConfig, Job, Reference
+from backends.errors import WireError
+
+PROTOCOL = 1
+"""Raised by one whenever a message changes in a way the other side would misread."""
+
+
+class Message(msgspec.Struct, frozen=True, tag_field="type", forbid_unknown_fields=True):
+    """Base of all messages; the tag is the class name."""
+
+
+# --- gateway to worker ---
+
+
+class Configure(Message, frozen=True, tag=True):
+    """The first message: which plugin to build, with what."""
+
+    backend: str
+    config: EngineConfig
+
+
+class AddJob(Message, frozen=True, tag=True):
+    """A job; the reference's audio, if any, is little-endian PCM of ``reference_dtype``."""
+
+    job_id: str
+    text: str
+    seed: int
+    speed: float
+    language: str | None
+    voice: str | None
+    stream: bool
+    options: dict[str, Any]
+    reference_audio: bytes | None = None
+    reference_dtype: Literal["float32"] = "float32"
+    reference_rate_hz: int = 0
+    reference_text: str = ""
+    reference_digest: str = ""
+
+
+class AbortJob(Message, frozen=True, tag=True):
+    """Nobody waits for this job any more."""
+
+    job_id: str
+
+
+class Shutdown(Message, frozen=True, tag=True):
+    """Close the engine and exit with status 0."""
+
+
+# --- worker to gateway ---
+
+
+class Hello(Message, frozen=True, tag=True):
+    """The worker's first word."""
+
+    protocol: int
+    pid: int
+    python: str
+
+
+class Loading(Message, frozen=True, tag=True):
+    """How far loading is; bytes when the stage is a download."""
+
+    stage: str
+    done: int
+    total: int | None
+
+
+class Ready(Message, frozen=True, tag=True):
+    """Loaded. The fields are those of :class:`backends.base.Capabilities`."""
+
+    model: str
+    sample_rate_hz: int
+    languages: tuple[str, ...]
+    cloning: Cloning
+    streaming: Literal["none", "sentence", "frame"]
+    voices: tuple[BuiltinVoice, ...]
+    max_text_chars: int
+    max_jobs: int
+    options_schema: dict[str, Any]
+
+
+class LoadFailed(Message, frozen=True, tag=True):
+    """The engine cannot be loaded; the worker exits after this."""
+
+    message: str
+
+
+class AudioPart(Message, frozen=True, tag=True):
+    """The next stretch of a job's audio: mono PCM as little-endian bytes."""
+
+    job_id: str
+    samples: bytes
+    dtype: Literal["float32"]
+    rate_hz: int
+    text_start: int | None = None
+    text_end: int | None = None
+
+
+class JobDone(Message, frozen=True, tag=True):
+    """The job's audio is complete."""
+
+    job_id: str
+
+
+class JobRejected(Message, frozen=True, tag=True):
+    """The job was never started: the request is at fault."""
+
+    job_id: str
+    message: str
+    param: str | None
+    needs_languages: tuple[str, ...] = ()
+
+
+class JobBroke(Message, frozen=True, tag=True):
+    """The job failed midway: the engine is at fault."""
+
+    job_id: str
+    message: str
+
+
+class Heartbeat(Message, frozen=True, tag=True):
+    """The loop turns. ``steps`` counts since the start; ``step_s`` is the longest step since the last beat."""
+
+    active_jobs: int
+    steps: int
+    step_s: float
+
+
+class Dying(Message, frozen=True, tag=True):
+    """The worker ends because of this; its jobs are lost."""
+
+    message: str
+
+
+ToWorker = Configure | AddJob | AbortJob | Shutdown
+FromWorker = Hello | Loading | Ready | LoadFailed | AudioPart | JobDone | JobRejected | JobBroke | Heartbeat | Dying
+
+_encoder = msgspec.msgpack.Encoder()
+_to_worker = msgspec.msgpack.Decoder(list[ToWorker])
+_from_worker = msgspec.msgpack.Decoder(list[FromWorker])
+
+
+def encode(messages: Sequence[Message]) -> bytes:
+    """One frame from messages, in order."""
+    return _encoder.encode(messages)
+
+
+def decode_to_worker(frame: bytes | memoryview) -> list[ToWorker]:
+    """Read a frame on the worker's side.
+
+    :raises WireError: when it is no list of messages for a worker.
+    """
+    try:
+        return _to_worker.decode(frame)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise WireError(f"unreadable message from the gateway: {error}") from None
+
+
+def decode_from_worker(frame: bytes | memoryview) -> list[FromWorker]:
+    """Read a frame on the gateway's side.
+
+    :raises WireError: when it is no list of messages from a worker.
+    """
+    try:
+        return _from_worker.decode(frame)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise WireError(f"unreadable message from the worker: {error}") from None
+
+
+def add_job(job: Job) -> AddJob:
+    """The message that carries ``job``."""
+    reference = job.reference
+    return AddJob(
+        job_id=job.id,
+        text=job.text,
+        seed=job.seed,
+        speed=job.speed,
+        language=job.language,
+        voice=job.voice,
+        stream=job.stream,
+        options=dict(job.options),
+        reference_audio=_to_bytes(reference.audio) if reference else None,
+        reference_rate_hz=reference.sample_rate_hz if reference else 0,
+        reference_text=reference.text if reference else "",
+        reference_digest=reference.digest if reference else "",
+    )
+
+
+def job(message: AddJob) -> Job:
+    """The job that ``message`` carries.
+
+    :raises WireError: when its audio is cut.
+    """
+    reference = None
+    if message.reference_audio is not None:
+        reference = Reference(
+            audio=_from_bytes(message.reference_audio),
+            sample_rate_hz=message.reference_rate_hz,
+            text=message.reference_text,
+            digest=message.reference_digest,
+        )
+    return Job(
+        id=message.job_id,
+        text=message.text,
+        seed=message.seed,
+        speed=message.speed,
+        language=message.language,
+        voice=message.voice,
+        reference=reference,
+        stream=message.stream,
+        options=message.options,
+    )
+
+
+def audio_part(chunk: AudioChunk, rate_hz: int) -> AudioPart:
+    """The message that carries ``chunk``."""
+    start, end = chunk.text_span or (None, None)
+    return AudioPart(chunk.job_id, _to_bytes(chunk.samples), "float32", rate_hz, start, end)
+
+
+def audio_chunk(message: AudioPart) -> AudioChunk:
+    """The chunk that ``message`` carries.
+
+    :raises WireError: when its audio is cut.
+    """
+    span = None
+    if message.text_start is not None and message.text_end is not None:
+        span = (message.text_start, message.text_end)
+    return AudioChunk(message.job_id, _from_bytes(message.samples), span)
+
+
+def ready(capabilities: Capabilities) -> Ready:
+    """The message that carries ``capabilities``."""
+    return Ready(**_fields(capabilities))
+
+
+def capabilities(message: Ready) -> Capabilities:
+    """The capabilities that ``message`` carries."""
+    return Capabilities(**_fields(message))
+
+
+def _fields(value: Ready | Capabilities) -> Mapping[str, Any]:
+    return {name: getattr(value, name) for name in Capabilities.__dataclass_fields__}
+
+
+def _to_bytes(samples: Audio) -> bytes:
+    return np.ascontiguousarray(samples, dtype="<f4").tobytes()
+
+
+def _from_bytes(data: bytes) -> Audio:
+    if len(data) % 4:
+        raise WireError(f"{len(data)} bytes are not whole float32 samples")
+    return np.frombuffer(data, dtype="<f4")

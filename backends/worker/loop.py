@@ -1,0 +1,153 @@
+"""The worker's story: greet, load, then admit, step and tell until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import time
+
+from backends import wire
+from backends.base import AudioChunk, Engine, Failed, Finished, Job
+from backends.errors import BackendError, FatalFault, InvalidJob, LoadError
+from backends.registry import Registry
+from backends.worker.channel import Channel
+
+BEAT_S = 1.0
+PROGRESS_EVERY_S = 0.2
+
+log = logging.getLogger(__name__)
+
+
+def serve(channel: Channel, registry: Registry) -> int:
+    """Run one engine until the gateway says to stop.
+
+    :returns: the exit status: 0 after a shutdown, 1 when the engine could not be loaded or died.
+    """
+    channel.send([wire.Hello(wire.PROTOCOL, os.getpid(), platform.python_version())])
+    try:
+        engine, ready = _load(channel, registry)
+    except LoadError as error:
+        log.error("cannot load: %s", error)
+        channel.send([wire.LoadFailed(str(error))])
+        return 1
+    channel.send([ready])
+    try:
+        Loop(engine, channel, ready.sample_rate_hz).run()
+    except FatalFault as fault:
+        log.critical("the engine failed for good: %s", fault)
+        channel.send([wire.Dying(str(fault))])
+        return 1
+    engine.close()
+    return 0
+
+
+def _load(channel: Channel, registry: Registry) -> tuple[Engine, wire.Ready]:
+    """Build and load the engine that the first message names; any failure is a ``LoadError``."""
+    messages = channel.receive(wait_s=30.0)
+    if not messages or not isinstance(messages[0], wire.Configure):
+        raise LoadError("the gateway sent no configuration")
+    configure = messages[0]
+    said_at = 0.0
+
+    def progress(stage: str, done: int, total: int | None) -> None:
+        nonlocal said_at
+        now = time.monotonic()
+        if now - said_at >= PROGRESS_EVERY_S or done == total:
+            said_at = now
+            channel.send([wire.Loading(stage, done, total)])
+
+    try:
+        engine = registry.engine_class(configure.backend)(configure.config)
+        return engine, wire.ready(engine.load(progress))
+    except BackendError as error:
+        raise LoadError(str(error)) from error
+    except Exception as error:
+        log.exception("unexpected failure while loading")
+        raise LoadError(f"{type(error).__name__}: {error}") from error
+
+
+class Loop:
+    """Drain the inbox, step the engine, send what came of it; sleep on the inbox when idle."""
+
+    def __init__(self, engine: Engine, channel: Channel, rate_hz: int):
+        self._engine = engine
+        self._channel = channel
+        self._rate_hz = rate_hz
+        self._active: set[str] = set()
+        self._outbox: list[wire.Message] = []
+        self._stopping = False
+        self._steps = 0
+        self._longest_step_s = 0.0
+        self._beat_at = 0.0
+
+    def run(self) -> None:
+        """Turn until a shutdown message.
+
+        :raises FatalFault: when the engine is lost; also for any exception that escapes its ``step``, because the
+            state of the other jobs cannot be trusted after that.
+        """
+        while not self._stopping:
+            for message in self._channel.receive(wait_s=0.0 if self._active else BEAT_S):
+                self._handle(message)
+            if self._active:
+                self._step()
+            self._beat()
+            self._channel.send(self._outbox)
+            self._outbox.clear()
+
+    def _handle(self, message: wire.ToWorker) -> None:
+        match message:
+            case wire.AddJob():
+                self._add(wire.job(message))
+            case wire.AbortJob(job_id=job_id):
+                self._active.discard(job_id)
+                self._engine.abort(job_id)
+            case wire.Shutdown():
+                self._stopping = True
+            case wire.Configure():
+                raise FatalFault("configured twice")
+
+    def _add(self, job: Job) -> None:
+        try:
+            self._engine.add(job)
+        except InvalidJob as error:
+            rejected = wire.JobRejected(job.id, error.message, error.param, error.needs_languages)
+            self._outbox.append(rejected)
+        except FatalFault:
+            raise
+        except Exception as error:
+            log.exception("add(%s) failed unexpectedly", job.id)
+            self._engine.abort(job.id)
+            self._outbox.append(wire.JobBroke(job.id, f"{type(error).__name__}: {error}"))
+        else:
+            self._active.add(job.id)
+
+    def _step(self) -> None:
+        started = time.monotonic()
+        try:
+            events = self._engine.step()
+        except FatalFault:
+            raise
+        except Exception as error:
+            log.exception("step() failed unexpectedly")
+            raise FatalFault(f"{type(error).__name__}: {error}") from error
+        self._steps += 1
+        self._longest_step_s = max(self._longest_step_s, time.monotonic() - started)
+        for event in events:
+            match event:
+                case AudioChunk():
+                    self._outbox.append(wire.audio_part(event, self._rate_hz))
+                case Finished(job_id=job_id):
+                    self._active.discard(job_id)
+                    self._outbox.append(wire.JobDone(job_id))
+                case Failed(job_id=job_id, message=message):
+                    log.warning("job %s failed: %s", job_id, message)
+                    self._active.discard(job_id)
+                    self._outbox.append(wire.JobBroke(job_id, message))
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now - self._beat_at >= BEAT_S:
+            self._outbox.append(wire.Heartbeat(len(self._active), self._steps, self._longest_step_s))
+            self._beat_at, self._longest_step_s = now, 0.0

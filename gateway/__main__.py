@@ -1,0 +1,5 @@
+"""``python -m gateway`` is ``voxgate``."""
+
+from gateway.cli import main
+
+main()

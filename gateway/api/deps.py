@@ -1,0 +1,71 @@
+"""What routes are given, and how."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Request
+from starlette.types import Receive
+
+from gateway.engine.catalog import Engines
+from gateway.errors import ClientGone
+from gateway.metrics import Metrics
+from gateway.service.synthesize import Synthesizer
+from gateway.settings import Settings
+from gateway.voices.store import VoiceStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the application is composed of."""
+
+    settings: Settings
+    engines: Engines
+    voices: VoiceStore
+    synthesizer: Synthesizer
+    metrics: Metrics
+
+
+def services(request: Request) -> Services:
+    """The application's services."""
+    found: Services = request.app.state.services
+    return found
+
+
+ServicesDep = Annotated[Services, Depends(services)]
+
+
+def request_id(request: Request) -> str:
+    """The id that the middleware gave this request."""
+    found: str = request.scope["state"]["request_id"]
+    return found
+
+
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has hung up. The request's body must have been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def unless_gone(request: Request, work: Awaitable[T]) -> T:
+    """Await ``work``, but cancel it when the client hangs up.
+
+    :raises ClientGone: when it did.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.create_task(disconnected(request.receive))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientGone("the client closed the connection")
+    finally:
+        gone.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})

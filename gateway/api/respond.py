@@ -1,0 +1,80 @@
+"""How speech becomes an HTTP answer, for every API that sends audio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import structlog
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.api.deps import disconnected
+from gateway.errors import GatewayError
+from gateway.metrics import Metrics
+from gateway.service.speech import Speech, SpeechInfo
+
+log = structlog.get_logger(__name__)
+
+
+def speech_headers(info: SpeechInfo) -> dict[str, str]:
+    """What an answer says of itself. Characters that a header cannot hold are percent-encoded (UTF-8)."""
+    return {
+        "X-Voxgate-Engine": info.engine,
+        "X-Voxgate-Model": quote(info.model, safe=" ()/:;,.@+"),
+        "X-Voxgate-Voice": quote(info.voice, safe=" ()/:;,.@+"),
+        "X-Voxgate-Seed": str(info.seed),
+    }
+
+
+class AudioStream(Response):
+    """Sends speech while it is being made, and aborts it when the client hangs up or stops reading.
+
+    A failure after the first byte ends the answer without its last chunk, so that the client sees it broken off
+    and never mistakes it for the whole.
+
+    :param stall_s: how long the client may read nothing.
+    """
+
+    def __init__(self, speech: Speech, headers: Mapping[str, str], metrics: Metrics, stall_s: float):
+        super().__init__(media_type=speech.info.format.content_type(speech.info.sample_rate_hz), headers=dict(headers))
+        del self.headers["content-length"]
+        self._speech = speech
+        self._metrics = metrics
+        self._stall_s = stall_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        deliver = asyncio.create_task(self._deliver(send))
+        gone = asyncio.create_task(disconnected(receive))
+        try:
+            await asyncio.wait({deliver, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not deliver.done():
+                self._broke_off("client_gone", "the client hung up")
+            elif error := deliver.exception():
+                self._explain(error)
+        finally:
+            deliver.cancel()
+            gone.cancel()
+            await asyncio.wait({deliver, gone})
+            await self._speech.aclose()
+
+    async def _deliver(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async for data in self._speech.stream():
+            message = {"type": "http.response.body", "body": data, "more_body": True}
+            await asyncio.wait_for(send(message), self._stall_s)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _explain(self, error: BaseException) -> None:
+        if isinstance(error, GatewayError):
+            self._broke_off(error.type, error.message)
+        elif isinstance(error, TimeoutError):
+            self._broke_off("client_stalled", f"the client read nothing for {self._stall_s:g} s")
+        else:
+            raise error
+
+    def _broke_off(self, type_: str, why: str) -> None:
+        self._metrics.errors.labels(type_).inc()
+        log.warning("audio stream broken off", type=type_, error=why)

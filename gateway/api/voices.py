@@ -1,0 +1,132 @@
+"""``/v1/voices``: what voices there are, and uploading new ones."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse
+
+from gateway.api.body import decode_base64, parse, read_fields
+from gateway.api.deps import ServicesDep
+from gateway.audio.decode import decode
+from gateway.errors import Conflict
+from gateway.service.request import MAX_REFERENCE_TEXT_CHARS
+from gateway.voices.store import Voice
+
+router = APIRouter(prefix="/v1/voices", tags=["voices"])
+
+
+class VoiceUpload(BaseModel):
+    """A reference clip of a voice to clone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=64)] = Field(description="letters, digits, space, - _ . in any script")
+    audio: bytes = Field(description="1 to 30 s of speech in any common audio format")
+    transcript: str = Field("", max_length=MAX_REFERENCE_TEXT_CHARS, description="what is said in it, word for word")
+    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = Field(
+        None, description="its language as a BCP 47 tag"
+    )
+
+
+class VoiceInfo(BaseModel):
+    """A voice that requests may name."""
+
+    id: str = Field(description="what to give as `voice`; stored voices may also be given by name")
+    name: str
+    kind: str = Field(description="stored, or built-in with the engine it belongs to")
+    engine: str | None = Field(None, description="for built-in voices")
+    language: str | None = None
+    description: str | None = None
+    transcript: str | None = None
+    duration_s: float | None = None
+    sample_rate: int | None = None
+    created_at: str | None = None
+
+
+class VoiceList(BaseModel):
+    """All voices."""
+
+    voices: list[VoiceInfo]
+
+
+def _stored(voice: Voice) -> VoiceInfo:
+    return VoiceInfo(
+        id=voice.id,
+        name=voice.name,
+        kind="stored",
+        language=voice.language,
+        transcript=voice.transcript,
+        duration_s=voice.duration_s,
+        sample_rate=voice.rate_hz,
+        created_at=voice.created_at,
+    )
+
+
+def _built_in(services: ServicesDep) -> list[VoiceInfo]:
+    """Voices of the engines whose capabilities are known, that is, which have been loaded."""
+    found = []
+    for engine in services.engines:
+        if capabilities := engine.client.status().capabilities:
+            for voice in capabilities.voices:
+                info = VoiceInfo(id=voice.name, name=voice.name, kind="built-in", engine=engine.name)
+                info.language, info.description = voice.language, voice.description
+                found.append(info)
+    return found
+
+
+@router.get("", summary="List voices", response_model_exclude_none=True)
+async def list_voices(services: ServicesDep) -> VoiceList:
+    """Stored voices, and the built-in ones of every engine that has been loaded."""
+    stored = await asyncio.to_thread(services.voices.list)
+    return VoiceList(voices=[*(_stored(voice) for voice in stored), *_built_in(services)])
+
+
+def _documentation() -> dict[str, Any]:
+    schema = VoiceUpload.model_json_schema()
+    schema["properties"]["audio"]["format"] = "binary"
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+@router.post(
+    "",
+    summary="Store a voice",
+    status_code=201,
+    response_model=VoiceInfo,
+    openapi_extra=_documentation(),
+    responses={200: {"description": "The same clip was stored before."}, 409: {"description": "The name is taken."}},
+)
+async def add_voice(request: Request, services: ServicesDep) -> Response:
+    """Store a reference clip with its transcript under a name. The same upload again changes nothing."""
+    fields = await read_fields(request)
+    if isinstance(audio := fields.get("audio"), str):
+        fields["audio"] = decode_base64(audio, "audio")
+    upload = parse(VoiceUpload, fields)
+    for voice in _built_in(services):
+        if voice.name.casefold() == upload.name.strip().casefold():
+            raise Conflict(f"engine {voice.engine!r} has a voice of that name", param="name")
+    limits = services.settings.limits
+    clip = await asyncio.to_thread(
+        decode, upload.audio, min_s=limits.reference_min_s, max_s=limits.reference_max_s, param="audio"
+    )
+    stored, created = await asyncio.to_thread(
+        services.voices.add, upload.name, upload.transcript, clip.samples, clip.rate_hz, upload.language
+    )
+    return JSONResponse(_stored(stored).model_dump(exclude_none=True), 201 if created else 200)
+
+
+@router.delete("/{voice_id}", summary="Remove a stored voice", status_code=204)
+async def remove_voice(voice_id: str, services: ServicesDep) -> None:
+    """Remove a stored voice by id or name."""
+    voice = await asyncio.to_thread(services.voices.get, voice_id)
+    await asyncio.to_thread(services.voices.remove, voice.id)
+
+
+@router.get("/{voice_id}/audio", summary="A stored voice's clip", response_class=Response)
+async def voice_audio(voice_id: str, services: ServicesDep) -> Response:
+    """The stored reference clip as WAV."""
+    voice = await asyncio.to_thread(services.voices.get, voice_id)
+    return Response(await asyncio.to_thread(services.voices.audio, voice.id), media_type="audio/wav")

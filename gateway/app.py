@@ -1,0 +1,78 @@
+"""The composition root: everything is put together here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from backends.registry import Registry
+from gateway import __version__
+from gateway.api import admin, errors, tts, voices
+from gateway.api.deps import Services
+from gateway.api.middleware import BodyLimit, RequestContext
+from gateway.engine.catalog import Engine, Engines
+from gateway.engine.client import EngineClient
+from gateway.engine.process import ProcessEngine
+from gateway.errors import ConfigError
+from gateway.metrics import Metrics
+from gateway.service.synthesize import Synthesizer
+from gateway.settings import Settings
+from gateway.voices.fs import FileVoiceStore
+from gateway.voices.store import VoiceStore
+
+_DESCRIPTION = """Several speech engines behind one API; the engine is chosen per request.
+Errors are `{"error": {"type", "message", "param", "request_id"}}` on every route."""
+
+
+def local_clients(settings: Settings, metrics: Metrics) -> list[EngineClient]:
+    """Worker processes on this machine for every configured engine.
+
+    :raises ConfigError: when an engine's plugin is not installed; nothing is imported to find out.
+    """
+    registry = Registry()
+    clients: list[EngineClient] = []
+    for name, engine in settings.engines.items():
+        if engine.backend not in registry.names() and engine.python is None:
+            known = ", ".join(registry.names())
+            raise ConfigError(f"engines.{name}.backend: no plugin {engine.backend!r} is installed; installed: {known}")
+        restarts = metrics.worker_restarts.labels(name)
+        clients.append(ProcessEngine(name, engine, on_restart=restarts.inc))
+    return clients
+
+
+def voice_store(settings: Settings) -> VoiceStore:
+    """Where uploaded voices are kept."""
+    return FileVoiceStore(settings.data_dir / "voices", max_voices=settings.limits.voices)
+
+
+def create_app(settings: Settings, clients: Iterable[EngineClient], store: VoiceStore, metrics: Metrics) -> FastAPI:
+    """The whole HTTP application. Engines begin to load when it starts and end when it stops."""
+    engines = Engines(
+        {client.name: Engine.of(settings.engines[client.name], client) for client in clients}, settings.default_engine
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        engines.start()
+        yield
+        await engines.close()
+
+    app = FastAPIOffline(
+        title="Voxgate", version=__version__, description=_DESCRIPTION, lifespan=lifespan, redoc_url=None
+    )
+    app.state.services = Services(
+        settings=settings,
+        engines=engines,
+        voices=store,
+        synthesizer=Synthesizer(engines, store, settings.limits, metrics),
+        metrics=metrics,
+    )
+    errors.install(app)
+    for module in (tts, voices, admin):
+        app.include_router(module.router)
+    app.add_middleware(BodyLimit, max_bytes=settings.limits.body_bytes)
+    app.add_middleware(RequestContext, metrics=metrics)
+    return app

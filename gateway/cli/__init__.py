@@ -1,0 +1,42 @@
+"""The ``voxgate`` command."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gateway import __version__, logs
+from gateway.cli import engines, say, serve, voices
+from gateway.settings import LogSettings
+
+app = typer.Typer(
+    name="voxgate",
+    help="A text-to-speech gateway: several speech engines behind one HTTP API.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve.serve)
+app.command()(say.say)
+app.command()(engines.engines)
+app.add_typer(voices.app, name="voices")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"voxgate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    logs.configure(LogSettings(format="plain", level="warning"))  # `serve` sets what its configuration says
+
+
+def main() -> None:
+    """Entry point of the installed command."""
+    app()

@@ -1,0 +1,89 @@
+"""``voxgate voices list|add|remove``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from gateway.app import voice_store
+from gateway.audio.decode import decode
+from gateway.cli.common import ConfigOption, ServerOption, err, explained, fail, find_server, out, settings_or_exit
+
+app = typer.Typer(
+    help="Reference voices to clone: those of a running gateway, or of the data folder.", no_args_is_help=True
+)
+
+
+@app.command("list")
+def list_voices(server: ServerOption = None, config: ConfigOption = None) -> None:
+    """List voices."""
+    if found := find_server(server):
+        voices = found.request("GET", "/v1/voices").json()["voices"]
+    else:
+        stored = voice_store(settings_or_exit(config)).list()
+        voices = [
+            {
+                "id": voice.id,
+                "name": voice.name,
+                "kind": "stored",
+                "language": voice.language,
+                "duration_s": voice.duration_s,
+                "transcript": voice.transcript,
+            }
+            for voice in stored
+        ]
+    table = Table("id", "name", "kind", "language", "seconds", "transcript")
+    for voice in voices:
+        kind = f"{voice['kind']} ({voice['engine']})" if voice.get("engine") else voice["kind"]
+        seconds = f"{voice['duration_s']:.1f}" if voice.get("duration_s") else ""
+        table.add_row(
+            voice["id"], voice["name"], kind, voice.get("language") or "", seconds, voice.get("transcript") or ""
+        )
+    out.print(table)
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="How requests will call it.")],
+    audio: Annotated[Path, typer.Argument(help="1 to 30 s of speech, any common audio format.")],
+    transcript: Annotated[str, typer.Option("--transcript", "-t", help="What is said in it, word for word.")] = "",
+    language: Annotated[str | None, typer.Option(help="Its language, e.g. en.")] = None,
+    server: ServerOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Store a voice."""
+    try:
+        data = audio.read_bytes()
+    except OSError as error:
+        raise fail(f"cannot read {audio}: {error.strerror}") from None
+    if found := find_server(server):
+        form = {"name": name, "transcript": transcript, **({"language": language} if language else {})}
+        answer = found.request("POST", "/v1/voices", data=form, files={"audio": (audio.name, data)})
+        voice_id, created = answer.json()["id"], answer.status_code == 201
+    else:
+        settings = settings_or_exit(config)
+        with explained():
+            limits = settings.limits
+            clip = decode(data, min_s=limits.reference_min_s, max_s=limits.reference_max_s, param="audio")
+            voice, created = voice_store(settings).add(name, transcript, clip.samples, clip.rate_hz, language)
+            voice_id = voice.id
+    err.print(f"{'stored' if created else 'was stored already'} as {voice_id}", highlight=False)
+
+
+@app.command()
+def remove(
+    voice: Annotated[str, typer.Argument(help="Its id or name.")],
+    server: ServerOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Remove a stored voice."""
+    if found := find_server(server):
+        found.request("DELETE", f"/v1/voices/{voice}")
+    else:
+        with explained():
+            store = voice_store(settings_or_exit(config))
+            store.remove(store.get(voice).id)
+    err.print(f"removed {voice}", highlight=False)

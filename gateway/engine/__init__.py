@@ -1,0 +1,1 @@
+"""Engines as the gateway sees them: clients, the processes behind them, admission."""

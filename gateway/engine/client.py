@@ -1,0 +1,82 @@
+"""One configured engine as the rest of the gateway sees it, wherever it runs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from backends.base import AudioChunk, Capabilities, Job
+
+
+class State(StrEnum):
+    """What an engine is doing."""
+
+    UNLOADED = "unloaded"  # nothing runs; a request or a load call starts it
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"  # loading failed or the worker died; it is tried again after a wait
+    STOPPING = "stopping"  # finishes its jobs, takes no new ones
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProgress:
+    """How far loading is; bytes when the stage is a download."""
+
+    stage: str
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """A snapshot of one engine.
+
+    :param capabilities: those of the loaded model, or of the last one that was loaded.
+    :param error: why it is not ready, when something went wrong.
+    :param retry_in_s: when it will be tried again.
+    """
+
+    state: State
+    capabilities: Capabilities | None = None
+    progress: LoadProgress | None = None
+    active_jobs: int = 0
+    restarts: int = 0
+    error: str | None = None
+    retry_in_s: float | None = None
+
+
+class EngineClient(ABC):
+    """Submits jobs to one engine and controls its life.
+
+    :ivar name: the name the engine is configured under.
+    """
+
+    name: str
+
+    @abstractmethod
+    def status(self) -> EngineStatus:
+        """A snapshot; never waits."""
+
+    @abstractmethod
+    def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
+        """The job's audio as it is made. Closing the generator early aborts the job at the engine's next step.
+
+        :raises backends.errors.InvalidJob: the engine refuses the job; before the first chunk.
+        :raises gateway.errors.EngineUnavailable: it is not ready; before the first chunk. An unloaded engine
+            begins to load.
+        :raises gateway.errors.SynthesisFailed: the job, or the process that held it, failed.
+        """
+
+    @abstractmethod
+    def load(self) -> None:
+        """Begin loading, if it is not loaded; returns at once. Cuts a wait before a new try short."""
+
+    @abstractmethod
+    async def unload(self) -> None:
+        """Let running jobs finish, then free the engine's memory. Returns when that is done."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End everything now; running jobs fail."""

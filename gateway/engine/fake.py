@@ -1,0 +1,92 @@
+"""An engine in memory, for tests of everything above it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+
+import numpy as np
+
+from backends.base import AudioChunk, BuiltinVoice, Capabilities, Job
+from gateway.engine.client import EngineClient, EngineStatus, State
+from gateway.errors import EngineUnavailable
+
+FAKE_CAPABILITIES = Capabilities(
+    model="fake-1",
+    sample_rate_hz=24000,
+    languages=("en",),
+    cloning="optional",
+    streaming="sentence",
+    voices=(BuiltinVoice("ada", "en"), BuiltinVoice("grace", "en")),
+    max_text_chars=1000,
+    max_jobs=4,
+    options_schema={
+        "type": "object",
+        "properties": {"depth": {"type": "integer", "minimum": 1, "maximum": 9, "default": 3}},
+        "additionalProperties": False,
+    },
+)
+
+Script = Callable[[Job], AsyncGenerator[AudioChunk, None]]
+
+
+async def two_chunks(job: Job) -> AsyncGenerator[AudioChunk, None]:
+    """Two tenths of a second of seeded noise."""
+    rng = np.random.default_rng(job.seed)
+    for _ in range(2):
+        yield AudioChunk(job.id, rng.uniform(-0.5, 0.5, 2400).astype(np.float32))
+        await asyncio.sleep(0)
+
+
+class FakeEngine(EngineClient):
+    """Does what ``script`` says; records the jobs and how they ended.
+
+    :ivar jobs: every job submitted.
+    :ivar aborted: ids of jobs whose listener left before the end.
+    """
+
+    def __init__(
+        self,
+        name: str = "fake",
+        script: Script = two_chunks,
+        capabilities: Capabilities = FAKE_CAPABILITIES,
+        state: State = State.READY,
+    ):
+        self.name = name
+        self.script = script
+        self.capabilities = capabilities
+        self.state = state
+        self.jobs: list[Job] = []
+        self.aborted: list[str] = []
+
+    def status(self) -> EngineStatus:
+        """Whatever ``state`` is set to."""
+        return EngineStatus(self.state, self.capabilities if self.state is State.READY else None)
+
+    async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
+        """See :class:`EngineClient`."""
+        if self.state is not State.READY:
+            self.load()
+            raise EngineUnavailable(f"engine {self.name!r} is {self.state.value}", param="engine", retry_after_s=5)
+        self.jobs.append(job)
+        finished = False
+        try:
+            async for chunk in self.script(job):
+                yield chunk
+            finished = True
+        finally:
+            if not finished:
+                self.aborted.append(job.id)
+
+    def load(self) -> None:
+        """Unloaded becomes loading; the test decides when it is ready."""
+        if self.state is State.UNLOADED:
+            self.state = State.LOADING
+
+    async def unload(self) -> None:
+        """At once."""
+        self.state = State.UNLOADED
+
+    async def close(self) -> None:
+        """At once."""
+        self.state = State.UNLOADED

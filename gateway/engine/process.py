@@ -1,0 +1,123 @@
+"""The default engine client: one or more local worker processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+
+import structlog
+
+from backends.base import AudioChunk, EngineConfig, Job
+from gateway.engine.client import EngineClient, EngineStatus, State
+from gateway.engine.supervisor import Backoff, Supervisor
+from gateway.engine.worker_process import WorkerSpec
+from gateway.errors import EngineUnavailable
+from gateway.settings import EngineSettings
+
+log = structlog.get_logger(__name__)
+
+LOADING_RETRY_S = 5.0  # what a client is told to wait while an engine loads
+
+# Which state of its replicas an engine is said to be in: the most useful one.
+_BEST = (State.READY, State.LOADING, State.STOPPING, State.FAILED, State.UNLOADED)
+
+
+class ProcessEngine(EngineClient):
+    """Replicas of one engine, each in a process of its own; a job goes to the ready one with the fewest jobs."""
+
+    def __init__(self, name: str, settings: EngineSettings, on_restart: Callable[[], None] = lambda: None):
+        self.name = name
+        self._idle_unload_s = settings.idle_unload_s
+        spec = WorkerSpec(
+            backend=settings.backend,
+            config=EngineConfig(
+                name=name,
+                device=settings.device,
+                dtype=settings.dtype,
+                threads=settings.threads,
+                model=settings.model,
+                defaults=settings.defaults,
+            ),
+            python=settings.python,
+            env=settings.env,
+            load_timeout_s=settings.load_timeout_s,
+            heartbeat_timeout_s=settings.heartbeat_timeout_s,
+        )
+        backoff = Backoff(settings.backoff_s, settings.backoff_max_s)
+        self._replicas = [Supervisor(spec, backoff, on_restart) for _ in range(settings.replicas)]
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._idle_unload: asyncio.Task[None] | None = None
+
+    def status(self) -> EngineStatus:
+        """The best replica's state, with the jobs and restarts of all."""
+        each = [replica.status() for replica in self._replicas]
+        best = min(each, key=lambda status: _BEST.index(status.state))
+        return EngineStatus(
+            state=best.state,
+            capabilities=next((status.capabilities for status in each if status.capabilities), None),
+            progress=best.progress,
+            active_jobs=sum(status.active_jobs for status in each),
+            restarts=sum(status.restarts for status in each),
+            error=next((status.error for status in each if status.error), None),
+            retry_in_s=best.retry_in_s,
+        )
+
+    async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
+        """See :class:`EngineClient`."""
+        ready = [replica for replica in self._replicas if replica.ready]
+        if not ready:
+            raise self._unavailable()
+        replica = min(ready, key=lambda replica: replica.active_jobs)
+        self._stop_idle_timer()
+        try:
+            async with contextlib.aclosing(replica.submit(job)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            self._start_idle_timer()
+
+    def _unavailable(self) -> EngineUnavailable:
+        """Why no job is taken now; an unloaded engine begins to load."""
+        status = self.status()
+        if status.state is State.UNLOADED:
+            self.load()
+            status = self.status()
+        message = f"engine {self.name!r} is {status.state.value}"
+        if status.error:
+            message += f": {status.error}"
+        return EngineUnavailable(message, param="engine", retry_after_s=status.retry_in_s or LOADING_RETRY_S)
+
+    def load(self) -> None:
+        """See :class:`EngineClient`."""
+        for replica in self._replicas:
+            replica.load()
+        self._start_idle_timer()
+
+    async def unload(self) -> None:
+        """See :class:`EngineClient`."""
+        self._stop_idle_timer()
+        await asyncio.gather(*(replica.unload() for replica in self._replicas))
+
+    async def close(self) -> None:
+        """See :class:`EngineClient`."""
+        self._stop_idle_timer()
+        await asyncio.gather(*(replica.close() for replica in self._replicas))
+
+    def _start_idle_timer(self) -> None:
+        self._stop_idle_timer()
+        if self._idle_unload_s is not None:
+            self._idle_timer = asyncio.get_running_loop().call_later(self._idle_unload_s, self._unload_if_idle)
+
+    def _stop_idle_timer(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+
+    def _unload_if_idle(self) -> None:
+        status = self.status()
+        if status.active_jobs or status.state is State.LOADING:
+            self._start_idle_timer()
+        elif status.state is State.READY:
+            log.info("unloading an idle engine", engine=self.name, idle_s=self._idle_unload_s)
+            self._idle_unload = asyncio.create_task(self.unload())

@@ -1,0 +1,180 @@
+"""Keeps one worker alive while its engine is wanted: spawn, watch, restart with back-off, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from backends.base import AudioChunk, Capabilities, Job
+from gateway.engine.client import EngineStatus, LoadProgress, State
+from gateway.engine.worker_process import WorkerError, WorkerProcess, WorkerSpec
+from gateway.errors import EngineUnavailable
+
+log = structlog.get_logger(__name__)
+
+HEALTHY_AFTER_S = 60.0  # ready for that long, a worker's next failure counts as its first again
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Waits before restarts: ``first_s``, doubled each time, at most ``max_s``."""
+
+    first_s: float = 0.5
+    max_s: float = 60.0
+
+    def wait_s(self, failures: int) -> float:
+        """The wait after that many failures in a row (1 or more)."""
+        return min(self.max_s, self.first_s * 2.0 ** min(failures - 1, 30))
+
+
+Spawn = Callable[[WorkerSpec], Awaitable[WorkerProcess]]
+
+
+class Supervisor:
+    """One replica of an engine.
+
+    :param spawn: starts a worker; replaced in tests.
+    :param on_restart: called each time a worker is started again after a failure.
+    """
+
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        backoff: Backoff,
+        on_restart: Callable[[], None] = lambda: None,
+        spawn: Spawn = WorkerProcess.start,
+    ):
+        self._spec = spec
+        self._backoff = backoff
+        self._on_restart = on_restart
+        self._spawn = spawn
+        self._log = log.bind(engine=spec.config.name)
+        self._worker: WorkerProcess | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._state = State.UNLOADED
+        self._capabilities: Capabilities | None = None
+        self._progress: LoadProgress | None = None
+        self._error: str | None = None
+        self._retry_at: float | None = None
+        self._ready_at: float | None = None
+        self._restarts = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._submitted = 0
+
+    def status(self) -> EngineStatus:
+        """A snapshot."""
+        retry_in_s = None
+        if self._retry_at is not None:
+            retry_in_s = max(0.0, self._retry_at - asyncio.get_running_loop().time())
+        return EngineStatus(
+            state=self._state,
+            capabilities=self._capabilities,
+            progress=self._progress,
+            active_jobs=self._submitted,
+            restarts=self._restarts,
+            error=self._error,
+            retry_in_s=retry_in_s,
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes jobs."""
+        return self._state is State.READY
+
+    @property
+    def active_jobs(self) -> int:
+        """Jobs under way."""
+        return self._submitted
+
+    def load(self) -> None:
+        """See :meth:`gateway.engine.client.EngineClient.load`."""
+        if self._keeper is None or self._keeper.done():
+            self._state = State.LOADING
+            self._keeper = asyncio.create_task(self._keep())
+        else:
+            self._wake.set()
+
+    async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
+        """See :meth:`gateway.engine.client.EngineClient.submit`."""
+        if self._worker is None or self._state is not State.READY:
+            raise EngineUnavailable(f"engine {self._spec.config.name} is {self._state.value}")
+        self._submitted += 1
+        self._idle.clear()
+        try:
+            async with contextlib.aclosing(self._worker.submit(job)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            self._submitted -= 1
+            if not self._submitted:
+                self._idle.set()
+
+    async def unload(self) -> None:
+        """Let running jobs finish, then stop the worker."""
+        if self._state is State.READY:
+            self._state = State.STOPPING
+            await self._idle.wait()
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop the worker now."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+            self._keeper = None
+        self._state = State.UNLOADED
+        self._error = self._retry_at = self._progress = None
+
+    async def _keep(self) -> None:
+        """Start workers, one after the other, until cancelled."""
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            self._state, self._retry_at, self._ready_at = State.LOADING, None, None
+            try:
+                reason = await self._live()
+            except WorkerError as error:
+                reason = str(error)
+                self._log.error("engine failed to load", error=reason)
+            else:
+                self._log.error("worker died", reason=reason)
+            failures = 1 if self._was_healthy() else failures + 1
+            wait_s = self._backoff.wait_s(failures)
+            self._state, self._error, self._retry_at = State.FAILED, reason, loop.time() + wait_s
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait_s)
+            self._restarts += 1
+            self._on_restart()
+
+    def _was_healthy(self) -> bool:
+        return self._ready_at is not None and asyncio.get_running_loop().time() - self._ready_at > HEALTHY_AFTER_S
+
+    async def _live(self) -> str:
+        """One worker's whole life.
+
+        :returns: why it died after it was ready.
+        :raises WorkerError: when it never became ready.
+        """
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        self._worker = worker = await self._spawn(self._spec)
+        try:
+            self._capabilities = await worker.load(self._note_progress)
+            self._state, self._error, self._progress, self._ready_at = State.READY, None, None, loop.time()
+            self._log.info("engine ready", model=self._capabilities.model, load_s=round(loop.time() - began_at, 2))
+            return await asyncio.shield(worker.dead)
+        finally:
+            self._progress = None
+            self._worker = None
+            await worker.stop()
+
+    def _note_progress(self, progress: LoadProgress) -> None:
+        self._progress = progress

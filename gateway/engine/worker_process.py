@@ -1,0 +1,282 @@
+"""One running worker: its process, its socket, the jobs it holds. It lives once; the supervisor starts the next."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+import zmq
+import zmq.asyncio
+
+from backends import wire
+from backends.base import AudioChunk, Capabilities, EngineConfig, Job
+from backends.errors import InvalidJob, WireError
+from gateway.engine.client import LoadProgress
+from gateway.errors import EngineUnavailable, SynthesisFailed
+
+log = structlog.get_logger(__name__)
+
+HANDSHAKE_S = 60.0  # starting an interpreter on a loaded machine; importing an engine happens after the greeting
+
+
+class WorkerError(Exception):
+    """The worker could not be started, could not load, or is dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """How to start a worker and what it is to be.
+
+    :param python: interpreter; None for the gateway's own.
+    :param env: variables on top of the gateway's environment.
+    :param load_timeout_s: how long loading may be silent.
+    :param heartbeat_timeout_s: how long a loaded worker may be silent.
+    """
+
+    backend: str
+    config: EngineConfig
+    python: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    load_timeout_s: float = 900.0
+    heartbeat_timeout_s: float = 60.0
+
+
+_Inbox = asyncio.Queue[AudioChunk | None | Exception]
+
+
+class WorkerProcess:
+    """Started by :meth:`start`, loaded by :meth:`load`; then :meth:`submit` until it is dead.
+
+    :ivar dead: done with the reason when the worker has ended, for whatever cause.
+    """
+
+    def __init__(self, spec: WorkerSpec, process: asyncio.subprocess.Process, socket: zmq.asyncio.Socket, folder: str):
+        self._spec = spec
+        self._process = process
+        self._socket = socket
+        self._folder = folder
+        self._inboxes: dict[str, _Inbox] = {}
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
+        self._patience_s = HANDSHAKE_S
+        self._capabilities: asyncio.Future[Capabilities] = self._loop.create_future()
+        self._on_progress: Callable[[LoadProgress], None] = lambda _: None
+        self._last_words: str | None = None
+        self._last_line: str | None = None
+        self._log = log.bind(engine=spec.config.name, worker_pid=process.pid)
+        self._reader = asyncio.create_task(self._read_messages())
+        self._stderr = asyncio.create_task(self._read_stderr())
+        self.dead: asyncio.Future[str] = self._loop.create_future()
+        self._watcher = asyncio.create_task(self._watch())
+
+    @classmethod
+    async def start(cls, spec: WorkerSpec) -> WorkerProcess:
+        """Spawn the process.
+
+        :raises WorkerError: when the interpreter cannot be run.
+        """
+        folder = tempfile.mkdtemp(prefix="voxgate-")  # mode 0700: no other user can reach the socket in it
+        address = f"ipc://{folder}/socket"
+        context: zmq.asyncio.Context = zmq.asyncio.Context.instance()
+        socket = context.socket(zmq.PAIR)
+        socket.linger = 0
+        socket.bind(address)
+        python = spec.python or sys.executable
+        environment = {**os.environ, **_thread_limits(spec.config.threads), **spec.env}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                python,
+                "-P",
+                "-m",
+                "backends.worker",
+                "--address",
+                address,
+                env=environment,
+                stdin=asyncio.subprocess.PIPE,  # held open: the worker leaves when the gateway is gone
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C in a terminal reaches the gateway only, which drains first
+            )
+        except BaseException as error:  # cancelled while spawning, too
+            socket.close()
+            _remove(folder)
+            if isinstance(error, OSError):
+                raise WorkerError(f"cannot run {python}: {error.strerror}") from None
+            raise
+        return cls(spec, process, socket, folder)
+
+    async def load(self, on_progress: Callable[[LoadProgress], None]) -> Capabilities:
+        """Tell the worker what to be and wait until it is.
+
+        :raises WorkerError: it cannot load, or died, or was silent for too long.
+        """
+        self._on_progress = on_progress
+        self._send(wire.Configure(self._spec.backend, self._spec.config))
+        either: set[asyncio.Future[Any]] = {self._capabilities, self.dead}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if self._capabilities.done():
+            return self._capabilities.result()
+        raise WorkerError(self.dead.result())
+
+    @property
+    def active_jobs(self) -> int:
+        """Jobs that were sent and have not ended."""
+        return len(self._inboxes)
+
+    async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
+        """See :meth:`gateway.engine.client.EngineClient.submit`."""
+        if self.dead.done():
+            raise EngineUnavailable(f"the worker has just died: {self.dead.result()}", retry_after_s=1.0)
+        inbox: _Inbox = asyncio.Queue()
+        self._inboxes[job.id] = inbox
+        try:
+            self._send(wire.add_job(job))
+            while (item := await inbox.get()) is not None:
+                if isinstance(item, Exception):
+                    raise item
+                yield item
+        finally:
+            # Still listed: the job has not ended, so whoever listened has left.
+            if self._inboxes.pop(job.id, None) is not None and not self.dead.done():
+                self._send(wire.AbortJob(job.id))
+
+    async def stop(self, grace_s: float = 5.0) -> None:
+        """Ask the worker to close its engine and leave; after ``grace_s`` it is killed."""
+        if not self.dead.done():
+            self._send(wire.Shutdown())
+            await asyncio.wait({self.dead}, timeout=grace_s)
+        await self.kill("stopped")
+
+    async def kill(self, reason: str) -> None:
+        """End the worker's process group now and wait until it is gone."""
+        self._kill(reason)
+        await self._watcher
+
+    def _kill(self, why: str) -> None:
+        self._last_words = self._last_words or why
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _send(self, message: wire.Message) -> None:
+        # The future is done at once unless the peer is swamped; ZeroMQ keeps the order either way.
+        self._socket.send(wire.encode([message]))
+
+    async def _read_messages(self) -> None:
+        """Hand each message to whom it concerns; one that cannot be read, or handled, ends the worker."""
+        try:
+            while True:
+                frame = await self._socket.recv()
+                self._heard_at = self._loop.time()
+                for message in wire.decode_from_worker(frame):
+                    self._dispatch(message)
+        except WireError as error:
+            self._kill(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, this worker cannot be followed any more
+            self._log.exception("cannot handle a worker's message")
+            self._kill(f"the gateway could not handle a message: {error!r}")
+
+    def _dispatch(self, message: wire.FromWorker) -> None:
+        match message:
+            case wire.AudioPart(job_id=job_id):
+                if inbox := self._inboxes.get(job_id):
+                    inbox.put_nowait(wire.audio_chunk(message))
+            case wire.JobDone(job_id=job_id):
+                self._end(job_id, None)
+            case wire.JobRejected(job_id=job_id):
+                error = InvalidJob(message.message, param=message.param, needs_languages=message.needs_languages)
+                self._end(job_id, error)
+            case wire.JobBroke(job_id=job_id):
+                self._end(job_id, SynthesisFailed(f"the engine failed on this request: {message.message}"))
+            case wire.Loading():
+                self._on_progress(LoadProgress(message.stage, message.done, message.total))
+            case wire.Ready():
+                self._patience_s = self._spec.heartbeat_timeout_s
+                if not self._capabilities.done():
+                    self._capabilities.set_result(wire.capabilities(message))
+            case wire.Hello(protocol=protocol):
+                self._patience_s = self._spec.load_timeout_s
+                if protocol != wire.PROTOCOL:
+                    raise WireError(
+                        f"the worker ({self._spec.python}) speaks protocol {protocol}, this gateway {wire.PROTOCOL}: "
+                        "install the same voxgate version in both"
+                    )
+            case wire.LoadFailed() | wire.Dying():
+                self._last_words = message.message
+            case wire.Heartbeat():
+                self._log.debug("heartbeat", active=message.active_jobs, steps=message.steps, step_s=message.step_s)
+
+    def _end(self, job_id: str, outcome: Exception | None) -> None:
+        if inbox := self._inboxes.pop(job_id, None):
+            inbox.put_nowait(outcome)
+
+    async def _read_stderr(self) -> None:
+        """Fold the worker's log lines into the gateway's; keep the last stray one to explain a crash."""
+        assert self._process.stderr is not None  # noqa: S101 - it was opened as a pipe
+        rest = b""
+        while data := await self._process.stderr.read(65536):
+            *lines, rest = (rest + data).split(b"\n")
+            rest = rest[-65536:]  # a line without end must not fill the memory
+            for line in lines:
+                self._log_line(line.decode(errors="replace"))
+        if rest:
+            self._log_line(rest.decode(errors="replace"))
+
+    def _log_line(self, line: str) -> None:
+        if not line.strip():
+            return
+        try:
+            fields = json.loads(line)
+            level, event = fields.pop("level"), fields.pop("event")
+            write = getattr(self._log, level)
+        except (ValueError, AttributeError, KeyError, TypeError):
+            self._last_line = line  # not of our format: a traceback or a library's cry
+            self._log.info("worker", line=line)
+        else:
+            write(event, **fields)
+
+    async def _watch(self) -> None:
+        """Wait for the end of the process, ending it when it is silent for too long; then tell everyone."""
+        exited = asyncio.create_task(self._process.wait())
+        while not exited.done():
+            silent_s = self._loop.time() - self._heard_at
+            if silent_s > self._patience_s:
+                self._kill(f"no sign of life for {silent_s:.1f} s")
+            await asyncio.wait({exited}, timeout=min(1.0, max(0.05, self._patience_s - silent_s)))
+        await asyncio.wait({self._stderr}, timeout=1.0)
+        await asyncio.sleep(0.05)  # last messages may still be in the socket: LoadFailed, Dying, finished jobs
+        reason = self._reason(exited.result())
+        for task in (self._reader, self._stderr):
+            task.cancel()
+        self._socket.close()
+        _remove(self._folder)
+        self.dead.set_result(reason)
+        for job_id in list(self._inboxes):
+            self._end(job_id, SynthesisFailed(f"the engine's worker died over this request: {reason}"))
+
+    def _reason(self, status: int) -> str:
+        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        words = self._last_words or self._last_line
+        return f"{words} ({how})" if words else how
+
+
+def _thread_limits(threads: int | None) -> dict[str, str]:
+    """Numeric libraries read these once, when they are imported."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return dict.fromkeys(names, str(threads)) if threads else {}
+
+
+def _remove(folder: str) -> None:
+    with contextlib.suppress(OSError):
+        Path(folder, "socket").unlink(missing_ok=True)
+        Path(folder).rmdir()

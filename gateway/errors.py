@@ -1,0 +1,114 @@
+"""Every error the gateway answers with. ``api/errors.py`` holds the one table from these to HTTP.
+
+GatewayError
+├── InvalidRequest          a field is wrong: `param` names it
+│   └── UnsupportedMedia    the body's content type, or an audio file, is of a kind not understood
+├── BodyTooLarge
+├── NotFound
+│   ├── EngineNotFound
+│   └── VoiceNotFound
+├── Conflict                what is to be created exists already, or is not ours to change
+├── EngineUnavailable       not loaded yet, restarting, failed to load: try later
+├── QueueFull               too many requests wait for the engine: try later
+├── DeadlineExceeded        the answer would come too late
+├── SynthesisFailed         the engine failed on this request, or died over it
+├── ClientGone              the client hung up; nobody reads the answer
+└── ConfigError             a setting is wrong: start-up ends
+"""
+
+from __future__ import annotations
+
+
+class GatewayError(Exception):
+    """Root of the tree.
+
+    :param message: for the person who sent the request: what is wrong and what would be right.
+    :param param: the request field or setting at fault.
+    :param retry_after_s: when trying again makes sense.
+    """
+
+    type: str = "internal_error"
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after_s: float | None = None):
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+
+class InvalidRequest(GatewayError):
+    """A field of the request is wrong."""
+
+    type = "invalid_request"
+
+
+class UnsupportedMedia(InvalidRequest):
+    """The request's or a file's media type is not understood."""
+
+    type = "unsupported_media"
+
+
+class BodyTooLarge(GatewayError):
+    """The request body is over the limit."""
+
+    type = "body_too_large"
+
+
+class NotFound(GatewayError):
+    """There is no such thing."""
+
+    type = "not_found"
+
+
+class EngineNotFound(NotFound):
+    """No engine of that name is configured; the message lists those that are."""
+
+    type = "engine_not_found"
+
+
+class VoiceNotFound(NotFound):
+    """No voice of that name or id is known to the engine or the voice store."""
+
+    type = "voice_not_found"
+
+
+class Conflict(GatewayError):
+    """It exists already, or belongs to someone else."""
+
+    type = "conflict"
+
+
+class EngineUnavailable(GatewayError):
+    """The engine cannot take the request now."""
+
+    type = "engine_unavailable"
+
+
+class QueueFull(GatewayError):
+    """More requests wait for the engine than may."""
+
+    type = "queue_full"
+
+
+class DeadlineExceeded(GatewayError):
+    """The audio was not finished in time."""
+
+    type = "deadline_exceeded"
+
+
+class SynthesisFailed(GatewayError):
+    """The engine failed on this request."""
+
+    type = "synthesis_failed"
+
+
+class ClientGone(GatewayError):
+    """The client closed the connection before the answer was complete."""
+
+    type = "client_gone"
+
+
+class ConfigError(GatewayError):
+    """A setting is wrong; the message names the key and where it was set."""
+
+    type = "config_error"

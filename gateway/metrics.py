@@ -1,0 +1,57 @@
+"""What Prometheus is told. One :class:`Metrics` per application; nothing is registered globally."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_FACTORS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Metrics:
+    """The gateway's counters, gauges and histograms, all named ``voxgate_…``."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        engine = ["engine"]
+        self.requests = Counter(
+            "voxgate_requests_total",
+            "Synthesis requests by how they ended: ok, cancelled, or the error's type",
+            ["engine", "outcome"],
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "voxgate_errors_total", "Error answers and broken streams by type", ["type"], registry=self.registry
+        )
+        self.http = Counter(
+            "voxgate_http_responses_total", "Answers by route and status", ["route", "status"], registry=self.registry
+        )
+        self.first_audio_s = Histogram(
+            "voxgate_time_to_first_audio_seconds",
+            "From the request's arrival to the engine's first audio, waiting included",
+            engine,
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.realtime_factor = Histogram(
+            "voxgate_realtime_factor",
+            "Seconds of engine time per second of audio; waiting in the queue excluded",
+            engine,
+            buckets=_FACTORS,
+            registry=self.registry,
+        )
+        self.audio_s = Counter("voxgate_audio_seconds_total", "Seconds of audio made", engine, registry=self.registry)
+        self.queue_depth = Gauge(
+            "voxgate_queue_depth", "Requests waiting for the engine", engine, registry=self.registry
+        )
+        self.active_jobs = Gauge("voxgate_active_jobs", "Requests in the engine", engine, registry=self.registry)
+        self.worker_restarts = Counter(
+            "voxgate_worker_restarts_total", "Workers started again after a failure", engine, registry=self.registry
+        )
+        self.engine_ready = Gauge(
+            "voxgate_engine_ready", "1 when the engine takes requests", engine, registry=self.registry
+        )
+
+    def render(self) -> bytes:
+        """Everything in the Prometheus text format."""
+        return generate_latest(self.registry)

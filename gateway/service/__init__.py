@@ -1,0 +1,1 @@
+"""The one story that every API serves: a request becomes speech."""

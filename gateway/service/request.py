@@ -1,0 +1,48 @@
+"""What is asked of the gateway, whatever API it came through."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+MAX_SEED = 2**32 - 1
+MAX_REFERENCE_TEXT_CHARS = 1000
+
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class SpeechRequest(BaseModel):
+    """One text to speak, and how. Unknown fields are errors; limits that depend on settings or on the engine are
+    checked by the synthesizer.
+
+    ``reference_audio`` is the bytes of an audio file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64")
+
+    text: str = Field(min_length=1, description="what to say; 1 to 5,000 characters (setting limits.text_chars)")
+    engine: Name | None = Field(None, description="a configured engine's name; default: the setting default_engine")
+    voice: Name | None = Field(None, description="a built-in voice of the engine, or a stored voice's id or name")
+    reference_audio: bytes | None = Field(
+        None, description="a clip of the voice to clone: base64 or a data URL in JSON, a file in multipart forms"
+    )
+    reference_text: Annotated[str, Field(max_length=MAX_REFERENCE_TEXT_CHARS)] | None = Field(
+        None, description="what is said in reference_audio"
+    )
+    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = Field(
+        None, description="the text's language as a BCP 47 tag, e.g. en or zh-CN"
+    )
+    speed: float = Field(1.0, ge=0.25, le=4.0, description="1 is the voice's own pace, 2 twice as fast")
+    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="same seed, same bytes; drawn at random if absent")
+    format: str = Field("wav", description="wav, mp3, flac, opus (in Ogg), aac (ADTS) or pcm (16-bit little-endian)")
+    sample_rate: int | None = Field(None, description="in Hz; default: the engine's, or the next the format can hold")
+    stream: bool = Field(False, description="send audio while it is being made")
+    options: dict[str, Any] = Field(default_factory=dict, description="engine-specific; schema in GET /v1/engines")
+
+    @field_validator("text")
+    @classmethod
+    def _text_has_something(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("there is nothing but white space in it")
+        return text

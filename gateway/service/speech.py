@@ -1,0 +1,154 @@
+"""Speech under way: an engine's chunks on one side, encoded audio on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends.base import AudioChunk, Job
+from gateway.audio.encode import Encoder, encode
+from gateway.audio.formats import AudioFormat
+from gateway.engine.catalog import Engine
+from gateway.errors import DeadlineExceeded, GatewayError, SynthesisFailed
+from gateway.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechInfo:
+    """What is known of the answer before its first byte."""
+
+    engine: str
+    model: str
+    voice: str
+    seed: int
+    format: AudioFormat
+    sample_rate_hz: int
+
+
+class Speech:
+    """The answer to one request.
+
+    :meth:`start` first; then either :meth:`read` or :meth:`stream`; :meth:`aclose` always, which aborts the job if
+    it is still under way. The engine is drained by a task of its own, so that a slow reader holds audio in memory
+    (bounded by the limit on text) but never a place in the engine.
+
+    :ivar engine_rate_hz: the sample rate of :meth:`chunks`, in Hz.
+    :param translate: turns what the engine client raises into what a user is told.
+    """
+
+    def __init__(
+        self,
+        info: SpeechInfo,
+        job: Job,
+        engine: Engine,
+        engine_rate_hz: int,
+        deadline_s: float,
+        metrics: Metrics,
+        translate: Callable[[Exception], Exception],
+    ):
+        self.info = info
+        self._job = job
+        self._engine = engine
+        self.engine_rate_hz = engine_rate_hz
+        self._deadline_s = deadline_s
+        self._metrics = metrics
+        self._translate = translate
+        self._chunks: asyncio.Queue[AudioChunk | None] = asyncio.Queue()
+        self._first: AudioChunk | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._arrived_at = asyncio.get_running_loop().time()
+
+    async def start(self) -> None:
+        """Wait for the first audio, so that whatever is wrong is known before the first byte of the answer.
+
+        :raises GatewayError: why there will be no audio.
+        """
+        self._pump = asyncio.create_task(self._drain_engine())
+        self._first = await self._next()
+
+    async def read(self) -> tuple[bytes, float]:
+        """The whole audio file, and its duration in seconds.
+
+        :raises GatewayError: when it cannot be finished.
+        """
+        parts = [chunk.samples async for chunk in self.chunks()]
+        samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        info = self.info
+        data = await asyncio.to_thread(encode, samples, self.engine_rate_hz, info.format, info.sample_rate_hz)
+        return data, len(samples) / self.engine_rate_hz
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The audio file piece by piece, each as soon as there is something to send.
+
+        :raises GatewayError: when it breaks off.
+        """
+        info = self.info
+        encoder = Encoder(info.format, self.engine_rate_hz, info.sample_rate_hz, streaming=True)
+        try:
+            async for chunk in self.chunks():
+                if data := await asyncio.to_thread(encoder.write, chunk.samples):
+                    yield data
+            if data := await asyncio.to_thread(encoder.finish):
+                yield data
+        finally:
+            encoder.close()
+
+    async def chunks(self) -> AsyncIterator[AudioChunk]:
+        """The engine's own audio, unencoded."""
+        chunk = self._first
+        while chunk is not None:
+            yield chunk
+            chunk = await self._next()
+
+    async def aclose(self) -> None:
+        """End it; the engine forgets the job at its next step."""
+        if self._pump is not None:
+            self._pump.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await self._pump
+
+    async def _next(self) -> AudioChunk | None:
+        chunk = await self._chunks.get()
+        if chunk is None and self._pump is not None:
+            await self._pump  # raises what went wrong, if anything did
+        return chunk
+
+    async def _drain_engine(self) -> None:
+        """Wait for a place in the engine, and put what it makes into the queue; tell the metrics how it went."""
+        outcome = "cancelled"
+        try:
+            async with asyncio.timeout(self._deadline_s), self._engine.admission.slot():
+                await self._collect()
+            outcome = "ok"
+        except TimeoutError:
+            outcome = DeadlineExceeded.type
+            raise DeadlineExceeded(f"not finished within {self._deadline_s:g} s") from None
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            translated = self._translate(error)
+            outcome = translated.type if isinstance(translated, GatewayError) else GatewayError.type
+            raise translated from error
+        finally:
+            self._metrics.requests.labels(self.info.engine, outcome).inc()
+            self._chunks.put_nowait(None)
+
+    async def _collect(self) -> None:
+        loop = asyncio.get_running_loop()
+        name = self.info.engine
+        began_at = loop.time()
+        made_s = 0.0
+        async with contextlib.aclosing(self._engine.client.submit(self._job)) as chunks:
+            async for chunk in chunks:
+                if not made_s:
+                    self._metrics.first_audio_s.labels(name).observe(loop.time() - self._arrived_at)
+                made_s += len(chunk.samples) / self.engine_rate_hz
+                self._chunks.put_nowait(chunk)
+        if not made_s:
+            raise SynthesisFailed("the engine finished without making any audio")
+        self._metrics.audio_s.labels(name).inc(made_s)
+        self._metrics.realtime_factor.labels(name).observe((loop.time() - began_at) / made_s)

@@ -1,0 +1,188 @@
+"""From a request to speech: resolve engine and voice, check every parameter, queue, synthesize."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from typing import Any
+
+import jsonschema
+
+from backends.base import Capabilities, Job, Reference
+from backends.errors import InvalidJob
+from gateway.audio.decode import decode
+from gateway.audio.formats import choose_rate, get_format
+from gateway.engine.catalog import Engine, Engines
+from gateway.errors import EngineUnavailable, InvalidRequest, VoiceNotFound
+from gateway.metrics import Metrics
+from gateway.service.request import MAX_SEED, SpeechRequest
+from gateway.service.speech import Speech, SpeechInfo
+from gateway.settings import Limits
+from gateway.voices.store import VoiceStore
+
+
+class Synthesizer:
+    """Turns requests into speech."""
+
+    def __init__(self, engines: Engines, voices: VoiceStore, limits: Limits, metrics: Metrics):
+        self._engines = engines
+        self._voices = voices
+        self._limits = limits
+        self._metrics = metrics
+
+    async def open(self, request: SpeechRequest) -> Speech:
+        """Begin to speak; returns when the first audio is there. The caller must close what it gets.
+
+        :raises GatewayError: why there will be no audio.
+        """
+        speech = await self._prepare(request)
+        try:
+            await speech.start()
+        except BaseException:
+            await speech.aclose()
+            raise
+        return speech
+
+    async def _prepare(self, request: SpeechRequest) -> Speech:
+        engine = self._engines.get(request.engine)
+        fmt = get_format(request.format)
+        if len(request.text) > self._limits.text_chars:
+            raise InvalidRequest(
+                f"the text has {len(request.text)} characters; the limit is {self._limits.text_chars}", param="text"
+            )
+        capabilities = self._capabilities(engine)
+        voice, reference = await self._voice(request, engine, capabilities)
+        self._check_language(request, engine, capabilities)
+        self._check_options(request.options, capabilities)
+        seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
+        job = Job(
+            id=secrets.token_hex(8),
+            text=request.text,
+            seed=seed,
+            speed=request.speed,
+            language=request.language,
+            voice=None if reference else voice,
+            reference=reference,
+            stream=request.stream,
+            options=request.options,
+        )
+        info = SpeechInfo(
+            engine=engine.name,
+            model=capabilities.model,
+            voice=voice,
+            seed=seed,
+            format=fmt,
+            sample_rate_hz=choose_rate(fmt, capabilities.sample_rate_hz, request.sample_rate),
+        )
+        return Speech(
+            info,
+            job,
+            engine,
+            engine_rate_hz=capabilities.sample_rate_hz,
+            deadline_s=self._limits.deadline_s,
+            metrics=self._metrics,
+            translate=lambda error: self._translate(error, engine),
+        )
+
+    def _capabilities(self, engine: Engine) -> Capabilities:
+        """What the engine can do: known once it has been loaded."""
+        status = engine.client.status()
+        if status.capabilities is None:
+            engine.client.load()
+            status = engine.client.status()
+            why = f": {status.error}" if status.error else ""
+            raise EngineUnavailable(
+                f"engine {engine.name!r} is {status.state.value}{why}",
+                param="engine",
+                retry_after_s=status.retry_in_s or 5.0,
+            )
+        return status.capabilities
+
+    async def _voice(
+        self, request: SpeechRequest, engine: Engine, capabilities: Capabilities
+    ) -> tuple[str, Reference | None]:
+        """The voice's name for the answer, and what to clone."""
+        if request.reference_audio is not None:
+            self._check_cloning(engine, capabilities, param="reference_audio")
+            if request.voice is not None:
+                raise InvalidRequest("give either voice or reference_audio, not both", param="voice")
+            return "reference", await asyncio.to_thread(self._reference, request)
+        if request.reference_text is not None:
+            raise InvalidRequest("reference_text belongs to reference_audio, which is missing", param="reference_text")
+        built_in = [voice.name for voice in capabilities.voices]
+        if request.voice is None:
+            if not built_in:
+                raise InvalidRequest(f"engine {engine.name!r} has no voice of its own; name one", param="voice")
+            return built_in[0], None
+        if request.voice in built_in:
+            return request.voice, None
+        try:
+            voice = await asyncio.to_thread(self._voices.get, request.voice)
+        except VoiceNotFound:
+            raise VoiceNotFound(
+                f"no voice {request.voice!r}: engine {engine.name!r} has {', '.join(built_in) or 'none of its own'}, "
+                "and no stored voice has that name or id",
+                param="voice",
+            ) from None
+        self._check_cloning(engine, capabilities, param="voice")
+        return voice.name, await asyncio.to_thread(self._voices.load_reference, voice)
+
+    def _reference(self, request: SpeechRequest) -> Reference:
+        assert request.reference_audio is not None  # noqa: S101 - the caller looked
+        clip = decode(
+            request.reference_audio,
+            min_s=self._limits.reference_min_s,
+            max_s=self._limits.reference_max_s,
+            param="reference_audio",
+        )
+        text = (request.reference_text or "").strip()
+        digest = hashlib.sha256(clip.samples.tobytes() + b"\0" + text.encode()).hexdigest()
+        return Reference(clip.samples, clip.rate_hz, text, digest)
+
+    def _check_cloning(self, engine: Engine, capabilities: Capabilities, param: str) -> None:
+        if capabilities.cloning == "none":
+            others = self._names(lambda other: other.cloning != "none")
+            raise InvalidRequest(f"engine {engine.name!r} cannot clone voices{others}", param=param)
+
+    def _check_language(self, request: SpeechRequest, engine: Engine, capabilities: Capabilities) -> None:
+        if request.language is None:
+            return
+        language = request.language.split("-", 1)[0].lower()
+        if language not in capabilities.languages:
+            others = self._names(lambda other: language in other.languages)
+            raise InvalidRequest(
+                f"engine {engine.name!r} speaks {', '.join(capabilities.languages)}, not {language}{others}",
+                param="language",
+            )
+
+    def _check_options(self, options: dict[str, Any], capabilities: Capabilities) -> None:
+        if not options:
+            return  # the common case; the engine merges its defaults and checks again
+        validator = jsonschema.Draft202012Validator(capabilities.options_schema)
+        error = jsonschema.exceptions.best_match(validator.iter_errors(options))
+        if error is None:
+            return
+        path = [str(part) for part in error.absolute_path]
+        message = error.message
+        if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+            known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
+            path.append(next(key for key in error.instance if key not in known))
+            message = f"unknown option; this engine's options: {', '.join(sorted(known)) or '(none)'}"
+        raise InvalidRequest(message, param=".".join(["options", *path]))
+
+    def _translate(self, error: Exception, engine: Engine) -> Exception:
+        """An engine's refusal as the user is told it, with the engines that could do it."""
+        if not isinstance(error, InvalidJob):
+            return error
+        message = error.message
+        if needed := set(error.needs_languages):
+            others = self._names(lambda other: not needed.isdisjoint(other.languages))
+            message += others or f"; no engine here is known to speak {' or '.join(error.needs_languages)}"
+        return InvalidRequest(message, param=error.param)
+
+    def _names(self, can: Any) -> str:
+        """``; engines that can: …`` for those whose capabilities are known and satisfy ``can``."""
+        loaded = ((engine.name, engine.client.status().capabilities) for engine in self._engines)
+        names = [name for name, capabilities in loaded if capabilities and can(capabilities)]
+        return f"; engines that can: {', '.join(names)}" if names else ""

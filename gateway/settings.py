@@ -1,0 +1,236 @@
+"""The gateway's configuration: YAML files < ``VOXGATE_…`` variables < command-line flags; frozen once loaded.
+
+Only this module reads the environment. A key that is unknown or malformed anywhere ends the start with an error
+that names the key and where it was set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import platformdirs
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from gateway.errors import ConfigError
+
+PREFIX = "VOXGATE_"
+# Variables of that prefix that are not settings: which file to read, and which server the CLI talks to.
+NOT_SETTINGS = frozenset({"VOXGATE_CONFIG", "VOXGATE_SERVER"})
+
+Seconds = float
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EngineSettings(_Block):
+    """One engine: which plugin, how it is run, what it loads."""
+
+    backend: str = Field(description="the plugin's name in the entry-point group voxgate.engines")
+    load: Literal["eager", "lazy"] = Field("lazy", description="load at start, or at the first request")
+    device: str = Field("auto", description="auto, cpu, cuda:0 …; more than one replica may use auto")
+    dtype: str = Field("auto", description="auto, float32, bfloat16, float16; see the engine's page")
+    threads: int | None = Field(None, ge=1, description="CPU threads of numeric libraries in the worker")
+    replicas: int = Field(1, ge=1, le=64, description="worker processes")
+    python: str | None = Field(None, description="another interpreter for the workers, with voxgate installed in it")
+    env: dict[str, str] = Field(default_factory=dict, description="extra environment variables of the workers")
+    max_active: int | None = Field(
+        None, ge=1, description="jobs in the workers at once; null: what the engine asks for"
+    )
+    max_queue: int = Field(64, ge=0, description="requests that may wait beyond that; more get 429")
+    idle_unload_s: Seconds | None = Field(None, gt=0, description="unload after that long without a job")
+    load_timeout_s: Seconds = Field(900.0, gt=0, description="loading may be silent for that long")
+    heartbeat_timeout_s: Seconds = Field(60.0, gt=0, description="a loaded worker silent for that long is killed")
+    backoff_s: Seconds = Field(0.5, gt=0, description="wait before the first restart; doubles with every failure")
+    backoff_max_s: Seconds = Field(60.0, gt=0, description="longest wait between restarts")
+    model: dict[str, Any] = Field(default_factory=dict, description="what to load; the engine's own keys")
+    defaults: dict[str, Any] = Field(default_factory=dict, description="per-request options a request may override")
+
+
+class Limits(_Block):
+    """Bounds on everything that comes from outside."""
+
+    text_chars: int = Field(5000, ge=1, le=1_000_000, description="longest text of a request")
+    body_bytes: int = Field(25 * 2**20, ge=1024, description="largest request body")
+    reference_min_s: Seconds = Field(1.0, ge=0, description="shortest reference clip")
+    reference_max_s: Seconds = Field(30.0, gt=0, description="longest reference clip")
+    connections: int = Field(1000, ge=1, description="open connections; more get 503 at once")
+    voices: int = Field(1000, ge=0, description="stored voices")
+    deadline_s: Seconds = Field(300.0, gt=0, description="a request's audio must be finished by then")
+    stall_s: Seconds = Field(60.0, gt=0, description="a client that reads nothing for that long is cut off")
+    drain_s: Seconds = Field(25.0, ge=0, description="on SIGTERM, time for running requests to finish")
+
+
+class LogSettings(_Block):
+    """How the gateway logs."""
+
+    format: Literal["auto", "json", "plain"] = Field("auto", description="auto: plain on a terminal, else JSON")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe level shown")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", validate_default=True
+    )
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    default_engine: str = Field(description="the engine of a request that names none")
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("voxgate", appauthor=False)),
+        description="where uploaded voices are kept; relative to the working directory",
+    )
+    engines: dict[str, EngineSettings] = Field(description="the engines by name", min_length=1)
+    limits: Limits = Field(default_factory=Limits, description="bounds on requests")
+    logs: LogSettings = Field(default_factory=LogSettings, description="logging")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take the values handed in and nothing else: :func:`load_settings` merges the sources."""
+        return (init_settings,)
+
+    @field_validator("engines")
+    @classmethod
+    def _engine_names(cls, engines: dict[str, EngineSettings]) -> dict[str, EngineSettings]:
+        for name in engines:
+            if not (name[:1].isalpha() and name.replace("-", "").replace("_", "").isalnum() and name == name.lower()):
+                raise ValueError(f"{name!r} is no engine name: lower-case letters, digits, - and _, a letter first")
+        return engines
+
+    @model_validator(mode="after")
+    def _default_engine_exists(self) -> Settings:
+        if self.default_engine not in self.engines:
+            raise ValueError(f"default_engine {self.default_engine!r} is not among engines: {', '.join(self.engines)}")
+        return self
+
+
+class _Layer(NamedTuple):
+    """One source of settings: where it came from, and the tree it gave."""
+
+    origin: str
+    tree: dict[str, Any]
+
+
+def config_folder() -> Path:
+    """The shipped ``configs/``: inside the installed package, or beside it in a checkout."""
+    here = Path(__file__).parent
+    installed = here / "configs"
+    return installed if installed.is_dir() else here.parent / "configs"
+
+
+def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """Read, merge and check all sources.
+
+    :param config: a YAML file; default ``$VOXGATE_CONFIG``, then the shipped ``configs/gateway.yaml``.
+    :param flags: top-level settings given on the command line; None values were not given.
+    :raises ConfigError: naming the key and its origin.
+    """
+    if config is None and (chosen := os.environ.get("VOXGATE_CONFIG")):
+        config = Path(chosen)
+    layers = _read_yaml(config or config_folder() / "gateway.yaml")
+    layers.append(_Layer(f"{PREFIX}… environment variables", _read_environment()))
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    layers.append(_Layer("command-line flags", given))
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = _merge(merged, layer.tree)
+    try:
+        return Settings(**merged)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, layers)) from None
+
+
+def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> list[_Layer]:
+    """The file's layers: what it includes first, itself last, so that its own keys win."""
+    path = path.expanduser().resolve()
+    if path in seen:
+        raise ConfigError(f"{path} includes itself by way of {seen[-1]}")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from None
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected a mapping of settings, found {type(tree).__name__}")
+    includes = tree.pop("include", [])
+    if not (isinstance(includes, list) and all(isinstance(name, str) for name in includes)):
+        raise ConfigError(f"{path}: include must be a list of file names")
+    layers = []
+    for name in includes:
+        layers += _read_yaml(path.parent / name, (*seen, path))
+    return [*layers, _Layer(str(path), tree)]
+
+
+def _read_environment() -> dict[str, Any]:
+    """``VOXGATE_LIMITS__TEXT_CHARS=…`` as a tree."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for variable in os.environ:
+        top = variable.upper().split("__", 1)[0]
+        if top.startswith(PREFIX) and top not in known and variable not in NOT_SETTINGS:
+            names = ", ".join(sorted(known))
+            raise ConfigError(f"environment variable {variable} is no setting; settings start with: {names}")
+    try:
+        tree = EnvSettingsSource(Settings)()
+    except SettingsError as error:
+        raise ConfigError(f"an environment variable is malformed: {error} ({error.__cause__})") from None
+    engines = tree.get("engines")
+    for engine in engines.values() if isinstance(engines, dict) else ():
+        for block in ("model", "defaults"):
+            # The gateway does not know the types of an engine's own keys, so a value means what YAML makes of it.
+            if isinstance(engine, dict) and isinstance(values := engine.get(block), dict):
+                engine[block] = {key: yaml.safe_load(v) if isinstance(v, str) else v for key, v in values.items()}
+    return tree
+
+
+def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _explain(error: ValidationError, layers: list[_Layer]) -> str:
+    """Each complaint on a line: key, what is wrong, and the last source that set the key."""
+    lines = []
+    for complaint in error.errors(include_url=False):
+        path = tuple(str(part) for part in complaint["loc"])
+        origins = [layer.origin for layer in layers if path and _has(layer.tree, path)]
+        what = complaint["msg"].removeprefix("Value error, ")
+        if complaint["type"] == "extra_forbidden":
+            what = "unknown key"
+        key = ".".join(path)
+        lines.append(f"{key + ': ' if key else ''}{what}" + (f" (set in {origins[-1]})" if origins else ""))
+    return "invalid configuration: " + "; ".join(lines)
+
+
+def _has(tree: Any, path: tuple[str, ...]) -> bool:
+    for part in path:
+        if not (isinstance(tree, Mapping) and part in tree):
+            return False
+        tree = tree[part]
+    return True

@@ -1,0 +1,1 @@
+"""Reference voices: the recordings that engines clone, kept under names."""

@@ -1,0 +1,273 @@
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import pytest
+
+from gateway.audio.encode import Encoder, encode, to_int16
+from gateway.audio.formats import FORMATS, choose_rate
+from gateway.errors import SynthesisFailed
+
+RATE_HZ = 24_000
+LOSSLESS = ("wav", "flac", "pcm")
+LOSSY = ("mp3", "opus", "aac")
+
+
+def chirp(seconds=2.0, rate_hz=RATE_HZ):
+    """A tone that rises from 200 to 2000 Hz and has one place only where it fits itself; shape (N,)."""
+    t = np.arange(round(seconds * rate_hz)) / rate_hz
+    phase = 2 * np.pi * (200 * t + 900 * t**2 / seconds)
+    return (0.6 * np.sin(phase) * np.hanning(len(t))).astype(np.float32)
+
+
+def chunked(samples, sizes):
+    start = 0
+    for size in sizes:
+        if start >= len(samples):
+            return
+        yield samples[start : start + size]
+        start += size
+
+
+def encoded(samples, name, *, rate_hz=None, streaming=True, sizes=(10**9,)):
+    rate_hz = rate_hz or choose_rate(FORMATS[name], RATE_HZ)
+    with Encoder(FORMATS[name], RATE_HZ, rate_hz, streaming) as encoder:
+        parts = [encoder.write(chunk) for chunk in chunked(samples, sizes)]
+        return b"".join([*parts, encoder.finish()])
+
+
+def ffmpeg_decoded(data, name, rate_hz=RATE_HZ):
+    """What the real ffmpeg makes of it, shape (N,), at its own sample rate."""
+    source = ["-f", "s16le", "-ar", str(rate_hz), "-ac", "1"] if name == "pcm" else []
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        command = ["ffmpeg", "-v", "error", *source, "-i", file.name, "-f", "s16le", "-"]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    assert done.stderr == b""
+    return np.frombuffer(done.stdout, np.int16).astype(np.float32) / 32767
+
+
+def ffprobed(path):
+    command = ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-of", "json", str(path)]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+def snr_db(original, copy, max_delay_samples):
+    """The ratio of the signal to what the copy changed, at the delay where they fit best; and that delay."""
+    spectra = np.fft.rfft(copy, 2**18) * np.conj(np.fft.rfft(original, 2**18))
+    delay = int(np.argmax(np.fft.irfft(spectra)))
+    assert delay <= max_delay_samples
+    aligned = copy[delay : delay + len(original)]
+    assert len(aligned) == len(original)
+    return 10 * np.log10(np.sum(original**2) / np.sum((original - aligned) ** 2)), delay
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("wav", "pcm_s16le"), ("mp3", "mp3"), ("flac", "flac"), ("opus", "opus"), ("aac", "aac")],
+)
+def test_ffprobe_sees_the_format(tmp_path, name, codec, streaming):
+    path = tmp_path / f"speech.{FORMATS[name].extension}"
+    path.write_bytes(encoded(chirp(), name, streaming=streaming, sizes=[2_400] * 100))
+    (stream,) = ffprobed(path)["streams"]
+    assert stream["codec_name"] == codec
+    assert stream["channels"] == 1
+    assert int(stream["sample_rate"]) == (48_000 if name == "opus" else RATE_HZ)
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_lossless_formats_keep_every_sample(name, streaming):
+    data = encoded(chirp(), name, streaming=streaming, sizes=[1_000] * 100)
+    assert np.array_equal(np.rint(ffmpeg_decoded(data, name) * 32767), to_int16(chirp()))
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("name", LOSSY)
+def test_lossy_formats_keep_the_sound(name, streaming):
+    decoded = ffmpeg_decoded(encoded(chirp(), name, streaming=streaming, sizes=[1_000] * 100), name)
+    # Opus is decoded at 48 kHz, whatever it was made from.
+    original = encode(chirp(), RATE_HZ, FORMATS["pcm"], 48_000) if name == "opus" else to_int16(chirp()).tobytes()
+    original = np.frombuffer(original, np.int16).astype(np.float32) / 32767
+    gapless = name == "opus" or (name == "mp3" and not streaming)
+    ratio_db, _ = snr_db(original, decoded, max_delay_samples=2 if gapless else 1_200)
+    assert ratio_db > 20
+    if gapless:
+        assert len(decoded) == len(original)
+    else:
+        assert len(original) <= len(decoded) <= len(original) + 3 * 1_152
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 48_000])
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_cut_into_chunks_does_not_matter(name, streaming, rate_hz):
+    rng = np.random.default_rng(7)
+    samples = chirp(1.0) + rng.normal(0, 0.05, RATE_HZ).astype(np.float32)
+    whole = encoded(samples, name, rate_hz=rate_hz, streaming=streaming)
+    cuts = [rng.integers(0, 3_000, 1_000), [1] * 50 + [7] * RATE_HZ, [480] * 1_000]
+    for sizes in cuts:
+        assert encoded(samples, name, rate_hz=rate_hz, streaming=streaming, sizes=sizes) == whole
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_streaming_changes_headers_only(name):
+    streamed, complete = (
+        encoded(chirp(), name, rate_hz=16_000, streaming=streaming, sizes=[999] * 100) for streaming in (True, False)
+    )
+    assert np.array_equal(ffmpeg_decoded(streamed, name, 16_000), ffmpeg_decoded(complete, name, 16_000))
+
+
+@pytest.mark.parametrize(
+    ("name", "header_bytes", "latest_ms"),
+    [("wav", 44, 10), ("pcm", 0, 10), ("mp3", 0, 50), ("flac", 60, 50), ("opus", 97, 40), ("aac", 0, 90)],
+)
+def test_the_first_audio_is_not_held_back(name, header_bytes, latest_ms):
+    with Encoder(FORMATS[name], RATE_HZ, RATE_HZ, streaming=True) as encoder:
+        sent_bytes = 0
+        for count, chunk in enumerate(chunked(chirp(), [240] * 200), start=1):  # 10 ms each
+            sent_bytes += len(encoder.write(chunk))
+            if sent_bytes > header_bytes:
+                assert count * 10 <= latest_ms
+                return
+    pytest.fail("no audio before the end")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_streams_flow_evenly(name):
+    with Encoder(FORMATS[name], RATE_HZ, RATE_HZ, streaming=True) as encoder:
+        sizes = [len(encoder.write(chunk)) for chunk in chunked(chirp(), [2_400] * 20)]
+    assert all(sizes[1:])
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_complete_file_comes_at_the_end(name):
+    with Encoder(FORMATS[name], RATE_HZ, RATE_HZ, streaming=False) as encoder:
+        assert encoder.write(chirp()) == b""
+        assert encoder.finish() == encode(chirp(), RATE_HZ, FORMATS[name], RATE_HZ)
+
+
+def test_the_same_audio_gives_the_same_bytes_in_another_process():
+    program = (
+        "import sys, hashlib; sys.path[:0] = ['tests/audio']\n"
+        "from test_audio_encode import FORMATS, chirp, encoded\n"
+        "for name in FORMATS:\n"
+        "  for streaming in (True, False):\n"
+        "    print(hashlib.sha256(encoded(chirp(), name, rate_hz=48000, streaming=streaming)).hexdigest())\n"
+    )
+    here = [
+        hashlib.sha256(encoded(chirp(), name, rate_hz=48_000, streaming=streaming)).hexdigest()
+        for name in FORMATS
+        for streaming in (True, False)
+    ]
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+        assert done.stdout.split() == here
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_rate_of_every_format(tmp_path, name):
+    rates_hz = FORMATS[name].rates_hz
+    rates_hz = (8_000, 11_111, 22_050, 44_100, 48_000) if isinstance(rates_hz, range) else rates_hz
+    t = np.arange(RATE_HZ) / RATE_HZ
+    tone = (0.5 * np.sin(2 * np.pi * 1_000 * t)).astype(np.float32)
+    for rate_hz in rates_hz:
+        data = encoded(tone, name, rate_hz=rate_hz)
+        if name != "pcm":
+            path = tmp_path / f"{rate_hz}.{name}"
+            path.write_bytes(data)
+            (stream,) = ffprobed(path)["streams"]
+            assert int(stream["sample_rate"]) == (48_000 if name == "opus" else rate_hz)
+        decoded = ffmpeg_decoded(data, name, rate_hz)
+        decoded_rate_hz = 48_000 if name == "opus" else rate_hz
+        assert len(decoded) / decoded_rate_hz == pytest.approx(1.0, abs=0.3 if name in LOSSY else 0.001)
+        spectrum = np.abs(np.fft.rfft(decoded * np.hanning(len(decoded))))
+        peak_hz = np.argmax(spectrum) * decoded_rate_hz / len(decoded)
+        assert peak_hz == pytest.approx(1_000, abs=5)
+        assert np.std(decoded) == pytest.approx(np.std(tone), rel=0.15)
+
+
+def test_wav_headers():
+    streamed, complete = (encoded(chirp(), "wav", streaming=streaming) for streaming in (True, False))
+    assert streamed[4:8] == streamed[40:44] == b"\xff" * 4
+    assert int.from_bytes(complete[4:8], "little") == len(complete) - 8
+    assert int.from_bytes(complete[40:44], "little") == len(complete) - 44 == 2 * len(chirp())
+
+
+def test_flac_headers():
+    streamed, complete = (encoded(chirp(), "flac", streaming=streaming) for streaming in (True, False))
+    assert streamed[26:42] == bytes(16)
+    assert complete[26:42] == hashlib.md5(to_int16(chirp()).tobytes()).digest()
+    total_samples = int.from_bytes(complete[21:26], "big") & (2**36 - 1)
+    assert total_samples == len(chirp())
+
+
+def test_only_a_complete_mp3_says_its_length():
+    streamed, complete = (encoded(chirp(), "mp3", streaming=streaming) for streaming in (True, False))
+    assert b"Info" in complete[:200] or b"Xing" in complete[:200]
+    assert b"Info" not in streamed[:200]
+    assert b"Xing" not in streamed[:200]
+    assert streamed[:2] == complete[:2] == b"\xff\xf3"
+
+
+@pytest.mark.parametrize("rate_hz", [RATE_HZ, 48_000])
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_audio_at_all(name, streaming, rate_hz):
+    nothing = np.zeros(0, np.float32)
+    data = encoded(nothing, name, rate_hz=rate_hz, streaming=streaming, sizes=())
+    assert len(data) < 400
+    assert encoded(nothing, name, rate_hz=rate_hz, streaming=streaming) == data
+    if name == "wav":
+        assert len(ffmpeg_decoded(data, name)) == 0
+
+
+def test_int16_is_clipped_and_symmetrical():
+    samples = np.array([0, 1, -1, 1.5, -7, 0.5, -0.5, 1 / 32767, 0.4 / 32767], np.float32)
+    assert to_int16(samples).tolist() == [0, 32767, -32767, 32767, -32767, 16384, -16384, 1, 0]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_loud_audio_is_clipped_not_wrapped(name):
+    t = np.arange(RATE_HZ) / RATE_HZ
+    tone = (3.0 * np.sin(2 * np.pi * 300 * t)).astype(np.float32)
+    data = encoded(tone, name)
+    decoded = ffmpeg_decoded(data, name)
+    decoded_rate_hz = 48_000 if name == "opus" else RATE_HZ
+    spectrum = np.abs(np.fft.rfft(decoded[:decoded_rate_hz]))
+    assert np.argmax(spectrum) == pytest.approx(300, abs=1)
+    assert np.std(decoded) > 0.8
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_numbers_are_an_error(bad):
+    samples = chirp()
+    samples[100] = bad
+    with Encoder(FORMATS["wav"], RATE_HZ, RATE_HZ, streaming=True) as encoder, pytest.raises(SynthesisFailed):
+        encoder.write(samples)
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("name", FORMATS)
+def test_dropped_midway(name, streaming):
+    encoder = Encoder(FORMATS[name], RATE_HZ, 48_000, streaming)
+    encoder.write(chirp())
+    encoder.close()
+    encoder.close()
+    with pytest.raises(ValueError, match="closed"):
+        encoder.write(chirp())
+    with pytest.raises(ValueError, match="closed"):
+        encoder.finish()
+
+
+def test_ended_once_only():
+    with Encoder(FORMATS["mp3"], RATE_HZ, RATE_HZ, streaming=True) as encoder:
+        encoder.write(chirp())
+        assert encoder.finish()
+        with pytest.raises(ValueError, match="closed"):
+            encoder.finish()

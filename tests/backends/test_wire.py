@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+from backends import wire
+from backends.base import AudioChunk, BuiltinVoice, Capabilities, EngineConfig, Job, Reference
+from backends.errors import WireError
+
+CAPABILITIES = Capabilities(
+    model="m",
+    sample_rate_hz=24000,
+    languages=("en", "zh"),
+    cloning="optional",
+    streaming="frame",
+    voices=(BuiltinVoice("a", "en", "one"),),
+    max_text_chars=10,
+    max_jobs=2,
+    options_schema={"type": "object", "properties": {"x": {"type": "number"}}},
+)
+
+
+def test_a_job_crosses_unchanged() -> None:
+    audio = np.linspace(-1, 1, 1001, dtype=np.float32)
+    reference = Reference(audio, 22050, "你好", "digest")
+    job = Job("id", "text", 2**32 - 1, 1.5, "zh", None, reference, True, {"nfe": 7, "deep": {"a": [1, None]}})
+    (message,) = wire.decode_to_worker(wire.encode([wire.add_job(job)]))
+    assert isinstance(message, wire.AddJob)
+    back = wire.job(message)
+    assert back.reference is not None
+    np.testing.assert_array_equal(back.reference.audio, audio)
+    assert (back.reference.sample_rate_hz, back.reference.text, back.reference.digest) == (22050, "你好", "digest")
+    for name in ("id", "text", "seed", "speed", "language", "voice", "stream", "options"):
+        assert getattr(back, name) == getattr(job, name)
+
+
+def test_a_job_without_reference_crosses() -> None:
+    (message,) = wire.decode_to_worker(wire.encode([wire.add_job(Job("id", "text", 0))]))
+    assert isinstance(message, wire.AddJob)
+    assert wire.job(message) == Job("id", "text", 0)
+
+
+@pytest.mark.parametrize("span", [None, (0, 0), (3, 9)])
+def test_audio_crosses_bit_by_bit(span: tuple[int, int] | None) -> None:
+    samples = np.random.default_rng(0).standard_normal(4800).astype(np.float32)
+    part = wire.audio_part(AudioChunk("id", samples[::2], span), 24000)
+    (message,) = wire.decode_from_worker(wire.encode([part]))
+    assert isinstance(message, wire.AudioPart)
+    assert message.rate_hz == 24000
+    chunk = wire.audio_chunk(message)
+    np.testing.assert_array_equal(chunk.samples, samples[::2])
+    assert chunk.text_span == span
+
+
+def test_capabilities_cross_unchanged() -> None:
+    (message,) = wire.decode_from_worker(wire.encode([wire.ready(CAPABILITIES)]))
+    assert isinstance(message, wire.Ready)
+    assert wire.capabilities(message) == CAPABILITIES
+
+
+def test_several_messages_keep_their_order() -> None:
+    messages = [wire.JobDone("a"), wire.Heartbeat(1, 2, 0.5), wire.JobRejected("b", "no", "text", ("zh",))]
+    assert wire.decode_from_worker(wire.encode(messages)) == messages
+
+
+def test_configuration_crosses() -> None:
+    config = EngineConfig("f5", "cuda:0", "float16", 2, {"checkpoint": "hf://a/b/c"}, {"nfe": 16})
+    (message,) = wire.decode_to_worker(wire.encode([wire.Configure("f5", config)]))
+    assert message == wire.Configure("f5", config)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\xc1",
+        msgspec.msgpack.encode({"type": "JobDone"}),
+        msgspec.msgpack.encode([{"type": "Nonsense"}]),
+        msgspec.msgpack.encode([{"type": "JobDone"}]),
+        msgspec.msgpack.encode([{"type": "JobDone", "job_id": "a", "extra": 1}]),
+        wire.encode([wire.AbortJob("a")]),  # a worker never says that
+    ],
+)
+def test_garbage_is_a_wire_error(frame: bytes) -> None:
+    with pytest.raises(WireError):
+        wire.decode_from_worker(frame)
+
+
+def test_cut_audio_is_a_wire_error() -> None:
+    with pytest.raises(WireError, match="whole float32"):
+        wire.audio_chunk(wire.AudioPart("a", b"\0\0\0", "float32", 24000))
