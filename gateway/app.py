@@ -74,5 +74,5 @@ def create_app(settings: Settings, clients: Iterable[EngineClient], store: Voice
     for module in (tts, voices, admin):
         app.include_router(module.router)
     app.add_middleware(BodyLimit, max_bytes=settings.limits.body_bytes)
-    app.add_middleware(RequestContext, metrics=metrics)
+    app.add_middleware(RequestContext, metrics=metrics, answer_bug=errors.answer_bug)
     return app

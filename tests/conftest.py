@@ -30,6 +30,13 @@ TONE_AND_LITE = {
 }
 
 
+TONE = {
+    "port": 0,
+    "default_engine": "tone",
+    "engines": {"tone": {"backend": "tone", "load": "eager", "backoff_s": 0.1}},
+}
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):

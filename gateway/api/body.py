@@ -5,19 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from fastapi import Request
-from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 
-from gateway.api.errors import invalid_request
 from gateway.errors import InvalidRequest, UnsupportedMedia
-
-M = TypeVar("M", bound=BaseModel)
 
 _DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w=.+-]+)*;base64,", re.ASCII)
 _MAX_FORM_FIELDS = 32
@@ -45,17 +41,6 @@ async def read_fields(request: Request) -> dict[str, Any]:
             raise InvalidRequest(f"given twice, as {fields[name]!r} and as {value!r}", param=name)
         fields[name] = value
     return fields
-
-
-def parse(model: type[M], fields: dict[str, Any]) -> M:
-    """Check fields against a model.
-
-    :raises InvalidRequest: naming the field.
-    """
-    try:
-        return model.model_validate(fields)
-    except ValidationError as error:
-        raise invalid_request(error, known=list(model.model_fields)) from None
 
 
 def decode_base64(value: str, param: str) -> bytes:

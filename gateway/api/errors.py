@@ -11,13 +11,13 @@ from collections.abc import Mapping
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from gateway import errors
 from gateway.api.deps import request_id
-from gateway.errors import GatewayError, InvalidRequest
+from gateway.errors import GatewayError
+from gateway.service.request import invalid_request
 
 log = structlog.get_logger(__name__)
 
@@ -44,20 +44,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(GatewayError, _answer_gateway_error)
     app.add_exception_handler(HTTPException, _answer_http_exception)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
-    app.add_exception_handler(Exception, _answer_bug)
-
-
-def invalid_request(error: ValidationError | RequestValidationError, known: list[str] | None = None) -> InvalidRequest:
-    """The first complaint of a validation as an error that names the field.
-
-    :param known: the fields there are, listed when the complaint is about an unknown one.
-    """
-    complaint = error.errors()[0]
-    param = ".".join(str(part) for part in complaint["loc"] if part not in ("body", "query", "path"))
-    message = str(complaint["msg"]).removeprefix("Value error, ")
-    if complaint["type"] == "extra_forbidden":
-        message = "unknown field" + (f"; fields are: {', '.join(known)}" if known else "")
-    return InvalidRequest(message, param=param or None)
 
 
 def envelope(type_: str, message: str, param: str | None, request: Request) -> dict[str, object]:
@@ -99,7 +85,8 @@ async def _answer_validation_error(request: Request, error: Exception) -> JSONRe
     return await _answer_gateway_error(request, invalid_request(error))
 
 
-async def _answer_bug(request: Request, error: Exception) -> JSONResponse:
+def answer_bug(request: Request, error: Exception) -> JSONResponse:
+    """The answer to an exception nobody expected: its details go to the log only."""
     log.error("unexpected error", exc_info=error)
     count(request, GatewayError.type)
     message = "an unexpected error; the log has it under this request id"

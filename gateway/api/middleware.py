@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from collections.abc import Callable
 
 import structlog
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import BodyTooLarge
@@ -20,12 +23,13 @@ _QUIET = ("/health/", "/metrics")
 
 class RequestContext:
     """Gives each request an id (the client's ``X-Request-Id``, if it is a sane one), shown in the answer and in
-    every log line; logs and counts the answer.
+    every log line; logs and counts the answer. An exception that nothing else answered is answered here.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics):
+    def __init__(self, app: ASGIApp, metrics: Metrics, answer_bug: Callable[[Request, Exception], Response]):
         self._app = app
         self._metrics = metrics
+        self._answer_bug = answer_bug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI)."""
@@ -48,6 +52,10 @@ class RequestContext:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
+            except Exception as error:  # noqa: BLE001 - logged and answered
+                answer = self._answer_bug(Request(scope), error)
+                if not status:  # else the answer has begun; it ends here, visibly incomplete
+                    await answer(scope, receive, send_with_id)
             finally:
                 # The route's pattern, not the path: ids in paths must not become metric labels.
                 route = getattr(scope.get("route"), "path", "(none)")

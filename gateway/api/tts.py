@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 from starlette.responses import JSONResponse
 
-from gateway.api.body import decode_base64, parse, read_fields
+from gateway.api.body import decode_base64, read_fields
 from gateway.api.deps import ServicesDep, unless_gone
 from gateway.api.respond import AudioStream, speech_headers
 from gateway.errors import InvalidRequest
-from gateway.service.request import SpeechRequest
+from gateway.service.request import SpeechRequest, parse
 from gateway.service.speech import Speech
 
 router = APIRouter(tags=["speech"])

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
-from gateway.api.body import decode_base64, parse, read_fields
+from gateway.api.body import decode_base64, read_fields
 from gateway.api.deps import ServicesDep
 from gateway.audio.decode import decode
 from gateway.errors import Conflict
-from gateway.service.request import MAX_REFERENCE_TEXT_CHARS
+from gateway.service.request import MAX_REFERENCE_TEXT_CHARS, parse
 from gateway.voices.store import Voice
 
 router = APIRouter(prefix="/v1/voices", tags=["voices"])

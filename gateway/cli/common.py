@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from gateway.errors import GatewayError
 from gateway.settings import Settings, load_settings
@@ -56,6 +57,13 @@ def explained(status: int = 1) -> Iterator[None]:
         raise fail(f"{error.param}: {error.message}" if error.param else error.message, status) from None
 
 
+def progress_bar() -> Progress:
+    """A bar on stderr that leaves nothing behind."""
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=err, transient=True
+    )
+
+
 class Server:
     """A running gateway, over HTTP."""
 
@@ -85,7 +93,7 @@ class Server:
 
 
 def find_server(url: str | None) -> Server | None:
-    """The server asked for, or the default one if it answers."""
+    """The server asked for, or the default one if it answers; an empty ``VOXGATE_SERVER`` means none."""
     if url is not None:
         return Server(url)
     server = Server(os.environ.get("VOXGATE_SERVER", DEFAULT_SERVER))

@@ -8,23 +8,20 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from gateway.api.body import parse
-from gateway.app import local_clients, voice_store
-from gateway.audio.encode import encode
 from gateway.audio.formats import FORMATS
-from gateway.cli.common import ConfigOption, Server, ServerOption, err, explained, find_server, settings_or_exit
-from gateway.engine.catalog import Engine, Engines
-from gateway.engine.client import State
-from gateway.errors import EngineUnavailable
-from gateway.metrics import Metrics
-from gateway.service.request import SpeechRequest
-from gateway.service.speech import SpeechInfo
-from gateway.service.synthesize import Synthesizer
-from gateway.settings import Settings
+from gateway.cli.common import (
+    ConfigOption,
+    Server,
+    ServerOption,
+    err,
+    explained,
+    find_server,
+    progress_bar,
+    settings_or_exit,
+)
+from gateway.service.request import SpeechRequest, parse
 
 
 def say(
@@ -59,8 +56,10 @@ def say(
         data, told = _by_server(found, request)
     else:
         settings = settings_or_exit(config)
+        from gateway.cli.local import speak  # the whole gateway: not worth its second when a server does the work
+
         with explained():
-            data, told = asyncio.run(_by_worker(settings, request))
+            data, told = asyncio.run(speak(settings, request))
     output.write_bytes(data)
     err.print(f"{output}: {told}", highlight=False, soft_wrap=True)
 
@@ -87,61 +86,10 @@ def _option(item: str) -> tuple[str, Any]:
         return key, value
 
 
-def _bar() -> Progress:
-    return Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=err, transient=True
-    )
-
-
 def _by_server(server: Server, request: SpeechRequest) -> tuple[bytes, str]:
     body = request.model_dump(mode="json", exclude_none=True)
-    with _bar() as bar:
+    with progress_bar() as bar:
         bar.add_task(f"speaking at {server.url}", total=None)
         response = server.request("POST", "/tts", json=body)
     told = {name: response.headers[f"x-voxgate-{name}"] for name in ("duration", "engine", "model", "voice", "seed")}
     return response.content, "{duration} s, engine {engine} ({model}), voice {voice}, seed {seed}".format(**told)
-
-
-async def _by_worker(settings: Settings, request: SpeechRequest) -> tuple[bytes, str]:
-    """Load just the engine that is asked for, in a worker process, and speak with it."""
-    name = request.engine or settings.default_engine
-    metrics = Metrics()
-    engines = Engines(
-        {client.name: Engine.of(settings.engines[client.name], client) for client in local_clients(settings, metrics)},
-        settings.default_engine,
-    )
-    synthesizer = Synthesizer(engines, voice_store(settings), settings.limits, metrics)
-    try:
-        with _bar() as bar:
-            await _load(engines.get(name), bar)
-            task = bar.add_task("speaking", total=len(request.text))
-            speech = await synthesizer.open(request)
-            try:
-                parts = []
-                async for chunk in speech.chunks():
-                    parts.append(chunk.samples)
-                    if chunk.text_span:
-                        bar.update(task, completed=chunk.text_span[1])
-            finally:
-                await speech.aclose()
-        samples, rate_hz = np.concatenate(parts), speech.engine_rate_hz
-        data = encode(samples, rate_hz, speech.info.format, speech.info.sample_rate_hz)
-        return data, _told(speech.info, len(samples) / rate_hz)
-    finally:
-        await engines.close()
-
-
-async def _load(engine: Engine, bar: Progress) -> None:
-    engine.client.load()
-    task = bar.add_task(f"loading {engine.name}", total=None)
-    while (status := engine.client.status()).state is not State.READY:
-        if status.state is State.FAILED:
-            raise EngineUnavailable(f"engine {engine.name!r} cannot be loaded: {status.error}")
-        if progress := status.progress:
-            bar.update(task, description=progress.stage, completed=progress.done, total=progress.total)
-        await asyncio.sleep(0.05)
-    bar.remove_task(task)
-
-
-def _told(info: SpeechInfo, duration_s: float) -> str:
-    return f"{duration_s:.3f} s, engine {info.engine} ({info.model}), voice {info.voice}, seed {info.seed}"

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from gateway.app import voice_store
-from gateway.audio.decode import decode
 from gateway.cli.common import ConfigOption, ServerOption, err, explained, fail, find_server, out, settings_or_exit
+from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from gateway.voices.store import VoiceStore
 
 app = typer.Typer(
     help="Reference voices to clone: those of a running gateway, or of the data folder.", no_args_is_help=True
 )
+
+
+def _store(settings: Settings) -> VoiceStore:
+    """The data folder's voices; imported late, because a command that asks a server does not need it."""
+    from gateway.app import voice_store
+
+    return voice_store(settings)
 
 
 @app.command("list")
@@ -23,7 +32,7 @@ def list_voices(server: ServerOption = None, config: ConfigOption = None) -> Non
     if found := find_server(server):
         voices = found.request("GET", "/v1/voices").json()["voices"]
     else:
-        stored = voice_store(settings_or_exit(config)).list()
+        stored = _store(settings_or_exit(config)).list()
         voices = [
             {
                 "id": voice.id,
@@ -66,9 +75,11 @@ def add(
     else:
         settings = settings_or_exit(config)
         with explained():
+            from gateway.audio.decode import decode
+
             limits = settings.limits
             clip = decode(data, min_s=limits.reference_min_s, max_s=limits.reference_max_s, param="audio")
-            voice, created = voice_store(settings).add(name, transcript, clip.samples, clip.rate_hz, language)
+            voice, created = _store(settings).add(name, transcript, clip.samples, clip.rate_hz, language)
             voice_id = voice.id
     err.print(f"{'stored' if created else 'was stored already'} as {voice_id}", highlight=False)
 
@@ -84,6 +95,6 @@ def remove(
         found.request("DELETE", f"/v1/voices/{voice}")
     else:
         with explained():
-            store = voice_store(settings_or_exit(config))
+            store = _store(settings_or_exit(config))
             store.remove(store.get(voice).id)
     err.print(f"removed {voice}", highlight=False)

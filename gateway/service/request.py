@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from gateway.errors import InvalidRequest
 
 MAX_SEED = 2**32 - 1
 MAX_REFERENCE_TEXT_CHARS = 1000
+
+M = TypeVar("M", bound=BaseModel)
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 
@@ -46,3 +51,35 @@ class SpeechRequest(BaseModel):
         if not text.strip():
             raise ValueError("there is nothing but white space in it")
         return text
+
+
+def parse(model: type[M], fields: dict[str, Any]) -> M:
+    """Check fields against a model.
+
+    :raises InvalidRequest: naming the field.
+    """
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise invalid_request(error, known=list(model.model_fields)) from None
+
+
+class _Complaints(Protocol):
+    """What pydantic's and FastAPI's validation errors have in common."""
+
+    def errors(self) -> Sequence[Any]:
+        """One mapping per complaint."""
+        ...
+
+
+def invalid_request(error: _Complaints, known: Sequence[str] = ()) -> InvalidRequest:
+    """The first complaint of a validation as an error that names the field.
+
+    :param known: the fields there are, listed when the complaint is about an unknown one.
+    """
+    complaint = error.errors()[0]
+    param = ".".join(str(part) for part in complaint["loc"] if part not in ("body", "query", "path"))
+    message = str(complaint["msg"]).removeprefix("Value error, ")
+    if complaint["type"] == "extra_forbidden":
+        message = "unknown field" + (f"; fields are: {', '.join(known)}" if known else "")
+    return InvalidRequest(message, param=param or None)

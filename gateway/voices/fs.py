@@ -203,8 +203,10 @@ class FileVoiceStore(VoiceStore):
         try:
             voice = msgspec.json.decode(path.read_bytes(), type=Voice)
             if voice.id != voice_id or check_name(voice.name) != voice.name:
-                raise InvalidRequest("it is of another voice")
-        except (OSError, msgspec.MsgspecError, InvalidRequest) as error:
+                raise ValueError("voice.json is of another voice, or has an impossible name")
+            if not (folder / "audio.wav").is_file():
+                raise ValueError("audio.wav is missing")
+        except (OSError, ValueError, msgspec.MsgspecError, InvalidRequest) as error:
             # Damage to one voice must not hide the others. Storing the same recording again repairs it.
             _log.warning("voice folder %s is damaged and ignored: %s", folder, error)
             return _Found(signature, None)

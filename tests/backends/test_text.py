@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from backends.errors import InvalidJob
@@ -34,7 +36,7 @@ def test_split_spans_cover_everything_in_order_and_stay_short(text: str) -> None
     spans = split_at(text, 0, len(text), 60)
     assert spans[0][0] == 0
     assert spans[-1][1] == len(text)
-    for (start, end), (following, _) in zip(spans, spans[1:], strict=False):
+    for (start, end), (following, _) in pairwise(spans):
         assert end == following
         assert start < end
     assert all(end - start <= 60 for start, end in spans)

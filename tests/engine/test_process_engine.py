@@ -269,7 +269,8 @@ async def test_a_worker_runs_under_another_interpreter_with_nothing_but_the_leaf
     async with tone(python=str(tmp_path / "env/bin/python"), env={"SOME_VARIABLE": "1"}) as engine:
         await ready(engine)
         (worker,) = workers()
-        assert worker.exe() != "" and str(tmp_path) in worker.cmdline()[0]
+        assert worker.exe() != ""
+        assert str(tmp_path) in worker.cmdline()[0]
         assert worker.environ()["SOME_VARIABLE"] == "1"
         assert len(await speak(engine))
 

@@ -1,0 +1,69 @@
+"""Uvicorn, as ``voxgate serve`` runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from gateway.cli.common import err
+from gateway.settings import Settings
+
+
+class Server(uvicorn.Server):
+    """Says when the engines are ready, with a request to try; ends with status 0 after a drain."""
+
+    def __init__(self, app: FastAPI, settings: Settings):
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(settings.limits.drain_s)),
+            timeout_keep_alive=30,
+            limit_concurrency=settings.limits.connections,
+        )
+        super().__init__(config)
+        self._app = app
+        self._settings = settings
+        self._announcement: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Drain on SIGTERM and SIGINT. Uvicorn's own version raises the signal again after the drain, which would
+        make a shutdown that went well look like a death by signal.
+        """
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Bind, then watch the engines load."""
+        await super().startup(sockets)
+        if self.started and not self.should_exit:
+            self._announcement = asyncio.create_task(self._announce())
+
+    async def _announce(self) -> None:
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+        engines = self._app.state.services.engines
+        err.print(f"listening on http://{host}:{port}, loading engines …", highlight=False)
+        while not engines.ready:  # noqa: ASYNC110 - readiness is a state of processes, polled like a probe would
+            await asyncio.sleep(0.05)
+        err.print(
+            f"ready: engine {self._settings.default_engine} at http://{host}:{port} (API at /docs). Try:\n"
+            f"  curl -s http://{host}:{port}/tts -H 'content-type: application/json' "
+            """-d '{"text":"Hello from Voxgate."}' -o hello.wav""",
+            highlight=False,
+            soft_wrap=True,
+        )

@@ -1,0 +1,367 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from app_fixtures import InMemory, in_memory
+from conftest import read_audio
+
+from backends.base import AudioChunk, Job
+from backends.errors import InvalidJob
+from gateway.engine.client import State
+from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine
+from gateway.errors import SynthesisFailed
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> InMemory:
+    return in_memory(tmp_path)
+
+
+async def error_of(gateway: InMemory, status: int, **body: Any) -> dict[str, Any]:
+    response = await gateway.client.post("/tts", json={"text": "hello", **body})
+    assert response.status_code == status, response.text
+    error = response.json()["error"]
+    assert set(error) == {"type", "message", "param", "request_id"}
+    assert error["request_id"] == response.headers["x-request-id"]
+    assert gateway.metric("voxgate_errors_total", type=error["type"]) >= 1
+    return error
+
+
+async def test_text_becomes_a_wav_file_that_says_where_it_comes_from(gateway: InMemory) -> None:
+    response = await gateway.client.post("/tts", json={"text": "hello"})
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "audio/wav"
+    samples, rate = read_audio(response.content)
+    assert (len(samples), rate) == (4800, 24000)
+    headers = response.headers
+    assert headers["x-voxgate-engine"] == "fake"
+    assert headers["x-voxgate-model"] == "fake-1"
+    assert headers["x-voxgate-voice"] == "ada"
+    assert headers["x-voxgate-duration"] == "0.200"
+    assert headers["x-request-id"]
+    assert gateway.engine.jobs[0].seed == int(headers["x-voxgate-seed"])
+    assert gateway.metric("voxgate_requests_total", engine="fake", outcome="ok") == 1
+    assert gateway.metric("voxgate_audio_seconds_total", engine="fake") == pytest.approx(0.2)
+
+
+async def test_every_field_reaches_the_engine(gateway: InMemory, clip: bytes) -> None:
+    body = {
+        "text": "hello",
+        "engine": "fake",
+        "reference_audio": base64.b64encode(clip).decode(),
+        "reference_text": " what is said ",
+        "language": "en-GB",
+        "speed": 1.5,
+        "seed": 7,
+        "stream": True,
+        "options": {"depth": 5},
+    }
+    assert (await gateway.client.post("/tts", json=body)).status_code == 200
+    (job,) = gateway.engine.jobs
+    assert (job.text, job.language, job.speed, job.seed, job.stream) == ("hello", "en-GB", 1.5, 7, True)
+    assert job.options == {"depth": 5}
+    assert job.voice is None
+    assert job.reference is not None
+    assert (job.reference.text, job.reference.sample_rate_hz, len(job.reference.audio)) == (
+        "what is said",
+        16000,
+        32000,
+    )
+
+
+async def test_scalar_fields_may_stand_in_the_query(gateway: InMemory) -> None:
+    url = "/tts?engine=fake&voice=grace&speed=0.5&seed=3&format=flac&sample_rate=16000&text=from%20the%20query"
+    response = await gateway.client.post(url)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "audio/flac"
+    samples, rate = read_audio(response.content)
+    assert (len(samples), rate) == (3200, 16000)
+    (job,) = gateway.engine.jobs
+    assert (job.text, job.voice, job.speed, job.seed) == ("from the query", "grace", 0.5, 3)
+
+
+async def test_query_and_body_may_agree_but_not_differ(gateway: InMemory) -> None:
+    agreeing = await gateway.client.post(
+        "/tts?voice=ada&stream=true", json={"text": "x", "voice": "ada", "stream": True}
+    )
+    assert agreeing.status_code == 200
+    differing = await gateway.client.post("/tts?voice=ada", json={"text": "x", "voice": "grace"})
+    assert differing.status_code == 422
+    assert differing.json()["error"]["param"] == "voice"
+
+
+async def test_a_form_with_a_file_is_the_same_as_json_with_base64(gateway: InMemory, clip: bytes) -> None:
+    form = {"text": "hello", "seed": "7", "options": json.dumps({"depth": 2}), "reference_text": "hm"}
+    by_form = await gateway.client.post("/tts", data=form, files={"reference_audio": ("a.wav", clip)})
+    assert by_form.status_code == 200, by_form.text
+    url = "data:audio/wav;base64," + base64.b64encode(clip).decode()
+    body = {"text": "hello", "seed": 7, "options": {"depth": 2}, "reference_text": "hm", "reference_audio": url}
+    by_json = await gateway.client.post("/tts", json=body)
+    assert by_form.content == by_json.content
+    first, second = gateway.engine.jobs
+    assert first.reference is not None
+    assert second.reference is not None
+    assert first.reference.digest == second.reference.digest
+    assert first.options == second.options == {"depth": 2}
+
+
+async def test_the_same_seed_gives_the_same_bytes_and_no_seed_gives_others(gateway: InMemory) -> None:
+    same = [(await gateway.client.post("/tts", json={"text": "x", "seed": 5})).content for _ in range(2)]
+    assert same[0] == same[1]
+    drawn = [(await gateway.client.post("/tts", json={"text": "x"})).content for _ in range(2)]
+    assert drawn[0] != drawn[1]
+
+
+@pytest.mark.parametrize("fmt", ["wav", "mp3", "flac", "opus", "aac", "pcm"])
+async def test_wrapped_in_json(gateway: InMemory, fmt: str) -> None:
+    response = await gateway.client.post("/tts", json={"text": "x", "response": "base64", "format": fmt, "seed": 1})
+    answer = response.json()
+    assert set(answer) == {"audio", "format", "sample_rate", "duration_s", "engine", "model", "voice", "seed"}
+    assert (answer["format"], answer["duration_s"], answer["engine"]) == (fmt, 0.2, "fake")
+    plain = await gateway.client.post("/tts", json={"text": "x", "format": fmt, "seed": 1})
+    assert base64.b64decode(answer["audio"]) == plain.content
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"text": ""}, "text"),
+        ({"text": " \n "}, "text"),
+        ({"text": "x" * 5001}, "text"),
+        ({"text": 5}, "text"),
+        ({"speed": 0.2}, "speed"),
+        ({"speed": 4.1}, "speed"),
+        ({"speed": "fast"}, "speed"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**32}, "seed"),
+        ({"format": "midi"}, "format"),
+        ({"format": "opus", "sample_rate": 22050}, "sample_rate"),
+        ({"sample_rate": 1}, "sample_rate"),
+        ({"response": "xml"}, "response"),
+        ({"response": "base64", "stream": True}, "response"),
+        ({"language": "english please"}, "language"),
+        ({"language": "zh"}, "language"),
+        ({"reference_audio": "!!!"}, "reference_audio"),
+        ({"reference_text": "of nothing"}, "reference_text"),
+        ({"options": {"dept": 1}}, "options.dept"),
+        ({"options": {"depth": 10}}, "options.depth"),
+        ({"options": {"depth": "3"}}, "options.depth"),
+        ({"options": []}, "options"),
+        ({"txet": "typo"}, "txet"),
+    ],
+)
+async def test_a_wrong_field_is_named(gateway: InMemory, body: dict[str, Any], param: str) -> None:
+    error = await error_of(gateway, 422, **body)
+    assert error["param"] == param
+    assert error["type"] == "invalid_request"
+    assert error["message"]
+    assert not gateway.engine.jobs, "nothing was spoken"
+
+
+async def test_an_unknown_field_lists_the_fields(gateway: InMemory) -> None:
+    error = await error_of(gateway, 422, txet="typo")
+    assert "text, engine, voice" in error["message"]
+
+
+async def test_the_text_limit_is_a_setting(tmp_path: Path) -> None:
+    gateway = in_memory(tmp_path, limits={"text_chars": 3})
+    error = await error_of(gateway, 422, text="four")
+    assert "limit is 3" in error["message"]
+    assert (await gateway.client.post("/tts", json={"text": "abc"})).status_code == 200
+
+
+async def test_reference_audio_that_is_none_is_refused(gateway: InMemory) -> None:
+    error = await error_of(gateway, 415, reference_audio=base64.b64encode(b"not audio" * 100).decode())
+    assert error["param"] == "reference_audio"
+
+
+async def test_voice_and_reference_exclude_each_other(gateway: InMemory, clip: bytes) -> None:
+    error = await error_of(gateway, 422, voice="ada", reference_audio=base64.b64encode(clip).decode())
+    assert error["param"] == "voice"
+
+
+async def test_unknown_engines_and_voices_list_the_known_ones(gateway: InMemory) -> None:
+    error = await error_of(gateway, 404, engine="tuba")
+    assert (error["type"], error["param"]) == ("engine_not_found", "engine")
+    assert "fake" in error["message"]
+    error = await error_of(gateway, 404, voice="linus")
+    assert (error["type"], error["param"]) == ("voice_not_found", "voice")
+    assert "ada, grace" in error["message"]
+
+
+def capable(**changes: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(FAKE_CAPABILITIES, **changes)
+
+
+async def test_what_one_engine_cannot_do_names_the_engines_that_can(tmp_path: Path, clip: bytes) -> None:
+    async def refuse(job: Job) -> AsyncGenerator[AudioChunk, None]:
+        raise InvalidJob("cannot speak '你'", param="text", needs_languages=("zh", "ja"))
+        yield
+
+    mono = FakeEngine("mono", refuse, capabilities=capable(cloning="none"))
+    poly = FakeEngine("poly", capabilities=capable(languages=("en", "zh")))
+    asleep = FakeEngine("asleep", capabilities=capable(languages=("zh",)), state=State.UNLOADED)
+    gateway = in_memory(tmp_path, [mono, poly, asleep])
+    error = await error_of(gateway, 422, text="你好")
+    assert error["param"] == "text"
+    assert error["message"] == "cannot speak '你'; engines that can: poly"
+    error = await error_of(gateway, 422, language="zh-CN")
+    assert error["message"].endswith("engines that can: poly")
+    error = await error_of(gateway, 422, reference_audio=base64.b64encode(clip).decode())
+    assert error["message"] == "engine 'mono' cannot clone voices; engines that can: poly"
+
+
+async def test_an_engine_that_is_not_ready_says_when_to_come_back(tmp_path: Path) -> None:
+    gateway = in_memory(tmp_path, [FakeEngine(state=State.UNLOADED)])
+    response = await gateway.client.post("/tts", json={"text": "x"})
+    assert response.status_code == 503
+    assert int(response.headers["retry-after"]) >= 1
+    assert response.json()["error"]["type"] == "engine_unavailable"
+    assert gateway.engine.state is State.LOADING, "the request made it load"
+
+
+def pausing(gate: asyncio.Event, chunks_first: int = 0) -> Any:
+    async def script(job: Job) -> AsyncGenerator[AudioChunk, None]:
+        for _ in range(chunks_first):
+            yield AudioChunk(job.id, np.zeros(2400, np.float32))
+        await gate.wait()
+        yield AudioChunk(job.id, np.zeros(2400, np.float32))
+
+    return script
+
+
+async def test_a_full_queue_is_429_with_retry_after(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    gateway = in_memory(tmp_path, [FakeEngine(script=pausing(gate))], max_active=1, max_queue=1)
+    waiting = [asyncio.create_task(gateway.client.post("/tts", json={"text": "x"})) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    response = await gateway.client.post("/tts", json={"text": "x"})
+    assert response.status_code == 429
+    assert response.json()["error"]["type"] == "queue_full"
+    assert int(response.headers["retry-after"]) >= 1
+    gate.set()
+    assert [(await task).status_code for task in waiting] == [200, 200]
+
+
+async def test_a_missed_deadline_is_504_and_aborts_the_job(tmp_path: Path) -> None:
+    gateway = in_memory(tmp_path, [FakeEngine(script=pausing(asyncio.Event()))], limits={"deadline_s": 0.1})
+    error = await error_of(gateway, 504)
+    assert error["type"] == "deadline_exceeded"
+    assert gateway.engine.aborted == [job.id for job in gateway.engine.jobs]
+    assert gateway.metric("voxgate_requests_total", engine="fake", outcome="deadline_exceeded") == 1
+
+
+async def test_waiting_in_the_queue_counts_towards_the_deadline(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    gateway = in_memory(tmp_path, [FakeEngine(script=pausing(gate))], max_active=1, limits={"deadline_s": 0.2})
+    first = asyncio.create_task(gateway.client.post("/tts", json={"text": "x"}))
+    await asyncio.sleep(0.05)
+    began_at = time.monotonic()
+    assert (await gateway.client.post("/tts", json={"text": "x"})).status_code == 504
+    assert time.monotonic() - began_at < 0.3, "0.15 s of waiting and 0.05 s in the engine"
+    assert (await first).status_code == 504
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_failure_before_the_first_audio_is_a_proper_status(tmp_path: Path, stream: bool) -> None:
+    async def fail(job: Job) -> AsyncGenerator[AudioChunk, None]:
+        raise SynthesisFailed("no luck")
+        yield
+
+    gateway = in_memory(tmp_path, [FakeEngine(script=fail)])
+    assert (await error_of(gateway, 500, stream=stream))["message"] == "no luck"
+
+
+async def test_an_engine_that_ends_without_audio_has_failed(tmp_path: Path) -> None:
+    async def silence(job: Job) -> AsyncGenerator[AudioChunk, None]:
+        return
+        yield
+
+    gateway = in_memory(tmp_path, [FakeEngine(script=silence)])
+    assert "without making any audio" in (await error_of(gateway, 500))["message"]
+
+
+async def test_a_bug_is_a_500_that_reveals_nothing(tmp_path: Path) -> None:
+    async def bug(job: Job) -> AsyncGenerator[AudioChunk, None]:
+        raise ZeroDivisionError("secret")
+        yield
+
+    gateway = in_memory(tmp_path, [FakeEngine(script=bug)])
+    error = await error_of(gateway, 500)
+    assert error["type"] == "internal_error"
+    assert "secret" not in error["message"]
+
+
+async def test_a_stream_carries_the_same_audio_as_a_file(gateway: InMemory) -> None:
+    body = {"text": "x", "seed": 1, "format": "pcm"}
+    whole = await gateway.client.post("/tts", json=body)
+    streamed = await gateway.client.post("/tts", json={**body, "stream": True})
+    assert streamed.content == whole.content
+    assert "content-length" not in streamed.headers
+    assert "x-voxgate-duration" not in streamed.headers
+    assert streamed.headers["x-voxgate-engine"] == "fake"
+    assert streamed.headers["content-type"] == "audio/pcm;rate=24000;channels=1"
+
+
+async def test_bodies_over_the_limit_are_413_declared_or_not(tmp_path: Path) -> None:
+    gateway = in_memory(tmp_path, limits={"body_bytes": 2000})
+    error = await error_of(gateway, 413, text="x" * 3000)
+    assert error["type"] == "body_too_large"
+
+    async def undeclared():  # type: ignore[no-untyped-def]
+        yield b'{"text": "'
+        for _ in range(30):
+            yield b"x" * 100
+
+    response = await gateway.client.post("/tts", content=undeclared(), headers={"content-type": "application/json"})
+    assert response.status_code == 413
+    assert (await gateway.client.post("/tts", json={"text": "x" * 1000})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status"),
+    [
+        (b"{", "application/json", 422),
+        (b"[]", "application/json", 422),
+        (b'"text"', "application/json", 422),
+        (b"\xff\xfe", "application/json", 422),
+        (b'{"text": "x", "speed": NaN}', "application/json", 422),
+        (b"[" * 100_000, "application/json", 422),
+        (b"", "application/json", 422),
+        (b"text=x", "application/x-www-form-urlencoded", 415),
+        (b"<text/>", "application/xml", 415),
+        (b"no boundary", "multipart/form-data", 422),
+        (b"--b\r\nbroken", "multipart/form-data; boundary=b", 422),
+    ],
+)
+async def test_bodies_that_cannot_be_read(gateway: InMemory, content: bytes, content_type: str, status: int) -> None:
+    response = await gateway.client.post("/tts", content=content, headers={"content-type": content_type})
+    assert response.status_code == status, response.text
+    assert response.json()["error"]["message"]
+
+
+async def test_the_clients_request_id_is_kept_if_it_is_a_sane_one(gateway: InMemory) -> None:
+    kept = await gateway.client.post("/tts", json={"text": "x"}, headers={"x-request-id": "my-id_1.2"})
+    assert kept.headers["x-request-id"] == "my-id_1.2"
+    for bad in ("a" * 65, "sp ace", 'quo"te'):
+        replaced = await gateway.client.post("/tts", json={"text": "x"}, headers={"x-request-id": bad})
+        assert replaced.headers["x-request-id"] != bad
+
+
+async def test_unknown_paths_and_methods_have_the_same_envelope(gateway: InMemory) -> None:
+    missing = await gateway.client.get("/nothing/here")
+    assert missing.status_code == 404
+    assert missing.json()["error"]["type"] == "not_found"
+    wrong = await gateway.client.get("/tts")
+    assert wrong.status_code == 405
+    assert wrong.json()["error"]["type"] == "method_not_allowed"

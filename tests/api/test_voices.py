@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from app_fixtures import InMemory, in_memory
+from conftest import read_audio
+
+from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> InMemory:
+    return in_memory(tmp_path)
+
+
+async def upload(gateway: InMemory, clip: bytes, name: str = "Mein Name", **fields: str):  # type: ignore[no-untyped-def]
+    return await gateway.client.post(
+        "/v1/voices", data={"name": name, "transcript": "what is said", **fields}, files={"audio": ("a.wav", clip)}
+    )
+
+
+async def test_an_uploaded_voice_is_listed_heard_and_cloned(gateway: InMemory, clip: bytes) -> None:
+    created = await upload(gateway, clip, language="en")
+    assert created.status_code == 201, created.text
+    voice = created.json()
+    assert (voice["name"], voice["kind"], voice["duration_s"], voice["sample_rate"]) == (
+        "Mein Name",
+        "stored",
+        2.0,
+        16000,
+    )
+    listed = (await gateway.client.get("/v1/voices")).json()["voices"]
+    assert [entry["name"] for entry in listed] == ["Mein Name", "ada", "grace"]
+    samples, rate = read_audio((await gateway.client.get(f"/v1/voices/{voice['id']}/audio")).content)
+    assert (len(samples), rate) == (32000, 16000)
+    for name in ("Mein Name", voice["id"]):
+        spoken = await gateway.client.post("/tts", json={"text": "x", "voice": name})
+        assert spoken.status_code == 200, spoken.text
+        assert spoken.headers["x-voxgate-voice"] == "Mein Name"
+        job = gateway.engine.jobs[-1]
+        assert job.reference is not None
+        assert (job.reference.text, len(job.reference.audio)) == ("what is said", 32000)
+
+
+async def test_the_same_upload_again_changes_nothing(gateway: InMemory, clip: bytes) -> None:
+    first, second = await upload(gateway, clip), await upload(gateway, clip)
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json() == second.json()
+
+
+async def test_a_name_in_another_script_survives_the_header(gateway: InMemory, clip: bytes) -> None:
+    await upload(gateway, clip, name="小明")
+    spoken = await gateway.client.post("/tts", json={"text": "x", "voice": "小明"})
+    assert unquote(spoken.headers["x-voxgate-voice"]) == "小明"
+
+
+async def test_a_removed_voice_is_gone(gateway: InMemory, clip: bytes) -> None:
+    voice = (await upload(gateway, clip)).json()
+    assert (await gateway.client.delete(f"/v1/voices/{voice['id']}")).status_code == 204
+    for response in (
+        await gateway.client.delete(f"/v1/voices/{voice['id']}"),
+        await gateway.client.get(f"/v1/voices/{voice['id']}/audio"),
+        await gateway.client.post("/tts", json={"text": "x", "voice": voice["id"]}),
+    ):
+        assert response.status_code == 404
+        assert response.json()["error"]["type"] == "voice_not_found"
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "param"),
+    [
+        ({"name": "../../etc/passwd"}, 422, "name"),
+        ({"name": ""}, 422, "name"),
+        ({"name": "x" * 65}, 422, "name"),
+        ({"name": "ADA"}, 409, "name"),
+        ({"transcript": "x" * 1001}, 422, "transcript"),
+        ({"language": "not a tag"}, 422, "language"),
+        ({"surname": "x"}, 422, "surname"),
+    ],
+)
+async def test_a_bad_upload_is_refused_by_field(
+    gateway: InMemory, clip: bytes, fields: dict[str, str], status: int, param: str
+) -> None:
+    response = await upload(gateway, clip, **fields)
+    assert response.status_code == status, response.text
+    assert response.json()["error"]["param"] == param
+    assert len((await gateway.client.get("/v1/voices")).json()["voices"]) == 2
+
+
+async def test_what_is_no_speech_clip_is_refused(gateway: InMemory, clip: bytes) -> None:
+    assert (await upload(gateway, b"no audio at all")).status_code == 415
+    short = await upload(gateway, clip[: 44 + 16000])
+    assert (short.status_code, short.json()["error"]["param"]) == (422, "audio")
+    missing = await gateway.client.post("/v1/voices", files={"name": (None, "x")})
+    assert (missing.status_code, missing.json()["error"]["param"]) == (422, "audio")
+
+
+async def test_a_taken_name_is_a_conflict(gateway: InMemory, clip: bytes) -> None:
+    await upload(gateway, clip)
+    other = await upload(gateway, clip, transcript="something else")
+    assert (other.status_code, other.json()["error"]["param"]) == (409, "name")
+
+
+async def test_a_stored_voice_is_no_use_to_an_engine_that_cannot_clone(tmp_path: Path, clip: bytes) -> None:
+    from dataclasses import replace
+
+    gateway = in_memory(tmp_path, [FakeEngine(capabilities=replace(FAKE_CAPABILITIES, cloning="none"))])
+    await upload(gateway, clip)
+    response = await gateway.client.post("/tts", json={"text": "x", "voice": "Mein Name"})
+    assert (response.status_code, response.json()["error"]["param"]) == (422, "voice")
+
+
+async def test_paths_in_ids_lead_nowhere(gateway: InMemory) -> None:
+    for path in ("..%2f..%2fetc%2fpasswd", "%2e%2e", "voice-0000000000000000%2f..", "%00"):
+        assert (await gateway.client.get(f"/v1/voices/{path}/audio")).status_code == 404

@@ -1,0 +1,48 @@
+"""The application in memory: real routes and services, fake engines, no processes and no sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from gateway.app import create_app
+from gateway.engine.client import EngineClient
+from gateway.engine.fake import FakeEngine
+from gateway.metrics import Metrics
+from gateway.settings import EngineSettings, Limits, Settings
+from gateway.voices.fs import FileVoiceStore
+
+
+@dataclass
+class InMemory:
+    app: FastAPI
+    client: httpx.AsyncClient
+    engine: FakeEngine
+    metrics: Metrics
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+def in_memory(
+    folder: Path, engines: Sequence[EngineClient] = (), limits: dict[str, Any] | None = None, **engine: Any
+) -> InMemory:
+    """The first engine is the default one."""
+    engines = list(engines) or [FakeEngine()]
+    settings = Settings(
+        default_engine=engines[0].name,
+        data_dir=folder,
+        engines={client.name: EngineSettings(backend="fake", **engine) for client in engines},
+        limits=Limits(**(limits or {})),
+    )
+    metrics = Metrics()
+    app = create_app(settings, engines, FileVoiceStore(folder / "voices", max_voices=10), metrics)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
+    assert isinstance(engines[0], FakeEngine)
+    return InMemory(app, client, engines[0], metrics)

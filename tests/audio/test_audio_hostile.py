@@ -1,0 +1,273 @@
+"""Files made to harm: to read what is not theirs, to call someone, to take all memory or time."""
+
+import contextlib
+import io
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import tracemalloc
+import zlib
+
+import av
+import numpy as np
+import pytest
+from audio_files import RATE_HZ, decoded, id3_bomb, tone, wav_of
+
+from gateway.audio.decode import _OPTIONS
+from gateway.audio.encode import encode
+from gateway.audio.formats import FORMATS
+from gateway.errors import InvalidRequest, UnsupportedMedia
+
+# Playlists and other files that name further files
+
+
+class Named(io.BytesIO):
+    """FFmpeg takes some formats only from a file of the right name, which an upload has not."""
+
+    def __init__(self, data, name):
+        super().__init__(data)
+        self.name = name
+
+
+@pytest.fixture
+def listener():
+    """A server on 127.0.0.1 that counts who calls: (its port, the list of calls)."""
+    calls = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    calls.append(connection.recv(1_000))
+                    connection.close()
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield server.getsockname()[1], calls
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def hls(target):
+    return f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{target}\n#EXT-X-ENDLIST\n".encode()
+
+
+def dash(target):
+    return (
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
+        'profiles="urn:mpeg:dash:profile:isoff-on-demand:2011" mediaPresentationDuration="PT3S"><Period>'
+        f'<AdaptationSet mimeType="audio/mp4"><Representation id="1" bandwidth="1"><BaseURL>{target}</BaseURL>'
+        "</Representation></AdaptationSet></Period></MPD>"
+    ).encode()
+
+
+def sdp(port):
+    return f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio {port} RTP/AVP 0\n".encode()
+
+
+def ffconcat(target):
+    return f"ffconcat version 1.0\nfile {target}\n".encode()
+
+
+def test_the_attacks_below_are_real(tmp_path, monkeypatch, listener):
+    """Without the defences FFmpeg does as told: else the tests that follow would prove nothing."""
+    port, calls = listener
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.wav").write_bytes(wav_of([tone()]))
+    with av.open(io.BytesIO(ffconcat("secret.wav"))) as container:
+        assert sum(frame.samples for frame in container.decode(audio=0)) == RATE_HZ
+    with pytest.raises(av.FFmpegError), av.open(Named(hls(f"http://127.0.0.1:{port}/x.ts"), "x.m3u8")):
+        pass
+    assert calls
+
+
+@pytest.mark.parametrize("make", [hls, ffconcat, dash])
+@pytest.mark.parametrize("scheme", ["plain", "path", "file", "http", "tcp", "rtsp", "concat", "subfile"])
+def test_playlists_are_refused(tmp_path, monkeypatch, listener, make, scheme):
+    port, calls = listener
+    monkeypatch.chdir(tmp_path)
+    secret = tmp_path / "secret.wav"
+    secret.write_bytes(wav_of([tone()]))
+    target = {
+        "plain": "secret.wav",
+        "path": str(secret),
+        "file": f"file://{secret}",
+        "http": f"http://127.0.0.1:{port}/x.ts",
+        "tcp": f"tcp://127.0.0.1:{port}",
+        "rtsp": f"rtsp://127.0.0.1:{port}/x",
+        "concat": f"concat:{secret}",
+        "subfile": f"subfile,,start,0,end,0,,:{secret}",
+    }[scheme]
+    with pytest.raises(UnsupportedMedia):
+        decoded(make(target))
+    assert not calls
+
+
+def test_sessions_are_refused():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(UnsupportedMedia):
+            decoded(sdp(taken.getsockname()[1]))
+    with pytest.raises(UnsupportedMedia):
+        decoded(b"RTSPtext\nrtsp://127.0.0.1:1/x")
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [(hls, "x.m3u8"), (ffconcat, "x.ffconcat"), (dash, "x.mpd"), (lambda target: sdp(5004), "x.sdp")],
+)
+def test_playlists_are_refused_even_under_their_own_names(tmp_path, monkeypatch, listener, make, name):
+    """A later FFmpeg may recognise what this one does only by name; then the other locks have to hold."""
+    port, calls = listener
+    monkeypatch.setattr(io, "BytesIO", lambda data: Named(data, name))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.wav").write_bytes(wav_of([tone()]))
+    for target in (f"http://127.0.0.1:{port}/x.ts", "secret.wav"):
+        with pytest.raises(UnsupportedMedia):
+            decoded(make(target))
+    assert not calls
+
+
+@pytest.mark.parametrize(
+    ("make", "open_locks"),
+    [
+        (hls, ["format_whitelist"]),
+        (ffconcat, ["format_whitelist"]),
+        # A concat demuxer does not ask who opens files for it, so only the list of protocols stops that one.
+        (hls, ["format_whitelist", "protocol_whitelist"]),
+    ],
+)
+def test_every_further_lock_holds_alone(tmp_path, monkeypatch, listener, make, open_locks):
+    """Were such a format let in, it would open no file and call nobody."""
+    port, calls = listener
+    options = {key: value for key, value in _OPTIONS.items() if key not in open_locks}
+    monkeypatch.setattr("gateway.audio.decode._OPTIONS", options | ({"safe": "0"} if make is ffconcat else {}))
+    monkeypatch.setattr(io, "BytesIO", lambda data: Named(data, "x.m3u8"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.wav").write_bytes(wav_of([tone()]))
+    for target in (f"http://127.0.0.1:{port}/x.ts", "secret.wav", f"file://{tmp_path}/secret.wav"):
+        with pytest.raises(UnsupportedMedia):
+            decoded(make(target))
+    assert not calls
+
+
+# Small files that claim a lot of memory
+
+
+def atom(kind, body):
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+def full_atom(kind, body):
+    return atom(kind, bytes(4) + body)
+
+
+def sample_table_bomb(tracks, samples):
+    """An m4a whose tracks claim so many samples, all of one size, so that the claim takes no room."""
+    entry = atom(b"mp4a", bytes(6) + b"\0\1" + bytes(8) + struct.pack(">HHHHI", 1, 16, 0, 0, RATE_HZ << 16))
+    table = (
+        full_atom(b"stsd", struct.pack(">I", 1) + entry)
+        + full_atom(b"stts", struct.pack(">III", 1, samples, 1_024))
+        + full_atom(b"stsc", struct.pack(">IIII", 1, 1, samples, 1))
+        + full_atom(b"stsz", struct.pack(">II", 1, samples))
+        + full_atom(b"stco", struct.pack(">II", 1, 100))
+    )
+    media = (
+        full_atom(b"mdhd", struct.pack(">IIIIHH", 0, 0, RATE_HZ, 1_000, 0, 0))
+        + full_atom(b"hdlr", bytes(4) + b"soun" + bytes(13))
+        + atom(
+            b"minf",
+            full_atom(b"smhd", bytes(4))
+            + atom(b"dinf", full_atom(b"dref", struct.pack(">I", 1) + atom(b"url ", b"\0\0\0\1")))
+            + atom(b"stbl", table),
+        )
+    )
+    track = atom(b"trak", full_atom(b"tkhd", struct.pack(">III", 0, 0, 1) + bytes(68)) + atom(b"mdia", media))
+    movie = full_atom(b"mvhd", struct.pack(">IIII", 0, 0, 1_000, 1_000) + bytes(80)) + track * tracks
+    return atom(b"ftyp", b"M4A \0\0\0\0M4A ") + atom(b"moov", movie) + atom(b"mdat", bytes(640))
+
+
+def header_bomb():
+    """A QuickTime file whose compressed header inflates a thousandfold."""
+    size_bytes = 500 * 2**20
+    inflated = struct.pack(">I", size_bytes) + zlib.compress(bytes(size_bytes))
+    movie = atom(b"cmov", atom(b"dcom", b"zlib") + atom(b"cmvd", inflated))
+    return atom(b"ftyp", b"qt  \0\0\0\0qt  ") + atom(b"moov", movie) + atom(b"mdat", bytes(64))
+
+
+def tagged_wav_bomb():
+    tag, wav = id3_bomb(120, 5 * 2**20), wav_of([tone()])
+    return wav[:36] + b"id3 " + struct.pack("<I", len(tag)) + tag + wav[36:]
+
+
+def tagged_mp3_bomb():
+    return id3_bomb(120, 5 * 2**20) + encode(tone(), RATE_HZ, FORMATS["mp3"], RATE_HZ)
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments"),
+    [
+        (sample_table_bomb, (1, 80_000_000)),
+        (sample_table_bomb, (200, 600_000)),
+        (header_bomb, ()),
+        (tagged_mp3_bomb, ()),
+        (tagged_wav_bomb, ()),
+    ],
+)
+def test_small_files_cannot_claim_much_memory(tmp_path, make, arguments):
+    """In a process of its own, whose peak tells what decoding took. Undefended they all take over 500 MiB."""
+    path = tmp_path / "bomb"
+    path.write_bytes(make(*arguments))
+    assert path.stat().st_size < 2**20
+    program = (
+        "import resource, sys\n"
+        "from gateway.audio.decode import decode\n"
+        "from gateway.errors import InvalidRequest\n"
+        "data = open(sys.argv[1], 'rb').read()\n"
+        "before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try:\n"
+        "    decode(data, max_s=30, min_s=0.1)\n"
+        "except InvalidRequest:\n"
+        "    pass\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, check=True, text=True)
+    assert int(done.stdout) < 256 * 1024
+    assert done.stderr == ""
+
+
+def test_long_audio_is_not_held():
+    """An hour of silence in less than a megabyte: decoding stops at the limit."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=8_000, layout="mono", options={"compression_level": "8"})
+        silence = np.zeros((1, 8_000 * 600), np.int16)
+        for index in range(6):
+            frame = av.AudioFrame.from_ndarray(silence, format="s16", layout="mono")
+            frame.rate = 8_000
+            frame.pts = index * silence.shape[1]
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert len(file.getvalue()) < 2**20
+    tracemalloc.start()
+    with pytest.raises(InvalidRequest, match="more than 30 s"):
+        decoded(file.getvalue())
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 2 * 30 * 8_000 * 4
+
+
+def test_audio_in_tiny_pieces():
+    """A CAF file may put each sample into a packet of its own, which costs a thousand times the work."""
+    describe = struct.pack(">d4sIIIII", RATE_HZ, b"lpcm", 0, 2, 1, 1, 16)
+    caf = b"caff\0\1\0\0" + b"desc" + struct.pack(">q", len(describe)) + describe
+    pcm = bytes(2 * RATE_HZ * 10)
+    whole = caf + b"data" + struct.pack(">qI", len(pcm) + 4, 0) + pcm
+    assert decoded(whole).duration_s == 10.0
+    place = whole.index(struct.pack(">II", 2, 1))
+    cut = whole[:place] + struct.pack(">II", 2, 0x7F01) + whole[place + 8 :]
+    with pytest.raises(UnsupportedMedia, match="tiny pieces"):
+        decoded(cut)

@@ -1,0 +1,59 @@
+"""A real Chromium plays what the gateway streams."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from conftest import Gateway
+from playwright.sync_api import Page, sync_playwright
+
+pytestmark = pytest.mark.browser
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+]  # fmt: skip
+
+# Fetches a streamed answer as a page would, and plays it to its end in an <audio> element.
+PLAY = """async ({body}) => {
+    const response = await fetch('/tts', {
+        method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify(body)});
+    const blob = await response.blob();
+    const audio = new Audio(URL.createObjectURL(blob));
+    audio.playbackRate = 8;
+    const ended = new Promise((resolve, reject) => {
+        audio.onended = () => resolve(audio.currentTime);
+        audio.onerror = () => reject(new Error(audio.error.code + ' ' + audio.error.message));
+    });
+    await audio.play();
+    return {status: response.status, type: response.headers.get('content-type'), played_s: await ended};
+}"""
+
+
+@pytest.fixture(scope="module")
+def page(gateway: Gateway) -> Iterator[Page]:
+    chromium = shutil.which("chromium")
+    assert chromium, "install Debian's chromium: make system-deps"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page()
+        page.goto(f"{gateway.url}/docs")
+        yield page
+        browser.close()
+
+
+@pytest.mark.parametrize("fmt", ["wav", "mp3", "flac", "opus", "aac"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_every_format_plays_to_its_end(page: Page, fmt: str, stream: bool) -> None:
+    body = {"text": "x" * 80, "engine": "tone", "stream": stream, "format": fmt}
+    played = page.evaluate(PLAY, {"body": body})
+    assert played["status"] == 200
+    assert played["played_s"] == pytest.approx(4.0, abs=0.2)
+
+
+def test_the_documentation_shows_without_the_internet(page: Page) -> None:
+    page.reload()
+    page.get_by_text("/v1/voices", exact=True).first.wait_for(timeout=15_000)
+    assert page.get_by_text("Speak a text").first.is_visible()

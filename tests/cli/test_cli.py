@@ -1,0 +1,136 @@
+"""The commands, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import TONE_AND_LITE, Gateway, read_audio
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({**TONE_AND_LITE, "data_dir": str(tmp_path / "data")}))
+    return path
+
+
+def voxgate(
+    *arguments: str | Path, status: int = 0, stdin: str | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
+    # Port 9 is discard: no gateway answers there, so that one that runs on this machine is not found by chance.
+    environment = {**os.environ, "COLUMNS": "200", **env}
+    if not {"--server", "--version", "--help"} & set(map(str, arguments)):
+        environment.setdefault("VOXGATE_SERVER", "")
+    command = [sys.executable, "-m", "gateway", *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, input=stdin)
+    assert result.returncode == status, result.stdout + result.stderr
+    return result
+
+
+def test_say_starts_a_worker_of_its_own(config: Path, tmp_path: Path) -> None:
+    file = tmp_path / "hello.wav"
+    result = voxgate("say", "Hello there.", "-o", file, "--seed", "7", "--config", config)
+    samples, rate = read_audio(file.read_bytes())
+    assert rate == 24000
+    assert 0.4 < len(samples) / rate < 2
+    assert "engine lite (hibari-tts" in result.stderr
+    assert "seed 7" in result.stderr
+    again = tmp_path / "again.wav"
+    voxgate("say", "-", "-o", again, "--seed", "7", "--config", config, stdin="Hello there.")
+    assert again.read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("ending", "magic"), [("mp3", b"\xff"), ("flac", b"fLaC"), ("opus", b"OggS"), ("aac", b"\xff")]
+)
+def test_say_takes_the_format_from_the_file_name(config: Path, tmp_path: Path, ending: str, magic: bytes) -> None:
+    file = tmp_path / f"hello.{ending}"
+    voxgate("say", "hi", "-o", file, "--engine", "tone", "--config", config)
+    assert magic in file.read_bytes()[:4] + file.read_bytes()[:3][:1]
+
+
+def test_say_asks_a_running_gateway(gateway: Gateway, tmp_path: Path) -> None:
+    file = tmp_path / "x.wav"
+    voxgate("say", "hello", "-o", file, "-e", "tone", "--option", "noise=0", "--seed", "1", "--server", gateway.url)
+    expected = gateway.client.post("/tts", json={"text": "hello", "engine": "tone", "options": {"noise": 0}, "seed": 1})
+    assert file.read_bytes() == expected.content
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("你好",), "text: lite cannot speak '你'"),
+        (("hi", "--engine", "tuba"), "no engine 'tuba'"),
+        (("hi", "--speed", "9"), "speed: "),
+        (("hi", "--option", "pause_s=99"), "options.pause_s: "),
+        (("hi", "--voice", "nobody"), "no voice 'nobody'"),
+    ],
+)
+def test_say_explains_what_is_wrong(config: Path, tmp_path: Path, arguments: tuple[str, ...], complaint: str) -> None:
+    result = voxgate("say", *arguments, "-o", tmp_path / "x.wav", "--config", config, status=1)
+    assert complaint in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "x.wav").exists()
+
+
+def test_errors_of_a_server_are_told_in_its_words(gateway: Gateway, tmp_path: Path) -> None:
+    result = voxgate("say", "你好", "-o", tmp_path / "x.wav", "--server", gateway.url, status=1)
+    assert "text: lite cannot speak" in result.stderr
+    dead = voxgate("engines", "--server", "http://127.0.0.1:9", status=1)
+    assert "does not answer" in dead.stderr
+
+
+def test_engines_lists_them_with_and_without_a_server(gateway: Gateway, config: Path) -> None:
+    running = voxgate("engines", "--server", gateway.url).stdout
+    assert "lite (default)" in running
+    assert "ready" in running
+    assert "hibari-tts" in running
+    configured = json.loads(voxgate("engines", "--config", config, "--json").stdout)
+    assert [(engine["name"], engine["state"]) for engine in configured["engines"]] == [
+        ("lite", "not running"),
+        ("tone", "not running"),
+    ]
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_voices_are_added_listed_and_removed(
+    gateway: Gateway, config: Path, tmp_path: Path, clip: bytes, remote: bool
+) -> None:
+    where = ("--server", gateway.url) if remote else ("--config", config)
+    file = tmp_path / "clip.wav"
+    file.write_bytes(clip)
+    name = f"My voice {remote}"
+    added = voxgate("voices", "add", name, file, "--transcript", "what is said", *where)
+    assert "stored as voice-" in added.stderr
+    assert "stored already" in voxgate("voices", "add", name, file, "--transcript", "what is said", *where).stderr
+    listing = voxgate("voices", "list", *where).stdout
+    assert name in listing
+    assert "what is said" in listing
+    voxgate("voices", "remove", name, *where)
+    assert name not in voxgate("voices", "list", *where).stdout
+    assert "no voice" in voxgate("voices", "remove", name, *where, status=1).stderr.lower()
+
+
+def test_say_clones_a_stored_voice_without_a_server(config: Path, tmp_path: Path, clip: bytes) -> None:
+    (tmp_path / "clip.wav").write_bytes(clip)
+    voxgate("voices", "add", "mine", tmp_path / "clip.wav", "--config", config)
+    result = voxgate("say", "hi", "-o", tmp_path / "x.wav", "-e", "tone", "-v", "mine", "--config", config)
+    assert "voice mine" in result.stderr
+
+
+def test_a_wrong_configuration_is_status_2(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("engnes: {}\n")
+    result = voxgate("serve", "--config", path, status=2)
+    assert f"engnes: unknown key (set in {path})" in result.stderr.replace("\n", "")
+
+
+def test_version_and_help() -> None:
+    assert voxgate("--version").stdout.startswith("voxgate ")
+    assert "serve" in voxgate("--help").stdout

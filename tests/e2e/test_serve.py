@@ -1,0 +1,229 @@
+"""A real ``voxgate serve``, real workers, real sockets."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from conftest import TONE, Gateway, read_audio, start_gateway, wait_ready
+
+ALL_FORMATS = ["wav", "mp3", "flac", "opus", "aac", "pcm"]
+LONG = "This is a sentence. " * 10
+
+
+def tone(text: str = LONG, **body: object) -> dict[str, object]:
+    return {"text": text, "engine": "tone", **body}
+
+
+def active_jobs(gateway: Gateway, engine: str = "tone") -> int:
+    return gateway.client.get(f"/v1/engines/{engine}").json()["queue"]["active"]
+
+
+def wait_idle(gateway: Gateway, timeout_s: float = 5) -> float:
+    began_at = time.monotonic()
+    while active_jobs(gateway):
+        assert time.monotonic() - began_at < timeout_s, "the job is still there"
+        time.sleep(0.02)
+    return time.monotonic() - began_at
+
+
+def test_the_first_request_of_the_readme(gateway: Gateway) -> None:
+    response = gateway.client.post("/tts", json={"text": "Hello from Voxgate."})
+    samples, rate = read_audio(response.content)
+    assert rate == 24000
+    assert 0.8 < len(samples) / rate < 3
+    assert response.headers["x-voxgate-engine"] == "lite"
+    again = gateway.client.post("/tts?engine=lite", json={"text": "Hello from Voxgate.", "seed": 1})
+    assert again.content == gateway.client.post("/tts", json={"text": "Hello from Voxgate.", "seed": 1}).content
+
+
+@pytest.mark.parametrize("fmt", ALL_FORMATS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_ffmpeg_plays_every_format_streamed_or_not(gateway: Gateway, tmp_path: Path, fmt: str, stream: bool) -> None:
+    body = tone(format=fmt, stream=stream, seed=1)
+    response = gateway.client.post("/tts", json=body)
+    assert response.status_code == 200, response.text
+    file = tmp_path / f"audio.{fmt}"
+    file.write_bytes(response.content)
+    raw = ["-f", "s16le", "-ar", "24000", "-ac", "1"] if fmt == "pcm" else []
+    command = ["ffmpeg", "-v", "error", *raw, "-i", str(file), "-f", "s16le", "-ar", "24000", "-"]
+    decoded = subprocess.run(command, capture_output=True, check=True)
+    seconds = len(decoded.stdout) / 2 / 24000
+    assert seconds == pytest.approx(0.05 * len(LONG), abs=0.15)
+
+
+@pytest.mark.parametrize("fmt", ALL_FORMATS)
+def test_streamed_audio_arrives_while_it_is_made(gateway: Gateway, fmt: str) -> None:
+    # 100 steps of 20 ms: two seconds of work.
+    with gateway.client.stream(
+        "POST", "/tts", json=tone(format=fmt, stream=True, options={"step_s": 0.02})
+    ) as response:
+        began_at = time.monotonic()
+        arrivals = [(time.monotonic() - began_at, len(data)) for data in response.iter_raw()]
+    total_s = arrivals[-1][0]
+    assert total_s > 1.5
+    half = sum(size for _, size in arrivals) / 2
+    received = 0
+    for at_s, size in arrivals:
+        received += size
+        if received >= half:
+            assert at_s < 0.8 * total_s, "the audio came in one lump at the end"
+            break
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_hangs_up_aborts_its_job(gateway: Gateway, stream: bool) -> None:
+    wait_idle(gateway)
+    body = tone(stream=stream, options={"step_s": 0.1})  # ten seconds of work
+    with httpx.Client(base_url=gateway.url, trust_env=False) as leaver:
+        if stream:
+            with leaver.stream("POST", "/tts", json=body) as response:
+                audio = response.iter_raw()  # held: dropping the iterator would close the response
+                next(audio)
+                assert active_jobs(gateway) == 1
+        else:
+            with pytest.raises(httpx.ReadTimeout):
+                leaver.post("/tts", json=body, timeout=0.5)
+    assert wait_idle(gateway) < 2
+
+
+def test_a_stream_that_fails_midway_is_visibly_broken(gateway: Gateway) -> None:
+    with pytest.raises(httpx.RemoteProtocolError, match=r"incomplete|without sending complete"):
+        gateway.client.post("/tts", json=tone(stream=True, options={"fail_at": 5}))
+    metrics = gateway.client.get("/metrics").text
+    assert 'voxgate_errors_total{type="synthesis_failed"}' in metrics
+
+
+def test_a_worker_crash_fails_its_request_and_the_engine_comes_back(gateway: Gateway) -> None:
+    response = gateway.client.post("/tts", json=tone(options={"crash_at": 1}))
+    assert response.status_code == 500
+    assert response.json()["error"]["type"] == "synthesis_failed"
+    assert gateway.client.post("/tts", json={"text": "Another engine is unharmed."}).status_code == 200
+    deadline = time.monotonic() + 10
+    while (response := gateway.client.post("/tts", json=tone("again"))).status_code != 200:
+        assert response.status_code == 503
+        assert int(response.headers["retry-after"]) >= 1
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    restarts = 'voxgate_worker_restarts_total{engine="tone"} 1.0'
+    assert restarts in gateway.client.get("/metrics").text
+
+
+def test_many_requests_at_once_keep_apart(gateway: Gateway) -> None:
+    alone = {seed: gateway.client.post("/tts", json=tone(seed=seed)).content for seed in range(4)}
+    results: dict[int, bytes] = {}
+
+    def ask(number: int) -> None:
+        with httpx.Client(base_url=gateway.url, timeout=60, trust_env=False) as client:
+            results[number] = client.post("/tts", json=tone(seed=number % 4)).content
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(results[number] == alone[number % 4] for number in range(24))
+
+
+def test_the_gateway_process_holds_no_model_runtime(gateway: Gateway) -> None:
+    gateway.client.post("/tts", json={"text": "Hello."})
+    maps = Path(f"/proc/{gateway.process.pid}/maps").read_text()
+    for library in ("onnxruntime", "libtorch", "ctranslate2"):
+        assert library not in maps
+    worker_maps = [
+        Path(f"/proc/{child.pid}/maps").read_text() for child in psutil.Process(gateway.process.pid).children()
+    ]
+    assert any("onnxruntime" in maps for maps in worker_maps), "the check would see it where it is"
+
+
+def test_logs_are_json_with_request_ids(gateway: Gateway) -> None:
+    gateway.client.post("/tts", json=tone("hi"), headers={"x-request-id": "find-me"})
+    lines = [json.loads(line) for line in gateway.log.read_text().splitlines() if line.startswith("{")]
+    (line,) = [line for line in lines if line.get("request_id") == "find-me" and line["event"] == "request"]
+    assert (line["path"], line["status"], line["level"]) == ("/tts", 200, "info")
+    assert line["timestamp"]
+
+
+def test_an_engine_is_unloaded_and_loaded_at_run_time(tmp_path: Path) -> None:
+    gateway = start_gateway(tmp_path, TONE)
+    wait_ready(gateway)
+    assert gateway.client.post("/v1/engines/tone/unload").json()["state"] == "unloaded"
+    response = gateway.client.post("/tts", json=tone("x"))
+    assert response.status_code in (200, 503)  # what it can do is known: it loads again at once
+    gateway.client.post("/v1/engines/tone/load")
+    wait_ready(gateway)
+    assert gateway.client.post("/tts", json=tone("x")).status_code == 200
+    assert gateway.stop() == 0
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_running_requests_finish(tmp_path: Path, sig: int) -> None:
+    gateway = start_gateway(tmp_path, TONE)
+    wait_ready(gateway)
+    workers = psutil.Process(gateway.process.pid).children()
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        with httpx.Client(base_url=gateway.url, timeout=60, trust_env=False) as client:
+            answers.append(client.post("/tts", json=tone(stream=True, format="pcm", options={"step_s": 0.01})))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    time.sleep(0.3)
+    assert gateway.stop(sig) == 0, gateway.log.read_text()
+    thread.join()
+    assert len(answers[0].content) == int(0.05 * len(LONG) * 24000) * 2
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert not alive
+
+
+def test_a_drain_is_bounded(tmp_path: Path) -> None:
+    gateway = start_gateway(tmp_path, {**TONE, "limits": {"drain_s": 1}})
+    wait_ready(gateway)
+
+    def ask() -> None:
+        with httpx.Client(base_url=gateway.url, timeout=60, trust_env=False) as client, pytest.raises(httpx.HTTPError):
+            client.post("/tts", json=tone(stream=True, options={"step_s": 1.0}))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    time.sleep(1.5)
+    began_at = time.monotonic()
+    gateway.stop()
+    assert time.monotonic() - began_at < 8
+    thread.join()
+
+
+def test_a_wrong_configuration_ends_the_start_with_a_clear_message(tmp_path: Path) -> None:
+    for change, complaint in (
+        ({"prot": 1}, "prot: unknown key"),
+        ({"default_engine": "tuba"}, "default_engine 'tuba' is not among engines: tone"),
+        ({"engines": {"tone": {"backend": "tuba"}}}, "no plugin 'tuba' is installed; installed: lite, tone"),
+    ):
+        with pytest.raises(AssertionError) as caught:
+            start_gateway(tmp_path, {**TONE, **change})
+        assert complaint in str(caught.value).replace("\n", " ")
+
+
+def test_a_taken_port_ends_the_start(gateway: Gateway, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="address already in use"):
+        start_gateway(tmp_path, TONE, "--port", str(httpx.URL(gateway.url).port))
+
+
+def test_a_client_that_stops_reading_is_cut_off(tmp_path: Path) -> None:
+    gateway = start_gateway(tmp_path, {**TONE, "limits": {"stall_s": 1, "text_chars": 100_000}})
+    wait_ready(gateway)
+    body = tone("x" * 20_000, stream=True)  # 48 MB: no socket buffer holds it
+    with httpx.Client(base_url=gateway.url, trust_env=False) as client, client.stream("POST", "/tts", json=body):
+        deadline = time.monotonic() + 15
+        while 'voxgate_errors_total{type="client_stalled"} 1.0' not in gateway.client.get("/metrics").text:
+            assert time.monotonic() < deadline, gateway.log.read_text()
+            time.sleep(0.2)
+    assert gateway.stop() == 0

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import ConfigError
+from gateway.settings import config_folder, load_settings
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+BASE = "default_engine: a\nengines: {a: {backend: tone}}\n"
+
+
+def test_the_shipped_configuration_loads() -> None:
+    settings = load_settings()
+    assert settings.default_engine == "lite"
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.limits.text_chars == 5000
+
+
+def test_every_shipped_file_is_named_by_some_configuration_and_loads() -> None:
+    for path in config_folder().glob("*.yaml"):
+        load_settings(path)
+
+
+def test_files_then_environment_then_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "c.yaml", BASE + "port: 1\nhost: file\nlimits: {text_chars: 10, voices: 3}\n")
+    monkeypatch.setenv("VOXGATE_PORT", "2")
+    monkeypatch.setenv("VOXGATE_LIMITS__TEXT_CHARS", "20")
+    monkeypatch.setenv("VOXGATE_ENGINES__A__LOAD", "eager")
+    monkeypatch.setenv("VOXGATE_ENGINES__A__MODEL__LOAD_S", "0.5")
+    monkeypatch.setenv("VOXGATE_ENGINES__A__DEFAULTS__NOISE", "0.25")
+    settings = load_settings(path, {"port": 3, "host": None})
+    assert (settings.host, settings.port) == ("file", 3)
+    assert (settings.limits.text_chars, settings.limits.voices) == (20, 3)
+    assert settings.engines["a"].load == "eager"
+    assert settings.engines["a"].model == {"load_s": 0.5}
+    assert settings.engines["a"].defaults == {"noise": 0.25}
+
+
+def test_the_configuration_may_be_named_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXGATE_CONFIG", str(write(tmp_path, "c.yaml", BASE + "port: 7\n")))
+    assert load_settings().port == 7
+
+
+def test_includes_come_first_and_are_relative_to_their_file(tmp_path: Path) -> None:
+    write(tmp_path, "engines/a.yaml", "engines: {a: {backend: tone, max_queue: 5, load: eager}}\nport: 9\n")
+    path = write(tmp_path, "c.yaml", "include: [engines/a.yaml]\ndefault_engine: a\nengines: {a: {max_queue: 6}}\n")
+    settings = load_settings(path)
+    assert settings.port == 9
+    assert (settings.engines["a"].max_queue, settings.engines["a"].load) == (6, "eager")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (BASE + "prot: 1\n", "prot: unknown key (set in {path})"),
+        (BASE + "port: x\n", "port: Input should be a valid integer"),
+        (BASE + "port: 70000\n", "port: Input should be less than or equal to 65535"),
+        (BASE + "limits: {text_char: 1}\n", "limits.text_char: unknown key (set in {path})"),
+        ("default_engine: a\nengines: {a: {backend: tone, devise: cpu}}\n", "engines.a.devise: unknown key"),
+        ("default_engine: b\nengines: {a: {backend: tone}}\n", "default_engine 'b' is not among engines: a"),
+        ("default_engine: A\nengines: {A: {backend: tone}}\n", "'A' is no engine name"),
+        ("engines: {}\ndefault_engine: a\n", "engines: "),
+        ("- a\n- b\n", "expected a mapping"),
+        ("a: [1\n", "is not YAML"),
+        (BASE + "include: engines.yaml\n", "include must be a list"),
+        (BASE + "include: [missing.yaml]\n", "missing.yaml: No such file or directory"),
+        (BASE + "include: [c.yaml]\n", "includes itself"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_file(tmp_path: Path, text: str, complaint: str) -> None:
+    path = write(tmp_path, "c.yaml", text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path)
+    assert complaint.format(path=path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "complaint"),
+    [
+        ("VOXGATE_PROT", "1", "VOXGATE_PROT is no setting"),
+        ("VOXGATE_PORT", "x", "port: Input should be a valid integer"),
+        ("VOXGATE_ENGINES", "x", "malformed"),
+        ("VOXGATE_ENGINES__A__DEVISE", "cpu", "engines.a.devise: unknown key (set in VOXGATE_"),
+        ("VOXGATE_ENGINES__A", "3", "engines.a"),
+    ],
+)
+def test_a_wrong_variable_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, complaint: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, "c.yaml", BASE))
+    assert complaint in str(caught.value)
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().port = 1  # type: ignore[misc]
