@@ -31,8 +31,8 @@ class Services:
     metrics: Metrics
 
 
-def services(request: Request) -> Services:
-    """The application's services."""
+async def services(request: Request) -> Services:
+    """The application's services. (A coroutine, because FastAPI sends plain functions through a thread pool.)"""
     found: Services = request.app.state.services
     return found
 

@@ -14,7 +14,7 @@ from gateway.api.deps import ServicesDep, unless_gone
 from gateway.api.respond import AudioStream, speech_headers
 from gateway.errors import InvalidRequest
 from gateway.service.request import SpeechRequest, parse
-from gateway.service.speech import Speech
+from gateway.service.speech import SpeechInfo
 
 router = APIRouter(tags=["speech"])
 
@@ -86,21 +86,17 @@ async def tts(request: Request, services: ServicesDep) -> Response:
     body = parse(TtsBody, fields)
     if body.stream and body.response == "base64":
         raise InvalidRequest("a stream cannot be wrapped in JSON; use binary", param="response")
-    speech = await unless_gone(request, services.synthesizer.open(body))
     if body.stream:
+        speech = await unless_gone(request, services.synthesizer.open(body))
         return AudioStream(speech, speech_headers(speech.info), services.metrics, services.settings.limits.stall_s)
-    try:
-        data, duration_s = await unless_gone(request, speech.read())
-    finally:
-        await speech.aclose()
-    headers = {**speech_headers(speech.info), "X-Voxgate-Duration": f"{duration_s:.3f}"}
+    info, data, duration_s = await unless_gone(request, services.synthesizer.speak(body))
+    headers = {**speech_headers(info), "X-Voxgate-Duration": f"{duration_s:.3f}"}
     if body.response == "base64":
-        return JSONResponse(_wrapped(speech, data, duration_s), headers=headers)
-    return Response(data, media_type=speech.info.format.content_type(speech.info.sample_rate_hz), headers=headers)
+        return JSONResponse(_wrapped(info, data, duration_s), headers=headers)
+    return Response(data, media_type=info.format.content_type(info.sample_rate_hz), headers=headers)
 
 
-def _wrapped(speech: Speech, data: bytes, duration_s: float) -> dict[str, Any]:
-    info = speech.info
+def _wrapped(info: SpeechInfo, data: bytes, duration_s: float) -> dict[str, Any]:
     return {
         "audio": base64.b64encode(data).decode(),
         "format": info.format.name,

@@ -79,6 +79,8 @@ def choose_rate(fmt: AudioFormat, engine_rate_hz: int, requested_rate_hz: int | 
                 param="sample_rate",
             )
         return requested_rate_hz
+    if engine_rate_hz in fmt.rates_hz:
+        return engine_rate_hz
     return next((rate_hz for rate_hz in fmt.rates_hz if rate_hz >= engine_rate_hz), fmt.rates_hz[-1])
 
 

@@ -25,9 +25,10 @@ class Engine:
         """Put a queue in front of ``client`` that lets in as many jobs as it asks for."""
 
         def capacity() -> int:
-            capabilities = client.status().capabilities
-            asked = capabilities.max_jobs * settings.replicas if capabilities else 1
-            return settings.max_active or asked
+            if settings.max_active is not None:
+                return settings.max_active
+            capabilities = client.capabilities
+            return capabilities.max_jobs * settings.replicas if capabilities else 1
 
         return cls(settings, client, Admission(capacity, settings.max_queue))
 

@@ -55,6 +55,11 @@ class EngineClient(ABC):
 
     name: str
 
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """Those of the loaded model, or of the last one that was loaded."""
+        return self.status().capabilities
+
     @abstractmethod
     def status(self) -> EngineStatus:
         """A snapshot; never waits."""

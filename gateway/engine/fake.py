@@ -54,14 +54,14 @@ class FakeEngine(EngineClient):
     ):
         self.name = name
         self.script = script
-        self.capabilities = capabilities
+        self._capabilities = capabilities
         self.state = state
         self.jobs: list[Job] = []
         self.aborted: list[str] = []
 
     def status(self) -> EngineStatus:
         """Whatever ``state`` is set to."""
-        return EngineStatus(self.state, self.capabilities if self.state is State.READY else None)
+        return EngineStatus(self.state, self._capabilities if self.state is State.READY else None)
 
     async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
         """See :class:`EngineClient`."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 
 import structlog
 
-from backends.base import AudioChunk, EngineConfig, Job
+from backends.base import AudioChunk, Capabilities, EngineConfig, Job
 from gateway.engine.client import EngineClient, EngineStatus, State
 from gateway.engine.supervisor import Backoff, Supervisor
 from gateway.engine.worker_process import WorkerSpec
@@ -49,13 +49,18 @@ class ProcessEngine(EngineClient):
         self._idle_timer: asyncio.TimerHandle | None = None
         self._idle_unload: asyncio.Task[None] | None = None
 
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """See :class:`EngineClient`."""
+        return next((replica.capabilities for replica in self._replicas if replica.capabilities), None)
+
     def status(self) -> EngineStatus:
         """The best replica's state, with the jobs and restarts of all."""
         each = [replica.status() for replica in self._replicas]
         best = min(each, key=lambda status: _BEST.index(status.state))
         return EngineStatus(
             state=best.state,
-            capabilities=next((status.capabilities for status in each if status.capabilities), None),
+            capabilities=self.capabilities,
             progress=best.progress,
             active_jobs=sum(status.active_jobs for status in each),
             restarts=sum(status.restarts for status in each),

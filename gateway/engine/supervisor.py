@@ -83,6 +83,11 @@ class Supervisor:
         )
 
     @property
+    def capabilities(self) -> Capabilities | None:
+        """Those of the loaded model, or of the last one that was loaded."""
+        return self._capabilities
+
+    @property
     def ready(self) -> bool:
         """Whether it takes jobs."""
         return self._state is State.READY

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backends.base import AudioChunk, Job
-from gateway.audio.encode import Encoder, encode
+from backends.base import Audio, AudioChunk, Job
+from gateway.audio.encode import Encoder
 from gateway.audio.formats import AudioFormat
 from gateway.engine.catalog import Engine
 from gateway.errors import DeadlineExceeded, GatewayError, SynthesisFailed
@@ -78,7 +78,9 @@ class Speech:
         parts = [chunk.samples async for chunk in self.chunks()]
         samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
         info = self.info
-        data = await asyncio.to_thread(encode, samples, self.engine_rate_hz, info.format, info.sample_rate_hz)
+        with Encoder(info.format, self.engine_rate_hz, info.sample_rate_hz, streaming=False) as encoder:
+            await _write(encoder, samples)
+            data = await _finish(encoder, len(samples))
         return data, len(samples) / self.engine_rate_hz
 
     async def stream(self) -> AsyncIterator[bytes]:
@@ -87,15 +89,12 @@ class Speech:
         :raises GatewayError: when it breaks off.
         """
         info = self.info
-        encoder = Encoder(info.format, self.engine_rate_hz, info.sample_rate_hz, streaming=True)
-        try:
+        with Encoder(info.format, self.engine_rate_hz, info.sample_rate_hz, streaming=True) as encoder:
             async for chunk in self.chunks():
-                if data := await asyncio.to_thread(encoder.write, chunk.samples):
+                if data := await _write(encoder, chunk.samples):
                     yield data
-            if data := await asyncio.to_thread(encoder.finish):
+            if data := await _finish(encoder, 0):
                 yield data
-        finally:
-            encoder.close()
 
     async def chunks(self) -> AsyncIterator[AudioChunk]:
         """The engine's own audio, unencoded."""
@@ -152,3 +151,16 @@ class Speech:
             raise SynthesisFailed("the engine finished without making any audio")
         self._metrics.audio_s.labels(name).inc(made_s)
         self._metrics.realtime_factor.labels(name).observe((loop.time() - began_at) / made_s)
+
+
+async def _write(encoder: Encoder, samples: Audio) -> bytes:
+    """Off the event loop, unless it is done before a thread would have begun."""
+    if encoder.is_quick(len(samples)):
+        return encoder.write(samples)
+    return await asyncio.to_thread(encoder.write, samples)
+
+
+async def _finish(encoder: Encoder, held_samples: int) -> bytes:
+    if encoder.is_quick(held_samples):
+        return encoder.finish()
+    return await asyncio.to_thread(encoder.finish)

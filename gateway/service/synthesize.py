@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import secrets
 from typing import Any
 
@@ -30,6 +31,7 @@ class Synthesizer:
         self._voices = voices
         self._limits = limits
         self._metrics = metrics
+        self._job_ids = itertools.count(1)
 
     async def open(self, request: SpeechRequest) -> Speech:
         """Begin to speak; returns when the first audio is there. The caller must close what it gets.
@@ -44,6 +46,18 @@ class Synthesizer:
             raise
         return speech
 
+    async def speak(self, request: SpeechRequest) -> tuple[SpeechInfo, bytes, float]:
+        """The whole answer: what is known of it, the audio file, its duration in seconds.
+
+        :raises GatewayError: why there is none.
+        """
+        speech = await self.open(request)
+        try:
+            data, duration_s = await speech.read()
+        finally:
+            await speech.aclose()
+        return speech.info, data, duration_s
+
     async def _prepare(self, request: SpeechRequest) -> Speech:
         engine = self._engines.get(request.engine)
         fmt = get_format(request.format)
@@ -57,7 +71,7 @@ class Synthesizer:
         self._check_options(request.options, capabilities)
         seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
         job = Job(
-            id=secrets.token_hex(8),
+            id=str(next(self._job_ids)),
             text=request.text,
             seed=seed,
             speed=request.speed,
@@ -87,17 +101,16 @@ class Synthesizer:
 
     def _capabilities(self, engine: Engine) -> Capabilities:
         """What the engine can do: known once it has been loaded."""
+        if (capabilities := engine.client.capabilities) is not None:
+            return capabilities
+        engine.client.load()
         status = engine.client.status()
-        if status.capabilities is None:
-            engine.client.load()
-            status = engine.client.status()
-            why = f": {status.error}" if status.error else ""
-            raise EngineUnavailable(
-                f"engine {engine.name!r} is {status.state.value}{why}",
-                param="engine",
-                retry_after_s=status.retry_in_s or 5.0,
-            )
-        return status.capabilities
+        why = f": {status.error}" if status.error else ""
+        raise EngineUnavailable(
+            f"engine {engine.name!r} is {status.state.value}{why}",
+            param="engine",
+            retry_after_s=status.retry_in_s or 5.0,
+        )
 
     async def _voice(
         self, request: SpeechRequest, engine: Engine, capabilities: Capabilities
@@ -183,6 +196,6 @@ class Synthesizer:
 
     def _names(self, can: Any) -> str:
         """``; engines that can: …`` for those whose capabilities are known and satisfy ``can``."""
-        loaded = ((engine.name, engine.client.status().capabilities) for engine in self._engines)
+        loaded = ((engine.name, engine.client.capabilities) for engine in self._engines)
         names = [name for name, capabilities in loaded if capabilities and can(capabilities)]
         return f"; engines that can: {', '.join(names)}" if names else ""

@@ -7,7 +7,8 @@ import tempfile
 import numpy as np
 import pytest
 
-from gateway.audio.encode import Encoder, encode, to_int16
+from gateway.audio.coders import to_int16
+from gateway.audio.encode import Encoder, encode
 from gateway.audio.formats import FORMATS, choose_rate
 from gateway.errors import SynthesisFailed
 

@@ -1,0 +1,124 @@
+"""The documentation is run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import Gateway, read_audio, start_gateway, wait_ready
+
+ROOT = Path(__file__).parents[1]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_requests_of_the_readme_do_what_it_says(gateway: Gateway, tmp_path: Path) -> None:
+    port = gateway.url.rsplit(":", 1)[1]
+    requests = [block.replace("localhost:8000", f"localhost:{port}") for block in blocks("README.md", "sh")]
+    requests = [block for block in requests if "curl" in block]
+    assert len(requests) == 3
+    printed = [
+        subprocess.run(["bash", "-ec", block], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        for block in requests
+    ]
+    samples, rate = read_audio((tmp_path / "hello.wav").read_bytes())
+    assert rate == 24000
+    assert len(samples) / rate == pytest.approx(1.8, abs=0.15)
+    assert (tmp_path / "hello.mp3").stat().st_size > 10_000
+    (shown,) = blocks("README.md", "json")
+    without_id = r'"request_id":"[0-9a-f]+"'
+    # The shared gateway has more engines than the default configuration, none of which speaks Chinese.
+    assert re.sub(without_id, "", printed[2]) == re.sub(without_id, "", shown.strip())
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            if not target.startswith(("http://", "https://")):
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_api_page_lists_every_route_and_only_those(gateway: Gateway) -> None:
+    page = (ROOT / "docs/api.md").read_text()
+    routes = {
+        f"{method.upper()} {re.sub(r'{[a-z]+_id}', '{id}', path)}"
+        for path, methods in gateway.client.get("/openapi.json").json()["paths"].items()
+        for method in methods
+    }
+    listed = {f"{method} {path}" for method, path in re.findall(r"`(GET|POST|PUT|DELETE) (/[^`]*)`", page)}
+    assert routes == listed - {"GET /docs", "GET /openapi.json"}
+
+
+def test_the_api_page_lists_every_error_type() -> None:
+    from gateway.api.errors import STATUS
+
+    page = (ROOT / "docs/api.md").read_text()
+    answered = {kind.type for kind in STATUS} - {"client_gone", "config_error"}
+    assert [name for name in answered if f"`{name}`" not in page] == []
+
+
+def test_the_operations_page_lists_every_metric(gateway: Gateway) -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    names = re.findall(r"^# TYPE (voxgate_\w+) (\w+)", gateway.client.get("/metrics").text, re.MULTILINE)
+    assert names
+    assert [name for name, _ in names if not name.endswith("_created") and name not in page] == []
+
+
+def test_the_example_engine_works_as_a_package_of_its_own(tmp_path: Path) -> None:
+    page = "docs/add_an_engine.md"
+    site = tmp_path / "site"
+    info = site / "voxgate_buzz-1.dist-info"
+    info.mkdir(parents=True)
+    (site / "voxgate_buzz.py").write_text(blocks(page, "python")[0])
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: voxgate-buzz\nVersion: 1\n")
+    (entry_point,) = re.findall(r"^buzz = \"(.*)\"$", blocks(page, "toml")[0], re.MULTILINE)
+    (info / "entry_points.txt").write_text(f"[voxgate.engines]\nbuzz = {entry_point}\n")
+    config = {"port": 0, **yaml.safe_load(blocks(page, "yaml")[0])}
+    gateway = start_gateway(tmp_path, config, env={"PYTHONPATH": str(site)})
+    try:
+        wait_ready(gateway)
+        response = gateway.client.post("/tts", json={"text": "hello", "options": {"pitch_hz": 200}})
+        assert response.headers["x-voxgate-model"] == "buzz-1"
+        assert len(read_audio(response.content)[0]) == 6000
+        assert gateway.client.post("/tts", json={"text": "x", "options": {"pitch_hz": 5}}).status_code == 422
+        assert gateway.client.post("/tts", json={"text": "x", "voice": "wasp"}).status_code == 404
+    finally:
+        gateway.stop()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `pip install .` installs, unpacked."""
+    folder = tmp_path_factory.mktemp("wheel")
+    uv = Path(sys.executable).parent / "uv"
+    subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", folder, ROOT], check=True)
+    (built,) = folder.glob("voxgate-*.whl")
+    shutil.unpack_archive(built, folder / "site", "zip")
+    return folder / "site"
+
+
+def test_an_installed_voxgate_brings_its_configuration(wheel: Path) -> None:
+    code = "import gateway.settings as s; print(s.__file__); print(s.load_settings().default_engine)"
+    environment = {**os.environ, "PYTHONPATH": str(wheel)}
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    file, default = result.stdout.split()
+    assert Path(file).is_relative_to(wheel)
+    assert default == "lite"
+
+
+def test_the_dockerfile_copies_what_the_build_needs() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    for needed in ("pyproject.toml", "constraints.txt", "README.md", "gateway", "backends", "configs"):
+        assert re.search(rf"^COPY .*\b{re.escape(needed)}\b", dockerfile, re.MULTILINE), needed
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert not {"gateway", "backends", "configs"} & set(ignored)
