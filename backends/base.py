@@ -27,6 +27,7 @@ class EngineConfig:
     :param device: ``auto``, ``cpu``, ``cuda:0`` …
     :param dtype: ``auto``, ``float32``, ``bfloat16``, ``float16``; what a value means is the engine's business.
     :param threads: CPU threads for numeric libraries, or None for the engine's own choice.
+    :param hub: the configuration's ``hub`` block, for :func:`backends.hub.HubSettings.from_environment`.
     """
 
     name: str
@@ -35,6 +36,7 @@ class EngineConfig:
     threads: int | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    hub: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,9 @@ def require_scripts(text: str, known: Collection[str], engine: str) -> None:
     for position, char in enumerate(text):
         name = script(char)
         if name is not None and name not in known and name in SCRIPT_LANGUAGES:
+            label = name if name == "CJK" else name.title()
             raise InvalidJob(
-                f"{engine} cannot speak {char!r} ({name if name == 'CJK' else name.title()} script, character {position + 1} of the text)",
+                f"{engine} cannot speak {char!r} ({label} script, character {position + 1} of the text)",
                 param="text",
                 needs_languages=SCRIPT_LANGUAGES[name],
             )

@@ -39,7 +39,7 @@ def local_clients(settings: Settings, metrics: Metrics) -> list[EngineClient]:
             known = ", ".join(registry.names())
             raise ConfigError(f"engines.{name}.backend: no plugin {engine.backend!r} is installed; installed: {known}")
         restarts = metrics.worker_restarts.labels(name)
-        clients.append(ProcessEngine(name, engine, on_restart=restarts.inc))
+        clients.append(ProcessEngine(name, engine, on_restart=restarts.inc, hub=settings.hub))
     return clients
 
 

@@ -22,6 +22,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from backends.hub import BadHubSettings, HubSettings
 from gateway.errors import ConfigError
 
 PREFIX = "VOXGATE_"
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     )
     engines: dict[str, EngineSettings] = Field(description="the engines by name", min_length=1)
     limits: Limits = Field(default_factory=Limits, description="bounds on requests")
+    hub: dict[str, Any] = Field(default_factory=dict, description="where checkpoints come from; see checkpoints.md")
     logs: LogSettings = Field(default_factory=LogSettings, description="logging")
 
     @classmethod
@@ -117,6 +119,15 @@ class Settings(BaseSettings):
             if not (name[:1].isalpha() and name.replace("-", "").replace("_", "").isalnum() and name == name.lower()):
                 raise ValueError(f"{name!r} is no engine name: lower-case letters, digits, - and _, a letter first")
         return engines
+
+    @field_validator("hub")
+    @classmethod
+    def _hub_keys(cls, hub: dict[str, Any]) -> dict[str, Any]:
+        try:
+            HubSettings.from_environment(hub, environ={})
+        except BadHubSettings as error:
+            raise ValueError(str(error).removeprefix("hub.")) from None
+        return hub
 
     @model_validator(mode="after")
     def _default_engine_exists(self) -> Settings:
@@ -197,12 +208,12 @@ def _read_environment() -> dict[str, Any]:
         tree = EnvSettingsSource(Settings)()
     except SettingsError as error:
         raise ConfigError(f"an environment variable is malformed: {error} ({error.__cause__})") from None
+    # The gateway does not know the types of keys that are somebody else's, so a value means what YAML makes of it.
     engines = tree.get("engines")
-    for engine in engines.values() if isinstance(engines, dict) else ():
-        for block in ("model", "defaults"):
-            # The gateway does not know the types of an engine's own keys, so a value means what YAML makes of it.
-            if isinstance(engine, dict) and isinstance(values := engine.get(block), dict):
-                engine[block] = {key: yaml.safe_load(v) if isinstance(v, str) else v for key, v in values.items()}
+    for block in [tree, *(engines.values() if isinstance(engines, dict) else ())]:
+        for name in ("hub", "model", "defaults"):
+            if isinstance(block, dict) and isinstance(values := block.get(name), dict):
+                block[name] = {key: yaml.safe_load(v) if isinstance(v, str) else v for key, v in values.items()}
     return tree
 
 

@@ -66,7 +66,7 @@ def start_gateway(folder: Path, config: dict, *arguments: str, env: dict[str, st
     """Start ``voxgate serve`` and wait until it listens."""
     config = {"data_dir": str(folder / "data"), **config}
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(config))
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
     log = folder / "serve.log"
     with log.open("w") as stream:
         process = subprocess.Popen(

@@ -9,8 +9,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
+import msgspec
 import numpy as np
 from msgspec import Meta
 
@@ -29,18 +30,29 @@ from backends.base import (
     no_progress,
 )
 from backends.errors import InvalidJob, LoadError
+from backends.hub import Hub, HubSettings
 from backends.lite.tempo import compress
 from backends.options import Options, json_schema, parse_config, parse_job_options
 from backends.text import require_scripts, split_at
 
+if TYPE_CHECKING:
+    from hibari import Hibari
+
 VOICE = "heart"
+REPOSITORY = "hf://maureesewilliams/hibari/voices"
 SCRIPTS = frozenset({"LATIN", "GREEK"})  # single Greek letters are read by name, as in formulas
 MAX_SENTENCE_CHARS = 240  # about 16 s of speech and 0.15 s of work on one core
 FASTEST_NATIVE = 2.0  # above this the model's shortest phonemes cap its pace; the rest is time compression
 
 
 class LiteModel(Options, frozen=True):
-    """The ``model:`` block: the engine has one model, so there is nothing to choose."""
+    """The ``model:`` block: which voices to load, as references to their ONNX files.
+
+    Null stands for the file in hibari-tts's own wheel, which has one for "heart" only. The first voice speaks when a
+    request names none. Each takes about 60 MB.
+    """
+
+    voices: dict[str, str | None] = msgspec.field(default_factory=lambda: {VOICE: None})
 
 
 class LiteOptions(Options, frozen=True):
@@ -54,6 +66,7 @@ class _Speaking:
     """One admitted job and the spans of its text that are still to be spoken."""
 
     job: Job
+    voice: Hibari
     options: LiteOptions
     spans: list[tuple[int, int]]
     rng: np.random.Generator
@@ -67,7 +80,9 @@ class LiteEngine(Engine):
 
     def __init__(self, config: EngineConfig):
         where = f"engines.{config.name}"
-        parse_config(LiteModel, config.model, f"{where}.model")
+        self._model = parse_config(LiteModel, config.model, f"{where}.model")
+        if not self._model.voices:
+            raise LoadError(f"configuration key {where}.model.voices: name at least one voice, e.g. {VOICE}: null")
         parse_config(LiteOptions, config.defaults, f"{where}.defaults")
         if config.device not in ("auto", "cpu"):
             raise LoadError(f"configuration key {where}.device: lite runs on the CPU only, not on {config.device!r}")
@@ -75,25 +90,42 @@ class LiteEngine(Engine):
             raise LoadError(f"configuration key {where}.dtype: lite has one precision (int8 weights); leave it at auto")
         self._defaults = dict(config.defaults)
         self._threads = config.threads or 1
+        self._where = where
+        self._hub = Hub(HubSettings.from_environment(config.hub))
         self._speaking: OrderedDict[str, _Speaking] = OrderedDict()
 
     def load(self, progress: Progress = no_progress) -> Capabilities:
-        """Load the ONNX graph and the pronunciation lexicon, and speak a word to warm both up."""
-        progress("loading hibari-tts", 0, None)
+        """Load each voice's ONNX graph and the pronunciation lexicons, and speak a word to warm them up."""
         try:
             from hibari import SAMPLE_RATE, Hibari
+            from hibari.voices import VOICES
         except ImportError as error:
             raise LoadError(f"the lite engine needs hibari-tts: pip install 'voxgate[lite]' ({error})") from error
-        self._hibari = Hibari(voice=VOICE, threads=self._threads)
         self._rate_hz: int = SAMPLE_RATE
-        self._speak("Ready.", 1.0, np.random.default_rng(0))
+        self._voices: dict[str, Hibari] = {}
+        for name, reference in self._model.voices.items():
+            key = f"configuration key {self._where}.model.voices.{name}"
+            if name not in VOICES:
+                raise LoadError(f"{key}: hibari-tts has no such voice; it has {', '.join(VOICES)}")
+            if reference is None and not VOICES[name].get("bundled"):
+                file = f"{REPOSITORY}/{VOICES[name]['file']}"
+                raise LoadError(f"{key}: not in the wheel of hibari-tts; give a reference, e.g. {file}")
+            path = str(self._hub.fetch(reference, progress).path) if reference else None
+            progress(f"loading voice {name}", 0, None)
+            accent = VOICES[name]["accent"]
+            g2p = next((voice.g2p for other, voice in self._voices.items() if VOICES[other]["accent"] == accent), None)
+            self._voices[name] = Hibari(voice=name, model=path, threads=self._threads, g2p=g2p)
+            self._speak(self._voices[name], "Ready.", 1.0, np.random.default_rng(0))
         return Capabilities(
-            model=f"hibari-tts {version('hibari-tts')} ({VOICE})",
+            model=f"hibari-tts {version('hibari-tts')}",
             sample_rate_hz=SAMPLE_RATE,
             languages=("en",),
             cloning="none",
             streaming="sentence",
-            voices=(BuiltinVoice(VOICE, "en", "American English, female"),),
+            voices=tuple(
+                BuiltinVoice(name, "en", f"{VOICES[name]['accent']} English, {VOICES[name]['gender']}")
+                for name in self._voices
+            ),
             max_text_chars=100_000,
             max_jobs=8,
             options_schema=json_schema(LiteOptions),
@@ -106,28 +138,16 @@ class LiteEngine(Engine):
         """
         options = parse_job_options(LiteOptions, self._defaults, job.options)
         if job.reference is not None:
-            raise InvalidJob("lite has one voice and cannot clone another", param="reference_audio")
-        if job.voice not in (None, VOICE):
-            raise InvalidJob(f"lite has no voice {job.voice!r}; its voice is {VOICE!r}", param="voice")
+            raise InvalidJob("lite cannot clone a voice", param="reference_audio")
+        voice = self._voices.get(job.voice or next(iter(self._voices)))
+        if voice is None:
+            known = ", ".join(self._voices)
+            raise InvalidJob(f"lite has no voice {job.voice!r}; it has {known}", param="voice")
         require_scripts(job.text, SCRIPTS, "lite")
-        spans = self._sentences(job.text)
-        if not any(map(self._has_words, (job.text[start:end] for start, end in spans))):
+        spans = _sentences(job.text, voice)
+        if not any(_has_words(job.text[start:end], voice) for start, end in spans):
             raise InvalidJob("there is nothing to say in this text", param="text")
-        self._speaking[job.id] = _Speaking(job, options, spans, np.random.default_rng(job.seed))
-
-    def _sentences(self, text: str) -> list[tuple[int, int]]:
-        """Spans of the text, none longer than what one step should speak."""
-        spans: list[tuple[int, int]] = []
-        position = 0
-        for sentence in self._hibari.split_sentences(text):
-            start = text.index(sentence, position)
-            position = start + len(sentence)
-            spans += split_at(text, start, position, MAX_SENTENCE_CHARS)
-        return spans
-
-    def _has_words(self, text: str) -> bool:
-        """Whether anything but pauses would be spoken."""
-        return any(char.isalpha() for phonemes in self._hibari.phonemize(text) for char in phonemes)
+        self._speaking[job.id] = _Speaking(job, voice, options, spans, np.random.default_rng(job.seed))
 
     def step(self) -> Sequence[Event]:
         """Speak the next sentence of the job that has waited longest for one."""
@@ -137,7 +157,7 @@ class LiteEngine(Engine):
         events: list[Event] = []
         start, end = speaking.spans.pop(0)
         try:
-            audio = self._speak(speaking.job.text[start:end], speaking.job.speed, speaking.rng)
+            audio = self._speak(speaking.voice, speaking.job.text[start:end], speaking.job.speed, speaking.rng)
         except Exception as error:  # noqa: BLE001 - whatever a text provokes in the model ends that text's job only
             return [Failed(job_id, f"lite could not speak {speaking.job.text[start:end]!r}: {error!r}")]
         if len(audio):
@@ -152,12 +172,10 @@ class LiteEngine(Engine):
             events.append(Finished(job_id))
         return events
 
-    def _speak(self, text: str, speed: float, rng: np.random.Generator) -> Audio:
+    def _speak(self, voice: Hibari, text: str, speed: float, rng: np.random.Generator) -> Audio:
         """One sentence as audio, shape (N,); empty when it holds nothing that is spoken."""
         native = min(speed, FASTEST_NATIVE)
-        parts = [
-            self._hibari.from_ids(self._hibari.ids(phonemes), native, rng) for phonemes in self._hibari.phonemize(text)
-        ]
+        parts = [voice.from_ids(voice.ids(phonemes), native, rng) for phonemes in voice.phonemize(text)]
         audio: Audio = np.concatenate(parts) if parts else np.zeros(0, np.float32)
         return compress(audio, self._rate_hz, speed / native) if speed > native else audio
 
@@ -166,6 +184,22 @@ class LiteEngine(Engine):
         self._speaking.pop(job_id, None)
 
     def close(self) -> None:
-        """Let go of the model."""
+        """Let go of the models."""
         self._speaking.clear()
-        del self._hibari
+        self._voices.clear()
+
+
+def _sentences(text: str, voice: Hibari) -> list[tuple[int, int]]:
+    """Spans of the text, none longer than what one step should speak."""
+    spans: list[tuple[int, int]] = []
+    position = 0
+    for sentence in voice.split_sentences(text):
+        start = text.index(sentence, position)
+        position = start + len(sentence)
+        spans += split_at(text, start, position, MAX_SENTENCE_CHARS)
+    return spans
+
+
+def _has_words(text: str, voice: Hibari) -> bool:
+    """Whether anything but pauses would be spoken."""
+    return any(char.isalpha() for phonemes in voice.phonemize(text) for char in phonemes)

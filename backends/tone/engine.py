@@ -25,6 +25,7 @@ from backends.base import (
     no_progress,
 )
 from backends.errors import FatalFault, InvalidJob, LoadError
+from backends.hub import Hub, HubSettings
 from backends.options import Options, json_schema, parse_config, parse_job_options
 
 VOICES = {"low": 220.0, "high": 440.0}
@@ -35,7 +36,8 @@ S_PER_CHAR = 0.05
 class ToneModel(Options, frozen=True):
     """The ``model:`` block.
 
-    ``load_s`` is how long loading takes; ``fail_load`` makes it fail; ``max_jobs`` is the batch.
+    ``load_s`` is how long loading takes; ``fail_load`` makes it fail; ``max_jobs`` is the batch. ``checkpoint`` is a
+    reference that is fetched first, as a model's would be; what is in it does not matter.
     """
 
     sample_rate_hz: Annotated[int, Meta(ge=8000, le=48000)] = 24000
@@ -43,6 +45,7 @@ class ToneModel(Options, frozen=True):
     fail_load: bool = False
     languages: tuple[str, ...] = ("en",)
     max_jobs: Annotated[int, Meta(ge=1, le=1024)] = 8
+    checkpoint: str | None = None
 
 
 class ToneOptions(Options, frozen=True):
@@ -74,11 +77,14 @@ class ToneEngine(Engine):
     def __init__(self, config: EngineConfig):
         self._model = parse_config(ToneModel, config.model, f"engines.{config.name}.model")
         self._defaults = dict(config.defaults)
+        self._hub = config.hub
         self._jobs: dict[str, _Voice] = {}
         parse_config(ToneOptions, self._defaults, f"engines.{config.name}.defaults")
 
     def load(self, progress: Progress = no_progress) -> Capabilities:
-        """Wait ``load_s``, reporting progress ten times."""
+        """Fetch ``checkpoint``, then wait ``load_s``, reporting progress ten times."""
+        if self._model.checkpoint is not None:
+            Hub(HubSettings.from_environment(self._hub)).fetch(self._model.checkpoint, progress)
         for tenth in range(10):
             progress("warming up", tenth, 10)
             time.sleep(self._model.load_s / 10)

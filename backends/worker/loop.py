@@ -12,6 +12,7 @@ from backends.base import AudioChunk, Engine, Failed, Finished, Job
 from backends.errors import BackendError, FatalFault, InvalidJob, LoadError
 from backends.registry import Registry
 from backends.worker.channel import Channel
+from backends.worker.environment import take_endpoint_list
 
 BEAT_S = 1.0
 PROGRESS_EVERY_S = 0.2
@@ -58,7 +59,8 @@ def _load(channel: Channel, registry: Registry) -> tuple[Engine, wire.Ready]:
             channel.send([wire.Loading(stage, done, total)])
 
     try:
-        engine = registry.engine_class(configure.backend)(configure.config)
+        config = take_endpoint_list(configure.config, os.environ)
+        engine = registry.engine_class(configure.backend)(config)
         return engine, wire.ready(engine.load(progress))
     except BackendError as error:
         raise LoadError(str(error)) from error

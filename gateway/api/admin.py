@@ -53,7 +53,7 @@ class EngineInfo(BaseModel):
     restarts: int = Field(description="workers started again after a failure")
     progress: LoadingProgress | None = Field(None, description="while loading")
     error: str | None = Field(None, description="why it is not ready")
-    retry_in_s: float | None = Field(None, description="when it is tried again")
+    retry_in_s: float | None = Field(None, description="when it is tried again, or loading should be done")
 
 
 class EngineList(BaseModel):

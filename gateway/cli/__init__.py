@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__, logs
-from gateway.cli import engines, say, serve, voices
+from gateway.cli import doctor, engines, pull, say, serve, voices
 from gateway.settings import LogSettings
 
 app = typer.Typer(
@@ -19,6 +19,8 @@ app = typer.Typer(
 app.command()(serve.serve)
 app.command()(say.say)
 app.command()(engines.engines)
+app.command()(pull.pull)
+app.command()(doctor.doctor)
 app.add_typer(voices.app, name="voices")
 
 

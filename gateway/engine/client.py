@@ -35,7 +35,7 @@ class EngineStatus:
 
     :param capabilities: those of the loaded model, or of the last one that was loaded.
     :param error: why it is not ready, when something went wrong.
-    :param retry_in_s: when it will be tried again.
+    :param retry_in_s: when it will be tried again, or how long loading should still take, where that is known.
     """
 
     state: State

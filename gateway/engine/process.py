@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
 
 import structlog
 
@@ -24,9 +25,19 @@ _BEST = (State.READY, State.LOADING, State.STOPPING, State.FAILED, State.UNLOADE
 
 
 class ProcessEngine(EngineClient):
-    """Replicas of one engine, each in a process of its own; a job goes to the ready one with the fewest jobs."""
+    """Replicas of one engine, each in a process of its own; a job goes to the ready one with the fewest jobs.
 
-    def __init__(self, name: str, settings: EngineSettings, on_restart: Callable[[], None] = lambda: None):
+    :param on_restart: called each time a worker is started again after a failure.
+    :param hub: the configuration's ``hub`` block.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: EngineSettings,
+        on_restart: Callable[[], None] = lambda: None,
+        hub: Mapping[str, Any] | None = None,
+    ):
         self.name = name
         self._idle_unload_s = settings.idle_unload_s
         spec = WorkerSpec(
@@ -38,6 +49,7 @@ class ProcessEngine(EngineClient):
                 threads=settings.threads,
                 model=settings.model,
                 defaults=settings.defaults,
+                hub=hub or {},
             ),
             python=settings.python,
             env=settings.env,
@@ -91,7 +103,7 @@ class ProcessEngine(EngineClient):
         message = f"engine {self.name!r} is {status.state.value}"
         if status.error:
             message += f": {status.error}"
-        return EngineUnavailable(message, param="engine", retry_after_s=status.retry_in_s or LOADING_RETRY_S)
+        return EngineUnavailable(message, param="engine", retry_after_s=max(1.0, status.retry_in_s or LOADING_RETRY_S))
 
     def load(self) -> None:
         """See :class:`EngineClient`."""

@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 HEALTHY_AFTER_S = 60.0  # ready for that long, a worker's next failure counts as its first again
 
+LONGEST_ESTIMATE_S = 600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -59,6 +61,7 @@ class Supervisor:
         self._state = State.UNLOADED
         self._capabilities: Capabilities | None = None
         self._progress: LoadProgress | None = None
+        self._stage_began = (0.0, 0)
         self._error: str | None = None
         self._retry_at: float | None = None
         self._ready_at: float | None = None
@@ -69,9 +72,10 @@ class Supervisor:
 
     def status(self) -> EngineStatus:
         """A snapshot."""
-        retry_in_s = None
         if self._retry_at is not None:
-            retry_in_s = max(0.0, self._retry_at - asyncio.get_running_loop().time())
+            retry_in_s: float | None = max(0.0, self._retry_at - asyncio.get_running_loop().time())
+        else:
+            retry_in_s = self._loading_left_s()
         return EngineStatus(
             state=self._state,
             capabilities=self._capabilities,
@@ -182,4 +186,16 @@ class Supervisor:
             await worker.stop()
 
     def _note_progress(self, progress: LoadProgress) -> None:
+        if self._progress is None or progress.done < self._progress.done or progress.total != self._progress.total:
+            self._stage_began = (asyncio.get_running_loop().time(), progress.done)
         self._progress = progress
+
+    def _loading_left_s(self) -> float | None:
+        """How long a download or another measured stage of loading should still take."""
+        if self._progress is None or self._progress.total is None:
+            return None
+        began_at, began_done = self._stage_began
+        if (gained := self._progress.done - began_done) <= 0:
+            return None
+        pace_s = (asyncio.get_running_loop().time() - began_at) / gained
+        return min(LONGEST_ESTIMATE_S, pace_s * (self._progress.total - self._progress.done))

@@ -1,0 +1,64 @@
+"""Checkpoints: where they are, how they get here, and whether they are what they should be.
+
+Importing this costs little: the HTTP client is imported when a fetch needs it.
+"""
+
+from __future__ import annotations
+
+from backends.hub.check import CheckReport, Problem
+from backends.hub.errors import (
+    AccessDenied,
+    BadHubSettings,
+    CacheError,
+    CacheNotWritable,
+    DiskFull,
+    EndpointsFailed,
+    EntryNotFound,
+    GatedRepository,
+    HubError,
+    LocalFileMissing,
+    LockTimeout,
+    MalformedReference,
+    MissingOffline,
+    NotFound,
+    RepositoryNotFound,
+    RevisionNotFound,
+    TokenRejected,
+)
+from backends.hub.fetch import Fetched, PlannedFile
+from backends.hub.hub import Hub, Probe
+from backends.hub.reference import HubReference, LocalReference, PackageReference, Reference, parse_reference
+from backends.hub.settings import Endpoint, HubSettings
+
+__all__ = [
+    "AccessDenied",
+    "BadHubSettings",
+    "CacheError",
+    "CacheNotWritable",
+    "CheckReport",
+    "DiskFull",
+    "Endpoint",
+    "EndpointsFailed",
+    "EntryNotFound",
+    "Fetched",
+    "GatedRepository",
+    "Hub",
+    "HubError",
+    "HubReference",
+    "HubSettings",
+    "LocalFileMissing",
+    "LocalReference",
+    "LockTimeout",
+    "MalformedReference",
+    "MissingOffline",
+    "NotFound",
+    "PackageReference",
+    "PlannedFile",
+    "Probe",
+    "Problem",
+    "Reference",
+    "RepositoryNotFound",
+    "RevisionNotFound",
+    "TokenRejected",
+    "parse_reference",
+]

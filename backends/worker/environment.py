@@ -1,0 +1,23 @@
+"""What a worker changes in its environment before it imports an engine."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import replace
+
+from backends.base import EngineConfig
+
+
+def take_endpoint_list(config: EngineConfig, environ: MutableMapping[str, str]) -> EngineConfig:
+    """Move a list of endpoints from ``HF_ENDPOINT`` into the engine's ``hub`` block.
+
+    An engine's libraries import huggingface_hub, which takes one address there and may not even be importable with
+    several (2.4.0 raises ValueError). A single address stays where it is.
+
+    :returns: the configuration whose ``hub`` means what the variable meant: these endpoints, trusted with the token.
+    """
+    endpoints = [url.strip() for url in environ.get("HF_ENDPOINT", "").split(",") if url.strip()]
+    if len(endpoints) < 2:
+        return config
+    del environ["HF_ENDPOINT"]
+    return replace(config, hub={**config.hub, "endpoints": [{"url": url, "send_token": True} for url in endpoints]})

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from backends.base import EngineConfig
+from backends.hub import HubSettings
+from backends.worker.environment import take_endpoint_list
+
+CONFIG = EngineConfig("x", hub={"attempts": 2, "endpoints": ["https://configured.example"]})
+
+
+def test_a_list_moves_into_the_configuration_and_means_the_same() -> None:
+    environ = {"HF_ENDPOINT": "https://one.example, http://127.0.0.1:8090", "HF_TOKEN": "t", "HOME": "/h"}
+    before = HubSettings.from_environment(CONFIG.hub, environ)
+    taken = take_endpoint_list(CONFIG, environ)
+    assert "HF_ENDPOINT" not in environ
+    assert HubSettings.from_environment(taken.hub, environ) == before
+    assert [endpoint.url for endpoint in before.endpoints] == ["https://one.example", "http://127.0.0.1:8090"]
+
+
+def test_a_single_address_stays_for_the_libraries() -> None:
+    for value in ("https://one.example", "https://one.example,", ""):
+        environ = {"HF_ENDPOINT": value}
+        assert take_endpoint_list(CONFIG, environ) is CONFIG
+        assert environ == {"HF_ENDPOINT": value}
+
+
+def test_huggingface_hub_can_be_imported_afterwards() -> None:
+    code = """
+import os
+from backends.base import EngineConfig
+from backends.worker.environment import take_endpoint_list
+take_endpoint_list(EngineConfig("x"), os.environ)
+import huggingface_hub
+print("imported")
+"""
+    environment = {"HF_ENDPOINT": "http://127.0.0.1:1,http://127.0.0.1:2", "PATH": "/usr/bin:/bin"}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert run.stdout.strip() == "imported", run.stderr

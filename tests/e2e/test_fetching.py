@@ -1,0 +1,203 @@
+"""Checkpoints from a hub that speaks the real protocol: the commands, and engines that load what they fetch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import hibari
+import pytest
+import yaml
+from conftest import start_gateway, wait_ready
+from hub.fake_hub import FakeHub, running
+
+WEIGHTS = bytes(range(256)) * 20_000  # 5 MB
+REFERENCE = "hf://owner/voice/model.safetensors"
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    with running() as hub:
+        hub.add("owner/voice", {"model.safetensors": WEIGHTS, "config.json": b"{}"})
+        yield hub
+
+
+@pytest.fixture
+def environment(tmp_path: Path, hub: FakeHub) -> dict[str, str]:
+    return {"HF_ENDPOINT": hub.url, "HF_HUB_CACHE": str(tmp_path / "cache"), "COLUMNS": "200"}
+
+
+def config(folder: Path, **model: object) -> dict:
+    return {
+        "port": 0,
+        "default_engine": "tone",
+        "data_dir": str(folder / "data"),
+        "engines": {"tone": {"backend": "tone", "load": "lazy", "model": model}},
+    }
+
+
+def voxgate(*arguments: str | Path, environment: dict[str, str], status: int = 0) -> str:
+    command = [sys.executable, "-m", "gateway", *map(str, arguments)]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    result = subprocess.run(command, capture_output=True, text=True, env={**clean, **environment})
+    assert result.returncode == status, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(config(tmp_path, checkpoint=REFERENCE)))
+    return path
+
+
+def test_pull_fetches_what_an_engine_names(environment: dict[str, str], config_file: Path, tmp_path: Path) -> None:
+    plan = voxgate("pull", "tone", "--dry-run", "--config", config_file, environment=environment)
+    assert "5.1 MB to fetch" in plan
+    assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").rglob("*.safetensors"))
+    told = voxgate("pull", "tone", "--config", config_file, environment=environment)
+    assert "licence unknown" in told
+    (file,) = (tmp_path / "cache").rglob("*.safetensors")
+    assert str(file) in told
+    assert file.read_bytes() == WEIGHTS
+    assert "0 B to fetch" in voxgate("pull", "tone", "--dry-run", "--config", config_file, environment=environment)
+
+
+def test_pull_takes_references_and_endpoints(environment: dict[str, str], hub: FakeHub, tmp_path: Path) -> None:
+    dead = {**environment, "HF_ENDPOINT": "http://127.0.0.1:9"}
+    refused = voxgate("pull", REFERENCE, environment=dead, status=1)
+    assert "127.0.0.1:9" in refused
+    voxgate("pull", "hf://owner/voice", "--endpoint", "http://127.0.0.1:9", "--endpoint", hub.url, environment=dead)
+    assert {path.name for path in (tmp_path / "cache").rglob("snapshots/*/*")} == {"model.safetensors", "config.json"}
+
+
+def test_pull_check_finds_damage(environment: dict[str, str], tmp_path: Path) -> None:
+    voxgate("pull", "hf://owner/voice", environment=environment)
+    assert "2 files verified" in voxgate("pull", "--check", environment=environment)
+    (file,) = (tmp_path / "cache").rglob("*.safetensors")
+    file.resolve().write_bytes(b"x" + WEIGHTS[1:])
+    told = voxgate("pull", "--check", environment=environment, status=1)
+    assert "damaged: owner/voice@" in told
+    assert "1 damaged files" in told
+
+
+def test_pull_explains_what_is_wrong(environment: dict[str, str], hub: FakeHub) -> None:
+    assert "no reference" in voxgate("pull", "tuba", environment=environment, status=1)
+    assert "name what to fetch" in voxgate("pull", environment=environment, status=2)
+    assert "Traceback" not in voxgate("pull", "hf://owner/nothing/x", environment=environment, status=1)
+    offline = {**environment, "HF_HUB_OFFLINE": "1"}
+    assert "model.safetensors" in voxgate("pull", REFERENCE, environment=offline, status=1)
+
+
+def test_doctor_reports_what_stands_in_the_way(environment: dict[str, str], config_file: Path, hub: FakeHub) -> None:
+    report = voxgate("doctor", "--config", config_file, environment=environment)
+    assert hub.url in report
+    assert "answers in" in report
+    assert "not cached; licence unknown" in report
+    assert "all of wav, mp3" in report
+    voxgate("pull", "tone", "--config", config_file, environment=environment)
+    assert "engine tone: hf://owner/voice/model.safetensors" in (
+        report := voxgate("doctor", "--config", config_file, environment=environment)
+    )
+    assert "not cached" not in report
+    dead = {**environment, "HF_ENDPOINT": "http://127.0.0.1:9"}
+    assert "stand in the way" in voxgate("doctor", "--config", config_file, environment=dead, status=1)
+
+
+def test_doctor_warns_of_non_commercial_weights(environment: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(config(tmp_path, checkpoint="hf://SWivid/F5-TTS/F5TTS_v1_Base/x.safetensors")))
+    report = voxgate("doctor", "--config", path, environment=environment)
+    assert "CC-BY-NC-4.0: not for commercial use" in report
+
+
+def test_the_first_request_fetches_and_the_progress_shows(
+    environment: dict[str, str], hub: FakeHub, tmp_path: Path
+) -> None:
+    hub.faults.throttle_bytes_s = 4_000_000
+    gateway = start_gateway(tmp_path, config(tmp_path, checkpoint=REFERENCE), env=environment)
+    try:
+        assert gateway.client.get("/v1/engines/tone").json()["state"] == "unloaded"
+        seen = set()
+        deadline = time.monotonic() + 30
+        while (response := gateway.client.post("/tts", json={"text": "x"})).status_code != 200:
+            assert response.status_code == 503
+            assert 1 <= int(response.headers["retry-after"]) <= 600
+            engine = gateway.client.get("/v1/engines/tone").json()
+            if (progress := engine["progress"]) and progress["total"] == len(WEIGHTS):
+                seen.add(progress["done"])
+                assert engine["state"] == "loading"
+            assert time.monotonic() < deadline, gateway.log.read_text()
+            time.sleep(0.05)
+        assert len(seen) >= 3, "the bytes were seen to grow"
+        assert max(seen) <= len(WEIGHTS)
+    finally:
+        gateway.stop()
+
+
+def test_a_gateway_without_its_checkpoint_serves_on_and_says_why(
+    environment: dict[str, str], hub: FakeHub, tmp_path: Path
+) -> None:
+    settings = config(tmp_path, checkpoint="hf://owner/voice/missing.safetensors")
+    settings["engines"]["other"] = {"backend": "tone", "load": "eager"}
+    gateway = start_gateway(tmp_path, settings, env=environment)
+    try:
+        gateway.client.post("/v1/engines/tone/load")
+        deadline = time.monotonic() + 20
+        while (engine := gateway.client.get("/v1/engines/tone").json())["state"] != "failed":
+            assert time.monotonic() < deadline, engine
+            time.sleep(0.05)
+        assert "missing.safetensors" in engine["error"]
+        response = gateway.client.post("/tts", json={"text": "x"})
+        assert response.status_code == 503
+        assert "missing.safetensors" in response.json()["error"]["message"]
+        assert gateway.client.post("/tts?engine=other", json={"text": "x"}).status_code == 200
+        hub.add("owner/voice", {"missing.safetensors": WEIGHTS})
+        gateway.client.post("/v1/engines/tone/load")
+        wait_ready(gateway)
+    finally:
+        gateway.stop()
+
+
+def test_the_hub_may_be_named_in_the_configuration(tmp_path: Path, hub: FakeHub) -> None:
+    settings = config(tmp_path, checkpoint=REFERENCE)
+    settings["hub"] = {"endpoints": ["http://127.0.0.1:9", hub.url], "cache_dir": str(tmp_path / "elsewhere")}
+    gateway = start_gateway(tmp_path, settings)
+    try:
+        gateway.client.post("/v1/engines/tone/load")
+        wait_ready(gateway)
+        assert list((tmp_path / "elsewhere").rglob("*.safetensors"))
+    finally:
+        gateway.stop()
+
+
+def test_lite_speaks_with_a_voice_from_the_hub(environment: dict[str, str], hub: FakeHub, tmp_path: Path) -> None:
+    """The voice "emma" is another file of the same layout; here it is the shipped one under her name."""
+    onnx = (Path(hibari.__file__).parent / "assets/hibari.onnx").read_bytes()
+    hub.add("maureesewilliams/hibari", {"voices/bf_emma.int8.onnx": onnx})
+    voices = {"heart": None, "emma": "hf://maureesewilliams/hibari/voices/bf_emma.int8.onnx"}
+    settings = {
+        "port": 0,
+        "default_engine": "lite",
+        "engines": {"lite": {"backend": "lite", "model": {"voices": voices}}},
+    }
+    gateway = start_gateway(tmp_path, settings, env=environment)
+    try:
+        gateway.client.post("/v1/engines/lite/load")
+        deadline = time.monotonic() + 30
+        while (engine := gateway.client.get("/v1/engines/lite").json())["state"] != "ready":
+            assert time.monotonic() < deadline, engine
+            time.sleep(0.05)
+        assert engine["voices"] == ["heart", "emma"]
+        said = {
+            voice: gateway.client.post("/tts", json={"text": "I can't dance.", "voice": voice, "seed": 1})
+            for voice in voices
+        }
+        assert said["emma"].headers["x-voxgate-voice"] == "emma"
+        assert said["emma"].content != said["heart"].content, "she has British vowels"
+    finally:
+        gateway.stop()

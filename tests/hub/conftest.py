@@ -1,0 +1,113 @@
+"""Two hubs that hold the same, an empty cache, and settings short of patience."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from backends.hub import Endpoint, Hub, HubSettings
+
+from .fake_hub import FakeHub, running
+
+ROOT = Path(__file__).parents[2]
+REPO = "owner/voice"
+WEIGHTS_BYTES = 600_000
+
+HubFor = Callable[..., Hub]
+Python = Callable[..., subprocess.Popen[str]]
+
+
+def weights(seed: int = 0, size_bytes: int = WEIGHTS_BYTES) -> bytes:
+    """Bytes that differ everywhere, so that a stretch in the wrong place is noticed."""
+    return b"".join((seed * 1_000_003 + index).to_bytes(8, "little") for index in range(size_bytes // 8))
+
+
+def files() -> dict[str, bytes]:
+    return {
+        "README.md": b"# a voice\n",
+        "base/config.json": b'{"rate_hz": 24000}',
+        "base/model.safetensors": weights(),
+        "base/vocab.txt": "a\nb\nü\n".encode(),
+        "other/empty.txt": b"",
+    }
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy_and_no_user_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("HF_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def official() -> Iterator[FakeHub]:
+    with running() as hub:
+        hub.add(REPO, files())
+        yield hub
+
+
+@pytest.fixture
+def mirror() -> Iterator[FakeHub]:
+    with running() as hub:
+        hub.add(REPO, files())
+        yield hub
+
+
+@pytest.fixture
+def cache_dir(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def hub_for(cache_dir: Path) -> HubFor:
+    """Make a ``Hub`` that asks the given endpoints in order."""
+
+    def make(
+        *endpoints: FakeHub | Endpoint | str, pause: Callable[[float], None] = time.sleep, **settings: object
+    ) -> Hub:
+        asked = []
+        for endpoint in endpoints:
+            url = endpoint.url if isinstance(endpoint, FakeHub) else endpoint
+            asked.append(url if isinstance(url, Endpoint) else Endpoint(url))
+        patience: dict[str, object] = {
+            "connect_timeout_s": 1.0,
+            "metadata_timeout_s": 0.5,
+            "stall_timeout_s": 0.5,
+            "backoff_s": 0.0,
+            "lock_timeout_s": 20.0,
+            "cache_dir": cache_dir,
+        }
+        return Hub(HubSettings(endpoints=tuple(asked), **(patience | settings)), pause)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def python(cache_dir: Path) -> Iterator[Python]:
+    """Start another Python on some code, with the cache and variables given."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(code: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+        environment |= {"HF_HUB_CACHE": str(cache_dir), "HF_HUB_DISABLE_PROGRESS_BARS": "1", **variables}
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *arguments],
+            env=environment,
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,97 @@
+"""What a fake hub serves, what it does wrong, and what it was asked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEAD = "http://127.0.0.1:9"
+"""An address nothing listens at."""
+
+LFS_SUFFIXES = (".safetensors", ".bin", ".pt", ".onnx")
+
+
+@dataclass
+class Faults:
+    """What goes wrong. Bodies are those of files, unless said otherwise; change at any time."""
+
+    cut_after: list[int] = field(default_factory=list)
+    """Each number cuts one body off after that many bytes, the next one that is longer; used up from the front."""
+    cut_every: int = 0
+    """Cuts every body off after that many bytes."""
+    hang: str = ""
+    """``answer``: accept connections and stay silent. ``body``: stay silent after ``hang_after`` bytes."""
+    hang_after: int = 0
+    throttle_bytes_s: int = 0
+    corrupt: bool = False
+    """Flip a bit in the middle of every body; sizes stay right."""
+    announce: int = 0
+    """Added to the Content-Length that is announced."""
+    no_length: bool = False
+    """Say no Content-Length; the body ends with the connection."""
+    ignore_range: bool = False
+    status: int = 0
+    """Answer everything with this status."""
+    file_status: int = 0
+    """Answer requests for files with this status."""
+    redirect_to: str = ""
+    """Answer everything with a 308 to that host."""
+    storage_url: str = ""
+    """Send large files' readers there."""
+    next_link_host: str = ""
+    """Let links to a listing's next page point there."""
+    etag: str = ""
+    """Say this of every file."""
+    xet: bool = False
+    """Offer large files by the xet protocol too, at a host that is dead."""
+
+
+class Content:
+    """One file's bytes, in memory or on disk, and what the hub calls them."""
+
+    def __init__(self, source: bytes | Path, lfs: bool):
+        self.source = source
+        self.lfs = lfs
+        self.size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        sha256, sha1 = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % self.size)
+        for start in range(0, self.size, 1 << 20):
+            sha256.update(chunk := self.read(start, start + (1 << 20)))
+            sha1.update(chunk)
+        self.sha256, self.git_sha1 = sha256.hexdigest(), sha1.hexdigest()
+        self.etag = self.sha256 if lfs else self.git_sha1
+
+    def read(self, start: int, stop: int) -> bytes:
+        if isinstance(self.source, bytes):
+            return self.source[start:stop]
+        with self.source.open("rb") as file:
+            file.seek(start)
+            return file.read(max(0, min(stop, self.size) - start))
+
+
+@dataclass
+class Repo:
+    commits: dict[str, dict[str, Content]] = field(default_factory=dict)
+    refs: dict[str, str] = field(default_factory=dict)
+    gated: bool = False
+    private: bool = False
+
+
+@dataclass
+class Seen:
+    """One request, as it came."""
+
+    server: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    sent_bytes: int = 0
+
+    @property
+    def authorization(self) -> str | None:
+        return self.headers.get("Authorization")
+
+    @property
+    def for_file(self) -> bool:
+        return self.method == "GET" and ("/resolve/" in self.path or self.server == "storage")

@@ -1,0 +1,102 @@
+"""Verifying what is cached, and mending it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backends.hub import EndpointsFailed, MalformedReference, MissingOffline
+
+from .conftest import REPO, HubFor, files
+from .fake_hub import FakeHub
+from .fake_state import DEAD
+
+
+def damage(path: Path, keep_size: bool = True) -> None:
+    blob = path.resolve()
+    content = bytearray(blob.read_bytes())
+    content[len(content) // 2] ^= 1
+    blob.write_bytes(content if keep_size else content[:-1])
+
+
+def test_a_sound_cache(official: FakeHub, hub_for: HubFor) -> None:
+    hub_for(official).fetch(f"hf://{REPO}")
+    told: list[str] = []
+    report = hub_for(DEAD).check(progress=lambda stage, done, total: told.append(stage))
+    assert (report.files, report.problems, report.unverifiable) == (len(files()), (), ())
+    assert report.size_bytes == sum(map(len, files().values()))
+    assert f"check {REPO}/base/vocab.txt" in told
+
+
+@pytest.mark.parametrize("path", ["base/model.safetensors", "base/vocab.txt"])
+def test_damage_is_found_and_mended(official: FakeHub, hub_for: HubFor, path: str) -> None:
+    hub = hub_for(official)
+    fetched = hub.fetch(f"hf://{REPO}")
+    damage(fetched.path / path)
+    (problem,) = hub.check().problems
+    assert (problem.repo, problem.file, problem.path) == (REPO, path, fetched.path / path)
+    assert "hash to" in str(problem)
+    assert [found.file for found in hub.check(f"hf://{REPO}/{path}").problems] == [path]
+    assert not hub.check(f"hf://{REPO}/README.md").problems
+
+    served = official.served_bytes()
+    with pytest.raises(EndpointsFailed):
+        hub_for(DEAD).fetch(f"hf://{REPO}", verify_cached=True)
+    hub.fetch(f"hf://{REPO}", verify_cached=True)
+    assert not hub.check().problems
+    assert (fetched.path / path).read_bytes() == files()[path]
+    assert official.served_bytes() - served == len(files()[path]), "only what was damaged is fetched again"
+
+
+def test_a_truncated_file_is_fetched_again_without_being_asked_to(official: FakeHub, hub_for: HubFor) -> None:
+    hub = hub_for(official)
+    fetched = hub.fetch(f"hf://{REPO}/base")
+    damage(fetched.path / "model.safetensors", keep_size=False)
+    hub.fetch(f"hf://{REPO}/base")
+    assert (fetched.path / "model.safetensors").read_bytes() == files()["base/model.safetensors"]
+
+
+def test_a_lost_blob_is_found_and_fetched_again(official: FakeHub, hub_for: HubFor) -> None:
+    hub = hub_for(official)
+    fetched = hub.fetch(f"hf://{REPO}/base")
+    (fetched.path / "vocab.txt").resolve().unlink()
+    (problem,) = hub.check(f"hf://{REPO}/base").problems
+    assert "cannot be read" in problem.complaint
+    hub.fetch(f"hf://{REPO}/base/vocab.txt")
+    assert not hub.check().problems
+
+
+def test_shared_content_is_hashed_once_and_reported_for_each_name(official: FakeHub, hub_for: HubFor) -> None:
+    official.add("owner/twins", {"a.txt": b"same", "b.txt": b"same"})
+    fetched = hub_for(official).fetch("hf://owner/twins")
+    assert hub_for().check().files == 1
+    damage(fetched.path / "a.txt")
+    assert {problem.file for problem in hub_for().check().problems} == {"a.txt", "b.txt"}
+
+
+def test_files_whose_hash_nobody_knows_are_neither_good_nor_bad(official: FakeHub, hub_for: HubFor) -> None:
+    fetched = hub_for(official).fetch(f"hf://{REPO}/README.md")
+    stray = fetched.path.parent / "stray.txt"
+    stray.write_text("put here by hand")
+    report = hub_for().check()
+    assert report.unverifiable == (stray,)
+    assert not report.problems
+
+
+def test_unfinished_transfers_are_listed(official: FakeHub, hub_for: HubFor) -> None:
+    hub = hub_for(official, attempts=1)
+    hub.fetch(f"hf://{REPO}/README.md")
+    official.faults.cut_every = 1000
+    with pytest.raises(EndpointsFailed):
+        hub.fetch(f"hf://{REPO}/base/model.safetensors")
+    (unfinished,) = hub.check().unfinished
+    assert unfinished.stat().st_size == 1000
+
+
+def test_nothing_to_check(hub_for: HubFor) -> None:
+    assert hub_for().check().files == 0
+    with pytest.raises(MissingOffline):
+        hub_for().check(f"hf://{REPO}")
+    with pytest.raises(MalformedReference, match="only files from the hub"):
+        hub_for().check("/tmp")

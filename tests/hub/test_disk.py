@@ -1,0 +1,132 @@
+"""Disks that are full, forbidden, read-only or without symlinks."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.hub import CacheNotWritable, DiskFull
+from backends.hub.cache import PARTIAL_SUFFIX
+
+from .conftest import REPO, WEIGHTS_BYTES, HubFor, Python, files
+from .fake_hub import FakeHub
+
+WEIGHTS = f"hf://{REPO}/base/model.safetensors"
+CONTENT = files()["base/model.safetensors"]
+NOBODY = 65534
+
+
+def test_too_little_room_is_noticed_before_anything_is_fetched(
+    official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.statvfs
+
+    def nearly_full(path: Any) -> Any:
+        found = list(real(path))
+        found[4] = WEIGHTS_BYTES // found[1] - 1  # f_bavail, in units of f_frsize
+        return os.statvfs_result(found)
+
+    monkeypatch.setattr(os, "statvfs", nearly_full)
+    with pytest.raises(DiskFull, match=r"needs 0\.6 MB more, but .* has room for 0\.6 MB; free some"):
+        hub_for(official).fetch(WEIGHTS)
+    assert not official.bodies()
+    assert hub_for(official).fetch(f"hf://{REPO}/base/config.json").commit, "what fits is fetched"
+
+
+def test_running_out_of_room_keeps_what_is_here(
+    official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("backends.hub.transfer.os.fsync", full)
+        with pytest.raises(DiskFull, match="continued once there is room"):
+            hub_for(official).fetch(WEIGHTS)
+    assert hub_for(official).fetch(WEIGHTS).path.read_bytes() == CONTENT
+    assert official.served_bytes() == WEIGHTS_BYTES
+
+
+def test_the_kernel_refusing_to_write_on(official: FakeHub, hub_for: HubFor, python: Python, cache_dir: Path) -> None:
+    """A limit on the size of files stands in for a file system that has one."""
+    code = """
+import resource, sys
+from backends.hub import Hub, HubError, HubSettings
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_001, 20_001))
+try:
+    Hub(HubSettings.from_environment()).fetch(sys.argv[1])
+except HubError as error:
+    print(type(error).__name__, error)
+"""
+    official.faults.throttle_bytes_s = 80_000  # pieces of 4000 bytes, smaller than any buffer
+    output, errors = python(code, WEIGHTS, HF_ENDPOINT=official.url).communicate(timeout=30)
+    official.faults.throttle_bytes_s = 0
+    assert output.startswith("DiskFull the file system or a limit does not allow a file this large"), errors
+    (partial,) = cache_dir.rglob(f"*{PARTIAL_SUFFIX}")
+    assert partial.stat().st_size == 20_001
+    before = official.served_bytes()
+    assert hub_for(official).fetch(WEIGHTS).path.read_bytes() == CONTENT
+    assert official.served_bytes() - before == WEIGHTS_BYTES - 20_001
+
+
+def test_a_cache_that_cannot_be_made(official: FakeHub, hub_for: HubFor) -> None:
+    with pytest.raises(CacheNotWritable, match=r"cannot be written at /proc/.*HF_HUB_CACHE"):
+        hub_for(official, cache_dir=Path("/proc/1/cache")).fetch(WEIGHTS)
+
+
+def test_a_file_that_may_not_be_written_any_more(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+    def take_away(pause_s: float) -> None:
+        (partial,) = cache_dir.rglob(f"*{PARTIAL_SUFFIX}")
+        partial.chmod(0o444)
+        if os.geteuid() == 0:  # whom modes do not hold back
+            os.seteuid(NOBODY)
+
+    official.faults.cut_after = [100_000]
+    user = os.geteuid()
+    try:
+        with pytest.raises(CacheNotWritable, match=rf"{PARTIAL_SUFFIX} \(Permission denied\)"):
+            hub_for(official, pause=take_away).fetch(WEIGHTS)
+    finally:
+        os.seteuid(user)
+
+
+def test_a_file_where_the_cache_should_be(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+    cache_dir.write_text("")
+    with pytest.raises(CacheNotWritable, match="Not a directory"):
+        hub_for(official).fetch(WEIGHTS)
+
+
+def test_a_complete_cache_may_be_read_only(official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = hub_for(official).fetch(f"hf://{REPO}/base")
+    official.add(REPO, files(), branch="same")
+
+    def read_only(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for name in ("mkdir", "write_text"):
+        monkeypatch.setattr(Path, name, read_only)
+    again = hub_for(official).fetch(f"hf://{REPO}/base@same")
+    assert (again.path, again.files) == (fetched.path, fetched.files)
+
+
+@pytest.mark.parametrize("lacking", [["symlink"], ["symlink", "link"]])
+def test_file_systems_without_links(
+    official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch, lacking: list[str]
+) -> None:
+    def unsupported(*args: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    for name in lacking:
+        monkeypatch.setattr(os, name, unsupported)
+    hub = hub_for(official)
+    fetched = hub.fetch(f"hf://{REPO}")
+    found = {path.relative_to(fetched.path).as_posix(): path.read_bytes() for path in fetched.files}
+    assert found == files()
+    served = official.served_bytes()
+    assert hub.fetch(f"hf://{REPO}") == fetched
+    assert official.served_bytes() == served
+    assert not hub.check().problems

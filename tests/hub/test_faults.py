@@ -1,0 +1,242 @@
+"""Endpoints that are dead, slow, lying, lagging or picky: the next one is asked, and the reason is told."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from backends.hub import EndpointsFailed, EntryNotFound, GatedRepository, NotFound, RepositoryNotFound, TokenRejected
+from backends.hub.errors import Broken, Lying, Refused, Stalled, Unreachable
+
+from .conftest import REPO, WEIGHTS_BYTES, HubFor, files
+from .fake_hub import FakeHub, running
+from .fake_state import DEAD
+
+WEIGHTS = f"hf://{REPO}/base/model.safetensors"
+CONTENT = files()["base/model.safetensors"]
+
+
+def test_a_dead_endpoint_is_skipped_and_named(
+    mirror: FakeHub, hub_for: HubFor, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert hub_for(DEAD, mirror).fetch(WEIGHTS).path.read_bytes() == CONTENT
+    assert f"skipping {DEAD}: no connection to 127.0.0.1:9" in caplog.text
+
+
+def test_a_dead_endpoint_is_asked_once_not_once_per_file(
+    mirror: FakeHub, hub_for: HubFor, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub_for(DEAD, mirror).fetch(f"hf://{REPO}")
+    assert caplog.text.count(f"skipping {DEAD}") == 1
+
+
+def test_when_all_fail_each_is_listed_with_its_reason(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+    official.faults.status = 418
+    mirror.faults.hang = "answer"
+    with pytest.raises(EndpointsFailed) as caught:
+        hub_for(DEAD, official, mirror).fetch(WEIGHTS)
+    assert [url for url, _ in caught.value.failures] == [DEAD, official.url, mirror.url]
+    assert [type(error) for _, error in caught.value.failures] == [Unreachable, Refused, Stalled]
+    for text in ("no connection", "answers 418", "sent nothing for 0.5 s"):
+        assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("hang", ["answer", "body"])
+def test_waiting_for_an_endpoint_that_hangs_is_bounded(
+    official: FakeHub, mirror: FakeHub, hub_for: HubFor, hang: str
+) -> None:
+    official.faults.hang, official.faults.hang_after = hang, 200_000
+    started_s = time.monotonic()
+    assert hub_for(official, mirror).fetch(WEIGHTS).path.read_bytes() == CONTENT
+    assert time.monotonic() - started_s < 8
+    assert mirror.served_bytes() <= WEIGHTS_BYTES - (200_000 if hang == "body" else 0)
+
+
+def test_a_trickle_counts_as_a_stall(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+    official.faults.throttle_bytes_s = 40_000
+    hub = hub_for(official, mirror, min_bytes_per_s=400_000)
+    assert hub.fetch(WEIGHTS).path.read_bytes() == CONTENT
+    assert 0 < official.served_bytes() < WEIGHTS_BYTES // 4
+    assert mirror.served_bytes() < WEIGHTS_BYTES
+
+
+@pytest.mark.parametrize("path", ["base/model.safetensors", "base/vocab.txt"])
+def test_corrupt_bytes_of_the_right_size_are_caught(
+    official: FakeHub, mirror: FakeHub, hub_for: HubFor, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    official.faults.corrupt = True
+    fetched = hub_for(official, mirror).fetch(f"hf://{REPO}/{path}")
+    assert fetched.path.read_bytes() == files()[path]
+    assert len(official.bodies()) == 1, "a liar is not asked again"
+    assert "hash to" in caplog.text
+
+
+def test_corrupt_bytes_never_become_visible(official: FakeHub, hub_for: HubFor, cache_dir: object) -> None:
+    official.faults.corrupt = True
+    with pytest.raises(EndpointsFailed, match="hash to") as caught:
+        hub_for(official).fetch(WEIGHTS)
+    assert isinstance(caught.value.failures[0][1], Lying)
+    with pytest.raises(EndpointsFailed):
+        hub_for(DEAD).fetch(WEIGHTS)
+    official.faults.corrupt = False
+    assert hub_for(official).fetch(WEIGHTS).path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [{"announce": -1000}, {"announce": 1000}, {"etag": "0" * 64}],
+    ids=["announces too little", "announces too much", "another etag"],
+)
+def test_lies_are_caught_before_the_bytes_come(
+    official: FakeHub, mirror: FakeHub, hub_for: HubFor, lie: dict[str, object]
+) -> None:
+    for name, value in lie.items():
+        setattr(official.faults, name, value)
+    assert hub_for(official, mirror).fetch(WEIGHTS).path.read_bytes() == CONTENT
+    assert len(official.bodies()) <= 1
+    assert mirror.served_bytes() == WEIGHTS_BYTES
+
+
+def test_a_login_page_is_not_mistaken_for_a_hub(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+    official.faults.status = 200  # with a body that is no JSON
+    assert hub_for(official, mirror).fetch(WEIGHTS).path.read_bytes() == CONTENT
+
+
+def test_a_body_without_a_length(official: FakeHub, hub_for: HubFor) -> None:
+    official.faults.no_length = True
+    official.faults.cut_after = [250_000]  # without a length, only the expected size tells that it was cut
+    assert hub_for(official).fetch(WEIGHTS).path.read_bytes() == CONTENT
+    assert official.served_bytes() == WEIGHTS_BYTES
+
+
+def test_a_server_that_ignores_ranges_does_not_spoil_the_file(official: FakeHub, hub_for: HubFor) -> None:
+    official.faults.cut_after = [250_000]
+    official.faults.ignore_range = True
+    assert hub_for(official).fetch(WEIGHTS).path.read_bytes() == CONTENT
+    assert official.served_bytes() == 250_000 + WEIGHTS_BYTES
+
+
+def test_a_busy_server_is_asked_again(official: FakeHub, hub_for: HubFor) -> None:
+    pauses: list[float] = []
+
+    def recover(pause_s: float) -> None:
+        pauses.append(pause_s)
+        official.faults.status = 0
+
+    official.faults.status = 503
+    fetched = hub_for(official, backoff_s=0.25, pause=recover).fetch(WEIGHTS)
+    assert fetched.path.read_bytes() == CONTENT
+    assert pauses == [0.25]
+
+
+def test_a_server_that_stays_busy_is_given_up(official: FakeHub, hub_for: HubFor) -> None:
+    pauses: list[float] = []
+    official.faults.status = 503
+    with pytest.raises(EndpointsFailed, match="503") as caught:
+        hub_for(official, backoff_s=0.25, pause=pauses.append).fetch(WEIGHTS)
+    assert pauses == [0.25, 0.5]
+    assert isinstance(caught.value.failures[0][1], Broken)
+
+
+def test_a_mirror_that_sends_visitors_to_a_dead_host(
+    official: FakeHub, mirror: FakeHub, hub_for: HubFor, caplog: pytest.LogCaptureFixture
+) -> None:
+    mirror.faults.redirect_to = DEAD
+    assert hub_for(mirror, official).fetch(WEIGHTS).path.read_bytes() == CONTENT
+    assert f"skipping {mirror.url}: no connection to 127.0.0.1:9 (where it redirects to)" in caplog.text
+
+
+def test_a_mirror_that_sends_visitors_to_a_living_hub(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+    mirror.faults.redirect_to = official.url
+    assert hub_for(mirror).fetch(WEIGHTS).path.read_bytes() == CONTENT
+
+
+def test_redirects_in_circles_end(mirror: FakeHub, hub_for: HubFor) -> None:
+    mirror.faults.redirect_to = mirror.url
+    with pytest.raises(EndpointsFailed, match="redirects more than 5 times"):
+        hub_for(mirror).fetch(WEIGHTS)
+
+
+def test_a_dead_storage_host_counts_as_a_dead_endpoint(
+    official: FakeHub, mirror: FakeHub, hub_for: HubFor, caplog: pytest.LogCaptureFixture
+) -> None:
+    official.faults.storage_url = DEAD
+    assert hub_for(official, mirror).fetch(f"hf://{REPO}").commit
+    assert "no connection to 127.0.0.1:9 (where it redirects to)" in caplog.text
+    assert official.served_bytes() > 0, "small files come from the endpoint itself"
+
+
+def test_xet_storage_is_fetched_over_plain_http(official: FakeHub, hub_for: HubFor) -> None:
+    official.faults.xet = True  # its xet host is dead
+    assert hub_for(official).fetch(WEIGHTS).path.read_bytes() == CONTENT
+    assert not [seen for seen in official.seen if "xet" in seen.path]
+
+
+def test_links_to_the_next_page_stay_on_the_endpoint(mirror: FakeHub, hub_for: HubFor) -> None:
+    mirror.page_size = 2
+    mirror.faults.next_link_host = DEAD
+    assert len(hub_for(mirror).fetch(f"hf://{REPO}").files) == len(files())
+
+
+def test_a_lagging_mirror_falls_through(official: FakeHub, hub_for: HubFor) -> None:
+    with running() as lagging:
+        lagging.add(REPO, {"README.md": b"old"})
+        commit = official.repos[REPO].refs["main"]
+        fetched = hub_for(lagging, official).fetch(f"hf://{REPO}/base@{commit}")
+        assert len(fetched.files) == 3
+        with pytest.raises(NotFound):
+            hub_for(lagging).fetch("hf://owner/unheard-of")
+
+
+def test_an_old_mirror_does_not_mix_its_files_into_a_commit(
+    official: FakeHub, mirror: FakeHub, hub_for: HubFor
+) -> None:
+    """The branch is resolved at the first endpoint; the others are asked for that commit."""
+    mirror.add(REPO, {"base/model.safetensors": b"old weights"})
+    official.faults.storage_url = DEAD
+    official.add(REPO, {"base/model.safetensors": b"new weights"})
+    with pytest.raises(EndpointsFailed, match=r"no such revision"):
+        hub_for(official, mirror).fetch(WEIGHTS)
+
+
+def test_not_found_only_when_all_say_so(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+    with pytest.raises(RepositoryNotFound) as caught:
+        hub_for(official, mirror).fetch("hf://owner/unheard-of")
+    assert official.url in str(caught.value)
+    assert mirror.url in str(caught.value)
+    with pytest.raises(EndpointsFailed, match="no such repository"):
+        hub_for(DEAD, mirror).fetch("hf://owner/unheard-of")
+    with pytest.raises(EntryNotFound):
+        hub_for(DEAD, mirror).fetch(f"hf://{REPO}/unheard-of")
+
+
+def test_a_gated_repository_says_how_to_get_in(official: FakeHub, hub_for: HubFor) -> None:
+    official.repos[REPO].gated = True
+    with pytest.raises(GatedRepository, match=r"accept it at https://huggingface\.co/owner/voice") as caught:
+        hub_for(DEAD, official).fetch(WEIGHTS)
+    assert "HF_TOKEN" in str(caught.value)
+
+
+def test_a_refused_token_is_named(official: FakeHub, hub_for: HubFor) -> None:
+    from backends.hub import Endpoint
+
+    with pytest.raises(TokenRejected, match="HF_TOKEN") as caught:
+        hub_for(Endpoint(official.url, send_token=True), token="hf_wrong").fetch(WEIGHTS)
+    assert "hf_wrong" not in str(caught.value)
+
+
+def test_probing_endpoints(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+    hub = hub_for()
+    good = hub.probe(official.url)
+    assert (good.reachable, good.reason) == (True, "")
+    assert good.latency_s is not None
+    dead = hub.probe(DEAD)
+    assert (dead.reachable, dead.latency_s) == (False, None)
+    assert "no connection" in dead.reason
+    mirror.faults.redirect_to = DEAD
+    assert "127.0.0.1:9 (where it redirects to)" in hub.probe(mirror.url).reason
+    mirror.faults.redirect_to, mirror.faults.hang = "", "answer"
+    assert "sent nothing" in hub.probe(mirror.url).reason
+    official.faults.status = 200
+    assert "unlike a hub" in hub.probe(official.url).reason

@@ -1,0 +1,168 @@
+"""The ordinary ways: a file, a folder, everything; branches and commits; what is asked for twice."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from backends.hub import EntryNotFound, PackageReference, RepositoryNotFound, RevisionNotFound
+
+from .conftest import REPO, HubFor, Python, files
+from .fake_hub import FakeHub
+
+
+def test_a_file(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    fetched = hub_for(official).fetch(f"hf://{REPO}/base/model.safetensors", lambda *report: told.append(report))
+    content = files()["base/model.safetensors"]
+    commit = official.repos[REPO].refs["main"]
+    assert fetched.path.read_bytes() == content
+    assert fetched.path == cache_dir / f"models--owner--voice/snapshots/{commit}/base/model.safetensors"
+    assert fetched.files == (fetched.path,)
+    assert fetched.commit == commit
+    assert told[-1] == (f"fetch {REPO}/base/model.safetensors", len(content), len(content))
+    assert [seen.path.partition("?")[0] for seen in official.bodies()] == [f"/{fetched.path.resolve().name}"]
+    assert not list(cache_dir.rglob("*incomplete*"))
+
+
+def test_a_folder(official: FakeHub, hub_for: HubFor) -> None:
+    fetched = hub_for(official).fetch(f"hf://{REPO}/base")
+    assert fetched.path.name == "base"
+    names = ["config.json", "model.safetensors", "vocab.txt"]
+    assert [path.relative_to(fetched.path).as_posix() for path in fetched.files] == names
+    assert [path.read_bytes() for path in fetched.files] == [files()[f"base/{name}"] for name in names]
+    assert not (fetched.path.parent / "README.md").exists()
+
+
+def test_a_whole_repository_and_a_part_of_it(official: FakeHub, hub_for: HubFor) -> None:
+    some = hub_for(official).fetch(f"hf://{REPO}", allow=["*.json", "*.md"])
+    assert {path.name for path in some.files} == {"README.md", "config.json"}
+    fetched = hub_for(official).fetch(f"hf://{REPO}")
+    found = {path.relative_to(fetched.path).as_posix(): path.read_bytes() for path in fetched.files}
+    assert found == files()
+    with pytest.raises(EntryNotFound, match=r"none of its 5 files matches \*\.onnx"):
+        hub_for(official).fetch(f"hf://{REPO}", allow=["*.onnx"])
+
+
+def test_what_is_here_is_not_fetched_again(official: FakeHub, hub_for: HubFor) -> None:
+    hub, commit = hub_for(official), official.repos[REPO].refs["main"]
+    hub.fetch(f"hf://{REPO}")
+    before = len(official.seen)
+    hub.fetch(f"hf://{REPO}")
+    hub.fetch(f"hf://{REPO}/base/config.json")
+    asked = {seen.path for seen in official.seen[before:]}
+    assert asked == {f"/api/models/{REPO}/revision/main"}
+    before = len(official.seen)
+    hub.fetch(f"hf://{REPO}@{commit}")
+    hub.fetch(f"hf://{REPO}/base/config.json@{commit}")
+    assert len(official.seen) == before, "a pinned commit that is cached asks nobody"
+
+
+def test_a_branch_is_resolved_once_and_recorded(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+    commit = official.add(REPO, {"new.txt": b"new"}, branch="feature/x")
+    fetched = hub_for(official).fetch(f"hf://{REPO}@feature%2Fx")
+    assert fetched.commit == commit
+    assert (cache_dir / "models--owner--voice/refs/feature/x").read_text() == commit
+    resolving = [seen for seen in official.seen if "/revision/" in seen.path]
+    assert [seen.path for seen in resolving] == [f"/api/models/{REPO}/revision/feature%2Fx"]
+
+
+def test_a_moved_branch_brings_only_what_changed(official: FakeHub, hub_for: HubFor) -> None:
+    hub = hub_for(official)
+    first = hub.fetch(f"hf://{REPO}/base")
+    official.add(REPO, files() | {"base/config.json": b'{"rate_hz": 44100}'})
+    before = official.served_bytes()
+    second = hub.fetch(f"hf://{REPO}/base")
+    assert second.path != first.path
+    assert official.served_bytes() - before == len(b'{"rate_hz": 44100}')
+    assert (first.path / "config.json").read_bytes() == files()["base/config.json"]
+
+
+def test_a_failed_update_leaves_the_old_version_in_use(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+    hub = hub_for(official)
+    first = hub.fetch(f"hf://{REPO}/base")
+    official.add(REPO, files() | {"base/config.json": b"{}"})
+    official.faults.file_status = 500
+    with pytest.raises(Exception, match="500"):
+        hub.fetch(f"hf://{REPO}/base")
+    offline = hub_for(official, offline=True).fetch(f"hf://{REPO}/base")
+    assert offline == first
+
+
+def test_plan_writes_nothing(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+    hub = hub_for(official)
+    plan = hub.plan(f"hf://{REPO}/base")
+    assert [(file.path, file.size_bytes, file.cached) for file in plan] == [
+        (name, len(content), False) for name, content in sorted(files().items()) if name.startswith("base/")
+    ]
+    assert not cache_dir.exists()
+    hub.fetch(f"hf://{REPO}/base/config.json")
+    assert [file.cached for file in hub.plan(f"hf://{REPO}/base")] == [True, False, False]
+
+
+def test_a_listing_of_several_pages(official: FakeHub, hub_for: HubFor) -> None:
+    many = {f"voices/{index:03}.txt": str(index).encode() for index in range(25)}
+    official.add("owner/many", many)
+    official.page_size = 10
+    assert len(hub_for(official).fetch("hf://owner/many/voices").files) == 25
+    assert len([seen for seen in official.seen if "/tree/" in seen.path]) == 3
+
+
+def test_names_that_need_escaping(official: FakeHub, hub_for: HubFor) -> None:
+    names = ["a b/c#d.txt", "ünïcode?.txt", "100%25.txt", "icon@2x.png"]
+    official.add("owner/odd", {name: name.encode() for name in names})
+    for name in names:
+        assert hub_for(official).fetch(f"hf://owner/odd@main/{name}").path.read_bytes() == name.encode()
+
+
+@pytest.mark.parametrize(
+    ("reference", "kind", "complaint"),
+    [
+        ("hf://owner/nothing/a.txt", RepositoryNotFound, "owner/nothing.*HF_TOKEN"),
+        (f"hf://{REPO}/README.md@v9", RevisionNotFound, "owner/voice@v9: no such revision"),
+        (f"hf://{REPO}/README.md@{'e' * 40}", RevisionNotFound, "no such revision"),
+        (f"hf://{REPO}/base/model.safetensor", EntryNotFound, r"did you mean base/model\.safetensors\?"),
+        (f"hf://{REPO}/bas", EntryNotFound, "no such file or folder"),
+    ],
+)
+def test_what_does_not_exist(
+    official: FakeHub, mirror: FakeHub, hub_for: HubFor, reference: str, kind: type[Exception], complaint: str
+) -> None:
+    with pytest.raises(kind, match=complaint):
+        hub_for(official, mirror).fetch(reference)
+
+
+def test_local_and_package_references(tmp_path: Path, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "shippedpkg"
+    (package / "data").mkdir(parents=True)
+    for name in ("a.txt", "b.bin"):
+        (package / "data" / name).write_bytes(b"12345")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    hub = hub_for("http://127.0.0.1:9")
+    folder = hub.fetch(str(package / "data"), allow=["*.txt"])
+    assert folder.files == (package / "data" / "a.txt",)
+    assert folder.commit is None
+    shipped = hub.fetch("package://shippedpkg/data/b.bin")
+    assert shipped.path == package / "data" / "b.bin"
+    assert shipped.reference == PackageReference("shippedpkg", "data/b.bin")
+    assert [(file.size_bytes, file.cached) for file in hub.plan("package://shippedpkg/data")] == [(5, True)] * 2
+    assert "shippedpkg" not in sys.modules
+
+
+def test_importing_costs_neither_http_nor_numbers(python: Python) -> None:
+    heavy = {"httpx", "httpx2", "huggingface_hub", "filelock", "numpy", "torch", "pydantic", "fastapi", "tqdm"}
+    code = f"import sys, backends.hub; print({heavy} & set(sys.modules))"
+    output, errors = python(code).communicate(timeout=30)
+    assert output.strip() == "set()", errors
+
+
+def test_every_error_is_in_the_drawn_tree() -> None:
+    from backends.hub import errors
+
+    assert errors.__doc__
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and kind.__module__ == errors.__name__]
+    for kind in kinds:
+        assert issubclass(kind, errors.HubError)
+        assert f" {kind.__name__} " in errors.__doc__ or errors.__doc__.count(kind.__name__) == 1, kind

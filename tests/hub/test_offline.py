@@ -1,0 +1,109 @@
+"""Without a network, on purpose or not: the cache answers, or says what it lacks."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from backends.hub import EndpointsFailed, MissingOffline
+
+from .conftest import REPO, HubFor, files
+from .fake_hub import FakeHub
+from .fake_state import DEAD
+
+
+def test_offline_uses_the_cache_and_asks_nobody(official: FakeHub, hub_for: HubFor) -> None:
+    online = hub_for(official).fetch(f"hf://{REPO}")
+    before = len(official.seen)
+    offline = hub_for(official, offline=True)
+    assert offline.fetch(f"hf://{REPO}") == online
+    assert offline.fetch(f"hf://{REPO}/base/config.json").path.read_bytes() == files()["base/config.json"]
+    assert all(file.cached for file in offline.plan(f"hf://{REPO}/base"))
+    assert len(official.seen) == before
+
+
+@pytest.mark.parametrize("reference", [f"hf://{REPO}", f"hf://{REPO}/README.md", f"hf://{REPO}/README.md@{'a' * 40}"])
+def test_offline_with_nothing_cached(hub_for: HubFor, cache_dir: Path, reference: str) -> None:
+    with pytest.raises(MissingOffline, match=r"owner/voice.*offline"):
+        hub_for(DEAD, offline=True).fetch(reference)
+    assert not cache_dir.exists()
+
+
+def test_offline_says_which_files_are_missing(official: FakeHub, hub_for: HubFor) -> None:
+    hub_for(official).fetch(f"hf://{REPO}/base/config.json")
+    with pytest.raises(MissingOffline, match="lacks 2 of 3 files") as caught:
+        hub_for(official, offline=True).fetch(f"hf://{REPO}/base")
+    assert caught.value.missing == ("base/model.safetensors", "base/vocab.txt")
+    with pytest.raises(MissingOffline, match=r"lacks 1 of 1 files: README\.md"):
+        hub_for(official, offline=True).fetch(f"hf://{REPO}/README.md")
+
+
+def test_a_file_missing_from_its_snapshot_but_known_from_another_needs_no_network(
+    official: FakeHub, hub_for: HubFor
+) -> None:
+    hub = hub_for(official)
+    first = hub.fetch(f"hf://{REPO}/base")
+    official.add(REPO, files() | {"README.md": b"# new\n"})
+    second = hub.fetch(f"hf://{REPO}/README.md")
+    assert second.commit != first.commit
+    assert len(hub_for(offline=True).fetch(f"hf://{REPO}/base").files) == 3
+
+
+@pytest.mark.parametrize("fault", ["dead", "gone", "gated"])
+def test_what_is_cached_is_used_when_no_endpoint_gives_it(
+    official: FakeHub, hub_for: HubFor, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    online = hub_for(official).fetch(f"hf://{REPO}/base")
+    if fault == "gone":
+        del official.repos[REPO]
+    elif fault == "gated":
+        official.repos[REPO].private = True
+    hub = hub_for(DEAD if fault == "dead" else official)
+    assert hub.fetch(f"hf://{REPO}/base") == online
+    assert "going on with what is cached" in caplog.text
+
+
+def test_a_part_of_it_is_not_enough_when_no_endpoint_answers(official: FakeHub, hub_for: HubFor) -> None:
+    hub_for(official).fetch(f"hf://{REPO}/base/config.json")
+    with pytest.raises(EndpointsFailed, match=r"(?s)lacks 2 of 3 files.*no connection") as caught:
+        hub_for(DEAD).fetch(f"hf://{REPO}/base")
+    assert caught.value.failures[0][0] == DEAD
+
+
+def test_a_folder_that_another_tool_cached_without_a_listing(
+    official: FakeHub, hub_for: HubFor, cache_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub_for(official).fetch(f"hf://{REPO}/base")
+    shutil.rmtree(cache_dir / "models--owner--voice/trees")
+    assert len(hub_for(offline=True).fetch(f"hf://{REPO}/base").files) == 3
+    assert "cannot tell whether its 3 cached files are all" in caplog.text
+    assert len(hub_for(offline=True).plan(f"hf://{REPO}/base")) == 3
+    commit = official.repos[REPO].refs["main"]
+    assert len(hub_for(DEAD).fetch(f"hf://{REPO}/base").files) == 3
+    assert len(hub_for(DEAD).fetch(f"hf://{REPO}/base@{commit}").files) == 3
+    with pytest.raises(EndpointsFailed):
+        hub_for(DEAD).fetch(f"hf://{REPO}/other@{commit}")
+    with pytest.raises(MissingOffline):
+        hub_for(offline=True).fetch(f"hf://{REPO}/other")
+
+
+def test_a_damaged_listing_is_asked_for_again(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+    hub_for(official).fetch(f"hf://{REPO}/base")
+    (listing,) = (cache_dir / "models--owner--voice/trees").iterdir()
+    for damage in ("{", "[]", '{"format_version": 2}', '{"format_version": 1, "files": {"a": {}}}'):
+        listing.write_text(damage)
+        assert len(hub_for(official).fetch(f"hf://{REPO}/base").files) == 3
+
+
+def test_a_wrong_listing_is_not_believed_forever(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+    hub_for(official).fetch(f"hf://{REPO}/base/config.json")
+    (listing,) = (cache_dir / "models--owner--voice/trees").iterdir()
+    (content,) = (
+        c for name, c in next(iter(official.repos[REPO].commits.values())).items() if name == "base/vocab.txt"
+    )
+    listing.write_text(listing.read_text().replace(content.git_sha1, "0" * 40))
+    with pytest.raises(EndpointsFailed, match=f"expected {'0' * 40}"):
+        hub_for(official).fetch(f"hf://{REPO}/base/vocab.txt")
+    assert hub_for(official).fetch(f"hf://{REPO}/base/vocab.txt").path.read_bytes() == content.source

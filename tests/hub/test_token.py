@@ -1,0 +1,103 @@
+"""The token reaches the endpoints it is meant for, and nobody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from backends.hub import Endpoint, EntryNotFound, GatedRepository, HubSettings, RepositoryNotFound
+
+from .conftest import REPO, HubFor, files
+from .fake_hub import FakeHub
+
+TOKEN = "hf_secret"
+WEIGHTS = f"hf://{REPO}/base/model.safetensors"
+
+
+@pytest.fixture
+def trusted(official: FakeHub) -> Endpoint:
+    official.tokens.add(TOKEN)
+    official.repos[REPO].private = True
+    return Endpoint(official.url, send_token=True)
+
+
+def test_a_private_repository_opens_with_the_token(official: FakeHub, trusted: Endpoint, hub_for: HubFor) -> None:
+    content = files()["base/model.safetensors"]
+    assert hub_for(trusted, token=TOKEN).fetch(WEIGHTS).path.read_bytes() == content
+    assert {seen.authorization for seen in official.seen if seen.server == "hub"} == {f"Bearer {TOKEN}"}
+
+
+def test_without_a_token_the_message_mentions_it(trusted: Endpoint, hub_for: HubFor) -> None:
+    with pytest.raises(RepositoryNotFound, match="HF_TOKEN"):
+        hub_for(trusted).fetch(WEIGHTS)
+
+
+def test_a_gated_repository_opens_only_for_those_let_in(official: FakeHub, hub_for: HubFor, trusted: Endpoint) -> None:
+    official.repos[REPO].private = False
+    official.repos[REPO].gated = True
+    with pytest.raises(GatedRepository):
+        hub_for(trusted).fetch(WEIGHTS)
+    assert hub_for(trusted, token=TOKEN).fetch(WEIGHTS).commit
+
+
+def test_the_storage_host_never_sees_the_token(official: FakeHub, trusted: Endpoint, hub_for: HubFor) -> None:
+    official.faults.cut_after = [100_000]
+    hub_for(trusted, token=TOKEN).fetch(WEIGHTS)
+    storage = [seen for seen in official.seen if seen.server == "storage"]
+    assert len(storage) == 2
+    assert [seen.authorization for seen in storage] == [None, None]
+    assert not any(TOKEN in str(seen.headers) + seen.path for seen in storage)
+
+
+def test_a_redirect_to_another_host_never_sees_the_token(
+    official: FakeHub, mirror: FakeHub, trusted: Endpoint, hub_for: HubFor
+) -> None:
+    official.faults.redirect_to = mirror.url
+    hub_for(trusted, token=TOKEN).fetch(WEIGHTS)
+    assert {seen.authorization for seen in official.seen if seen.server == "hub"} == {f"Bearer {TOKEN}"}
+    assert {seen.authorization for seen in mirror.seen} == {None}
+
+
+def test_a_redirect_there_and_back_does_not_get_it_again(
+    official: FakeHub, mirror: FakeHub, trusted: Endpoint, hub_for: HubFor
+) -> None:
+    """Whoever stands between could have rewritten the address."""
+    official.faults.redirect_to = mirror.url
+    mirror.faults.redirect_to = official.url
+    with pytest.raises(Exception, match="redirects more than"):
+        hub_for(trusted, token=TOKEN).fetch(WEIGHTS)
+    authorizations = [seen.authorization for seen in official.seen]
+    assert authorizations == [f"Bearer {TOKEN}", None, None]
+
+
+def test_a_page_link_to_another_host_is_not_followed_with_the_token(
+    official: FakeHub, mirror: FakeHub, trusted: Endpoint, hub_for: HubFor
+) -> None:
+    official.page_size = 2
+    official.faults.next_link_host = mirror.url
+    hub_for(trusted, token=TOKEN).fetch(WEIGHTS)
+    assert not mirror.seen
+
+
+def test_an_endpoint_nobody_marked_does_not_get_the_token(
+    official: FakeHub, mirror: FakeHub, trusted: Endpoint, hub_for: HubFor
+) -> None:
+    with pytest.raises(EntryNotFound):
+        hub_for(mirror, trusted, token=TOKEN).fetch(f"hf://{REPO}/nothing")
+    assert {seen.authorization for seen in mirror.seen} == {None}
+
+
+def test_endpoints_of_the_environment_get_the_token(official: FakeHub, trusted: Endpoint, tmp_path: object) -> None:
+    from backends.hub import Hub
+
+    environ = {"HF_ENDPOINT": official.url, "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path)}
+    assert Hub(HubSettings.from_environment(environ=environ)).fetch(WEIGHTS).commit
+
+
+def test_the_token_is_in_no_log(
+    official: FakeHub, trusted: Endpoint, hub_for: HubFor, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    official.faults.cut_after = [100_000]
+    hub_for(trusted, token=TOKEN).fetch(WEIGHTS)
+    assert caplog.text
+    assert TOKEN not in caplog.text
