@@ -41,7 +41,7 @@ def test_the_worker_needs_neither_the_gateway_nor_its_libraries() -> None:
 def test_only_settings_and_the_command_line_read_the_environment() -> None:
     allowed = {
         "gateway/settings.py",
-        "gateway/cli/common.py",  # VOXGATE_SERVER: which gateway the commands talk to
+        "gateway/cli/remote.py",  # VOXGATE_SERVER: which gateway the commands talk to
         "gateway/engine/worker_process.py",  # hands the environment on to workers
         "backends/worker/loop.py",  # takes a list of endpoints out, which engine libraries could not read
         "backends/hub/settings.py",  # HF_ENDPOINT, HF_TOKEN …, which other tools set, read at each call

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-import av
 import numpy as np
-from av.error import BlockingIOError as NotYet
-from av.error import EOFError as Ended
 
 from backends.base import Audio
 
@@ -20,6 +17,11 @@ def compress(samples: Audio, rate_hz: int, factor: float) -> Audio:
     """
     if not len(samples):
         return samples
+    # Not at the top: only speeds that the model cannot reach need FFmpeg, and loading it delays every start.
+    import av
+    from av.error import BlockingIOError as NotYet
+    from av.error import EOFError as Ended
+
     graph = av.filter.Graph()
     source = graph.add_abuffer(sample_rate=rate_hz, format="flt", layout="mono", time_base=Fraction(1, rate_hz))
     tempo = graph.add("atempo", str(factor))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from gateway.errors import GatewayError
 from gateway.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from gateway.cli.remote import Server
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
@@ -64,45 +64,8 @@ def progress_bar() -> Progress:
     )
 
 
-class Server:
-    """A running gateway, over HTTP."""
-
-    def __init__(self, url: str):
-        self.url = url.rstrip("/")
-        host = urlsplit(self.url).hostname or ""
-        local = host == "localhost" or host.startswith("127.") or host == "::1"
-        # A proxy from the environment is for other machines.
-        self._http = httpx.Client(base_url=self.url, timeout=httpx.Timeout(10.0, read=None), trust_env=not local)
-
-    def request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
-        """Send a request; any error ends the command with the server's own words."""
-        try:
-            response = self._http.request(method, path, **kwargs)
-        except httpx.HTTPError as error:
-            raise fail(f"{self.url} does not answer: {error}") from None
-        if response.is_error:
-            raise fail(_reason(response))
-        return response
-
-    def answers(self) -> bool:
-        """Whether a gateway is there."""
-        try:
-            return self._http.get("/health/live", timeout=1.0).is_success
-        except httpx.HTTPError:
-            return False
-
-
 def find_server(url: str | None) -> Server | None:
     """The server asked for, or the default one if it answers; an empty ``VOXGATE_SERVER`` means none."""
-    if url is not None:
-        return Server(url)
-    server = Server(os.environ.get("VOXGATE_SERVER", DEFAULT_SERVER))
-    return server if server.answers() else None
+    from gateway.cli import remote  # an HTTP client takes a quarter of a second to import, which `serve` does not need
 
-
-def _reason(response: httpx.Response) -> str:
-    try:
-        error = response.json()["error"]
-        return f"{error['param']}: {error['message']}" if error.get("param") else str(error["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"{response.request.url} answered {response.status_code}: {response.text[:500]}"
+    return remote.find(url)

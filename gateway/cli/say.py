@@ -6,14 +6,13 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.audio.formats import FORMATS
 from gateway.cli.common import (
     ConfigOption,
-    Server,
     ServerOption,
     err,
     explained,
@@ -22,6 +21,9 @@ from gateway.cli.common import (
     settings_or_exit,
 )
 from gateway.service.request import SpeechRequest, parse
+
+if TYPE_CHECKING:
+    from gateway.cli.remote import Server
 
 
 def say(

@@ -1,0 +1,55 @@
+"""A running gateway, as the commands talk to it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from gateway.cli.common import DEFAULT_SERVER, fail
+
+
+class Server:
+    """A running gateway, over HTTP."""
+
+    def __init__(self, url: str):
+        self.url = url.rstrip("/")
+        host = urlsplit(self.url).hostname or ""
+        local = host == "localhost" or host.startswith("127.") or host == "::1"
+        # A proxy from the environment is for other machines.
+        self._http = httpx.Client(base_url=self.url, timeout=httpx.Timeout(10.0, read=None), trust_env=not local)
+
+    def request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        """Send a request; any error ends the command with the server's own words."""
+        try:
+            response = self._http.request(method, path, **kwargs)
+        except httpx.HTTPError as error:
+            raise fail(f"{self.url} does not answer: {error}") from None
+        if response.is_error:
+            raise fail(_reason(response))
+        return response
+
+    def answers(self) -> bool:
+        """Whether a gateway is there."""
+        try:
+            return self._http.get("/health/live", timeout=1.0).is_success
+        except httpx.HTTPError:
+            return False
+
+
+def find(url: str | None) -> Server | None:
+    """See :func:`gateway.cli.common.find_server`."""
+    if url is not None:
+        return Server(url)
+    server = Server(os.environ.get("VOXGATE_SERVER", DEFAULT_SERVER))
+    return server if server.answers() else None
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        error = response.json()["error"]
+        return f"{error['param']}: {error['message']}" if error.get("param") else str(error["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"{response.request.url} answered {response.status_code}: {response.text[:500]}"
