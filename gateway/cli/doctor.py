@@ -12,12 +12,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from rich.table import Table
+from rich.text import Text
 
 from backends.errors import LoadError
 from backends.hub import Hub, HubSettings
 from gateway import __version__
 from gateway.checkpoints import Catalogue, references_in
-from gateway.cli.common import ConfigOption, explained, fail, out, settings_or_exit
+from gateway.cli.console import explained, fail, out
+from gateway.cli.options import ConfigOption, settings_or_exit
 from gateway.cli.pull import hub_settings, size
 from gateway.settings import Settings
 
@@ -44,6 +46,9 @@ class Finding(NamedTuple):
     what: str
 
 
+_MARKS = {True: Text("ok", "green"), False: Text("!!", "bold red"), None: Text("")}
+
+
 def doctor(config: ConfigOption = None) -> None:
     """Look at endpoints, cache, disk, devices, codecs and licences; exit status 1 if something stands in the way."""
     settings = settings_or_exit(config)
@@ -57,7 +62,7 @@ def doctor(config: ConfigOption = None) -> None:
     bad = 0
     for finding in _findings(settings, hub, catalogue):
         bad += finding.ok is False
-        table.add_row({True: "[green]ok", False: "[red]!!", None: ""}[finding.ok], finding.subject, finding.what)
+        table.add_row(_MARKS[finding.ok], finding.subject, finding.what)
     out.print(table)
     if bad:
         raise fail(f"{bad} of these stand in the way")

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from gateway.cli.common import ConfigOption, ServerOption, find_server, out, settings_or_exit
+from gateway.cli.console import out
+from gateway.cli.options import ConfigOption, ServerOption, find_server, settings_or_exit
 
 
 def engines(

@@ -9,7 +9,7 @@ from rich.progress import Progress
 
 from gateway.app import local_clients, voice_store
 from gateway.audio.encode import encode
-from gateway.cli.common import progress_bar
+from gateway.cli.console import progress_bar
 from gateway.engine.catalog import Engine, Engines
 from gateway.engine.client import State
 from gateway.errors import EngineUnavailable

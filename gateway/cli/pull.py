@@ -21,7 +21,8 @@ from rich.table import Table
 from backends.errors import LoadError
 from backends.hub import Endpoint, Hub, HubSettings
 from gateway.checkpoints import Catalogue, Wanted
-from gateway.cli.common import ConfigOption, err, explained, fail, out, settings_or_exit
+from gateway.cli.console import err, explained, fail, out
+from gateway.cli.options import ConfigOption, settings_or_exit
 from gateway.settings import Settings
 
 
@@ -94,17 +95,17 @@ def _fetch(hub: Hub, wanted: list[Wanted], catalogue: Catalogue) -> None:
                 bar.update(task, description=stage, completed=done, total=total)
 
             fetched = hub.fetch(item.reference, show, allow=item.allow)
-        err.print(f"{item.reference} ({_terms(item, catalogue)})", highlight=False, soft_wrap=True)
+        err.print(f"{item.reference} ({_terms(item, catalogue)})", soft_wrap=True)
         if not item.pinned:
-            err.print(f"  not pinned; it is now at commit {fetched.commit}", highlight=False, soft_wrap=True)
-        out.print(str(fetched.path), highlight=False, soft_wrap=True)
+            err.print(f"  not pinned; it is now at commit {fetched.commit}", soft_wrap=True)
+        out.print(str(fetched.path), soft_wrap=True)
 
 
 def _plan(hub: Hub, wanted: list[Wanted], catalogue: Catalogue) -> None:
     table = Table("file", "size", "state")
     missing_bytes = 0
     for item in wanted:
-        err.print(f"{item.reference} ({_terms(item, catalogue)})", highlight=False, soft_wrap=True)
+        err.print(f"{item.reference} ({_terms(item, catalogue)})", soft_wrap=True)
         for file in hub.plan(item.reference, allow=item.allow):
             state = (
                 "cached" if file.cached else f"{size(file.partial_bytes)} here" if file.partial_bytes else "to fetch"
@@ -112,7 +113,7 @@ def _plan(hub: Hub, wanted: list[Wanted], catalogue: Catalogue) -> None:
             missing_bytes += 0 if file.cached else file.size_bytes - file.partial_bytes
             table.add_row(file.path, size(file.size_bytes), state)
     out.print(table)
-    out.print(f"{size(missing_bytes)} to fetch", highlight=False)
+    out.print(f"{size(missing_bytes)} to fetch")
 
 
 def _check(hub: Hub, wanted: list[Wanted]) -> None:
@@ -125,21 +126,21 @@ def _check(hub: Hub, wanted: list[Wanted]) -> None:
 
         reports = [hub.check(item.reference, show) for item in wanted] or [hub.check(None, show)]
     for report in reports:
-        out.print(f"{report.files} files verified, {size(report.size_bytes)}", highlight=False)
+        out.print(f"{report.files} files verified, {size(report.size_bytes)}")
         for problem in report.problems:
             problems += 1
-            err.print(f"damaged: {problem}; fetch it again with voxgate pull", highlight=False, soft_wrap=True)
+            err.print(f"damaged: {problem}; fetch it again with voxgate pull", soft_wrap=True)
         if report.unverifiable:
-            out.print(f"{len(report.unverifiable)} files came without a hash to verify them by", highlight=False)
+            out.print(f"{len(report.unverifiable)} files came without a hash to verify them by")
         if report.unfinished:
-            out.print(f"{len(report.unfinished)} transfers are unfinished and will be continued", highlight=False)
+            out.print(f"{len(report.unfinished)} transfers are unfinished and will be continued")
     if problems:
         raise fail(f"{problems} damaged files")
 
 
 def _download_bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from gateway.cli.common import DEFAULT_SERVER, fail
+from gateway.cli.console import fail
 
 
 class Server:
@@ -39,11 +39,11 @@ class Server:
             return False
 
 
-def find(url: str | None) -> Server | None:
-    """See :func:`gateway.cli.common.find_server`."""
+def find(url: str | None, default: str) -> Server | None:
+    """See :func:`gateway.cli.options.find_server`."""
     if url is not None:
         return Server(url)
-    server = Server(os.environ.get("VOXGATE_SERVER", DEFAULT_SERVER))
+    server = Server(os.environ.get("VOXGATE_SERVER", default))
     return server if server.answers() else None
 
 

@@ -11,15 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.audio.formats import FORMATS
-from gateway.cli.common import (
-    ConfigOption,
-    ServerOption,
-    err,
-    explained,
-    find_server,
-    progress_bar,
-    settings_or_exit,
-)
+from gateway.cli.console import err, explained, progress_bar
+from gateway.cli.options import ConfigOption, ServerOption, find_server, settings_or_exit
 from gateway.service.request import SpeechRequest, parse
 
 if TYPE_CHECKING:
@@ -63,7 +56,7 @@ def say(
         with explained():
             data, told = asyncio.run(speak(settings, request))
     output.write_bytes(data)
-    err.print(f"{output}: {told}", highlight=False, soft_wrap=True)
+    err.print(f"{output}: {told}", soft_wrap=True)
 
 
 def _format_of(output: Path) -> str:

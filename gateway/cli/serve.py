@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from gateway import logs
-from gateway.cli.common import ConfigOption, explained, settings_or_exit
+from gateway.cli.console import explained
+from gateway.cli.options import ConfigOption, settings_or_exit
 
 
 def serve(

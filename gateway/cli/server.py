@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from gateway.cli.common import err
+from gateway.cli.console import err
 from gateway.settings import Settings
 
 
@@ -57,7 +57,7 @@ class Server(uvicorn.Server):
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
         engines = self._app.state.services.engines
-        err.print(f"listening on http://{host}:{port}, loading engines …", highlight=False)
+        err.print(f"listening on http://{host}:{port}, loading engines …")
         while not engines.ready:  # noqa: ASYNC110 - readiness is a state of processes, polled like a probe would
             await asyncio.sleep(0.05)
         err.print(

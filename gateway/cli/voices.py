@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from gateway.cli.common import ConfigOption, ServerOption, err, explained, fail, find_server, out, settings_or_exit
+from gateway.cli.console import err, explained, fail, out
+from gateway.cli.options import ConfigOption, ServerOption, find_server, settings_or_exit
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def add(
             clip = decode(data, min_s=limits.reference_min_s, max_s=limits.reference_max_s, param="audio")
             voice, created = _store(settings).add(name, transcript, clip.samples, clip.rate_hz, language)
             voice_id = voice.id
-    err.print(f"{'stored' if created else 'was stored already'} as {voice_id}", highlight=False)
+    err.print(f"{'stored' if created else 'was stored already'} as {voice_id}")
 
 
 @app.command()
@@ -97,4 +98,4 @@ def remove(
         with explained():
             store = _store(settings_or_exit(config))
             store.remove(store.get(voice).id)
-    err.print(f"removed {voice}", highlight=False)
+    err.print(f"removed {voice}")
