@@ -18,6 +18,7 @@ from gateway.engine.client import EngineClient
 from gateway.engine.process import ProcessEngine
 from gateway.errors import ConfigError
 from gateway.metrics import Metrics
+from gateway.service.clips import ClipReader
 from gateway.service.synthesize import Synthesizer
 from gateway.settings import Settings
 from gateway.voices.fs import FileVoiceStore
@@ -44,8 +45,15 @@ def local_clients(settings: Settings, metrics: Metrics) -> list[EngineClient]:
 
 
 def voice_store(settings: Settings) -> VoiceStore:
-    """Where uploaded voices are kept."""
-    return FileVoiceStore(settings.data_dir / "voices", max_voices=settings.limits.voices)
+    """Where uploaded voices are kept.
+
+    :raises ConfigError: when the folder cannot be made.
+    """
+    folder = settings.data_dir / "voices"
+    try:
+        return FileVoiceStore(folder, max_voices=settings.limits.voices)
+    except OSError as error:
+        raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror or error}") from None
 
 
 def create_app(settings: Settings, clients: Iterable[EngineClient], store: VoiceStore, metrics: Metrics) -> FastAPI:
@@ -63,11 +71,13 @@ def create_app(settings: Settings, clients: Iterable[EngineClient], store: Voice
     app = FastAPIOffline(
         title="Voxgate", version=__version__, description=_DESCRIPTION, lifespan=lifespan, redoc_url=None
     )
+    clips = ClipReader(settings.limits)
     app.state.services = Services(
         settings=settings,
         engines=engines,
         voices=store,
-        synthesizer=Synthesizer(engines, store, settings.limits, metrics),
+        clips=clips,
+        synthesizer=Synthesizer(engines, store, clips, settings.limits, metrics),
         metrics=metrics,
     )
     errors.install(app)

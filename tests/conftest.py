@@ -4,37 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 import soundfile
-import yaml
-
-TONE_AND_LITE = {
-    "host": "127.0.0.1",
-    "port": 0,
-    "default_engine": "lite",
-    "engines": {
-        "lite": {"backend": "lite", "load": "eager", "threads": 1},
-        "tone": {"backend": "tone", "load": "eager", "backoff_s": 0.1},
-    },
-}
-
-
-TONE = {
-    "port": 0,
-    "default_engine": "tone",
-    "engines": {"tone": {"backend": "tone", "load": "eager", "backoff_s": 0.1}},
-}
+from harness import TONE_AND_LITE, Gateway, start_gateway, wait_ready
 
 
 @pytest.fixture(autouse=True)
@@ -44,55 +19,6 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-@dataclass
-class Gateway:
-    """A real ``voxgate serve`` in a process of its own."""
-
-    process: subprocess.Popen[str]
-    url: str
-    log: Path
-    client: httpx.Client = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
-
-    def stop(self, sig: int = signal.SIGTERM, timeout_s: float = 30) -> int:
-        self.client.close()
-        self.process.send_signal(sig)
-        return self.process.wait(timeout_s)
-
-
-def start_gateway(folder: Path, config: dict, *arguments: str, env: dict[str, str] | None = None) -> Gateway:
-    """Start ``voxgate serve`` and wait until it listens."""
-    config = {"data_dir": str(folder / "data"), **config}
-    path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(config, sort_keys=False))
-    log = folder / "serve.log"
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "serve", "--config", str(path), *arguments],
-            stderr=stream,
-            text=True,
-            env={**os.environ, **(env or {})},
-        )
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if match := re.search(r"listening on (http://\S+:\d+)", log.read_text()):
-            return Gateway(process, match[1], log)
-        if process.poll() is not None:
-            break
-        time.sleep(0.02)
-    process.kill()
-    raise AssertionError(f"the gateway did not start:\n{log.read_text()}")
-
-
-def wait_ready(gateway: Gateway, timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while gateway.client.get("/health/ready").status_code != 200:
-        assert time.monotonic() < deadline, gateway.log.read_text()
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """One running gateway with the lite and tone engines, shared by tests that leave it as they found it."""
@@ -100,12 +26,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     wait_ready(running)
     yield running
     assert running.stop() == 0, running.log.read_text()
-
-
-def read_audio(data: bytes) -> tuple[np.ndarray, int]:
-    """Samples, shape (N,), and rate of a WAV or FLAC file."""
-    samples, rate = soundfile.read(io.BytesIO(data), dtype="float32")
-    return samples, rate
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Gateway, read_audio, start_gateway, wait_ready
+from harness import Gateway, read_audio, start_gateway, wait_ready
 
 ROOT = Path(__file__).parents[1]
 

@@ -13,6 +13,7 @@ from starlette.types import Receive
 from gateway.engine.catalog import Engines
 from gateway.errors import ClientGone
 from gateway.metrics import Metrics
+from gateway.service.clips import ClipReader
 from gateway.service.synthesize import Synthesizer
 from gateway.settings import Settings
 from gateway.voices.store import VoiceStore
@@ -27,6 +28,7 @@ class Services:
     settings: Settings
     engines: Engines
     voices: VoiceStore
+    clips: ClipReader
     synthesizer: Synthesizer
     metrics: Metrics
 

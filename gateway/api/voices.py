@@ -11,7 +11,6 @@ from starlette.responses import JSONResponse
 
 from gateway.api.body import decode_base64, read_fields
 from gateway.api.deps import ServicesDep
-from gateway.audio.decode import decode
 from gateway.errors import Conflict
 from gateway.service.request import MAX_REFERENCE_TEXT_CHARS, parse
 from gateway.voices.store import Voice
@@ -108,10 +107,7 @@ async def add_voice(request: Request, services: ServicesDep) -> Response:
     for voice in _built_in(services):
         if voice.name.casefold() == upload.name.strip().casefold():
             raise Conflict(f"engine {voice.engine!r} has a voice of that name", param="name")
-    limits = services.settings.limits
-    clip = await asyncio.to_thread(
-        decode, upload.audio, min_s=limits.reference_min_s, max_s=limits.reference_max_s, param="audio"
-    )
+    clip = await services.clips.read(upload.audio, param="audio")
     stored, created = await asyncio.to_thread(
         services.voices.add, upload.name, upload.transcript, clip.samples, clip.rate_hz, upload.language
     )

@@ -61,6 +61,9 @@ _TUNING = {
     "aac": _Tuning("fltp", max_bit_rate=128_000, codec={"aac_coder": "twoloop"}),
 }
 
+# A frame is one allocation of FFmpeg's, whose size decode.py bounds for the whole process.
+_FRAME_SAMPLES = 2**17
+
 _BITS_PER_SAMPLE = 4
 """Of a lossy codec below its highest bit rate: transparent for speech, and allowed at every sample rate."""
 
@@ -198,8 +201,10 @@ class AvCoder(Coder):
 
     def push(self, samples: Audio) -> None:
         """See :class:`Coder`."""
-        if not len(samples):
-            return
+        for start in range(0, len(samples), _FRAME_SAMPLES):
+            self._push_frame(samples[start : start + _FRAME_SAMPLES])
+
+    def _push_frame(self, samples: Audio) -> None:
         plain = to_int16(samples) if self._sample_format == "s16" else np.clip(samples, -1.0, 1.0)
         frame = av.AudioFrame.from_ndarray(plain[np.newaxis], format=self._sample_format, layout="mono")
         frame.rate = self._rate_hz

@@ -14,6 +14,7 @@ import functools
 import io
 import logging
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from typing import Any, NoReturn
 import av
 import numpy as np
 import soxr
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Discard
 
 from backends.base import Audio
 from gateway.errors import InvalidRequest, UnsupportedMedia
@@ -37,6 +41,10 @@ _MAX_CHANNELS = 8
 # Honest frames have at least 64 samples. A crafted file can have one sample in each, at some 20 microseconds' work.
 _MIN_MEAN_FRAME_SAMPLES = 32
 _FREE_FRAMES = 1_000
+
+# Half a minute of anything decodes in a fraction of a second. A crafted Matroska file can have megabytes copied for
+# every few bytes of its own.
+_MAX_CPU_S = 3.0
 
 # Names as FFmpeg's demuxers have them; `mov` is also mp4 and m4a, `matroska` also webm.
 _CONTAINERS = ("aac", "aiff", "amr", "au", "caf", "flac", "matroska", "mov", "mp3", "ogg", "w64", "wav")
@@ -125,8 +133,11 @@ def _mono_frames(data: bytes, param: str) -> Iterator[tuple[int, Audio]]:
         if codec is None or codec.name not in _CODECS:
             name = "an unknown codec" if codec is None else f"the codec {codec.name!r}"
             raise UnsupportedMedia(f"the recording uses {name}, which is not accepted", param=param)
+        for other in container.streams:
+            if other is not stream:
+                other.discard = Discard.all  # before its packets are unpacked: what they cost would be for nothing
         rate_hz, length = None, 0
-        for count, frame in enumerate(container.decode(stream)):
+        for count, frame in enumerate(_frames(container, stream, param)):
             rate_hz = rate_hz or frame.sample_rate
             length += frame.samples
             if count > _FREE_FRAMES + length / _MIN_MEAN_FRAME_SAMPLES:
@@ -144,6 +155,15 @@ def _mono_frames(data: bytes, param: str) -> Iterator[tuple[int, Audio]]:
             if not np.isfinite(mono).all():
                 raise UnsupportedMedia("the recording has samples that are not finite numbers", param=param)
             yield rate_hz, mono
+
+
+def _frames(container: InputContainer, stream: AudioStream, param: str) -> Iterator[av.AudioFrame]:
+    """Yield decoded frames for as long as the file costs no more CPU time than an honest one ever does."""
+    began_s = time.thread_time()
+    for packet in container.demux(stream):
+        if time.thread_time() - began_s > _MAX_CPU_S:
+            raise UnsupportedMedia(f"the recording takes more than {_MAX_CPU_S:g} s to decode", param=param)
+        yield from packet.decode()
 
 
 def _to_mono(frame: av.AudioFrame, channels: int) -> Audio:

@@ -14,6 +14,7 @@ from gateway.engine.catalog import Engine, Engines
 from gateway.engine.client import State
 from gateway.errors import EngineUnavailable
 from gateway.metrics import Metrics
+from gateway.service.clips import ClipReader
 from gateway.service.request import SpeechRequest
 from gateway.service.speech import SpeechInfo
 from gateway.service.synthesize import Synthesizer
@@ -32,7 +33,7 @@ async def speak(settings: Settings, request: SpeechRequest) -> tuple[bytes, str]
         {client.name: Engine.of(settings.engines[client.name], client) for client in local_clients(settings, metrics)},
         settings.default_engine,
     )
-    synthesizer = Synthesizer(engines, voice_store(settings), settings.limits, metrics)
+    synthesizer = Synthesizer(engines, voice_store(settings), ClipReader(settings.limits), settings.limits, metrics)
     try:
         with progress_bar() as bar:
             await _load(engines.get(name), bar)

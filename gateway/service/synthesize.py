@@ -12,11 +12,11 @@ import jsonschema
 
 from backends.base import Capabilities, Job, Reference
 from backends.errors import InvalidJob
-from gateway.audio.decode import decode
 from gateway.audio.formats import choose_rate, get_format
 from gateway.engine.catalog import Engine, Engines
 from gateway.errors import EngineUnavailable, InvalidRequest, VoiceNotFound
 from gateway.metrics import Metrics
+from gateway.service.clips import ClipReader
 from gateway.service.request import MAX_SEED, SpeechRequest
 from gateway.service.speech import Speech, SpeechInfo
 from gateway.settings import Limits
@@ -26,9 +26,10 @@ from gateway.voices.store import VoiceStore
 class Synthesizer:
     """Turns requests into speech."""
 
-    def __init__(self, engines: Engines, voices: VoiceStore, limits: Limits, metrics: Metrics):
+    def __init__(self, engines: Engines, voices: VoiceStore, clips: ClipReader, limits: Limits, metrics: Metrics):
         self._engines = engines
         self._voices = voices
+        self._clips = clips
         self._limits = limits
         self._metrics = metrics
         self._job_ids = itertools.count(1)
@@ -120,7 +121,7 @@ class Synthesizer:
             self._check_cloning(engine, capabilities, param="reference_audio")
             if request.voice is not None:
                 raise InvalidRequest("give either voice or reference_audio, not both", param="voice")
-            return "reference", await asyncio.to_thread(self._reference, request)
+            return "reference", await self._reference(request, request.reference_audio)
         if request.reference_text is not None:
             raise InvalidRequest("reference_text belongs to reference_audio, which is missing", param="reference_text")
         built_in = [voice.name for voice in capabilities.voices]
@@ -141,14 +142,8 @@ class Synthesizer:
         self._check_cloning(engine, capabilities, param="voice")
         return voice.name, await asyncio.to_thread(self._voices.load_reference, voice)
 
-    def _reference(self, request: SpeechRequest) -> Reference:
-        assert request.reference_audio is not None  # noqa: S101 - the caller looked
-        clip = decode(
-            request.reference_audio,
-            min_s=self._limits.reference_min_s,
-            max_s=self._limits.reference_max_s,
-            param="reference_audio",
-        )
+    async def _reference(self, request: SpeechRequest, audio: bytes) -> Reference:
+        clip = await self._clips.read(audio, param="reference_audio")
         text = (request.reference_text or "").strip()
         digest = hashlib.sha256(clip.samples.tobytes() + b"\0" + text.encode()).hexdigest()
         return Reference(clip.samples, clip.rate_hz, text, digest)

@@ -41,6 +41,7 @@ from gateway.voices.store import (
 _log = logging.getLogger(__name__)
 
 _TEMPORARY = ".tmp-"
+_MAX_JSON_BYTES = 64 * 2**10
 _LEFTOVER_AGE_S = 3_600.0
 _LOCK_TIMEOUT_S = 30.0
 _MAX_CACHED_REFERENCES = 32
@@ -201,12 +202,12 @@ class FileVoiceStore(VoiceStore):
         if known and known.signature == signature:
             return known
         try:
-            voice = msgspec.json.decode(path.read_bytes(), type=Voice)
+            voice = msgspec.json.decode(_read_bounded(path), type=Voice)
             if voice.id != voice_id or check_name(voice.name) != voice.name:
                 raise ValueError("voice.json is of another voice, or has an impossible name")
             if not (folder / "audio.wav").is_file():
                 raise ValueError("audio.wav is missing")
-        except (OSError, ValueError, msgspec.MsgspecError, InvalidRequest) as error:
+        except (OSError, ValueError, RecursionError, msgspec.MsgspecError, InvalidRequest) as error:
             # Damage to one voice must not hide the others. Storing the same recording again repairs it.
             _log.warning("voice folder %s is damaged and ignored: %s", folder, error)
             return _Found(signature, None)
@@ -247,6 +248,15 @@ class FileVoiceStore(VoiceStore):
 
 def _digest(wav: bytes, transcript: str) -> str:
     return hashlib.sha256(wav + b"\0" + transcript.encode()).hexdigest()
+
+
+def _read_bounded(path: Path) -> bytes:
+    """A voice.json: some 2 kB. A larger file is something else."""
+    with path.open("rb") as file:
+        data = file.read(_MAX_JSON_BYTES + 1)
+    if len(data) > _MAX_JSON_BYTES:
+        raise ValueError(f"{path.name} is larger than {_MAX_JSON_BYTES} bytes")
+    return data
 
 
 def _write_durably(path: Path, data: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from app_fixtures import InMemory, in_memory
-from conftest import read_audio
+from harness import read_audio
 
 from backends.base import AudioChunk, Job
 from backends.errors import InvalidJob

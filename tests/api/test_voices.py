@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 from app_fixtures import InMemory, in_memory
-from conftest import read_audio
+from harness import read_audio
 
 from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine
 

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 import zlib
 
@@ -271,3 +272,60 @@ def test_audio_in_tiny_pieces():
     cut = whole[:place] + struct.pack(">II", 2, 0x7F01) + whole[place + 8 :]
     with pytest.raises(UnsupportedMedia, match="tiny pieces"):
         decoded(cut)
+
+
+def vint(number):
+    for length in range(1, 9):
+        if number < (1 << (7 * length)) - 1:
+            return ((1 << (7 * length)) | number).to_bytes(length, "big")
+    raise ValueError(number)
+
+
+def element(name, data):
+    return bytes.fromhex(name) + vint(len(data)) + data
+
+
+def number(name, value):
+    return element(name, value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big"))
+
+
+def matroska_bomb(stripped, blocks):
+    """Two seconds of PCM, and a second track whose every small block stands for megabytes (header stripping)."""
+    head = number("4286", 1) + number("42F7", 1) + element("4282", b"matroska") + number("4287", 4) + number("4285", 2)
+    audio = element("E1", element("B5", struct.pack(">d", 16000.0)) + number("9F", 1) + number("6264", 16))
+    encoding = element("5034", number("4254", 3) + element("4255", b"a" * stripped))
+    encodings = element("6D80", element("6240", number("5031", 0) + number("5032", 1) + number("5033", 0) + encoding))
+
+    def track(index, kind, codec, extra):
+        return element("AE", number("D7", index) + number("73C5", index) + number("83", kind) + codec + extra)
+
+    tracks = track(1, 2, element("86", b"A_PCM/INT/LIT"), audio)
+    tracks += track(2, 17, element("86", b"S_TEXT/UTF8"), encodings)
+
+    def block(index, at_ms, data):
+        return element("A3", vint(index) + struct.pack(">hB", at_ms, 0x80) + data)
+
+    second = np.zeros(16000, "<i2").tobytes()
+    cluster = number("E7", 0) + block(1, 0, second) + b"".join(block(2, i % 30000, b"x") for i in range(blocks))
+    info = element("1549A966", number("2AD7B1", 1_000_000) + element("4D80", b"x") + element("5741", b"x"))
+    segment = info + element("1654AE6B", tracks) + element("1F43B675", cluster + block(1, 1000, second))
+    return element("1A45DFA3", head) + element("18538067", segment)
+
+
+def test_other_tracks_cost_nothing():
+    began_s = time.thread_time()
+    assert decoded(matroska_bomb(stripped=8 << 20, blocks=5_000)).duration_s == 2.0
+    assert time.thread_time() - began_s < 1.0  # unpacking 5,000 blocks of 8 MB takes seconds
+
+
+def test_decoding_is_given_up_when_it_takes_too_long(monkeypatch):
+    monkeypatch.setattr("gateway.audio.decode._MAX_CPU_S", -1.0)
+    with pytest.raises(UnsupportedMedia, match="to decode"):
+        decoded(wav_of([tone(2.0)]))
+
+
+@pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
+def test_the_bound_on_memory_leaves_long_answers_alone(fmt):
+    decoded(wav_of([tone(2.0)]))  # sets the bound for the whole process
+    three_minutes = np.tile(tone(1.0), 200)  # 19 MB of floats in one piece
+    assert len(encode(three_minutes, RATE_HZ, fmt, RATE_HZ)) > 100_000

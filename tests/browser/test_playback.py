@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from conftest import Gateway
+from harness import Gateway
 from playwright.sync_api import Page, sync_playwright
 
 pytestmark = pytest.mark.browser

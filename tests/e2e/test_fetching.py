@@ -12,7 +12,7 @@ from pathlib import Path
 import hibari
 import pytest
 import yaml
-from conftest import start_gateway, wait_ready
+from harness import start_gateway, wait_ready
 from hub.fake_hub import FakeHub, running
 
 WEIGHTS = bytes(range(256)) * 20_000  # 5 MB

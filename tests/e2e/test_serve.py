@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from conftest import TONE, Gateway, read_audio, start_gateway, wait_ready
+from harness import TONE, Gateway, read_audio, start_gateway, wait_ready
 
 ALL_FORMATS = ["wav", "mp3", "flac", "opus", "aac", "pcm"]
 LONG = "This is a sentence. " * 10

@@ -6,7 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import Gateway, read_audio
+from harness import Gateway, read_audio
 from speech.listener import Listener, word_error_rate
 
 pytestmark = pytest.mark.speech

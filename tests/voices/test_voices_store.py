@@ -329,3 +329,13 @@ def test_a_lock_held_too_long(store, folder, monkeypatch):
         add(store)
     assert caught.value.retry_after_s == 1
     assert add(store)[1]
+
+
+def test_a_monstrous_voice_json_hides_no_other_voice(folder, store):
+    kept, _ = add(store, "kept")
+    for name, content in (("deep", b'{"x":' + b"[" * 100_000), ("large", b" " * 10_000_000)):
+        bad = folder / f"voice-{name.encode().hex():0<16}"
+        bad.mkdir()
+        (bad / "voice.json").write_bytes(content)
+        (bad / "audio.wav").write_bytes(b"")
+    assert [voice.id for voice in store.list()] == [kept.id]
