@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from gateway.errors import ConfigError, NotFound
 from gateway.settings import EngineSettings, config_folder
 
 REMOTE = "hf://"
+_FULL_COMMIT = re.compile("[0-9a-f]{40}")
 
 
 class _Entry(BaseModel):
@@ -31,12 +33,19 @@ class Wanted(_Entry):
     """One reference to fetch.
 
     :param allow: for a folder, only files that match one of these patterns.
-    :param pinned: whether the reference names a full commit; false where none is known.
     """
 
     reference: str
     allow: tuple[str, ...] = ()
-    pinned: bool = True
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it names a full commit, which never changes; a branch or a tag may."""
+        try:
+            parsed = parse_reference(self.reference)
+        except MalformedReference:
+            return False
+        return isinstance(parsed, HubReference) and bool(_FULL_COMMIT.fullmatch(parsed.revision))
 
 
 class Catalogue(_Entry):

@@ -90,13 +90,15 @@ class Loop:
             state of the other jobs cannot be trusted after that.
         """
         while not self._stopping:
-            for message in self._channel.receive(wait_s=0.0 if self._active else BEAT_S):
-                self._handle(message)
-            if self._active:
-                self._step()
-            self._beat()
-            self._channel.send(self._outbox)
-            self._outbox.clear()
+            try:
+                for message in self._channel.receive(wait_s=0.0 if self._active else BEAT_S):
+                    self._handle(message)
+                if self._active:
+                    self._step()
+                self._beat()
+            finally:  # what is known before a fatal fault is still told
+                self._channel.send(self._outbox)
+                self._outbox.clear()
 
     def _handle(self, message: wire.ToWorker) -> None:
         match message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -15,17 +16,17 @@ from rich.table import Table
 from rich.text import Text
 
 from backends.errors import LoadError
-from backends.hub import Hub, HubSettings
+from backends.hub import BadHubSettings, Hub, HubSettings, MissingOffline, NotFound
 from gateway import __version__
 from gateway.checkpoints import Catalogue, references_in
-from gateway.cli.console import explained, fail, out
+from gateway.cli.console import err, explained, fail, out
 from gateway.cli.options import ConfigOption, settings_or_exit
-from gateway.cli.pull import hub_settings, size
-from gateway.settings import Settings
+from gateway.cli.pull import hub_settings, size, terms
+from gateway.settings import EngineSettings, Settings
 
 PROBE_TIMEOUT_S = 120.0  # importing torch from a cold disk takes its time
 
-# Run by the interpreter that would run the worker: the gateway's own process must stay free of torch.
+# Both are run by the interpreter that would run the worker: this process must stay free of torch.
 _DEVICES = """
 import json
 try:
@@ -36,6 +37,19 @@ else:
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     print(json.dumps({"torch": torch.__version__, "cuda": torch.version.cuda, "gpus": gpus}))
 """
+
+# Builds the engine as its worker would, up to its weights: the plugin is there and understands its configuration.
+_BUILD = """
+import json, sys
+from backends.base import EngineConfig
+from backends.registry import Registry
+given = json.load(sys.stdin)
+Registry().engine_class(given.pop("backend"))(EngineConfig(**given))
+"""
+
+
+class DoctorError(Exception):
+    """A piece of code could not be run under an interpreter; the message says why."""
 
 
 class Finding(NamedTuple):
@@ -54,15 +68,15 @@ def doctor(config: ConfigOption = None) -> None:
     settings = settings_or_exit(config)
     with explained():
         catalogue = Catalogue.load()
-    try:
-        hub = hub_settings(settings)
-    except LoadError as error:
-        raise fail(str(error)) from None
     table = Table("", "what", "state")
     bad = 0
-    for finding in _findings(settings, hub, catalogue):
-        bad += finding.ok is False
-        table.add_row(_MARKS[finding.ok], finding.subject, finding.what)
+    try:
+        with err.status("looking around"):
+            for finding in _findings(settings, hub_settings(settings), catalogue):
+                bad += finding.ok is False
+                table.add_row(_MARKS[finding.ok], finding.subject, finding.what)
+    except BadHubSettings as error:
+        raise fail(str(error), 2) from None
     out.print(table)
     if bad:
         raise fail(f"{bad} of these stand in the way")
@@ -72,10 +86,13 @@ def _findings(settings: Settings, hub: HubSettings, catalogue: Catalogue) -> Ite
     yield Finding(None, "voxgate", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield from _endpoints(settings, hub)
     yield _cache(hub)
+    gpus: dict[str, int] = {}
     for python in dict.fromkeys(engine.python or sys.executable for engine in settings.engines.values()):
-        yield _devices(python)
+        finding, gpus[python] = _devices(python)
+        yield finding
     yield _codecs()
     for name, engine in settings.engines.items():
+        yield _engine(name, engine, settings, gpus[engine.python or sys.executable])
         yield from _checkpoints(name, list(references_in(engine.model)), hub, catalogue)
 
 
@@ -90,7 +107,10 @@ def _endpoints(settings: Settings, hub: HubSettings) -> Iterator[Finding]:
     for probe in probes:
         if probe.reachable:
             took = f"answers in {(probe.latency_s or 0) * 1000:.0f} ms"
-            yield Finding(True, probe.url, f"{took}; {probe.reason}" if probe.reason else took)
+            # With a remark it is perhaps no hub at all, but a login page in between.
+            yield Finding(
+                None if probe.reason else True, probe.url, f"{took}; {probe.reason}" if probe.reason else took
+            )
         else:
             yield Finding(False if stuck else None, probe.url, probe.reason)
 
@@ -105,18 +125,57 @@ def _cache(hub: HubSettings) -> Finding:
     return Finding(free > 10**9, f"cache {hub.cache_dir}", f"{size(used)} used, {size(free)} free on the disk")
 
 
-def _devices(python: str) -> Finding:
+def _run(python: str, code: str, engine: EngineSettings | None = None, stdin: str = "") -> str:
+    """The last line that a piece of code prints under an interpreter.
+
+    :raises DoctorError: it cannot be run, or fails; with the last line of its complaint.
+    """
+    environment = {**os.environ, **(engine.env if engine else {})}
+    command = [python, "-P", "-c", code]
     try:
         run = subprocess.run(
-            [python, "-P", "-c", _DEVICES], capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=True
+            command, input=stdin, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, env=environment, check=False
         )
-        found = json.loads(run.stdout.strip().splitlines()[-1])
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
-        return Finding(False, f"interpreter {python}", f"cannot be used: {error}")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DoctorError(f"cannot be run: {error}") from None
+    if run.returncode:
+        raise DoctorError((run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1])
+    return (run.stdout.strip().splitlines() or [""])[-1]
+
+
+def _devices(python: str) -> tuple[Finding, int]:
+    """What an interpreter can compute on, and its number of GPUs."""
+    subject = f"interpreter {python}"
+    try:
+        found = json.loads(_run(python, _DEVICES))
+    except (DoctorError, ValueError) as error:
+        return Finding(False, subject, str(error)), 0
     if found["torch"] is None:
-        return Finding(None, f"interpreter {python}", "no torch: engines that need it cannot run here")
+        return Finding(None, subject, "no torch: engines that need it cannot run here"), 0
     gpus = ", ".join(found["gpus"]) or "no GPU"
-    return Finding(True, f"interpreter {python}", f"torch {found['torch']} (CUDA {found['cuda']}), {gpus}")
+    return Finding(True, subject, f"torch {found['torch']} (CUDA {found['cuda']}), {gpus}"), len(found["gpus"])
+
+
+def _engine(name: str, engine: EngineSettings, settings: Settings, gpus: int) -> Finding:
+    """Whether an engine's plugin is there, understands its configuration, and has the device it asks for."""
+    subject = f"engine {name}"
+    if engine.device.startswith("cuda") and not gpus:
+        return Finding(False, subject, f"device {engine.device} is configured, but there is no GPU")
+    given = {
+        "backend": engine.backend,
+        "name": name,
+        "device": engine.device,
+        "dtype": engine.dtype,
+        "threads": engine.threads,
+        "model": engine.model,
+        "defaults": engine.defaults,
+        "hub": settings.hub,
+    }
+    try:
+        _run(engine.python or sys.executable, _BUILD, engine, json.dumps(given))
+    except DoctorError as error:
+        return Finding(False, subject, str(error))
+    return Finding(True, subject, f"plugin {engine.backend} understands its configuration")
 
 
 def _codecs() -> Finding:
@@ -131,19 +190,16 @@ def _codecs() -> Finding:
 
 
 def _checkpoints(name: str, references: list[str], hub: HubSettings, catalogue: Catalogue) -> Iterator[Finding]:
-    if not references:
-        yield Finding(True, f"engine {name}", "needs no checkpoint from a hub")
     for reference in references:
+        subject = f"engine {name}: {reference}"
         try:
             files = Hub(replace(hub, offline=True)).plan(reference)
-            cached = "cached" if all(file.cached for file in files) else "not completely cached"
-        except LoadError:
-            cached = "not cached"
+            state = "cached" if all(file.cached for file in files) else "not completely cached"
+        except (MissingOffline, NotFound):
+            state = "not cached"
+        except LoadError as error:
+            yield Finding(False, subject, str(error))
+            continue
         licence = catalogue.licence(reference)
-        if licence is None:
-            terms, ok = "licence unknown: read it on the repository's page", None
-        elif licence.commercial_use:
-            terms, ok = licence.licence, True
-        else:
-            terms, ok = f"{licence.licence}: not for commercial use; read it before you serve it", None
-        yield Finding(ok, f"engine {name}: {reference}", f"{cached}; {terms}")
+        ok = True if licence and licence.commercial_use else None
+        yield Finding(ok, subject, f"{state}; {terms(reference, catalogue)}")

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from backends.base import AudioChunk, Capabilities, Job
+from gateway.errors import EngineUnavailable
+
+LOADING_RETRY_S = 5.0  # what a client is told to wait while an engine loads and nobody knows for how long
 
 
 class State(StrEnum):
@@ -63,6 +66,18 @@ class EngineClient(ABC):
     @abstractmethod
     def status(self) -> EngineStatus:
         """A snapshot; never waits."""
+
+    def unavailable(self) -> EngineUnavailable:
+        """Why no job is taken now. An unloaded engine begins to load; a failed one keeps to its back-off."""
+        status = self.status()
+        if status.state is State.UNLOADED:
+            self.load()
+            status = self.status()
+        message = f"engine {self.name!r} is {status.state.value}"
+        if status.error:
+            message += f": {status.error}"
+        wait_s = LOADING_RETRY_S if status.retry_in_s is None else max(1.0, status.retry_in_s)
+        return EngineUnavailable(message, param="engine", retry_after_s=wait_s)
 
     @abstractmethod
     def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:

@@ -9,7 +9,6 @@ import numpy as np
 
 from backends.base import AudioChunk, BuiltinVoice, Capabilities, Job
 from gateway.engine.client import EngineClient, EngineStatus, State
-from gateway.errors import EngineUnavailable
 
 FAKE_CAPABILITIES = Capabilities(
     model="fake-1",
@@ -56,18 +55,19 @@ class FakeEngine(EngineClient):
         self.script = script
         self._capabilities = capabilities
         self.state = state
+        self._known = False
         self.jobs: list[Job] = []
         self.aborted: list[str] = []
 
     def status(self) -> EngineStatus:
-        """Whatever ``state`` is set to."""
-        return EngineStatus(self.state, self._capabilities if self.state is State.READY else None)
+        """Whatever ``state`` is set to; capabilities are known from the first time it was ready."""
+        self._known = self._known or self.state is State.READY
+        return EngineStatus(self.state, self._capabilities if self._known else None)
 
     async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
         """See :class:`EngineClient`."""
         if self.state is not State.READY:
-            self.load()
-            raise EngineUnavailable(f"engine {self.name!r} is {self.state.value}", param="engine", retry_after_s=5)
+            raise self.unavailable()
         self.jobs.append(job)
         finished = False
         try:

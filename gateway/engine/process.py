@@ -13,12 +13,9 @@ from backends.base import AudioChunk, Capabilities, EngineConfig, Job
 from gateway.engine.client import EngineClient, EngineStatus, State
 from gateway.engine.supervisor import Backoff, Supervisor
 from gateway.engine.worker_process import WorkerSpec
-from gateway.errors import EngineUnavailable
 from gateway.settings import EngineSettings
 
 log = structlog.get_logger(__name__)
-
-LOADING_RETRY_S = 5.0  # what a client is told to wait while an engine loads
 
 # Which state of its replicas an engine is said to be in: the most useful one.
 _BEST = (State.READY, State.LOADING, State.STOPPING, State.FAILED, State.UNLOADED)
@@ -84,7 +81,7 @@ class ProcessEngine(EngineClient):
         """See :class:`EngineClient`."""
         ready = [replica for replica in self._replicas if replica.ready]
         if not ready:
-            raise self._unavailable()
+            raise self.unavailable()
         replica = min(ready, key=lambda replica: replica.active_jobs)
         self._stop_idle_timer()
         try:
@@ -93,17 +90,6 @@ class ProcessEngine(EngineClient):
                     yield chunk
         finally:
             self._start_idle_timer()
-
-    def _unavailable(self) -> EngineUnavailable:
-        """Why no job is taken now; an unloaded engine begins to load."""
-        status = self.status()
-        if status.state is State.UNLOADED:
-            self.load()
-            status = self.status()
-        message = f"engine {self.name!r} is {status.state.value}"
-        if status.error:
-            message += f": {status.error}"
-        return EngineUnavailable(message, param="engine", retry_after_s=max(1.0, status.retry_in_s or LOADING_RETRY_S))
 
     def load(self) -> None:
         """See :class:`EngineClient`."""
@@ -133,8 +119,8 @@ class ProcessEngine(EngineClient):
 
     def _unload_if_idle(self) -> None:
         status = self.status()
-        if status.active_jobs or status.state is State.LOADING:
-            self._start_idle_timer()
-        elif status.state is State.READY:
+        if status.state is State.READY and not status.active_jobs:
             log.info("unloading an idle engine", engine=self.name, idle_s=self._idle_unload_s)
             self._idle_unload = asyncio.create_task(self.unload())
+        elif status.state not in (State.UNLOADED, State.STOPPING):
+            self._start_idle_timer()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -57,7 +58,11 @@ class Supervisor:
         self._log = log.bind(engine=spec.config.name)
         self._worker: WorkerProcess | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._unwanted: asyncio.Future[None]
+        self._stopping: asyncio.Task[None] | None = None
+        self._load_again = False
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._state = State.UNLOADED
         self._capabilities: Capabilities | None = None
         self._progress: LoadProgress | None = None
@@ -103,16 +108,19 @@ class Supervisor:
 
     def load(self) -> None:
         """See :meth:`gateway.engine.client.EngineClient.load`."""
-        if self._keeper is None or self._keeper.done():
+        if self._stopping is not None:
+            self._load_again = True
+        elif self._keeper is None:
             self._state = State.LOADING
-            self._keeper = asyncio.create_task(self._keep())
+            self._unwanted = asyncio.get_running_loop().create_future()
+            self._keeper = asyncio.create_task(self._keep(self._unwanted))
         else:
             self._wake.set()
 
     async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
         """See :meth:`gateway.engine.client.EngineClient.submit`."""
         if self._worker is None or self._state is not State.READY:
-            raise EngineUnavailable(f"engine {self._spec.config.name} is {self._state.value}")
+            raise EngineUnavailable(f"engine {self._spec.config.name!r} is {self._state.value}", retry_after_s=1.0)
         self._submitted += 1
         self._idle.clear()
         try:
@@ -125,65 +133,103 @@ class Supervisor:
                 self._idle.set()
 
     async def unload(self) -> None:
-        """Let running jobs finish, then stop the worker."""
+        """Let running jobs finish, then stop the worker; returns when it is gone. A ``load`` meanwhile comes after."""
         if self._state is State.READY:
             self._state = State.STOPPING
-            await self._idle.wait()
-        await self.close()
+        await self._stop()
 
     async def close(self) -> None:
-        """Stop the worker now."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
-            self._keeper = None
+        """Stop the worker now; also one that is only waiting for its jobs."""
+        self._hurry.set()
+        await self._stop()
+        if self._keeper is not None:  # somebody had asked for it again
+            self._hurry.set()
+            await self._stop()
+
+    async def _stop(self) -> None:
+        """Join the one stop under way, or begin it. Whoever waits may be cancelled; the stop goes on."""
+        if self._keeper is None:
+            return
+        if self._stopping is None:
+            self._load_again = False
+            self._stopping = asyncio.create_task(self._stop_once(self._keeper))
+        await asyncio.shield(self._stopping)
+
+    async def _stop_once(self, keeper: asyncio.Task[None]) -> None:
+        waits = [asyncio.create_task(event.wait()) for event in (self._idle, self._hurry)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        self._unwanted.set_result(None)
+        self._wake.set()
+        await keeper
+        self._keeper = self._stopping = None
+        self._hurry.clear()
         self._state = State.UNLOADED
         self._error = self._retry_at = self._progress = None
+        if self._load_again:
+            self.load()
 
-    async def _keep(self) -> None:
-        """Start workers, one after the other, until cancelled."""
+    async def _keep(self, unwanted: asyncio.Future[None]) -> None:
+        """Start workers, one after the other, until unwanted. Never cancelled: a worker half stopped would live on."""
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
             self._state, self._retry_at, self._ready_at = State.LOADING, None, None
             try:
-                reason = await self._live()
+                reason = await self._live(unwanted)
             except WorkerError as error:
                 reason = str(error)
                 self._log.error("engine failed to load", error=reason)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again like any failure to load
+                reason = f"{type(error).__name__}: {error}"
+                self._log.exception("engine failed to load unexpectedly")
             else:
-                self._log.error("worker died", reason=reason)
+                if not unwanted.done():
+                    self._log.error("worker died", reason=reason)
+            if unwanted.done():
+                return
             failures = 1 if self._was_healthy() else failures + 1
             wait_s = self._backoff.wait_s(failures)
             self._state, self._error, self._retry_at = State.FAILED, reason, loop.time() + wait_s
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
+            if unwanted.done():
+                return
             self._restarts += 1
             self._on_restart()
 
     def _was_healthy(self) -> bool:
         return self._ready_at is not None and asyncio.get_running_loop().time() - self._ready_at > HEALTHY_AFTER_S
 
-    async def _live(self) -> str:
+    async def _live(self, unwanted: asyncio.Future[None]) -> str:
         """One worker's whole life.
 
-        :returns: why it died after it was ready.
+        :returns: why it died after it was ready; empty when it was stopped.
         :raises WorkerError: when it never became ready.
         """
         loop = asyncio.get_running_loop()
         began_at = loop.time()
         self._worker = worker = await self._spawn(self._spec)
+        loading = asyncio.create_task(worker.load(self._note_progress))
         try:
-            self._capabilities = await worker.load(self._note_progress)
-            self._state, self._error, self._progress, self._ready_at = State.READY, None, None, loop.time()
+            await _first(loading, unwanted)
+            if not loading.done():
+                return ""
+            self._capabilities = loading.result()
+            self._error, self._progress, self._ready_at = None, None, loop.time()
+            if self._stopping is None:
+                self._state = State.READY
             self._log.info("engine ready", model=self._capabilities.model, load_s=round(loop.time() - began_at, 2))
-            return await asyncio.shield(worker.dead)
+            await _first(worker.dead, unwanted)
+            return worker.dead.result() if worker.dead.done() else ""
         finally:
             self._progress = None
             self._worker = None
             await worker.stop()
+            await asyncio.gather(loading, return_exceptions=True)
 
     def _note_progress(self, progress: LoadProgress) -> None:
         if self._progress is None or progress.done < self._progress.done or progress.total != self._progress.total:
@@ -199,3 +245,8 @@ class Supervisor:
             return None
         pace_s = (asyncio.get_running_loop().time() - began_at) / gained
         return min(LONGEST_ESTIMATE_S, pace_s * (self._progress.total - self._progress.done))
+
+
+async def _first(*futures: asyncio.Future[Any]) -> None:
+    """Wait until one of them is done; cancels none."""
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)

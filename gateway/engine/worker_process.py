@@ -26,6 +26,8 @@ from gateway.errors import EngineUnavailable, SynthesisFailed
 
 log = structlog.get_logger(__name__)
 
+SOCKET = "socket"
+LONGEST_ADDRESS = 100  # bytes of a path that a Unix socket can be bound to, with some to spare
 HANDSHAKE_S = 60.0  # starting an interpreter on a loaded machine; importing an engine happens after the greeting
 
 
@@ -85,34 +87,32 @@ class WorkerProcess:
 
         :raises WorkerError: when the interpreter cannot be run.
         """
-        folder = tempfile.mkdtemp(prefix="voxgate-")  # mode 0700: no other user can reach the socket in it
-        address = f"ipc://{folder}/socket"
-        context: zmq.asyncio.Context = zmq.asyncio.Context.instance()
-        socket = context.socket(zmq.PAIR)
-        socket.linger = 0
-        socket.bind(address)
         python = spec.python or sys.executable
-        environment = {**os.environ, **_thread_limits(spec.config.threads), **spec.env}
-        try:
-            process = await asyncio.create_subprocess_exec(
-                python,
-                "-P",
-                "-m",
-                "backends.worker",
-                "--address",
-                address,
-                env=environment,
-                stdin=asyncio.subprocess.PIPE,  # held open: the worker leaves when the gateway is gone
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C in a terminal reaches the gateway only, which drains first
-            )
-        except BaseException as error:  # cancelled while spawning, too
-            socket.close()
-            _remove(folder)
-            if isinstance(error, OSError):
+        with contextlib.ExitStack() as undo:
+            folder = _private_folder()
+            undo.callback(_remove, folder)
+            address = f"ipc://{folder}/{SOCKET}"
+            socket = zmq.asyncio.Context.instance().socket(zmq.PAIR)
+            undo.callback(socket.close)
+            socket.linger = 0
+            socket.bind(address)
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    python,
+                    "-P",
+                    "-m",
+                    "backends.worker",
+                    "--address",
+                    address,
+                    env={**os.environ, **_thread_limits(spec.config.threads), **spec.env},
+                    stdin=asyncio.subprocess.PIPE,  # held open: the worker leaves when the gateway is gone
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.PIPE,
+                    start_new_session=True,  # Ctrl-C in a terminal reaches the gateway only, which drains first
+                )
+            except OSError as error:
                 raise WorkerError(f"cannot run {python}: {error.strerror}") from None
-            raise
+            undo.pop_all()
         return cls(spec, process, socket, folder)
 
     async def load(self, on_progress: Callable[[LoadProgress], None]) -> Capabilities:
@@ -151,8 +151,8 @@ class WorkerProcess:
                 self._send(wire.AbortJob(job.id))
 
     async def stop(self, grace_s: float = 5.0) -> None:
-        """Ask the worker to close its engine and leave; after ``grace_s`` it is killed."""
-        if not self.dead.done():
+        """Ask a loaded worker to close its engine and leave; after ``grace_s``, or while loading, it is killed."""
+        if self._capabilities.done() and not self.dead.done():
             self._send(wire.Shutdown())
             await asyncio.wait({self.dead}, timeout=grace_s)
         await self.kill("stopped")
@@ -180,6 +180,8 @@ class WorkerProcess:
                 self._heard_at = self._loop.time()
                 for message in wire.decode_from_worker(frame):
                     self._dispatch(message)
+                # Where more is waiting already, recv() does not pause: a talkative engine must not keep the loop.
+                await asyncio.sleep(0)
         except WireError as error:
             self._kill(str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, this worker cannot be followed any more
@@ -206,6 +208,7 @@ class WorkerProcess:
                     self._capabilities.set_result(wire.capabilities(message))
             case wire.Hello(protocol=protocol):
                 self._patience_s = self._spec.load_timeout_s
+                _remove(self._folder)  # connected: nothing is left on the disk, however this ends
                 if protocol != wire.PROTOCOL:
                     raise WireError(
                         f"the worker ({self._spec.python}) speaks protocol {protocol}, this gateway {wire.PROTOCOL}: "
@@ -237,16 +240,30 @@ class WorkerProcess:
             return
         try:
             fields = json.loads(line)
-            level, event = fields.pop("level"), fields.pop("event")
-            write = getattr(self._log, level)
+            level, event = str(fields.pop("level")), str(fields.pop("event"))
+            getattr(self._log, level)(event, **{f"worker_{key}": value for key, value in fields.items()})
         except (ValueError, AttributeError, KeyError, TypeError):
             self._last_line = line  # not of our format: a traceback or a library's cry
             self._log.info("worker", line=line)
-        else:
-            write(event, **fields)
 
     async def _watch(self) -> None:
         """Wait for the end of the process, ending it when it is silent for too long; then tell everyone."""
+        reason = "it could not be watched"
+        try:
+            reason = await self._watch_until_dead()
+        except Exception:  # noqa: BLE001 - whoever waits for this worker must hear of its end
+            self._log.exception("cannot watch the worker")
+            self._kill(reason)
+        finally:
+            for task in (self._reader, self._stderr):
+                task.cancel()
+            self._socket.close()
+            _remove(self._folder)
+            self.dead.set_result(reason)
+            for job_id in list(self._inboxes):
+                self._end(job_id, SynthesisFailed(f"the engine's worker died over this request: {reason}"))
+
+    async def _watch_until_dead(self) -> str:
         exited = asyncio.create_task(self._process.wait())
         while not exited.done():
             silent_s = self._loop.time() - self._heard_at
@@ -255,17 +272,10 @@ class WorkerProcess:
             await asyncio.wait({exited}, timeout=min(1.0, max(0.05, self._patience_s - silent_s)))
         await asyncio.wait({self._stderr}, timeout=1.0)
         await asyncio.sleep(0.05)  # last messages may still be in the socket: LoadFailed, Dying, finished jobs
-        reason = self._reason(exited.result())
-        for task in (self._reader, self._stderr):
-            task.cancel()
-        self._socket.close()
-        _remove(self._folder)
-        self.dead.set_result(reason)
-        for job_id in list(self._inboxes):
-            self._end(job_id, SynthesisFailed(f"the engine's worker died over this request: {reason}"))
+        return self._reason(exited.result())
 
     def _reason(self, status: int) -> str:
-        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        how = f"killed by {_signal_name(-status)}" if status < 0 else f"exit status {status}"
         words = self._last_words or self._last_line
         return f"{words} ({how})" if words else how
 
@@ -276,7 +286,29 @@ def _thread_limits(threads: int | None) -> dict[str, str]:
     return dict.fromkeys(names, str(threads)) if threads else {}
 
 
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _private_folder() -> str:
+    """A new folder, mode 0700, so that no other user can reach the socket in it.
+
+    :raises WorkerError: when none can be made.
+    """
+    try:
+        folder = tempfile.mkdtemp(prefix="voxgate-")
+        if len(os.fsencode(folder)) + len(SOCKET) + 1 > LONGEST_ADDRESS:
+            _remove(folder)
+            folder = tempfile.mkdtemp(prefix="voxgate-", dir="/tmp")
+    except OSError as error:
+        raise WorkerError(f"no folder for the worker's socket: {error.strerror}") from None
+    return folder
+
+
 def _remove(folder: str) -> None:
     with contextlib.suppress(OSError):
-        Path(folder, "socket").unlink(missing_ok=True)
+        Path(folder, SOCKET).unlink(missing_ok=True)
         Path(folder).rmdir()

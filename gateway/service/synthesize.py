@@ -14,7 +14,7 @@ from backends.base import Capabilities, Job, Reference
 from backends.errors import InvalidJob
 from gateway.audio.formats import choose_rate, get_format
 from gateway.engine.catalog import Engine, Engines
-from gateway.errors import EngineUnavailable, InvalidRequest, VoiceNotFound
+from gateway.errors import InvalidRequest, VoiceNotFound
 from gateway.metrics import Metrics
 from gateway.service.clips import ClipReader
 from gateway.service.request import MAX_SEED, SpeechRequest
@@ -104,14 +104,7 @@ class Synthesizer:
         """What the engine can do: known once it has been loaded."""
         if (capabilities := engine.client.capabilities) is not None:
             return capabilities
-        engine.client.load()
-        status = engine.client.status()
-        why = f": {status.error}" if status.error else ""
-        raise EngineUnavailable(
-            f"engine {engine.name!r} is {status.state.value}{why}",
-            param="engine",
-            retry_after_s=status.retry_in_s or 5.0,
-        )
+        raise engine.client.unavailable()
 
     async def _voice(
         self, request: SpeechRequest, engine: Engine, capabilities: Capabilities

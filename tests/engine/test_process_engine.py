@@ -304,3 +304,129 @@ def test_a_killed_gateway_leaves_no_worker_behind(tmp_path: Path) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         worker.wait(timeout=10)
     assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+
+
+async def test_requests_do_not_cut_the_back_off_of_a_failed_engine_short() -> None:
+    restarts: list[int] = []
+    settings = EngineSettings(backend="tone", backoff_s=30, model={"fail_load": True})
+    engine = ProcessEngine("tone", settings, lambda: restarts.append(1))
+    try:
+        engine.load()
+        await until(engine, State.FAILED)
+        for _ in range(20):
+            error = engine.unavailable()
+            assert error.retry_after_s is not None
+            assert error.retry_after_s > 20
+            await asyncio.sleep(0.02)
+        assert engine.status().state is State.FAILED
+        assert not restarts
+        engine.load()  # an operator may
+        async with asyncio.timeout(10):
+            while not restarts:
+                await asyncio.sleep(0.01)
+    finally:
+        await engine.close()
+
+
+@pytest.mark.parametrize("state", [State.LOADING, State.READY, State.FAILED])
+async def test_close_ends_in_every_state_and_leaves_nothing(state: State) -> None:
+    model = {State.LOADING: {"load_s": 30.0}, State.READY: {}, State.FAILED: {"fail_load": True}}[state]
+    async with tone(model=model) as engine:
+        engine.load()
+        await until(engine, state)
+        engine.load()
+        async with asyncio.timeout(5):
+            await asyncio.gather(asyncio.create_task(engine.close()), asyncio.create_task(engine.close()))
+        assert engine.status().state is State.UNLOADED
+        assert not workers()
+
+
+async def test_closing_does_not_wait_for_what_unloading_waits_for() -> None:
+    async with tone() as engine:
+        await ready(engine)
+        running = asyncio.create_task(speak(engine, "a", LONG, step_s=1.0))
+        await asyncio.sleep(0.1)
+        unloading = asyncio.create_task(engine.unload())
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(10):
+            await engine.close()
+            await unloading
+        with pytest.raises(SynthesisFailed):
+            await running
+
+
+async def test_unloading_twice_waits_twice() -> None:
+    async with tone() as engine:
+        await ready(engine)
+        running = asyncio.create_task(speak(engine, "a", LONG, step_s=0.005))
+        await asyncio.sleep(0.1)
+        impatient = asyncio.create_task(engine.unload())
+        await asyncio.sleep(0.01)
+        impatient.cancel()
+        await asyncio.gather(engine.unload(), engine.unload())
+        assert len(await running) == int(24000 * 0.05 * len(LONG))
+        assert not workers()
+
+
+async def test_a_load_while_stopping_comes_after_it() -> None:
+    async with tone() as engine:
+        await ready(engine)
+        running = asyncio.create_task(speak(engine, "a", LONG, step_s=0.005))
+        await asyncio.sleep(0.1)
+        unloading = asyncio.create_task(engine.unload())
+        await asyncio.sleep(0.01)
+        engine.load()
+        await running
+        await unloading
+        await until(engine, State.READY)
+        assert len(workers()) == 1
+
+
+async def test_a_signal_without_a_name_is_a_death_like_any_other() -> None:
+    async with tone() as engine:
+        await ready(engine)
+        workers()[0].send_signal(40)
+        await until(engine, State.FAILED)
+        assert "signal 40" in (engine.status().error or "")
+
+
+async def test_a_worker_that_cannot_be_set_up_is_a_failure_to_load(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    async with tone() as engine:
+        engine.load()
+        await until(engine, State.FAILED)
+        assert "no folder for the worker's socket" in (engine.status().error or "")
+    async with tone(env={"X": "a\0b"}) as engine:
+        monkeypatch.setattr("tempfile.tempdir", None)
+        engine.load()
+        await until(engine, State.FAILED)
+        assert "ValueError" in (engine.status().error or "")
+
+
+async def test_a_long_temporary_folder_is_no_obstacle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    async with tone() as engine:
+        await ready(engine)
+        assert not list(long.iterdir())
+
+
+async def test_an_idle_engine_that_crashed_and_recovered_still_unloads() -> None:
+    async with tone(idle_unload_s=0.5) as engine:
+        await ready(engine)
+        workers()[0].kill()
+        await until(engine, State.FAILED)
+        await until(engine, State.UNLOADED)
+
+
+async def test_strange_lines_on_a_workers_stderr_harm_nobody() -> None:
+    async with tone() as engine:
+        await ready(engine)
+        process = next(replica._worker for replica in engine._replicas)
+        assert process is not None
+        for line in ('{"level":"info","event":"x","self":1}', '{"level":"__class__","event":1}', "[1]", "{}", "\x00"):
+            process._log_line(line)
+        assert len(await speak(engine))
