@@ -14,6 +14,6 @@ ENV VOXGATE_HOST=0.0.0.0 \
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --start-period=30s --interval=10s --timeout=3s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/live', timeout=2)"]
+    CMD python -c "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('VOXGATE_PORT', '8000') + '/health/live', timeout=2)"
 ENTRYPOINT ["voxgate"]
 CMD ["serve"]

@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt
-PORT   ?= 8000
+PORT   ?=
 ARGS   ?=
 
 .PHONY: serve install install-dev test lint format bench constraints system-deps clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
-	$(BIN)/voxgate serve --port $(PORT) $(ARGS)
+	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
 install: $(VENV)/.installed ## the gateway and the engines that need no further download
 install-dev: $(VENV)/.installed-dev

@@ -32,28 +32,38 @@ SCRIPT_LANGUAGES: dict[str, tuple[str, ...]] = {
 
 @lru_cache(maxsize=4096)
 def script(char: str) -> str | None:
-    """The script of a letter as the first word of its Unicode name (``LATIN``, ``CJK``); None for other characters."""
-    if not unicodedata.category(char).startswith("L"):
+    """The script of a letter as the first word of its Unicode name (``LATIN``, ``CJK``); None for other characters.
+
+    Styled letters (𝐀, ª, ʰ, Ａ) count as what they are compatible with.
+    """
+    plain = unicodedata.normalize("NFKC", char)[0]
+    if not unicodedata.category(plain).startswith("L"):
         return None
-    word = unicodedata.name(char, "UNKNOWN").split(" ", 1)[0]
-    return {"FULLWIDTH": "LATIN", "HALFWIDTH": "KATAKANA", "IDEOGRAPHIC": "CJK"}.get(word, word)
+    word = unicodedata.name(plain, "UNKNOWN").split(" ", 1)[0]
+    return "CJK" if word == "IDEOGRAPHIC" else word
 
 
-def require_scripts(text: str, known: Collection[str], engine: str) -> None:
+def require_scripts(text: str, known: Collection[str], engine: str, symbols: Collection[str] = ()) -> None:
     """Refuse a text with letters of a script the engine does not know.
 
     :param known: script names as :func:`script` gives them, with ``LATIN`` for most European languages.
-    :raises InvalidJob: naming the first such letter, and the languages another engine would need.
+    :param symbols: scripts whose letters are known one at a time, as in formulas, but not as words.
+    :raises InvalidJob: naming the first such letter, and the languages another engine would need, where they are
+        known here.
     """
-    for position, char in enumerate(text):
-        name = script(char)
-        if name is not None and name not in known and name in SCRIPT_LANGUAGES:
-            label = name if name == "CJK" else name.title()
-            raise InvalidJob(
-                f"{engine} cannot speak {char!r} ({label} script, character {position + 1} of the text)",
-                param="text",
-                needs_languages=SCRIPT_LANGUAGES[name],
-            )
+    scripts = [script(char) for char in text]
+    for position, name in enumerate(scripts):
+        if name is None or name in known:
+            continue
+        beside = (*scripts[max(0, position - 1) : position], *scripts[position + 1 : position + 2])
+        if name in symbols and name not in beside:
+            continue
+        label = name if name == "CJK" else name.title()
+        raise InvalidJob(
+            f"{engine} cannot speak {text[position]!r} ({label} script, character {position + 1} of the text)",
+            param="text",
+            needs_languages=SCRIPT_LANGUAGES.get(name, ()),
+        )
 
 
 _CLAUSE_ENDS = (", ", "; ", ": ", "— ", " – ", "，", "、", "；", "：")

@@ -12,8 +12,8 @@ from backends.registry import Registry
 from gateway import __version__
 from gateway.api import admin, errors, tts, voices
 from gateway.api.deps import Services
-from gateway.api.middleware import BodyLimit, RequestContext
-from gateway.engine.catalog import Engine, Engines
+from gateway.api.middleware import Bounds, RequestContext
+from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.engine.client import EngineClient
 from gateway.engine.process import ProcessEngine
 from gateway.errors import ConfigError
@@ -59,17 +59,25 @@ def voice_store(settings: Settings) -> VoiceStore:
 def create_app(settings: Settings, clients: Iterable[EngineClient], store: VoiceStore, metrics: Metrics) -> FastAPI:
     """The whole HTTP application. Engines begin to load when it starts and end when it stops."""
     engines = Engines(
-        {client.name: Engine.of(settings.engines[client.name], client) for client in clients}, settings.default_engine
+        {client.name: ConfiguredEngine.of(settings.engines[client.name], client) for client in clients},
+        settings.default_engine,
     )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         engines.start()
-        yield
-        await engines.close()
+        try:
+            yield
+        finally:
+            await engines.close()
 
     app = FastAPIOffline(
-        title="Voxgate", version=__version__, description=_DESCRIPTION, lifespan=lifespan, redoc_url=None
+        title="Voxgate",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
     )
     clips = ClipReader(settings.limits)
     app.state.services = Services(
@@ -83,6 +91,7 @@ def create_app(settings: Settings, clients: Iterable[EngineClient], store: Voice
     errors.install(app)
     for module in (tts, voices, admin):
         app.include_router(module.router)
-    app.add_middleware(BodyLimit, max_bytes=settings.limits.body_bytes)
+    limits = settings.limits
+    app.add_middleware(Bounds, max_body_bytes=limits.body_bytes, body_s=limits.body_s, max_requests=limits.requests)
     app.add_middleware(RequestContext, metrics=metrics, answer_bug=errors.answer_bug)
     return app

@@ -4,12 +4,15 @@ GatewayError
 ├── InvalidRequest          a field is wrong: `param` names it
 │   └── UnsupportedMedia    the body's content type, or an audio file, is of a kind not understood
 ├── BodyTooLarge
+├── BodyTimeout             the request's body came too slowly
+├── CrossSite               a web page of another site wants to change something
 ├── NotFound
 │   ├── EngineNotFound
 │   └── VoiceNotFound
 ├── Conflict                what is to be created exists already, or is not ours to change
 ├── EngineUnavailable       not loaded yet, restarting, failed to load: try later
 ├── QueueFull               too many requests wait for the engine: try later
+├── Overloaded              too many requests, or too much unread audio, in the gateway as a whole: try later
 ├── DeadlineExceeded        the answer would come too late
 ├── SynthesisFailed         the engine failed on this request, or died over it
 ├── ClientGone              the client hung up; nobody reads the answer
@@ -54,6 +57,18 @@ class BodyTooLarge(GatewayError):
     type = "body_too_large"
 
 
+class BodyTimeout(GatewayError):
+    """The request body was not complete in time."""
+
+    type = "body_timeout"
+
+
+class CrossSite(GatewayError):
+    """A browser sent this on behalf of another site's page."""
+
+    type = "cross_site"
+
+
 class NotFound(GatewayError):
     """There is no such thing."""
 
@@ -88,6 +103,12 @@ class QueueFull(GatewayError):
     """More requests wait for the engine than may."""
 
     type = "queue_full"
+
+
+class Overloaded(GatewayError):
+    """The gateway as a whole has too much on its hands."""
+
+    type = "overloaded"
 
 
 class DeadlineExceeded(GatewayError):

@@ -7,6 +7,7 @@ that names the key and where it was set.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -28,6 +29,8 @@ from gateway.errors import ConfigError
 PREFIX = "VOXGATE_"
 # Variables of that prefix that are not settings: which file to read, and which server the CLI talks to.
 NOT_SETTINGS = frozenset({"VOXGATE_CONFIG", "VOXGATE_SERVER"})
+
+ENGINE_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
 
 Seconds = float
 
@@ -67,11 +70,19 @@ class Limits(_Block):
     body_bytes: int = Field(25 * 2**20, ge=1024, description="largest request body")
     reference_min_s: Seconds = Field(1.0, ge=0, description="shortest reference clip")
     reference_max_s: Seconds = Field(30.0, gt=0, description="longest reference clip")
-    connections: int = Field(1000, ge=1, description="open connections; more get 503 at once")
+    body_s: Seconds = Field(60.0, gt=0, description="a request's body must be complete by then")
+    requests: int = Field(1000, ge=1, description="requests under way; more get 503, health and metrics excepted")
+    backlog_bytes: int = Field(512 * 2**20, ge=2**20, description="audio made and not yet read by clients; beyond, 503")
     voices: int = Field(1000, ge=0, description="stored voices")
     deadline_s: Seconds = Field(300.0, gt=0, description="a request's audio must be finished by then")
     stall_s: Seconds = Field(60.0, gt=0, description="a client that reads nothing for that long is cut off")
     drain_s: Seconds = Field(25.0, ge=0, description="on SIGTERM, time for running requests to finish")
+
+    @model_validator(mode="after")
+    def _clips_can_be_right(self) -> Limits:
+        if self.reference_min_s > self.reference_max_s:
+            raise ValueError("reference_min_s is above reference_max_s")
+        return self
 
 
 class LogSettings(_Block):
@@ -116,8 +127,8 @@ class Settings(BaseSettings):
     @classmethod
     def _engine_names(cls, engines: dict[str, EngineSettings]) -> dict[str, EngineSettings]:
         for name in engines:
-            if not (name[:1].isalpha() and name.replace("-", "").replace("_", "").isalnum() and name == name.lower()):
-                raise ValueError(f"{name!r} is no engine name: lower-case letters, digits, - and _, a letter first")
+            if not ENGINE_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no engine name: a-z, 0-9, - and _, a letter first")
         return engines
 
     @field_validator("hub")
@@ -187,6 +198,8 @@ def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> list[_Layer]:
         tree = {}
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected a mapping of settings, found {type(tree).__name__}")
+    if wrong := [key for key in tree if not isinstance(key, str)]:
+        raise ConfigError(f"{path}: {wrong[0]!r} is no name of a setting")
     includes = tree.pop("include", [])
     if not (isinstance(includes, list) and all(isinstance(name, str) for name in includes)):
         raise ConfigError(f"{path}: include must be a list of file names")
@@ -213,8 +226,15 @@ def _read_environment() -> dict[str, Any]:
     for block in [tree, *(engines.values() if isinstance(engines, dict) else ())]:
         for name in ("hub", "model", "defaults"):
             if isinstance(block, dict) and isinstance(values := block.get(name), dict):
-                block[name] = {key: yaml.safe_load(v) if isinstance(v, str) else v for key, v in values.items()}
+                block[name] = {key: _yaml_value(key, value) for key, value in values.items()}
     return tree
+
+
+def _yaml_value(key: str, value: Any) -> Any:
+    try:
+        return yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError:
+        raise ConfigError(f"environment variable {PREFIX}…__{key.upper()}: {value!r} is not YAML") from None
 
 
 def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

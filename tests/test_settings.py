@@ -72,6 +72,9 @@ def test_includes_come_first_and_are_relative_to_their_file(tmp_path: Path) -> N
         ("engines: {}\ndefault_engine: a\n", "engines: "),
         ("- a\n- b\n", "expected a mapping"),
         ("a: [1\n", "is not YAML"),
+        (BASE + "1: 2\n", "1 is no name of a setting"),
+        (BASE.replace("a:", "é:").replace(" a", " é"), "'é' is no engine name"),
+        (BASE + "limits: {reference_min_s: 9, reference_max_s: 3}\n", "reference_min_s is above reference_max_s"),
         (BASE + "hub: {endpoint: x}\n", "hub: endpoint: unknown key; known keys: "),
         (BASE + "hub: {endpoints: [nonsense]}\n", "hub: endpoints[0]: 'nonsense' is not an address"),
         (BASE + "include: engines.yaml\n", "include must be a list"),
@@ -94,6 +97,7 @@ def test_what_is_wrong_is_named_with_its_file(tmp_path: Path, text: str, complai
         ("VOXGATE_ENGINES", "x", "malformed"),
         ("VOXGATE_ENGINES__A__DEVISE", "cpu", "engines.a.devise: unknown key (set in VOXGATE_"),
         ("VOXGATE_ENGINES__A", "3", "engines.a"),
+        ("VOXGATE_ENGINES__A__DEFAULTS__NOISE", "[", "'[' is not YAML"),
     ],
 )
 def test_a_wrong_variable_is_named(

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 VOICE = "heart"
 REPOSITORY = "hf://maureesewilliams/hibari/voices"
-SCRIPTS = frozenset({"LATIN", "GREEK"})  # single Greek letters are read by name, as in formulas
+SCRIPTS = frozenset({"LATIN"})
+SYMBOLS = frozenset({"GREEK"})  # single letters are read by name, as in formulas; words would be spelled out
 MAX_SENTENCE_CHARS = 240  # about 16 s of speech and 0.15 s of work on one core
 FASTEST_NATIVE = 2.0  # above this the model's shortest phonemes cap its pace; the rest is time compression
 
@@ -143,7 +144,7 @@ class LiteEngine(Engine):
         if voice is None:
             known = ", ".join(self._voices)
             raise InvalidJob(f"lite has no voice {job.voice!r}; it has {known}", param="voice")
-        require_scripts(job.text, SCRIPTS, "lite")
+        require_scripts(job.text, SCRIPTS, "lite", SYMBOLS)
         spans = _sentences(job.text, voice)
         if not any(_has_words(job.text[start:end], voice) for start, end in spans):
             raise InvalidJob("there is nothing to say in this text", param="text")

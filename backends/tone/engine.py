@@ -60,7 +60,7 @@ class ToneOptions(Options, frozen=True):
 
 
 @dataclass
-class _Voice:
+class _Tone:
     """One admitted job: its whole signal, shape (N,), and how many chunks of it are out."""
 
     job: Job
@@ -78,7 +78,7 @@ class ToneEngine(Engine):
         self._model = parse_config(ToneModel, config.model, f"engines.{config.name}.model")
         self._defaults = dict(config.defaults)
         self._hub = config.hub
-        self._jobs: dict[str, _Voice] = {}
+        self._jobs: dict[str, _Tone] = {}
         parse_config(ToneOptions, self._defaults, f"engines.{config.name}.defaults")
 
     def load(self, progress: Progress = no_progress) -> Capabilities:
@@ -115,7 +115,7 @@ class ToneEngine(Engine):
         time_s = np.arange(int(rate * S_PER_CHAR * len(job.text) / job.speed)) / rate
         noise = np.random.default_rng(job.seed).standard_normal(len(time_s)) * 0.1 * options.noise
         signal = (0.3 * np.sin(2 * np.pi * pitch * time_s) + noise).astype(np.float32)
-        self._jobs[job.id] = _Voice(job, options, signal)
+        self._jobs[job.id] = _Tone(job, options, signal)
 
     def step(self) -> Sequence[Event]:
         """Emit the next chunk of every job, after the longest ``step_s`` among them."""
@@ -125,7 +125,7 @@ class ToneEngine(Engine):
             events += self._advance(voice)
         return events
 
-    def _advance(self, voice: _Voice) -> list[Event]:
+    def _advance(self, voice: _Tone) -> list[Event]:
         job, options = voice.job, voice.options
         if voice.sent == options.crash_at:
             os._exit(17)

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 
 from gateway import __version__
 from gateway.api.deps import ServicesDep
-from gateway.engine.catalog import Engine
+from gateway.engine.catalog import ConfiguredEngine
 from gateway.engine.client import State
 
 router = APIRouter(tags=["operation"])
@@ -63,7 +63,7 @@ class EngineList(BaseModel):
     engines: list[EngineInfo]
 
 
-def _info(engine: Engine) -> EngineInfo:
+def _info(engine: ConfiguredEngine) -> EngineInfo:
     status = engine.client.status()
     info = EngineInfo(
         name=engine.name,
@@ -117,7 +117,7 @@ async def unload_engine(name: str, services: ServicesDep) -> EngineInfo:
 @router.get("/health/live", summary="Is the process alive?")
 async def live() -> dict[str, str]:
     """200 as long as the gateway answers at all."""
-    return {"status": "ok", "version": __version__}
+    return {"status": "ok", "service": "voxgate", "version": __version__}
 
 
 @router.get("/health/ready", summary="Can it serve?", responses={503: {"description": "An engine is not ready."}})
@@ -126,6 +126,18 @@ async def ready(services: ServicesDep) -> Response:
     states = {engine.name: engine.client.status().state.value for engine in services.engines}
     status = "ok" if services.engines.ready else "not ready"
     return JSONResponse({"status": status, "engines": states}, 200 if services.engines.ready else 503)
+
+
+@router.head("/health/live", include_in_schema=False)
+async def live_head() -> Response:
+    """The same without a body, as some load balancers ask."""
+    return Response()
+
+
+@router.head("/health/ready", include_in_schema=False)
+async def ready_head(services: ServicesDep) -> Response:
+    """The same without a body."""
+    return Response(status_code=200 if services.engines.ready else 503)
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)

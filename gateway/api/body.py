@@ -5,53 +5,64 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import Any
+from functools import cache
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import Request
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 
 from gateway.errors import InvalidRequest, UnsupportedMedia
+from gateway.service.request import invalid_request, parse
+
+M = TypeVar("M", bound=BaseModel)
 
 _DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w=.+-]+)*;base64,", re.ASCII)
+_URL_SAFE = str.maketrans("-_", "+/")
 _MAX_FORM_FIELDS = 32
 _JSON_FIELDS = frozenset({"options"})  # the fields of a form that hold a JSON object
 
 
-async def read_fields(request: Request) -> dict[str, Any]:
-    """All fields of a request; text for those of forms and the query string.
+async def read(request: Request, model: type[M], file: str) -> M:
+    """All fields of a request as a model. Types are strict in JSON; text in forms and query strings is converted.
 
+    :param file: the field that holds a file: base64 or a data URL in JSON, an upload in forms.
     :raises UnsupportedMedia: for a content type other than JSON and forms.
-    :raises InvalidRequest: for what cannot be read, and for a field that has two different values.
+    :raises InvalidRequest: naming the field that is wrong, unknown or given twice.
     """
     content_type = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
     if content_type in ("application/json", ""):
         fields = _json_object(await request.body())
+        if isinstance(encoded := fields.get(file), str):
+            fields[file] = decode_base64(encoded, file)
     elif content_type == "multipart/form-data":
-        fields = await _form(request)
+        fields = await _form(request, model)
     else:
         raise UnsupportedMedia(
             f"content type {content_type!r}: send application/json or multipart/form-data "
             "(with curl: -H 'content-type: application/json')"
         )
     for name, value in request.query_params.multi_items():
-        if name in fields and str(fields[name]).lower() != value.lower():
-            raise InvalidRequest(f"given twice, as {fields[name]!r} and as {value!r}", param=name)
-        fields[name] = value
-    return fields
+        if name in fields:
+            raise InvalidRequest("given twice; the query string and the body may not both have it", param=name)
+        if name == file or name in _JSON_FIELDS:
+            raise InvalidRequest("belongs into the body, not into the query string", param=name)
+        fields[name] = _converted(model, name, value)
+    return parse(model, fields, strict=True)
 
 
 def decode_base64(value: str, param: str) -> bytes:
-    """Bytes from base64 or a ``data:…;base64,`` URL.
+    """Bytes from base64, in either alphabet, or a ``data:…;base64,`` URL.
 
     :raises InvalidRequest: when it is neither.
     """
     if match := _DATA_URL.match(value):
         value = value[match.end() :]
     try:
-        return base64.b64decode("".join(value.split()), validate=True)
+        return base64.b64decode("".join(value.split()).translate(_URL_SAFE), validate=True)
     except (binascii.Error, ValueError):
         raise InvalidRequest("neither base64 nor a data URL with base64", param=param) from None
 
@@ -65,10 +76,10 @@ def _json_object(body: bytes) -> dict[str, Any]:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise InvalidRequest("the body must be a JSON object")
-    return fields
+    return {name: value for name, value in fields.items() if value is not None}  # null is as good as absent
 
 
-async def _form(request: Request) -> dict[str, Any]:
+async def _form(request: Request, model: type[BaseModel]) -> dict[str, Any]:
     try:
         form = await request.form(max_files=1, max_fields=_MAX_FORM_FIELDS)
     except (MultiPartException, HTTPException) as error:
@@ -80,8 +91,10 @@ async def _form(request: Request) -> dict[str, Any]:
                 raise InvalidRequest("given twice", param=name)
             if isinstance(value, UploadFile):
                 fields[name] = await value.read()
+            elif name in _JSON_FIELDS:
+                fields[name] = _json_field(name, value)
             else:
-                fields[name] = _json_field(name, value) if name in _JSON_FIELDS else value
+                fields[name] = _converted(model, name, value)
     finally:
         await form.close()
     return fields
@@ -92,3 +105,22 @@ def _json_field(name: str, value: str) -> Any:
         return msgspec.json.decode(value)
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(f"must be a JSON object: {error}", param=name) from None
+
+
+@cache
+def _adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    field = model.model_fields[name]
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return TypeAdapter(kind)
+
+
+def _converted(model: type[BaseModel], name: str, text: str) -> Any:
+    """Text as the field's type; unknown names are left for the model to refuse."""
+    if name not in model.model_fields:
+        return text
+    if bytes in (model.model_fields[name].annotation, *getattr(model.model_fields[name].annotation, "__args__", ())):
+        return decode_base64(text, name)
+    try:
+        return _adapter(model, name).validate_strings(text)
+    except ValidationError as error:
+        raise InvalidRequest(invalid_request(error).message, param=name) from None

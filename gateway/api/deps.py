@@ -34,7 +34,12 @@ class Services:
 
 
 async def services(request: Request) -> Services:
-    """The application's services. (A coroutine, because FastAPI sends plain functions through a thread pool.)"""
+    """The application's services, unless the request is refused beforehand (see ``middleware.Bounds``).
+
+    A coroutine, because FastAPI sends plain functions through a thread pool.
+    """
+    if refusal := request.scope["state"].get("refusal"):
+        raise refusal
     found: Services = request.app.state.services
     return found
 

@@ -1,24 +1,27 @@
-"""What happens to every HTTP request: an id, a bound on its body, a line in the log, a count."""
+"""What happens to every HTTP request: an id, a place, a bound on its body, a line in the log, a count."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import BodyTooLarge
+from gateway.errors import BodyTimeout, BodyTooLarge, CrossSite, Overloaded
 from gateway.metrics import Metrics
 
 log = structlog.get_logger("gateway.access")
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_QUIET = ("/health/", "/metrics")
+_PROBES = ("/health/", "/metrics")
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class RequestContext:
@@ -36,7 +39,7 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        offered = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        offered = _header(scope, b"x-request-id")
         request_id = offered if _ID.fullmatch(offered) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
         status = 0
@@ -60,33 +63,77 @@ class RequestContext:
                 # The route's pattern, not the path: ids in paths must not become metric labels.
                 route = getattr(scope.get("route"), "path", "(none)")
                 self._metrics.http.labels(route, str(status)).inc()
-                write = log.debug if scope["path"].startswith(_QUIET) else log.info
+                write = log.debug if scope["path"].startswith(_PROBES) else log.info
                 took_ms = round((time.perf_counter() - began_at) * 1000, 1)
                 write("request", method=scope["method"], path=scope["path"], status=status, ms=took_ms)
 
 
-class BodyLimit:
-    """Refuses a request body over ``max_bytes``, declared or not, before it fills the memory."""
+class Bounds:
+    """What no request may do: be one too many, bring a body that is too large or too slow, or come from a web page
+    of another site that wants to change something here (there are no cookies to steal, but a page could unload an
+    engine of a gateway on the same machine).
 
-    def __init__(self, app: ASGIApp, max_bytes: int):
+    Errors are raised where the body is read, so that the application answers them like its own.
+
+    :param max_requests: under way at once; health and metrics are always answered.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, body_s: float, max_requests: int):
         self._app = app
-        self._max_bytes = max_bytes
+        self._max_body_bytes = max_body_bytes
+        self._body_s = body_s
+        self._max_requests = max_requests
+        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI)."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"].startswith(_PROBES):
             await self._app(scope, receive, send)
             return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        received = int(declared) if declared.isdigit() else 0
+        self._under_way += 1
+        try:
+            scope["state"]["refusal"] = self._refusal(scope)
+            await self._app(scope, self._bounded(receive), send)
+        finally:
+            self._under_way -= 1
+
+    def _refusal(self, scope: Scope) -> Overloaded | CrossSite | BodyTooLarge | None:
+        if self._under_way > self._max_requests:
+            return Overloaded(f"{self._max_requests} requests are under way, which is the limit", retry_after_s=1.0)
+        origin = _header(scope, b"origin")
+        if origin and scope["method"] in _CHANGING and urlsplit(origin).netloc != _header(scope, b"host"):
+            return CrossSite(f"a page of {origin} may not change anything here")
+        declared = _header(scope, b"content-length")
+        if declared.isdigit() and int(declared) > self._max_body_bytes:
+            return self._too_large()
+        return None
+
+    def _bounded(self, receive: Receive) -> Receive:
+        received = 0
+        complete = False
+        deadline = asyncio.get_running_loop().time() + self._body_s
 
         async def receive_bounded() -> Message:
-            nonlocal received
-            if received > self._max_bytes:
-                raise BodyTooLarge(f"the request body is larger than {self._max_bytes} bytes")
-            message = await receive()
-            if message["type"] == "http.request" and b"content-length" not in dict(scope["headers"]):
+            nonlocal received, complete
+            if complete:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise BodyTimeout(f"the request body was not complete within {self._body_s:g} s") from None
+            if message["type"] == "http.request":
                 received += len(message.get("body", b""))
+                complete = not message.get("more_body", False)
+                if received > self._max_body_bytes:
+                    raise self._too_large()
             return message
 
-        await self._app(scope, receive_bounded, send)
+        return receive_bounded
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(f"the request body is larger than {self._max_body_bytes} bytes")
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from urllib.parse import quote
 
 import structlog
@@ -37,8 +36,9 @@ class AudioStream(Response):
     :param stall_s: how long the client may read nothing.
     """
 
-    def __init__(self, speech: Speech, headers: Mapping[str, str], metrics: Metrics, stall_s: float):
-        super().__init__(media_type=speech.info.format.content_type(speech.info.sample_rate_hz), headers=dict(headers))
+    def __init__(self, speech: Speech, metrics: Metrics, stall_s: float):
+        info = speech.info
+        super().__init__(media_type=info.format.content_type(info.sample_rate_hz), headers=speech_headers(info))
         del self.headers["content-length"]
         self._speech = speech
         self._metrics = metrics

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 from starlette.responses import JSONResponse
 
-from gateway.api.body import decode_base64, read_fields
+from gateway.api.body import read
 from gateway.api.deps import ServicesDep, unless_gone
 from gateway.api.respond import AudioStream, speech_headers
 from gateway.errors import InvalidRequest
-from gateway.service.request import SpeechRequest, parse
+from gateway.service.request import SpeechRequest
 from gateway.service.speech import SpeechInfo
 
 router = APIRouter(tags=["speech"])
@@ -56,12 +56,9 @@ def _documentation() -> dict[str, Any]:
             },
         },
         "parameters": [
-            {
-                "name": "engine",
-                "in": "query",
-                "schema": {"type": "string"},
-                "description": "Every scalar field may stand in the query string instead of the body.",
-            }
+            {"name": name, "in": "query", "schema": schema["properties"][name], "description": "instead of the body's"}
+            for name in schema["properties"]
+            if name not in ("reference_audio", "options")
         ],
     }
 
@@ -80,15 +77,12 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 @router.post("/tts", summary="Speak a text", openapi_extra=_documentation(), responses=_RESPONSES, response_model=None)
 async def tts(request: Request, services: ServicesDep) -> Response:
     """Speak `text` with the engine and voice asked for."""
-    fields = await read_fields(request)
-    if isinstance(audio := fields.get("reference_audio"), str):
-        fields["reference_audio"] = decode_base64(audio, "reference_audio")
-    body = parse(TtsBody, fields)
+    body = await read(request, TtsBody, file="reference_audio")
     if body.stream and body.response == "base64":
         raise InvalidRequest("a stream cannot be wrapped in JSON; use binary", param="response")
     if body.stream:
         speech = await unless_gone(request, services.synthesizer.open(body))
-        return AudioStream(speech, speech_headers(speech.info), services.metrics, services.settings.limits.stall_s)
+        return AudioStream(speech, services.metrics, services.settings.limits.stall_s)
     info, data, duration_s = await unless_gone(request, services.synthesizer.speak(body))
     headers = {**speech_headers(info), "X-Voxgate-Duration": f"{duration_s:.3f}"}
     if body.response == "base64":

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
-from gateway.api.body import decode_base64, read_fields
+from gateway.api.body import read
 from gateway.api.deps import ServicesDep
-from gateway.errors import Conflict
-from gateway.service.request import MAX_REFERENCE_TEXT_CHARS, parse
+from gateway.service.voices import VoiceUpload, store_voice
 from gateway.voices.store import Voice
 
 router = APIRouter(prefix="/v1/voices", tags=["voices"])
-
-
-class VoiceUpload(BaseModel):
-    """A reference clip of a voice to clone."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Annotated[str, Field(max_length=64)] = Field(description="letters, digits, space, - _ . in any script")
-    audio: bytes = Field(description="1 to 30 s of speech in any common audio format")
-    transcript: str = Field("", max_length=MAX_REFERENCE_TEXT_CHARS, description="what is said in it, word for word")
-    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = Field(
-        None, description="its language as a BCP 47 tag"
-    )
 
 
 class VoiceInfo(BaseModel):
@@ -100,17 +86,9 @@ def _documentation() -> dict[str, Any]:
 )
 async def add_voice(request: Request, services: ServicesDep) -> Response:
     """Store a reference clip with its transcript under a name. The same upload again changes nothing."""
-    fields = await read_fields(request)
-    if isinstance(audio := fields.get("audio"), str):
-        fields["audio"] = decode_base64(audio, "audio")
-    upload = parse(VoiceUpload, fields)
-    for voice in _built_in(services):
-        if voice.name.casefold() == upload.name.strip().casefold():
-            raise Conflict(f"engine {voice.engine!r} has a voice of that name", param="name")
-    clip = await services.clips.read(upload.audio, param="audio")
-    stored, created = await asyncio.to_thread(
-        services.voices.add, upload.name, upload.transcript, clip.samples, clip.rate_hz, upload.language
-    )
+    upload = await read(request, VoiceUpload, file="audio")
+    built_in = {voice.name: str(voice.engine) for voice in _built_in(services)}
+    stored, created = await store_voice(upload, services.voices, services.clips, built_in)
     return JSONResponse(_stored(stored).model_dump(exclude_none=True), 201 if created else 200)
 
 

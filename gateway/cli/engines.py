@@ -17,7 +17,7 @@ def engines(
     as_json: Annotated[bool, typer.Option("--json", help="Print what the server says, as JSON.")] = False,
 ) -> None:
     """List the engines of a running gateway, or, where there is none, those of the configuration."""
-    if found := find_server(server):
+    if found := find_server(server, config):
         listing = found.request("GET", "/v1/engines").json()
     else:
         settings = settings_or_exit(config)

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from gateway.app import local_clients, voice_store
 from gateway.audio.encode import encode
 from gateway.cli.console import progress_bar
-from gateway.engine.catalog import Engine, Engines
+from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.engine.client import State
 from gateway.errors import EngineUnavailable
 from gateway.metrics import Metrics
@@ -30,7 +30,10 @@ async def speak(settings: Settings, request: SpeechRequest) -> tuple[bytes, str]
     name = request.engine or settings.default_engine
     metrics = Metrics()
     engines = Engines(
-        {client.name: Engine.of(settings.engines[client.name], client) for client in local_clients(settings, metrics)},
+        {
+            client.name: ConfiguredEngine.of(settings.engines[client.name], client)
+            for client in local_clients(settings, metrics)
+        },
         settings.default_engine,
     )
     synthesizer = Synthesizer(engines, voice_store(settings), ClipReader(settings.limits), settings.limits, metrics)
@@ -54,7 +57,7 @@ async def speak(settings: Settings, request: SpeechRequest) -> tuple[bytes, str]
         await engines.close()
 
 
-async def _load(engine: Engine, bar: Progress) -> None:
+async def _load(engine: ConfiguredEngine, bar: Progress) -> None:
     engine.client.load()
     task = bar.add_task(f"loading {engine.name}", total=None)
     while (status := engine.client.status()).state is not State.READY:

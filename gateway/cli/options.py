@@ -11,7 +11,7 @@ from gateway.cli.console import explained
 from gateway.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from gateway.cli.remote import Server
+    from gateway.cli.remote import RemoteGateway
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
@@ -22,7 +22,7 @@ ServerOption = Annotated[
     str | None,
     typer.Option(
         "--server",
-        help=f"Address of a running gateway; default: {DEFAULT_SERVER} if one answers there.",
+        help=f"Address of a running gateway; default: {DEFAULT_SERVER} if one answers there and no --config is given.",
         envvar="VOXGATE_SERVER",
         show_envvar=True,
     ),
@@ -35,8 +35,13 @@ def settings_or_exit(config: Path | None, **flags: Any) -> Settings:
         return load_settings(config, flags)
 
 
-def find_server(url: str | None) -> Server | None:
-    """The server asked for, or the default one if it answers; an empty ``VOXGATE_SERVER`` means none."""
+def find_server(url: str | None, config: Path | None) -> RemoteGateway | None:
+    """The server asked for, or the default one if it answers; an empty ``VOXGATE_SERVER`` means none.
+
+    Whoever names a configuration means that, not whatever server happens to run on this machine.
+    """
+    if url is None and config is not None:
+        return None
     from gateway.cli import remote  # an HTTP client takes a quarter of a second to import, which `serve` does not need
 
     return remote.find(url, default=DEFAULT_SERVER)

@@ -11,7 +11,7 @@ import httpx
 from gateway.cli.console import fail
 
 
-class Server:
+class RemoteGateway:
     """A running gateway, over HTTP."""
 
     def __init__(self, url: str):
@@ -32,18 +32,19 @@ class Server:
         return response
 
     def answers(self) -> bool:
-        """Whether a gateway is there."""
+        """Whether a gateway, and no other service, is there."""
         try:
-            return self._http.get("/health/live", timeout=1.0).is_success
-        except httpx.HTTPError:
+            health = self._http.get("/health/live", timeout=1.0).json()
+        except (httpx.HTTPError, ValueError):
             return False
+        return isinstance(health, dict) and health.get("service") == "voxgate"
 
 
-def find(url: str | None, default: str) -> Server | None:
+def find(url: str | None, default: str) -> RemoteGateway | None:
     """See :func:`gateway.cli.options.find_server`."""
     if url is not None:
-        return Server(url)
-    server = Server(os.environ.get("VOXGATE_SERVER", default))
+        return RemoteGateway(url)
+    server = RemoteGateway(os.environ.get("VOXGATE_SERVER", default))
     return server if server.answers() else None
 
 

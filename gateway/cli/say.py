@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import sys
 from pathlib import Path
@@ -11,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.audio.formats import FORMATS
-from gateway.cli.console import err, explained, progress_bar
+from gateway.cli.console import err, explained, fail, progress_bar
 from gateway.cli.options import ConfigOption, ServerOption, find_server, settings_or_exit
 from gateway.service.request import SpeechRequest, parse
 
 if TYPE_CHECKING:
-    from gateway.cli.remote import Server
+    from gateway.cli.remote import RemoteGateway
 
 
 def say(
@@ -30,6 +31,8 @@ def say(
     option: Annotated[list[str] | None, typer.Option("--option", help="Engine option as key=value.")] = None,
     reference_audio: Annotated[Path | None, typer.Option(help="Clip of a voice to clone.")] = None,
     reference_text: Annotated[str | None, typer.Option(help="What is said in the clip.")] = None,
+    language: Annotated[str | None, typer.Option(help="The text's language, e.g. en.")] = None,
+    sample_rate: Annotated[int | None, typer.Option(help="In Hz; default: the engine's.")] = None,
     server: ServerOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -43,11 +46,15 @@ def say(
         "format": fmt or _format_of(output),
         "reference_audio": _read(reference_audio) if reference_audio else None,
         "reference_text": reference_text,
+        "language": language,
+        "sample_rate": sample_rate,
         "options": dict(_option(item) for item in option or ()),
     }
+    if not output.parent.is_dir():
+        raise fail(f"there is no folder {output.parent} to write into", 2)
     with explained():
         request = parse(SpeechRequest, fields)
-    if found := find_server(server):
+    if found := find_server(server, config):
         data, told = _by_server(found, request)
     else:
         settings = settings_or_exit(config)
@@ -81,8 +88,10 @@ def _option(item: str) -> tuple[str, Any]:
         return key, value
 
 
-def _by_server(server: Server, request: SpeechRequest) -> tuple[bytes, str]:
-    body = request.model_dump(mode="json", exclude_none=True)
+def _by_server(server: RemoteGateway, request: SpeechRequest) -> tuple[bytes, str]:
+    body = request.model_dump(exclude_none=True)
+    if request.reference_audio is not None:
+        body["reference_audio"] = base64.b64encode(request.reference_audio).decode()
     with progress_bar() as bar:
         bar.add_task(f"speaking at {server.url}", total=None)
         response = server.request("POST", "/tts", json=body)

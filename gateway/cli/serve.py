@@ -18,7 +18,7 @@ def serve(
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C, then let running requests finish."""
     from gateway.app import create_app, local_clients, voice_store  # late: the other commands start without them
-    from gateway.cli.server import Server
+    from gateway.cli.server import GatewayServer
     from gateway.metrics import Metrics
 
     settings = settings_or_exit(config, host=host, port=port)
@@ -26,7 +26,7 @@ def serve(
     metrics = Metrics()
     with explained(status=2):
         app = create_app(settings, local_clients(settings, metrics), voice_store(settings), metrics)
-    server = Server(app, settings)
+    server = GatewayServer(app, settings)
     server.run()
     if not server.started:
         raise typer.Exit(1)

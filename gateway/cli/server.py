@@ -15,7 +15,7 @@ from gateway.cli.console import err
 from gateway.settings import Settings
 
 
-class Server(uvicorn.Server):
+class GatewayServer(uvicorn.Server):
     """Says when the engines are ready, with a request to try; ends with status 0 after a drain."""
 
     def __init__(self, app: FastAPI, settings: Settings):
@@ -28,7 +28,6 @@ class Server(uvicorn.Server):
             server_header=False,
             timeout_graceful_shutdown=max(1, round(settings.limits.drain_s)),
             timeout_keep_alive=30,
-            limit_concurrency=settings.limits.connections,
         )
         super().__init__(config)
         self._app = app
@@ -55,7 +54,8 @@ class Server(uvicorn.Server):
 
     async def _announce(self) -> None:
         host, port = self.servers[0].sockets[0].getsockname()[:2]
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+        host = f"[{host}]" if ":" in host else host
+        host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
         engines = self._app.state.services.engines
         err.print(f"listening on http://{host}:{port}, loading engines …")
         while not engines.ready:  # noqa: ASYNC110 - readiness is a state of processes, polled like a probe would

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 from rich.table import Table
 
 from gateway.cli.console import err, explained, fail, out
 from gateway.cli.options import ConfigOption, ServerOption, find_server, settings_or_exit
+from gateway.service.request import parse
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ def _store(settings: Settings) -> VoiceStore:
 @app.command("list")
 def list_voices(server: ServerOption = None, config: ConfigOption = None) -> None:
     """List voices."""
-    if found := find_server(server):
+    if found := find_server(server, config):
         voices = found.request("GET", "/v1/voices").json()["voices"]
     else:
         stored = _store(settings_or_exit(config)).list()
@@ -69,18 +72,22 @@ def add(
         data = audio.read_bytes()
     except OSError as error:
         raise fail(f"cannot read {audio}: {error.strerror}") from None
-    if found := find_server(server):
+    if found := find_server(server, config):
         form = {"name": name, "transcript": transcript, **({"language": language} if language else {})}
         answer = found.request("POST", "/v1/voices", data=form, files={"audio": (audio.name, data)})
         voice_id, created = answer.json()["id"], answer.status_code == 201
     else:
         settings = settings_or_exit(config)
-        with explained():
-            from gateway.audio.decode import decode
+        from gateway.service.clips import ClipReader
+        from gateway.service.voices import VoiceUpload, store_voice
 
-            limits = settings.limits
-            clip = decode(data, min_s=limits.reference_min_s, max_s=limits.reference_max_s, param="audio")
-            voice, created = _store(settings).add(name, transcript, clip.samples, clip.rate_hz, language)
+        with explained():
+            upload = parse(
+                VoiceUpload, {"name": name, "audio": data, "transcript": transcript, "language": language}, strict=True
+            )
+            # Without a server nobody knows the names that engines use; the server prefers its engines' voices.
+            storing = store_voice(upload, _store(settings), ClipReader(settings.limits), built_in={})
+            voice, created = asyncio.run(storing)
             voice_id = voice.id
     err.print(f"{'stored' if created else 'was stored already'} as {voice_id}")
 
@@ -92,8 +99,8 @@ def remove(
     config: ConfigOption = None,
 ) -> None:
     """Remove a stored voice."""
-    if found := find_server(server):
-        found.request("DELETE", f"/v1/voices/{voice}")
+    if found := find_server(server, config):
+        found.request("DELETE", f"/v1/voices/{quote(voice, safe='')}")
     else:
         with explained():
             store = _store(settings_or_exit(config))

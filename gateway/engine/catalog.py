@@ -13,7 +13,7 @@ from gateway.settings import EngineSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class ConfiguredEngine:
     """One configured engine: its settings, its client, the queue in front of it."""
 
     settings: EngineSettings
@@ -21,7 +21,7 @@ class Engine:
     admission: Admission
 
     @classmethod
-    def of(cls, settings: EngineSettings, client: EngineClient) -> Engine:
+    def of(cls, settings: EngineSettings, client: EngineClient) -> ConfiguredEngine:
         """Put a queue in front of ``client`` that lets in as many jobs as it asks for."""
 
         def capacity() -> int:
@@ -41,14 +41,14 @@ class Engine:
 class Engines:
     """The engines a request can choose from."""
 
-    def __init__(self, engines: Mapping[str, Engine], default: str):
+    def __init__(self, engines: Mapping[str, ConfiguredEngine], default: str):
         self._engines = dict(engines)
         self.default = default
 
-    def __iter__(self) -> Iterator[Engine]:
+    def __iter__(self) -> Iterator[ConfiguredEngine]:
         return iter(self._engines.values())
 
-    def get(self, name: str | None) -> Engine:
+    def get(self, name: str | None) -> ConfiguredEngine:
         """The engine of that name, or the default one.
 
         :raises EngineNotFound: listing the names there are.

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gateway.errors import InvalidRequest
+from gateway.voices.store import LANGUAGE_TAG, MAX_TRANSCRIPT_CHARS
 
 MAX_SEED = 2**32 - 1
-MAX_REFERENCE_TEXT_CHARS = 1000
 
 M = TypeVar("M", bound=BaseModel)
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
+Language = Annotated[str, Field(pattern=f"^{LANGUAGE_TAG.pattern}$")]
 
 
 class SpeechRequest(BaseModel):
@@ -24,20 +25,18 @@ class SpeechRequest(BaseModel):
     ``reference_audio`` is the bytes of an audio file.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: str = Field(min_length=1, description="what to say; 1 to 5,000 characters (setting limits.text_chars)")
+    text: str = Field(min_length=1, description="what to say; as long as limits.text_chars and the engine allow")
     engine: Name | None = Field(None, description="a configured engine's name; default: the setting default_engine")
     voice: Name | None = Field(None, description="a built-in voice of the engine, or a stored voice's id or name")
     reference_audio: bytes | None = Field(
         None, description="a clip of the voice to clone: base64 or a data URL in JSON, a file in multipart forms"
     )
-    reference_text: Annotated[str, Field(max_length=MAX_REFERENCE_TEXT_CHARS)] | None = Field(
+    reference_text: Annotated[str, Field(max_length=MAX_TRANSCRIPT_CHARS)] | None = Field(
         None, description="what is said in reference_audio"
     )
-    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = Field(
-        None, description="the text's language as a BCP 47 tag, e.g. en or zh-CN"
-    )
+    language: Language | None = Field(None, description="the text's language as a BCP 47 tag, e.g. en or zh-CN")
     speed: float = Field(1.0, ge=0.25, le=4.0, description="1 is the voice's own pace, 2 twice as fast")
     seed: int | None = Field(None, ge=0, le=MAX_SEED, description="same seed, same bytes; drawn at random if absent")
     format: str = Field("wav", description="wav, mp3, flac, opus (in Ogg), aac (ADTS) or pcm (16-bit little-endian)")
@@ -52,16 +51,34 @@ class SpeechRequest(BaseModel):
             raise ValueError("there is nothing but white space in it")
         return text
 
+    @field_validator("options")
+    @classmethod
+    def _options_fit(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for key, value in options.items():
+            if not _fits(value):
+                raise ValueError(f"{key} holds a number of more than 64 bits")
+        return options
 
-def parse(model: type[M], fields: dict[str, Any]) -> M:
+
+def parse(model: type[M], fields: dict[str, Any], strict: bool = False) -> M:
     """Check fields against a model.
 
+    :param strict: ``"1"`` or ``true`` is no number.
     :raises InvalidRequest: naming the field.
     """
     try:
-        return model.model_validate(fields)
+        return model.model_validate(fields, strict=strict)
     except ValidationError as error:
         raise invalid_request(error, known=list(model.model_fields)) from None
+
+
+def _fits(value: Any) -> bool:
+    """Whether every integer in a JSON value can cross to a worker, where integers have 64 bits."""
+    if isinstance(value, dict):
+        return all(map(_fits, value.values()))
+    if isinstance(value, list):
+        return all(map(_fits, value))
+    return not isinstance(value, int) or -(2**63) <= value < 2**64
 
 
 class _Complaints(Protocol):

@@ -12,8 +12,8 @@ import numpy as np
 from backends.base import Audio, AudioChunk, Job
 from gateway.audio.encode import Encoder
 from gateway.audio.formats import AudioFormat
-from gateway.engine.catalog import Engine
-from gateway.errors import DeadlineExceeded, GatewayError, SynthesisFailed
+from gateway.engine.catalog import ConfiguredEngine
+from gateway.errors import DeadlineExceeded, GatewayError, Overloaded, SynthesisFailed
 from gateway.metrics import Metrics
 
 
@@ -27,6 +27,25 @@ class SpeechInfo:
     seed: int
     format: AudioFormat
     sample_rate_hz: int
+
+
+class Backlog:
+    """Audio that engines have made and clients have not read yet, of all speeches together."""
+
+    def __init__(self, max_bytes: int):
+        self._max_bytes = max_bytes
+        self.used_bytes = 0
+
+    def check(self) -> None:
+        """Refuse new work while slow readers hold too much memory.
+
+        :raises Overloaded: over the limit.
+        """
+        if self.used_bytes > self._max_bytes:
+            raise Overloaded(
+                f"{self.used_bytes} bytes of audio wait for clients that read slowly, more than the limit",
+                retry_after_s=5.0,
+            )
 
 
 class Speech:
@@ -44,10 +63,11 @@ class Speech:
         self,
         info: SpeechInfo,
         job: Job,
-        engine: Engine,
+        engine: ConfiguredEngine,
         engine_rate_hz: int,
         deadline_s: float,
         metrics: Metrics,
+        backlog: Backlog,
         translate: Callable[[Exception], Exception],
     ):
         self.info = info
@@ -56,6 +76,8 @@ class Speech:
         self.engine_rate_hz = engine_rate_hz
         self._deadline_s = deadline_s
         self._metrics = metrics
+        self._backlog = backlog
+        self._held_bytes = 0
         self._translate = translate
         self._chunks: asyncio.Queue[AudioChunk | None] = asyncio.Queue()
         self._first: AudioChunk | None = None
@@ -105,13 +127,20 @@ class Speech:
 
     async def aclose(self) -> None:
         """End it; the engine forgets the job at its next step."""
+        self._hold(-self._held_bytes)
         if self._pump is not None:
             self._pump.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await self._pump
 
+    def _hold(self, size_bytes: int) -> None:
+        self._held_bytes += size_bytes
+        self._backlog.used_bytes += size_bytes
+
     async def _next(self) -> AudioChunk | None:
         chunk = await self._chunks.get()
+        if chunk is not None:
+            self._hold(-chunk.samples.nbytes)
         if chunk is None and self._pump is not None:
             await self._pump  # raises what went wrong, if anything did
         return chunk
@@ -146,6 +175,7 @@ class Speech:
                 if not made_s:
                     self._metrics.first_audio_s.labels(name).observe(loop.time() - self._arrived_at)
                 made_s += len(chunk.samples) / self.engine_rate_hz
+                self._hold(chunk.samples.nbytes)
                 self._chunks.put_nowait(chunk)
         if not made_s:
             raise SynthesisFailed("the engine finished without making any audio")

@@ -13,12 +13,12 @@ import jsonschema
 from backends.base import Capabilities, Job, Reference
 from backends.errors import InvalidJob
 from gateway.audio.formats import choose_rate, get_format
-from gateway.engine.catalog import Engine, Engines
+from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.errors import InvalidRequest, VoiceNotFound
 from gateway.metrics import Metrics
 from gateway.service.clips import ClipReader
 from gateway.service.request import MAX_SEED, SpeechRequest
-from gateway.service.speech import Speech, SpeechInfo
+from gateway.service.speech import Backlog, Speech, SpeechInfo
 from gateway.settings import Limits
 from gateway.voices.store import VoiceStore
 
@@ -32,6 +32,7 @@ class Synthesizer:
         self._clips = clips
         self._limits = limits
         self._metrics = metrics
+        self._backlog = Backlog(limits.backlog_bytes)
         self._job_ids = itertools.count(1)
 
     async def open(self, request: SpeechRequest) -> Speech:
@@ -62,11 +63,10 @@ class Synthesizer:
     async def _prepare(self, request: SpeechRequest) -> Speech:
         engine = self._engines.get(request.engine)
         fmt = get_format(request.format)
-        if len(request.text) > self._limits.text_chars:
-            raise InvalidRequest(
-                f"the text has {len(request.text)} characters; the limit is {self._limits.text_chars}", param="text"
-            )
+        self._backlog.check()
+        self._check_length(request.text, self._limits.text_chars)
         capabilities = self._capabilities(engine)
+        self._check_length(request.text, capabilities.max_text_chars)
         voice, reference = await self._voice(request, engine, capabilities)
         self._check_language(request, engine, capabilities)
         self._check_options(request.options, capabilities)
@@ -97,17 +97,22 @@ class Synthesizer:
             engine_rate_hz=capabilities.sample_rate_hz,
             deadline_s=self._limits.deadline_s,
             metrics=self._metrics,
+            backlog=self._backlog,
             translate=lambda error: self._translate(error, engine),
         )
 
-    def _capabilities(self, engine: Engine) -> Capabilities:
+    def _check_length(self, text: str, limit: int) -> None:
+        if len(text) > limit:
+            raise InvalidRequest(f"the text has {len(text)} characters; the limit is {limit}", param="text")
+
+    def _capabilities(self, engine: ConfiguredEngine) -> Capabilities:
         """What the engine can do: known once it has been loaded."""
         if (capabilities := engine.client.capabilities) is not None:
             return capabilities
         raise engine.client.unavailable()
 
     async def _voice(
-        self, request: SpeechRequest, engine: Engine, capabilities: Capabilities
+        self, request: SpeechRequest, engine: ConfiguredEngine, capabilities: Capabilities
     ) -> tuple[str, Reference | None]:
         """The voice's name for the answer, and what to clone."""
         if request.reference_audio is not None:
@@ -141,12 +146,12 @@ class Synthesizer:
         digest = hashlib.sha256(clip.samples.tobytes() + b"\0" + text.encode()).hexdigest()
         return Reference(clip.samples, clip.rate_hz, text, digest)
 
-    def _check_cloning(self, engine: Engine, capabilities: Capabilities, param: str) -> None:
+    def _check_cloning(self, engine: ConfiguredEngine, capabilities: Capabilities, param: str) -> None:
         if capabilities.cloning == "none":
             others = self._names(lambda other: other.cloning != "none")
             raise InvalidRequest(f"engine {engine.name!r} cannot clone voices{others}", param=param)
 
-    def _check_language(self, request: SpeechRequest, engine: Engine, capabilities: Capabilities) -> None:
+    def _check_language(self, request: SpeechRequest, engine: ConfiguredEngine, capabilities: Capabilities) -> None:
         if request.language is None:
             return
         language = request.language.split("-", 1)[0].lower()
@@ -172,7 +177,7 @@ class Synthesizer:
             message = f"unknown option; this engine's options: {', '.join(sorted(known)) or '(none)'}"
         raise InvalidRequest(message, param=".".join(["options", *path]))
 
-    def _translate(self, error: Exception, engine: Engine) -> Exception:
+    def _translate(self, error: Exception, engine: ConfiguredEngine) -> Exception:
         """An engine's refusal as the user is told it, with the engines that could do it."""
         if not isinstance(error, InvalidJob):
             return error

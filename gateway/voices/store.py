@@ -22,7 +22,7 @@ MAX_NAME_CHARS = 64
 MAX_TRANSCRIPT_CHARS = 1_000
 VOICE_ID = re.compile(r"voice-[0-9a-f]{16}")
 
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 # As decoders have it: 16-bit audio that is uploaded comes out bit for bit, so the same file is the same voice.
 _INT16_SCALE = 32_768.0
 
@@ -152,7 +152,7 @@ def check_language(language: str | None) -> str | None:
 
     :raises InvalidRequest: when it does not look like a BCP 47 tag.
     """
-    if language is not None and not _LANGUAGE.fullmatch(language):
+    if language is not None and not LANGUAGE_TAG.fullmatch(language):
         raise InvalidRequest(f"{language!r} is no language tag such as 'en' or 'pt-BR'", param="language")
     return language
 

@@ -18,6 +18,7 @@ from backends.errors import InvalidJob
 from gateway.engine.client import State
 from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine
 from gateway.errors import SynthesisFailed
+from gateway.service.request import SpeechRequest
 
 
 @pytest.fixture
@@ -88,14 +89,20 @@ async def test_scalar_fields_may_stand_in_the_query(gateway: InMemory) -> None:
     assert (job.text, job.voice, job.speed, job.seed) == ("from the query", "grace", 0.5, 3)
 
 
-async def test_query_and_body_may_agree_but_not_differ(gateway: InMemory) -> None:
-    agreeing = await gateway.client.post(
-        "/tts?voice=ada&stream=true", json={"text": "x", "voice": "ada", "stream": True}
-    )
-    assert agreeing.status_code == 200
-    differing = await gateway.client.post("/tts?voice=ada", json={"text": "x", "voice": "grace"})
-    assert differing.status_code == 422
-    assert differing.json()["error"]["param"] == "voice"
+async def test_a_field_has_one_place(gateway: InMemory) -> None:
+    for body in ({"text": "x", "voice": "ada"}, {"text": "x", "voice": "grace"}):
+        twice = await gateway.client.post("/tts?voice=ada", json=body)
+        assert (twice.status_code, twice.json()["error"]["param"]) == (422, "voice")
+    repeated = await gateway.client.post("/tts?voice=ada&voice=ada", json={"text": "x"})
+    assert (repeated.status_code, repeated.json()["error"]["param"]) == (422, "voice")
+    for misplaced in ("options=%7B%7D", "reference_audio=AAAA"):
+        response = await gateway.client.post(f"/tts?{misplaced}", json={"text": "x"})
+        assert response.status_code == 422
+
+
+async def test_null_is_as_good_as_absent(gateway: InMemory) -> None:
+    nulls = dict.fromkeys(("engine", "voice", "speed", "seed", "format", "sample_rate", "stream", "options"))
+    assert (await gateway.client.post("/tts", json={"text": "x", **nulls})).status_code == 200
 
 
 async def test_a_form_with_a_file_is_the_same_as_json_with_base64(gateway: InMemory, clip: bytes) -> None:
@@ -140,6 +147,11 @@ async def test_wrapped_in_json(gateway: InMemory, fmt: str) -> None:
         ({"speed": 0.2}, "speed"),
         ({"speed": 4.1}, "speed"),
         ({"speed": "fast"}, "speed"),
+        ({"speed": True}, "speed"),
+        ({"speed": "1"}, "speed"),
+        ({"seed": True}, "seed"),
+        ({"stream": "yes"}, "stream"),
+        ({"options": {"depth": 10**30}}, "options"),
         ({"seed": -1}, "seed"),
         ({"seed": 2**32}, "seed"),
         ({"format": "midi"}, "format"),
@@ -365,3 +377,63 @@ async def test_unknown_paths_and_methods_have_the_same_envelope(gateway: InMemor
     wrong = await gateway.client.get("/tts")
     assert wrong.status_code == 405
     assert wrong.json()["error"]["type"] == "method_not_allowed"
+
+
+async def test_too_many_requests_at_once_are_503_and_health_still_answers(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    gateway = in_memory(tmp_path, [FakeEngine(script=pausing(gate))], limits={"requests": 2})
+    waiting = [asyncio.create_task(gateway.client.post("/tts", json={"text": "x"})) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    response = await gateway.client.post("/tts", json={"text": "x"})
+    assert (response.status_code, response.json()["error"]["type"]) == (503, "overloaded")
+    assert response.headers["retry-after"] == "1"
+    for probe in ("/health/live", "/health/ready", "/metrics"):
+        assert (await gateway.client.get(probe)).status_code == 200
+    assert (await gateway.client.head("/health/ready")).status_code == 200
+    gate.set()
+    assert [(await task).status_code for task in waiting] == [200, 200]
+
+
+async def test_audio_that_nobody_reads_is_bounded(tmp_path: Path) -> None:
+    async def flood(job: Job) -> AsyncGenerator[AudioChunk, None]:
+        for _ in range(3):
+            yield AudioChunk(job.id, np.zeros(2**18, np.float32))
+
+    gateway = in_memory(tmp_path, [FakeEngine(script=flood)], limits={"backlog_bytes": 2**20})
+    synthesizer = gateway.app.state.services.synthesizer
+    speech = await synthesizer.open(SpeechRequest(text="x"))
+    await asyncio.sleep(0.05)  # two of three chunks lie unread: 2 MiB
+    assert (await error_of(gateway, 503))["type"] == "overloaded"
+    await speech.aclose()
+    assert (await gateway.client.post("/tts", json={"text": "x"})).status_code == 200
+    assert synthesizer._backlog.used_bytes == 0
+
+
+async def test_a_body_that_never_ends_is_408(tmp_path: Path) -> None:
+    gateway = in_memory(tmp_path, limits={"body_s": 0.2})
+
+    async def dripping():  # type: ignore[no-untyped-def]
+        yield b'{"text": "'
+        await asyncio.sleep(1)
+        yield b'x"}'
+
+    response = await gateway.client.post("/tts", content=dripping(), headers={"content-type": "application/json"})
+    assert (response.status_code, response.json()["error"]["type"]) == (408, "body_timeout")
+
+
+@pytest.mark.parametrize(("origin", "status"), [("https://evil.example", 403), ("http://gateway", 200), (None, 200)])
+async def test_pages_of_other_sites_may_not_change_anything(gateway: InMemory, origin: str | None, status: int) -> None:
+    headers = {"origin": origin} if origin else {}
+    response = await gateway.client.post("/v1/engines/fake/unload", headers=headers)
+    assert response.status_code == status
+    assert (await gateway.client.get("/v1/engines", headers=headers)).status_code == 200
+
+
+async def test_the_engines_own_limit_on_text_holds_too(gateway: InMemory) -> None:
+    error = await error_of(gateway, 422, text="x" * 1001)
+    assert error["message"].endswith("the limit is 1000")
+
+
+async def test_url_safe_base64_is_base64(gateway: InMemory, clip: bytes) -> None:
+    encoded = base64.urlsafe_b64encode(clip).decode()
+    assert (await gateway.client.post("/tts", json={"text": "x", "reference_audio": encoded})).status_code == 200

@@ -13,6 +13,7 @@ from backends.text import require_scripts, script, split_at
     [
         ("a", "LATIN"), ("é", "LATIN"), ("Ａ", "LATIN"), ("你", "CJK"), ("々", "CJK"), ("ひ", "HIRAGANA"),
         ("カ", "KATAKANA"), ("ﾊ", "KATAKANA"), ("한", "HANGUL"), ("я", "CYRILLIC"), ("α", "GREEK"),
+        ("𝐀", "LATIN"), ("ª", "LATIN"), ("ʰ", "LATIN"), ("µ", "GREEK"), ("²", None),
         ("1", None), (".", None), ("🙂", None), (" ", None), ("́", None),
     ],
 )  # fmt: skip
@@ -25,6 +26,19 @@ def test_a_foreign_letter_is_named_with_the_languages_it_needs() -> None:
         require_scripts("Hello 你好", {"LATIN"}, "tiny")
     assert caught.value.param == "text"
     assert caught.value.needs_languages == ("zh", "ja")
+
+
+@pytest.mark.parametrize("text", ["Hello ગુજરાતી there", "ខ្មែរ", "አማርኛ", "Tiếng ᏣᎳᎩ"])
+def test_scripts_nobody_listed_are_refused_too(text: str) -> None:
+    with pytest.raises(InvalidJob) as caught:
+        require_scripts(text, {"LATIN"}, "tiny")
+    assert caught.value.needs_languages == ()
+
+
+def test_letters_that_serve_as_symbols_pass_alone_but_not_as_words() -> None:
+    require_scripts("α = 0.05, Δx and 5 Ω", {"LATIN"}, "tiny", {"GREEK"})
+    with pytest.raises(InvalidJob, match=r"'Κ' .*Greek"):
+        require_scripts("Say Καλημέρα", {"LATIN"}, "tiny", {"GREEK"})
 
 
 def test_known_scripts_and_symbols_pass() -> None:

@@ -20,10 +20,13 @@ def test_a_list_moves_into_the_configuration_and_means_the_same() -> None:
 
 
 def test_a_single_address_stays_for_the_libraries() -> None:
-    for value in ("https://one.example", "https://one.example,", ""):
+    for value in ("https://one.example", "https://one.example,", " ,https://one.example ", ""):
         environ = {"HF_ENDPOINT": value}
         assert take_endpoint_list(CONFIG, environ) is CONFIG
-        assert environ == {"HF_ENDPOINT": value}
+        assert environ == {"HF_ENDPOINT": value.strip(" ,")}, "without what only a list has"
+    environ = {"HF_ENDPOINT": ","}
+    assert take_endpoint_list(CONFIG, environ) is CONFIG
+    assert not environ
 
 
 def test_huggingface_hub_can_be_imported_afterwards() -> None:

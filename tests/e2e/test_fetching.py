@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
+import re
 import subprocess
 import sys
 import time
@@ -82,11 +85,16 @@ def test_pull_check_finds_damage(environment: dict[str, str], tmp_path: Path) ->
     file.resolve().write_bytes(b"x" + WEIGHTS[1:])
     told = voxgate("pull", "--check", environment=environment, status=1)
     assert "damaged: owner/voice@" in told
-    assert "1 damaged files" in told
+    assert "1 damaged" in told
+    voxgate("pull", "hf://owner/voice", environment=environment)
+    assert file.read_bytes() == WEIGHTS
+    voxgate("pull", "--check", environment=environment)
 
 
 def test_pull_explains_what_is_wrong(environment: dict[str, str], hub: FakeHub) -> None:
-    assert "no reference" in voxgate("pull", "tuba", environment=environment, status=1)
+    assert "no reference" in voxgate("pull", "tuba", environment=environment, status=2)
+    assert "is not an address" in voxgate("pull", "tone", "--endpoint", "nonsense", environment=environment, status=2)
+    assert "exclude each other" in voxgate("pull", "f5", "--check", "--dry-run", environment=environment, status=2)
     assert "name what to fetch" in voxgate("pull", environment=environment, status=2)
     assert "Traceback" not in voxgate("pull", "hf://owner/nothing/x", environment=environment, status=1)
     offline = {**environment, "HF_HUB_OFFLINE": "1"}
@@ -106,6 +114,51 @@ def test_doctor_reports_what_stands_in_the_way(environment: dict[str, str], conf
     assert "not cached" not in report
     dead = {**environment, "HF_ENDPOINT": "http://127.0.0.1:9"}
     assert "stand in the way" in voxgate("doctor", "--config", config_file, environment=dead, status=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"model": {"chekpoint": "x"}}, "engines.tone.model.chekpoint: unknown key"),
+        ({"model": {"checkpoint": "hf://owner/voice/../x"}}, "hf://owner/voice/../x"),
+        ({"backend": "tuba"}, "no engine plugin 'tuba'"),
+        ({"device": "cuda:0"}, "there is no GPU"),
+        ({"python": "/no/such/python"}, "cannot be run"),
+    ],
+)
+def test_doctor_finds_what_an_engine_would_trip_over(
+    environment: dict[str, str], tmp_path: Path, change: dict, complaint: str
+) -> None:
+    path = tmp_path / "c.yaml"
+    settings = config(tmp_path)
+    settings["engines"]["tone"].update(change)
+    path.write_text(yaml.safe_dump(settings))
+    assert complaint in voxgate("doctor", "--config", path, environment=environment, status=1)
+
+
+def test_doctor_survives_settings_of_the_environment_that_make_no_sense(environment: dict[str, str]) -> None:
+    told = voxgate("doctor", environment={**environment, "HF_ENDPOINT": "ftp://x"}, status=2)
+    assert "ftp://x" in told
+    assert "Traceback" not in told
+
+
+def test_the_progress_bar_fits_a_narrow_terminal(environment: dict[str, str], hub: FakeHub) -> None:
+    hub.faults.throttle_bytes_s = 3_000_000
+    command = [sys.executable, "-m", "gateway", "pull", "hf://owner/voice/model.safetensors"]
+    child, terminal = pty.fork()
+    if not child:
+        os.environ.update({**environment, "COLUMNS": "80", "TERM": "xterm"})
+        os.execv(sys.executable, command)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end of a pseudo-terminal
+        while data := os.read(terminal, 65536):
+            shown += data
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown.decode()
+    lines = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", shown).decode().replace("\r", "\n").splitlines()
+    bars = [line for line in lines if "model.safetensors" in line and "/s" in line]
+    assert bars, lines
+    assert any(re.search(r"\d/5\.1 MB +\d\.\d MB/s +0?\d:\d\d", line) for line in bars), bars
+    assert all(len(line) <= 80 for line in bars), max(bars, key=len)
 
 
 def test_doctor_warns_of_non_commercial_weights(environment: dict[str, str], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -92,6 +93,55 @@ def test_a_client_that_hangs_up_aborts_its_job(gateway: Gateway, stream: bool) -
             with pytest.raises(httpx.ReadTimeout):
                 leaver.post("/tts", json=body, timeout=0.5)
     assert wait_idle(gateway) < 2
+
+
+def test_a_client_that_hangs_up_with_unread_audio_aborts_its_job(tmp_path: Path) -> None:
+    gateway = start_gateway(tmp_path, {**TONE, "limits": {"text_chars": 100_000}})
+    wait_ready(gateway)
+    body = json.dumps(tone("x" * 20_000, stream=True, options={"step_s": 0.002})).encode()  # 20 s of work
+    url = httpx.URL(gateway.url)
+    with socket.create_connection((url.host, url.port)) as idle:
+        head = f"POST /tts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        idle.sendall(head.encode() + body)
+        time.sleep(4)  # until no buffer between takes more: the gateway waits to write
+        assert active_jobs(gateway) == 1
+    assert wait_idle(gateway) < 1.5
+    assert gateway.stop() == 0
+
+
+def test_other_requests_are_answered_while_an_engine_talks_fast(tmp_path: Path) -> None:
+    config = {**TONE, "engines": {"tone": {**TONE["engines"]["tone"], "max_active": 32}}}
+    gateway = start_gateway(tmp_path, config)
+    wait_ready(gateway)
+    stop = threading.Event()
+    waits: list[float] = []
+
+    def probe() -> None:
+        with httpx.Client(base_url=gateway.url, timeout=60, trust_env=False) as client:
+            while not stop.is_set():
+                began_at = time.monotonic()
+                client.get("/v1/engines/tone")
+                waits.append(time.monotonic() - began_at)
+                time.sleep(0.02)
+
+    def listen() -> None:
+        body = tone("x" * 2500, stream=True)
+        with httpx.stream("POST", f"{gateway.url}/tts", json=body, timeout=60, trust_env=False) as response:
+            for _ in response.iter_raw():
+                pass
+
+    threads = [threading.Thread(target=listen) for _ in range(12)]
+    prober = threading.Thread(target=probe)
+    prober.start()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stop.set()
+    prober.join()
+    # Seconds when the loop is kept by the engine's messages; the bound leaves room for a busy machine.
+    assert max(waits) < 1.0
+    assert gateway.stop() == 0
 
 
 def test_a_stream_that_fails_midway_is_visibly_broken(gateway: Gateway) -> None:

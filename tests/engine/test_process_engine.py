@@ -415,7 +415,7 @@ async def test_a_long_temporary_folder_is_no_obstacle(monkeypatch: pytest.Monkey
 
 
 async def test_an_idle_engine_that_crashed_and_recovered_still_unloads() -> None:
-    async with tone(idle_unload_s=0.5) as engine:
+    async with tone(idle_unload_s=2.0) as engine:
         await ready(engine)
         workers()[0].kill()
         await until(engine, State.FAILED)

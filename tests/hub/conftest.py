@@ -40,8 +40,9 @@ def files() -> dict[str, bytes]:
 
 @pytest.fixture(autouse=True)
 def _no_proxy_and_no_user_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = {"TRANSFORMERS_OFFLINE", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_CACHE"}
     for name in list(os.environ):
-        if name.startswith("HF_") or name.lower().endswith("_proxy"):
+        if name.startswith("HF_") or name in others or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
 
 

@@ -104,6 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
         if faults.hang == "answer":
             hub.closing.wait()
             self.close_connection = True
+        elif faults.hang == "header":
+            self._drip()
         elif self.server.name == "storage":
             self._storage(path.removeprefix("/"))
         elif faults.status:
@@ -121,6 +123,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet; ``FakeHub.seen`` remembers."""
+
+    def _drip(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):  # the client hung up
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+            while not self.server.hub.closing.wait(0.3):
+                self.wfile.write(b"x")
 
     def _find(self, repo: str, revision: str, path: str | None = None) -> tuple[Repo, str] | None:
         """Look up a commit, or answer what the real hub answers."""

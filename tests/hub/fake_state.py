@@ -22,7 +22,8 @@ class Faults:
     cut_every: int = 0
     """Cuts every body off after that many bytes."""
     hang: str = ""
-    """``answer``: accept connections and stay silent. ``body``: stay silent after ``hang_after`` bytes."""
+    """``answer``: accept connections and stay silent. ``header``: send a header, one byte every 0.3 s.
+    ``body``: stay silent after ``hang_after`` bytes."""
     hang_after: int = 0
     throttle_bytes_s: int = 0
     corrupt: bool = False

@@ -8,7 +8,7 @@ import pytest
 
 from backends.hub import EndpointsFailed, MalformedReference, MissingOffline
 
-from .conftest import REPO, HubFor, files
+from .conftest import REPO, HubFor, files, weights
 from .fake_hub import FakeHub
 from .fake_state import DEAD
 
@@ -92,6 +92,50 @@ def test_unfinished_transfers_are_listed(official: FakeHub, hub_for: HubFor) -> 
         hub.fetch(f"hf://{REPO}/base/model.safetensors")
     (unfinished,) = hub.check().unfinished
     assert unfinished.stat().st_size == 1000
+
+
+def test_content_under_another_files_name_is_found(official: FakeHub, hub_for: HubFor) -> None:
+    """Each link leads to a sound blob, but not to its own."""
+    fetched = hub_for(official).fetch(f"hf://{REPO}/base")
+    one, other = fetched.path / "config.json", fetched.path / "vocab.txt"
+    targets = one.readlink(), other.readlink()
+    for name, target in ((one, targets[1]), (other, targets[0])):
+        name.unlink()
+        name.symlink_to(target)
+    report = hub_for().check(f"hf://{REPO}/base")
+    assert [problem.file for problem in report.problems] == ["base/config.json", "base/vocab.txt"]
+    assert report.files == 3
+    mended = hub_for(official).fetch(f"hf://{REPO}/base", verify_cached=True)
+    assert not hub_for().check(f"hf://{REPO}/base").problems
+    assert mended == fetched
+
+
+def test_a_file_missing_from_what_is_named_is_a_problem(official: FakeHub, hub_for: HubFor) -> None:
+    fetched = hub_for(official).fetch(f"hf://{REPO}/base")
+    (fetched.path / "vocab.txt").unlink()
+    (problem,) = hub_for().check(f"hf://{REPO}/base").problems
+    assert (problem.file, problem.complaint) == ("base/vocab.txt", "is not in the cache")
+    assert not hub_for().check(f"hf://{REPO}/base", allow=["*.json"]).problems
+    assert hub_for().check(f"hf://{REPO}/base", None, ["*.json"]).files == 1
+    assert not hub_for().check(f"hf://{REPO}/base/config.json").problems
+    assert not hub_for().check().problems, "that a repository is here in part is normal"
+
+
+def test_a_lost_blob_of_a_single_file_is_a_problem(official: FakeHub, hub_for: HubFor) -> None:
+    fetched = hub_for(official).fetch(f"hf://{REPO}/base/vocab.txt")
+    fetched.path.resolve().unlink()
+    (problem,) = hub_for().check(f"hf://{REPO}/base/vocab.txt").problems
+    assert "cannot be read" in problem.complaint
+
+
+def test_checking_tells_the_bytes_as_it_goes(official: FakeHub, hub_for: HubFor) -> None:
+    official.add("owner/large", {"a.bin": weights(1, 3 << 20), "b.bin": weights(2, 2 << 20)})
+    hub_for(official).fetch("hf://owner/large")
+    told: list[tuple[str, int, int | None]] = []
+    hub_for().check("hf://owner/large", lambda *report: told.append(report))
+    assert {done for _, done, _ in told} == {megabytes << 20 for megabytes in range(6)}
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert {total for _, _, total in told} == {5 << 20}
 
 
 def test_nothing_to_check(hub_for: HubFor) -> None:

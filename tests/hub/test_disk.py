@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,58 @@ def test_a_complete_cache_may_be_read_only(official: FakeHub, hub_for: HubFor, m
         monkeypatch.setattr(Path, name, read_only)
     again = hub_for(official).fetch(f"hf://{REPO}/base@same")
     assert (again.path, again.files) == (fetched.path, fetched.files)
+
+
+def test_where_the_name_gets_the_only_copy_the_next_one_does_not_fetch_it_again(
+    official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*args: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    for name in ("symlink", "link"):
+        monkeypatch.setattr(os, name, unsupported)
+    fetches = [threading.Thread(target=hub_for(official).fetch, args=(WEIGHTS,)) for _ in range(2)]
+    official.faults.throttle_bytes_s = 1_000_000
+    for fetch in fetches:
+        fetch.start()
+    for fetch in fetches:
+        fetch.join(20)
+    assert hub_for(official).fetch(WEIGHTS).path.read_bytes() == CONTENT
+    assert official.served_bytes() == WEIGHTS_BYTES
+
+
+@pytest.mark.parametrize("lacking", [[], ["symlink", "link"]])
+def test_a_name_that_cannot_be_given_loses_no_bytes(
+    official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch, lacking: list[str], cache_dir: Path
+) -> None:
+    def unsupported(*args: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    commit = official.repos[REPO].refs["main"]
+    in_the_way = cache_dir / f"models--owner--voice/snapshots/{commit}/base/model.safetensors"
+    in_the_way.mkdir(parents=True)
+    with monkeypatch.context() as patched:
+        for name in lacking:
+            patched.setattr(os, name, unsupported)
+        with pytest.raises(CacheNotWritable, match="directory"):
+            hub_for(official).fetch(WEIGHTS)
+    assert not list(cache_dir.rglob("*.tmp"))
+    in_the_way.rmdir()
+    assert hub_for(official).fetch(WEIGHTS).path.read_bytes() == CONTENT
+    assert official.served_bytes() == WEIGHTS_BYTES
+
+
+def test_a_file_system_without_locks_is_named(
+    official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not worked around: others that share the cache would not notice."""
+
+    def unsupported(*args: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    with pytest.raises(CacheNotWritable, match="has no locks"):
+        hub_for(official).fetch(WEIGHTS)
 
 
 @pytest.mark.parametrize("lacking", [["symlink"], ["symlink", "link"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_when_all_fail_each_is_listed_with_its_reason(official: FakeHub, mirror:
         assert text in str(caught.value)
 
 
-@pytest.mark.parametrize("hang", ["answer", "body"])
+@pytest.mark.parametrize("hang", ["answer", "header", "body"])
 def test_waiting_for_an_endpoint_that_hangs_is_bounded(
     official: FakeHub, mirror: FakeHub, hub_for: HubFor, hang: str
 ) -> None:
@@ -72,11 +73,13 @@ def test_corrupt_bytes_of_the_right_size_are_caught(
     assert "hash to" in caplog.text
 
 
-def test_corrupt_bytes_never_become_visible(official: FakeHub, hub_for: HubFor, cache_dir: object) -> None:
+def test_corrupt_bytes_never_become_visible(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
     official.faults.corrupt = True
     with pytest.raises(EndpointsFailed, match="hash to") as caught:
         hub_for(official).fetch(WEIGHTS)
     assert isinstance(caught.value.failures[0][1], Lying)
+    assert not [path for path in cache_dir.rglob("snapshots/**/*") if not path.is_dir()]
+    assert not [path for path in cache_dir.rglob("blobs/*") if path.is_file()]
     with pytest.raises(EndpointsFailed):
         hub_for(DEAD).fetch(WEIGHTS)
     official.faults.corrupt = False
@@ -89,12 +92,14 @@ def test_corrupt_bytes_never_become_visible(official: FakeHub, hub_for: HubFor, 
     ids=["announces too little", "announces too much", "another etag"],
 )
 def test_lies_are_caught_before_the_bytes_come(
-    official: FakeHub, mirror: FakeHub, hub_for: HubFor, lie: dict[str, object]
+    official: FakeHub, mirror: FakeHub, hub_for: HubFor, lie: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
+    official.faults.hang, official.faults.hang_after = "body", 0  # the headers come
     for name, value in lie.items():
         setattr(official.faults, name, value)
     assert hub_for(official, mirror).fetch(WEIGHTS).path.read_bytes() == CONTENT
-    assert len(official.bodies()) <= 1
+    assert not official.bodies()
+    assert "sent nothing" not in caplog.text, "nor waited for"
     assert mirror.served_bytes() == WEIGHTS_BYTES
 
 

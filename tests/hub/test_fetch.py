@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -53,7 +54,10 @@ def test_what_is_here_is_not_fetched_again(official: FakeHub, hub_for: HubFor) -
     hub.fetch(f"hf://{REPO}")
     hub.fetch(f"hf://{REPO}/base/config.json")
     asked = {seen.path for seen in official.seen[before:]}
-    assert asked == {f"/api/models/{REPO}/revision/main"}
+    assert not asked, "a branch stays where it was first resolved"
+    hub.fetch(f"hf://{REPO}", update=True)
+    hub.fetch(f"hf://{REPO}/base/config.json", update=True)
+    assert {seen.path for seen in official.seen[before:]} == {f"/api/models/{REPO}/revision/main"}
     before = len(official.seen)
     hub.fetch(f"hf://{REPO}@{commit}")
     hub.fetch(f"hf://{REPO}/base/config.json@{commit}")
@@ -74,7 +78,7 @@ def test_a_moved_branch_brings_only_what_changed(official: FakeHub, hub_for: Hub
     first = hub.fetch(f"hf://{REPO}/base")
     official.add(REPO, files() | {"base/config.json": b'{"rate_hz": 44100}'})
     before = official.served_bytes()
-    second = hub.fetch(f"hf://{REPO}/base")
+    second = hub.fetch(f"hf://{REPO}/base", update=True)
     assert second.path != first.path
     assert official.served_bytes() - before == len(b'{"rate_hz": 44100}')
     assert (first.path / "config.json").read_bytes() == files()["base/config.json"]
@@ -86,9 +90,57 @@ def test_a_failed_update_leaves_the_old_version_in_use(official: FakeHub, hub_fo
     official.add(REPO, files() | {"base/config.json": b"{}"})
     official.faults.file_status = 500
     with pytest.raises(Exception, match="500"):
-        hub.fetch(f"hf://{REPO}/base")
+        hub.fetch(f"hf://{REPO}/base", update=True)
     offline = hub_for(official, offline=True).fetch(f"hf://{REPO}/base")
     assert offline == first
+
+
+def test_a_branch_stays_until_it_is_updated(official: FakeHub, hub_for: HubFor) -> None:
+    hub = hub_for(official)
+    first = hub.fetch(f"hf://{REPO}/base/config.json")
+    moved = official.add(REPO, files() | {"base/config.json": b"{}", "base/new.txt": b"new"})
+    assert hub.fetch(f"hf://{REPO}/base/config.json") == first
+    rest = hub.fetch(f"hf://{REPO}/base")
+    assert rest.commit == first.commit, "what is missing comes from the same commit"
+    assert [file.cached for file in hub.plan(f"hf://{REPO}/base")] == [True] * 3
+    assert [file.cached for file in hub.plan(f"hf://{REPO}/base", update=True)] == [False, True, False, True]
+    assert hub.fetch(f"hf://{REPO}/base", update=True).commit == moved
+    assert hub.fetch(f"hf://{REPO}/base").commit == moved
+
+
+def test_what_came_after_the_recorded_commit_is_found(official: FakeHub, hub_for: HubFor) -> None:
+    hub = hub_for(official)
+    hub.fetch(f"hf://{REPO}/README.md")
+    moved = official.add(REPO, files() | {"new.txt": b"new"})
+    assert hub.fetch(f"hf://{REPO}/new.txt").commit == moved
+    with pytest.raises(EntryNotFound, match="no such file"):
+        hub.fetch(f"hf://{REPO}/nothing.txt")
+
+
+def test_a_recorded_commit_of_which_nothing_is_left_is_resolved_anew(
+    official: FakeHub, hub_for: HubFor, cache_dir: Path
+) -> None:
+    hub = hub_for(official)
+    first = hub.fetch(f"hf://{REPO}/base")
+    shutil.rmtree(cache_dir / "models--owner--voice/snapshots")
+    moved = official.add(REPO, files() | {"base/config.json": b"{}"})
+    assert first.commit != hub.fetch(f"hf://{REPO}/base").commit == moved
+
+
+def test_progress_goes_on_from_file_to_file(official: FakeHub, hub_for: HubFor) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    hub_for(official).fetch(f"hf://{REPO}", lambda *report: told.append(report))
+    total = sum(map(len, files().values()))
+    assert {report[2] for report in told} == {total}
+    done = [report[1] for report in told]
+    assert done == sorted(done)
+    assert done[-1] == total
+    assert {report[0] for report in told} == {f"fetch {REPO}/{name}" for name in files()}
+    told.clear()
+    hub_for().fetch(f"hf://{REPO}", lambda *report: told.append(report), verify_cached=True)
+    hashed = {f"check what is here of {REPO}/{name}" for name, content in files().items() if content}
+    assert {stage for stage, _, _ in told} == hashed
+    assert told[-1][1:] == (total, total)
 
 
 def test_plan_writes_nothing(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def test_a_file_missing_from_its_snapshot_but_known_from_another_needs_no_networ
     hub = hub_for(official)
     first = hub.fetch(f"hf://{REPO}/base")
     official.add(REPO, files() | {"README.md": b"# new\n"})
-    second = hub.fetch(f"hf://{REPO}/README.md")
+    second = hub.fetch(f"hf://{REPO}/README.md", update=True)
     assert second.commit != first.commit
     assert len(hub_for(offline=True).fetch(f"hf://{REPO}/base").files) == 3
 
@@ -61,13 +62,15 @@ def test_what_is_cached_is_used_when_no_endpoint_gives_it(
     elif fault == "gated":
         official.repos[REPO].private = True
     hub = hub_for(DEAD if fault == "dead" else official)
-    assert hub.fetch(f"hf://{REPO}/base") == online
+    assert hub.fetch(f"hf://{REPO}/base", update=True) == online
     assert "going on with what is cached" in caplog.text
 
 
 def test_a_part_of_it_is_not_enough_when_no_endpoint_answers(official: FakeHub, hub_for: HubFor) -> None:
     hub_for(official).fetch(f"hf://{REPO}/base/config.json")
     with pytest.raises(EndpointsFailed, match=r"(?s)lacks 2 of 3 files.*no connection") as caught:
+        hub_for(DEAD).fetch(f"hf://{REPO}/base", update=True)
+    with pytest.raises(EndpointsFailed, match=r"(?s)no endpoint delivered .*no connection"):
         hub_for(DEAD).fetch(f"hf://{REPO}/base")
     assert caught.value.failures[0][0] == DEAD
 
@@ -95,6 +98,51 @@ def test_a_damaged_listing_is_asked_for_again(official: FakeHub, hub_for: HubFor
     for damage in ("{", "[]", '{"format_version": 2}', '{"format_version": 1, "files": {"a": {}}}'):
         listing.write_text(damage)
         assert len(hub_for(official).fetch(f"hf://{REPO}/base").files) == 3
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"blob_id": "../../../secret.txt"},
+        {"blob_id": "a" * 40 + "/../../../../secret.txt"},
+        {"lfs_sha256": "../../../secret.txt"},
+        {"size": "6"},
+        {"size": -1},
+        {"size": True},
+        {"xet_hash": 5},
+    ],
+)
+def test_a_listing_that_leads_out_of_the_cache_is_not_believed(
+    official: FakeHub, hub_for: HubFor, cache_dir: Path, lie: dict[str, object]
+) -> None:
+    """Whoever else may write to the cache may have written it."""
+    hub_for(official).fetch(f"hf://{REPO}/base/config.json")
+    (cache_dir.parent / "secret.txt").write_bytes(b"secret")
+    (listing,) = (cache_dir / "models--owner--voice/trees").iterdir()
+    document = json.loads(listing.read_bytes())
+    document["files"]["base/vocab.txt"] |= {"size": 6, **lie}
+    listing.write_text(json.dumps(document))
+    with pytest.raises(MissingOffline):
+        hub_for(offline=True).fetch(f"hf://{REPO}/base/vocab.txt")
+    fetched = hub_for(official).fetch(f"hf://{REPO}/base")
+    assert {path.name: path.read_bytes() for path in fetched.files} == {
+        path.name: files()[f"base/{path.name}"] for path in fetched.files
+    }
+    assert all(path.resolve().is_relative_to(cache_dir) for path in fetched.files)
+
+
+@pytest.mark.parametrize("path", ["../../../out", "base/vocab.txt/below", "b" * 300, "a\x1b"])
+def test_a_listing_with_an_unsafe_path_is_not_believed(
+    official: FakeHub, hub_for: HubFor, cache_dir: Path, path: str
+) -> None:
+    hub_for(official).fetch(f"hf://{REPO}/base/config.json")
+    (listing,) = (cache_dir / "models--owner--voice/trees").iterdir()
+    document = json.loads(listing.read_bytes())
+    document["files"][path] = document["files"]["base/vocab.txt"]
+    listing.write_text(json.dumps(document))
+    asked = len(official.seen)
+    assert len(hub_for(official).fetch(f"hf://{REPO}").files) == len(files())
+    assert len([seen for seen in official.seen[asked:] if "/tree/" in seen.path]) == 1
 
 
 def test_a_wrong_listing_is_not_believed_forever(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:

@@ -73,6 +73,13 @@ def test_a_reference_reads_back_as_itself(reference: HubReference | PackageRefer
         ("hf://o/r//a", "not a path"),
         ("hf://o/r/a\\b", "not a path"),
         ("hf://o/r/C:/a", "not a path"),
+        (f"hf://o/r/{'a' * 300}", "not a path"),
+        (f"hf://o/r/{'ü' * 128}", "not a path"),
+        (f"hf://o/r/{'a/' * 1500}b", "not a path"),
+        ("hf://o/r/\ud800", "not a path"),
+        ("hf://o/r/\x1b[2J", "not a path"),
+        (f"hf://o/r/a@{'b' * 300}", "branch"),
+        ("hf://o/r/a@\ud800", "branch"),
         ("hf://o/r@", "revision|branch"),
         ("hf://o/r/a@", "branch"),
         ("hf://o/r/a@..", "branch"),
@@ -114,6 +121,13 @@ def test_a_missing_local_path_that_looks_like_a_repository_gets_a_hint(tmp_path:
     reference = parse_reference("SWivid/F5-TTS", tmp_path)
     assert isinstance(reference, LocalReference)
     with pytest.raises(LocalFileMissing, match="hf://SWivid/F5-TTS"):
+        reference.locate()
+
+
+def test_a_local_path_no_file_system_takes_is_missing() -> None:
+    reference = parse_reference("a" * 300)
+    assert isinstance(reference, LocalReference)
+    with pytest.raises(LocalFileMissing, match="too long"):
         reference.locate()
 
 

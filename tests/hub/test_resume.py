@@ -23,6 +23,11 @@ import sys
 from backends.hub import Hub, HubSettings
 print(Hub(HubSettings.from_environment()).fetch(sys.argv[1]).path)
 """
+TOLD = """
+def told(stage, done, total):
+    if stage.startswith("wait for another process"):
+        open(sys.argv[2], "w").close()
+"""
 
 
 def partial(cache_dir: Path) -> Path:
@@ -104,6 +109,29 @@ def test_a_liar_is_known_even_after_others_brought_nothing(official: FakeHub, mi
     assert mirror.served_bytes() == WEIGHTS_BYTES
 
 
+def test_hashing_what_is_here_is_told_apart_from_fetching(official: FakeHub, hub_for: HubFor) -> None:
+    official.faults.cut_every = 100_000
+    with pytest.raises(EndpointsFailed):
+        hub_for(official).fetch(WEIGHTS)
+    official.faults.cut_every = 0
+    told: list[tuple[str, int, int | None]] = []
+    hub_for(official).fetch(WEIGHTS, lambda *report: told.append(report))
+    assert told[0] == (f"check what is here of {REPO}/base/model.safetensors", 300_000, WEIGHTS_BYTES)
+    assert {stage for stage, _, _ in told[1:]} == {f"fetch {REPO}/base/model.safetensors"}
+
+
+def test_a_file_that_never_comes_right_is_given_up(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+    """Endpoints that bring much each time, of which none can be told to be the one at fault."""
+    content = weights(3, 6 << 20)
+    for hub in (official, mirror):
+        hub.add("owner/large", {"model.bin": content})
+        hub.faults.cut_every = (2 << 20) + 1
+        hub.faults.corrupt = True
+    with pytest.raises(EndpointsFailed, match="hash to"):
+        hub_for(official, mirror, attempts=1).fetch("hf://owner/large/model.bin")
+    assert official.served_bytes() + mirror.served_bytes() < 10 * len(content)
+
+
 @pytest.mark.parametrize("length", [WEIGHTS_BYTES, WEIGHTS_BYTES + 5])
 def test_a_partial_file_that_is_complete_or_too_long(
     official: FakeHub, hub_for: HubFor, cache_dir: Path, length: int
@@ -166,9 +194,17 @@ def test_a_killed_process_leaves_its_bytes_and_no_lock(
     assert mirror.served_bytes() == WEIGHTS_BYTES - kept
 
 
-def test_two_processes_fetch_a_file_once(official: FakeHub, python: Python) -> None:
-    official.faults.throttle_bytes_s = 600_000
-    processes = [python(FETCH, f"hf://{REPO}", HF_ENDPOINT=official.url) for _ in range(2)]
+def test_two_processes_fetch_a_file_once(official: FakeHub, python: Python, cache_dir: Path) -> None:
+    official.faults.throttle_bytes_s = 20_000  # until both are at it
+    waited = cache_dir.parent / "waited"
+    code = FETCH.replace("fetch(sys.argv[1])", "fetch(sys.argv[1], told)").replace("print(", TOLD + "print(", 1)
+    processes = [python(code, f"hf://{REPO}", str(waited), HF_ENDPOINT=official.url) for _ in range(2)]
+    deadline_s = time.monotonic() + 30
+    while not waited.exists():
+        assert time.monotonic() < deadline_s
+        assert [process.poll() for process in processes] == [None, None]
+        time.sleep(0.01)
+    official.faults.throttle_bytes_s = 0
     outputs = [process.communicate(timeout=30) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert outputs[0][0] == outputs[1][0]

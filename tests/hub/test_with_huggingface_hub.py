@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -112,8 +113,11 @@ def test_both_at_once_fetch_a_file_once(official: FakeHub, hub_for: HubFor, pyth
     """They wait for each other's locks."""
     official.faults.throttle_bytes_s = 300_000
     process = python(READ, REPO, "base/model.safetensors", "online", HF_ENDPOINT=official.url)
+    deadline_s = time.monotonic() + 60
     while not official.bodies():
         assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
     told: set[str] = set()
     ours = hub_for(official).fetch(f"hf://{REPO}", lambda stage, done, total: told.add(stage))
     output, errors = process.communicate(timeout=60)
