@@ -155,7 +155,7 @@ def test_the_progress_bar_fits_a_narrow_terminal(environment: dict[str, str], hu
             shown += data
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown.decode()
     lines = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", shown).decode().replace("\r", "\n").splitlines()
-    bars = [line for line in lines if "model.safetensors" in line and "/s" in line]
+    bars = [line for line in lines if "model.safetensors" in line and "B/s" in line]
     assert bars, lines
     assert any(re.search(r"\d/5\.1 MB +\d\.\d MB/s +0?\d:\d\d", line) for line in bars), bars
     assert all(len(line) <= 80 for line in bars), max(bars, key=len)
