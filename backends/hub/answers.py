@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from backends.hub.content import GIT_SHA1, SHA256, RemoteFile
+from backends.hub.content import RemoteFile, is_sound
 from backends.hub.errors import (
     AccessDenied,
     Broken,
@@ -24,11 +25,11 @@ from backends.hub.errors import (
     TokenRejected,
     Unreachable,
 )
-from backends.hub.reference import is_safe_path
 from backends.hub.settings import OFFICIAL_ENDPOINT
 
 _BUSY = frozenset({408, 425, 429})
 _MAX_RETRY_AFTER_S = 10.0
+_SAID_CHARACTERS = 200
 _NOT_FOUND: dict[str, tuple[type[NotFound], str]] = {
     "RepoNotFound": (RepositoryNotFound, "no such repository"),
     "RevisionNotFound": (RevisionNotFound, "no such revision"),
@@ -54,7 +55,7 @@ def failure_of(response: httpx.Response, what: str, *, own: bool, token_sent: bo
 
 def _refusal(response: httpx.Response, status: int, what: str, token_sent: bool) -> HubError:
     code = response.headers.get("X-Error-Code", "")
-    said = response.headers.get("X-Error-Message", "")
+    said = shortened(response.headers.get("X-Error-Message", ""))
     if code == "GatedRepo":
         return _gated(response, what, token_sent)
     if code in _NOT_FOUND:
@@ -91,13 +92,12 @@ def _retry_after_s(response: httpx.Response) -> float:
     return max(0.0, min(asked_s, _MAX_RETRY_AFTER_S))
 
 
-def network_failure(
-    error: httpx.HTTPError | httpx.InvalidURL, url: str, timeout: httpx.Timeout, *, own: bool
-) -> EndpointFailure:
-    """Which error a broken connection is."""
-    host = urlsplit(url).netloc + ("" if own else " (where it redirects to)")
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
-        return Lying(f"it redirects to something that is no address: {error}")
+def network_failure(error: Exception, url: str, timeout: httpx.Timeout, *, own: bool) -> EndpointFailure:
+    """Which error a broken connection is, or an address that cannot be connected to."""
+    host = url.partition("://")[2].partition("/")[0] + ("" if own else " (where it redirects to)")
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | ValueError):
+        # ValueError: a port out of range, a host's name that cannot be encoded (UnicodeError), brackets left open.
+        return Lying(f"{host[:100]} is no address, or redirects to something that is none: {shortened(str(error))}")
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         return Unreachable(f"no connection to {host} within {timeout.connect:g} s")
     if isinstance(error, httpx.ConnectError | httpx.ProxyError):
@@ -116,17 +116,15 @@ def listed_file(entry: Any) -> RemoteFile | None:
         if entry["type"] != "file":
             return None
         lfs = entry.get("lfs") or {}
-        size_bytes, sha256 = lfs.get("size", entry["size"]), lfs.get("oid")
-        file = RemoteFile(entry["path"], size_bytes, entry["oid"], sha256, entry.get("xetHash"))
-        sound = (
-            is_safe_path(file.path)
-            and isinstance(size_bytes, int)
-            and size_bytes >= 0
-            and GIT_SHA1.fullmatch(file.blob_id)
-            and (sha256 is None or SHA256.fullmatch(sha256))
-        )
+        size_bytes = lfs.get("size", entry["size"])
+        file = RemoteFile(entry["path"], size_bytes, entry["oid"], lfs.get("oid"), entry.get("xetHash"))
     except (KeyError, TypeError, AttributeError):
-        sound = None
-    if not sound:
-        raise Lying(f"its listing has an entry that makes no sense: {str(entry)[:200]}")
+        file = None
+    if file is None or not is_sound(file):
+        raise Lying(f"its listing has an entry that makes no sense: {shortened(reprlib.repr(entry))}")
     return file
+
+
+def shortened(text: str) -> str:
+    """What a server said, fit for a log and a terminal."""
+    return "".join(character for character in text[:_SAID_CHARACTERS] if character.isprintable())

@@ -25,16 +25,18 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
-from backends.hub.content import GIT_SHA1, RemoteFile
+from backends.hub.content import GIT_SHA1, RemoteFile, contradiction, is_sound
 from backends.hub.errors import CacheError, CacheNotWritable, DiskFull, LockTimeout
-from backends.hub.reference import is_safe_path
 
 PARTIAL_SUFFIX = ".voxgate-incomplete"
 _FOLDER_PREFIX = "models--"
 _LISTING_FORMAT = 1  # huggingface_hub's; another number is someone else's format and is left alone
 _LOCK_POLL_S = 0.5
+_NO_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP})
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _log = logging.getLogger(__name__)
@@ -81,7 +83,14 @@ class RepoCache:
     def find(self, commit: str, path: str) -> Path | None:
         """A file of a snapshot, whoever fetched it."""
         found = self.snapshot(commit) / path
-        return found if found.is_file() else None
+        try:
+            return found if found.is_file() else None
+        except OSError:  # a name too long for this file system, a folder that may not be entered
+            return None
+
+    def in_use(self, commit: str) -> bool:
+        """Whether any file of the repository is here at that commit."""
+        return any(names for _, _, names in os.walk(self.snapshot(commit)))
 
     def blob(self, etag: str) -> Path:
         """Where content of that hash belongs."""
@@ -97,13 +106,17 @@ class RepoCache:
             document = json.loads(self._listing_file(commit).read_bytes())
             if document.get("format_version") != _LISTING_FORMAT:
                 return None
-            return [
-                RemoteFile(path, int(entry["size"]), entry["blob_id"], entry.get("lfs_sha256"), entry.get("xet_hash"))
+            files = [
+                RemoteFile(path, entry["size"], entry["blob_id"], entry.get("lfs_sha256"), entry.get("xet_hash"))
                 for path, entry in document["files"].items()
-                if is_safe_path(path)
             ]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None  # missing, or damaged: it will be asked for again
+        # Whoever may write to the cache may have written this: one entry that leads out of it discredits the rest.
+        if not all(map(is_sound, files)) or contradiction([file.path for file in files]):
+            _log.warning("%s is not believed: it has entries that make no sense", self._listing_file(commit))
+            return None
+        return files
 
     def keep_listing(self, commit: str, files: Iterable[RemoteFile]) -> None:
         """Remember what the repository contains at a commit, which never changes. Loses only time when it cannot."""
@@ -166,7 +179,12 @@ class RepoCache:
         from filelock import FileLock, Timeout
 
         path = self._locks / f"{etag}.lock"
-        lock = FileLock(path, mode=0o664)  # group-writable, as huggingface_hub makes it
+        # Where the file system has no locks, newer versions would take the lock file's existence for one: that stays
+        # when its holder dies, and is no lock to those who lock for real.
+        options: dict[str, Any] = (
+            {"fallback_to_soft": False} if "fallback_to_soft" in signature(FileLock).parameters else {}
+        )
+        lock = FileLock(path, mode=0o664, **options)  # group-writable, as huggingface_hub makes it
         held_bytes, grew_at_s = -1, time.monotonic()
         while True:
             try:
@@ -183,6 +201,10 @@ class RepoCache:
                     ) from None
                 waiting(size_bytes)
             except OSError as error:
+                if error.errno in _NO_LOCKS:
+                    raise CacheNotWritable(
+                        f"the file system of {path} has no locks; point HF_HUB_CACHE to one that does"
+                    ) from error
                 raise disk_error(error, path) from error
         try:
             yield
@@ -216,6 +238,7 @@ class RepoCache:
             pointer.parent.mkdir(parents=True, exist_ok=True)
             # Made elsewhere and renamed, so that nobody ever finds the name missing or half made.
             draft = blob.with_name(f".{uuid.uuid4().hex}.tmp")
+            moved = False
             try:
                 os.symlink(os.path.relpath(blob, pointer.parent), draft)
             except OSError:  # a file system without symlinks
@@ -223,7 +246,16 @@ class RepoCache:
                     os.link(blob, draft)
                 except OSError:  # nor hard links: the name gets the only copy, as huggingface_hub does it
                     os.rename(blob, draft)
-            os.replace(draft, pointer)
+                    moved = True
+            try:
+                os.replace(draft, pointer)
+            except OSError:
+                with suppress(OSError):  # the first error says more
+                    if moved:
+                        os.rename(draft, blob)
+                    else:
+                        draft.unlink()
+                raise
 
 
 def cached_snapshots(cache_dir: Path) -> Iterator[tuple[RepoCache, str]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import fnmatch
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from backends.hub.cache import RepoCache
 from backends.hub.content import RemoteFile, hash_file
@@ -22,6 +21,7 @@ from backends.hub.errors import (
     NotFound,
 )
 from backends.hub.reference import HubReference, Reference
+from backends.hub.selection import files_below, listed_below, select
 from backends.hub.settings import HubSettings
 from backends.hub.transfer import HEADWAY_BYTES, Transfer
 
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from backends.base import Progress
     from backends.hub.route import Route
 
+T = TypeVar("T")
+
 _NAMES_SHOWN = 5
+_CHECKING = "check what is here of"
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +70,7 @@ class HubFetch:
     """One fetch of one hub reference. Used once, then closed.
 
     :param verify_cached: hash what is cached already, and fetch again what is damaged.
+    :param update: ask what a branch is now, where the cache knows what it was.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class HubFetch:
         *,
         allow: Sequence[str] = (),
         verify_cached: bool = False,
+        update: bool = False,
         progress: Progress,
     ):
         self._settings = settings
@@ -84,6 +89,7 @@ class HubFetch:
         self._reference = reference
         self._allow = allow
         self._verify_cached = verify_cached
+        self._update = update
         self._progress = progress
         self._cache = RepoCache(settings.cache_dir, reference.repo)
         self._opened_route: Route | None = None
@@ -91,7 +97,7 @@ class HubFetch:
         self._cut_off: HubError | None = None
         if settings.offline:
             self._cut_off = MissingOffline(f"{reference}: offline, and not cached", missing=(str(reference),))
-        self._hashed: dict[tuple[int, int, int], bool] = {}
+        self._hashed: dict[tuple[int, int, int, str], bool] = {}
 
     def close(self) -> None:
         """Close the connections."""
@@ -103,7 +109,38 @@ class HubFetch:
 
         :raises HubError: one of the kinds drawn in ``backends.hub.errors``.
         """
-        commit = self._commit()
+        return self._at_commit(self._run)
+
+    def plan(self) -> list[PlannedFile]:
+        """List the files ``run`` would need; writes nothing.
+
+        :raises HubError: as ``run`` does.
+        """
+        return self._at_commit(self._plan)
+
+    def _at_commit(self, action: Callable[[str], T]) -> T:
+        """Act at the commit that the revision was when it was first fetched, else at the one it is now."""
+        revision = self._reference.revision
+        recorded = self._cache.commit_of(revision)
+        if recorded != revision and self._cut_off is None:
+            if self._update or recorded is None or not self._cache.in_use(recorded):
+                return action(self._resolved())
+            try:
+                return action(recorded)
+            except NotFound as error:  # what is asked for has come since, or the commit is gone
+                _log.info("%s; asking what %s of %s is now", error, revision, self._reference.repo)
+                if (commit := self._resolved()) == recorded:
+                    raise
+                return action(commit)
+        if recorded is None:
+            raise MissingOffline(
+                f"{self._reference}: offline, and the cache does not know which commit {revision!r} of"
+                f" {self._reference.repo} is",
+                missing=(str(self._reference),),
+            )
+        return action(recorded)
+
+    def _run(self, commit: str) -> Fetched:
         target = self._cache.snapshot(commit) / self._reference.path
         cached = self._cache.find(commit, self._reference.path) if self._reference.path else None
         if cached is not None and not self._verify_cached:
@@ -120,12 +157,7 @@ class HubFetch:
         self._cache.record(self._reference.revision, commit)
         return Fetched(target, self._reference, commit, tuple(files))
 
-    def plan(self) -> list[PlannedFile]:
-        """List the files ``run`` would need; writes nothing.
-
-        :raises HubError: as ``run`` does.
-        """
-        commit = self._commit()
+    def _plan(self, commit: str) -> list[PlannedFile]:
         listing = self._listing(commit, keep=False)
         if listing is None:
             snapshot = self._cache.snapshot(commit)
@@ -150,26 +182,17 @@ class HubFetch:
             self._opened_route = Route(self._settings, self._pause)
         return self._opened_route
 
-    def _commit(self) -> str:
+    def _resolved(self) -> str:
+        """The commit the revision is now; the recorded one if no endpoint says."""
         repo, revision = self._reference.repo, self._reference.revision
-        known = self._cache.commit_of(revision)
-        if known == revision:  # a commit names itself
-            return revision
-        if self._cut_off is None:
-            try:
-                return self._route.ask(f"{repo}@{revision}", lambda client: client.commit(repo, revision))
-            except (NotFound, AccessDenied, EndpointsFailed) as error:
-                if known is None:
-                    raise
-                self._cut_off = error
-                _log.warning("%s; going on with what is cached: commit %s", error, known)
-                return known
-        if known is None:
-            raise MissingOffline(
-                f"{self._reference}: offline, and the cache does not know which commit {revision!r} of {repo} is",
-                missing=(str(self._reference),),
-            )
-        return known
+        try:
+            return self._route.ask(f"{repo}@{revision}", lambda client: client.commit(repo, revision))
+        except (NotFound, AccessDenied, EndpointsFailed) as error:
+            if (known := self._cache.commit_of(revision)) is None:
+                raise
+            self._cut_off = error
+            _log.warning("%s; going on with what is cached: commit %s", error, known)
+            return known
 
     def _listing(self, commit: str, *, keep: bool) -> list[RemoteFile] | None:
         """What the repository contains; None when nobody can be asked."""
@@ -189,15 +212,12 @@ class HubFetch:
 
     def _wanted(self, listing: Sequence[RemoteFile]) -> list[RemoteFile]:
         path = self._reference.path
-        if exact := [file for file in listing if file.path == path]:
-            return exact
-        folder = f"{path}/" if path else ""
-        below = [file for file in listing if file.path.startswith(folder)]
+        below = listed_below(listing, path)
         if not below:
             close = difflib.get_close_matches(path, [file.path for file in listing], n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise EntryNotFound(f"{self._reference}: no such file or folder{hint}")
-        if wanted := [file for file in below if matches(file.path.removeprefix(folder), self._allow)]:
+        if wanted := select(below, self._allow):
             return wanted
         raise EntryNotFound(f"{self._reference}: none of its {len(below)} files matches {', '.join(self._allow)}")
 
@@ -210,7 +230,13 @@ class HubFetch:
         return files
 
     def _complete(self, commit: str, wanted: Sequence[RemoteFile]) -> None:
-        missing = [file for file in wanted if not self._is_here(commit, file)]
+        total_bytes = sum(file.size_bytes for file in wanted)
+        meter = _Meter(self._progress, self._reference.repo, total_bytes)
+        missing = []
+        for file in wanted:
+            if not self._is_here(commit, file, meter.of(_CHECKING, file)):
+                missing.append(file)
+            meter.done_bytes += file.size_bytes
         if not missing:
             return
         absent = [file for file in missing if not self._is_good(self._cache.blob(file.etag), file)]
@@ -231,26 +257,26 @@ class HubFetch:
             self._cache.record(self._reference.revision, commit)
         partial_bytes = sum(_size_bytes(self._cache.partial(file.etag)) for file in absent)
         self._cache.require_room(sum(file.size_bytes for file in absent) - partial_bytes)
+        meter.done_bytes = total_bytes - sum(file.size_bytes for file in missing)
         for file in missing:
-            self._bring(commit, file)
+            self._bring(commit, file, meter)
+            meter.done_bytes += file.size_bytes
 
-    def _bring(self, commit: str, file: RemoteFile) -> None:
-        name = f"{self._reference.repo}/{file.path}"
-
-        def waiting(have_bytes: int) -> None:
-            self._progress(f"wait for another process to fetch {name}", have_bytes, file.size_bytes)
-
+    def _bring(self, commit: str, file: RemoteFile, meter: _Meter) -> None:
+        waiting = meter.of("wait for another process to fetch", file)
         with self._cache.lock(file.etag, self._settings.lock_timeout_s, waiting):
-            if not self._is_good(self._cache.blob(file.etag), file):
-                self._transfer(commit, file, name)
+            # Whoever held the lock may have brought it: as the blob, or on a disk without links as the name itself.
+            if self._is_here(commit, file, meter.of(_CHECKING, file)):
+                return
+            if not self._is_good(self._cache.blob(file.etag), file, meter.of(_CHECKING, file)):
+                self._transfer(commit, file, meter)
                 self._cache.publish(file.etag)
             self._cache.link(commit, file)
 
-    def _transfer(self, commit: str, file: RemoteFile, name: str) -> None:
-        def report(have_bytes: int) -> None:
-            self._progress(f"fetch {name}", have_bytes, file.size_bytes)
-
-        transfer = Transfer(self._cache.partial(file.etag), file, self._settings, report)
+    def _transfer(self, commit: str, file: RemoteFile, meter: _Meter) -> None:
+        name = f"{self._reference.repo}/{file.path}"
+        report, rehashed = meter.of("fetch", file), meter.of(_CHECKING, file)
+        transfer = Transfer(self._cache.partial(file.etag), file, self._settings, report, rehashed)
         while True:
             before_bytes = transfer.have_bytes
             try:
@@ -263,36 +289,41 @@ class HubFetch:
                 if transfer.have_bytes - before_bytes < HEADWAY_BYTES:
                     raise
 
-    def _is_here(self, commit: str, file: RemoteFile) -> bool:
+    def _is_here(self, commit: str, file: RemoteFile, report: Callable[[int], None] | None = None) -> bool:
         found = self._cache.find(commit, file.path)
-        return found is not None and self._is_good(found, file)
+        return found is not None and self._is_good(found, file, report)
 
-    def _is_good(self, path: Path, file: RemoteFile) -> bool:
+    def _is_good(self, path: Path, file: RemoteFile, report: Callable[[int], None] | None = None) -> bool:
         try:
             stat = path.stat()
             if not self._verify_cached or stat.st_size != file.size_bytes:
                 return stat.st_size == file.size_bytes
-            version = (stat.st_dev, stat.st_ino, stat.st_mtime_ns)
+            version = (stat.st_dev, stat.st_ino, stat.st_mtime_ns, file.etag)
             if version not in self._hashed:
-                self._hashed[version] = hash_file(path, file.etag) == file.etag
+                self._hashed[version] = hash_file(path, file.etag, report) == file.etag
             return self._hashed[version]
         except OSError:  # not there, or not readable any more: to be fetched
             return False
 
 
-def matches(path: str, allow: Sequence[str]) -> bool:
-    """Whether a path below the folder asked for is among those asked for."""
-    return not allow or any(fnmatch.fnmatchcase(path, pattern) for pattern in allow)
+class _Meter:
+    """Progress over all files of a reference, so that a folder's bar never jumps back from one file to the next.
 
+    :param total_bytes: of all wanted files.
+    :ivar done_bytes: of those that are dealt with.
+    """
 
-def files_below(place: Path, allow: Sequence[str] = ()) -> Iterator[Path]:
-    """A file itself, or a folder's files that match, in order."""
-    if place.is_file():
-        yield place
-    elif place.is_dir():
-        for path in sorted(place.rglob("*")):
-            if path.is_file() and matches(path.relative_to(place).as_posix(), allow):
-                yield path
+    def __init__(self, progress: Progress, repo: str, total_bytes: int):
+        self._progress = progress
+        self._repo = repo
+        self._total_bytes = total_bytes
+        self.done_bytes = 0
+
+    def of(self, stage: str, file: RemoteFile) -> Callable[[int], None]:
+        """What to call with the bytes of a file that are dealt with."""
+        return lambda bytes_: self._progress(
+            f"{stage} {self._repo}/{file.path}", self.done_bytes + bytes_, self._total_bytes
+        )
 
 
 def _size_bytes(path: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -19,6 +20,8 @@ _REVISION = re.compile(r"(?!-)[^\s~^:?*\[\\/\x00-\x1f\x7f]+(?:/[^\s~^:?*\[\\/\x0
 # The only refs with a slash that the hub's own URIs allow unescaped between `@` and the path.
 _SLASHED_REF = re.compile(r"(refs/(?:pr/\d+|convert/[\w.-]+))(?:/(.*))?$")
 _OTHER_KINDS = frozenset({"datasets", "spaces", "kernels", "buckets"})
+_MAX_NAME_BYTES = 255  # of one file or folder, on every usual file system
+_MAX_PATH_BYTES = 2048  # leaves room for the cache's own folders within what systems allow
 _HUB_PAGE = re.compile(
     r"/(?P<repo>[^/]+/[^/]+)(?:/(?:blob|resolve|tree|raw)/(?P<revision>[^/]+)(?:/(?P<path>.+))?)?/?$"
 )
@@ -92,8 +95,11 @@ class LocalReference:
 
         :raises LocalFileMissing: nothing is there.
         """
-        if self.path.exists():
-            return self.path
+        try:
+            if self.path.exists():
+                return self.path
+        except OSError as error:  # a name too long for the file system, a folder that may not be entered
+            raise LocalFileMissing(f"{self.text}: {error.strerror or error}") from error
         # `owner/repo` is how other tools name a repository; here it is a relative path.
         meant = re.fullmatch(r"[\w.-]+/[\w.-]+", self.text)
         hint = f"; a repository on the hub is written hf://{self.text}" if meant else ""
@@ -148,7 +154,7 @@ def _hub(text: str, body: str) -> HubReference:
 def _revision(text: str, revision: str | None) -> str:
     if revision is None:
         return DEFAULT_REVISION
-    if not _REVISION.fullmatch(revision) or ".." in revision:
+    if not _REVISION.fullmatch(revision) or ".." in revision or not is_safe_path(revision):
         raise MalformedReference(f"{text}: {revision!r} cannot be a branch, tag or commit")
     return revision
 
@@ -168,8 +174,19 @@ def _inner_path(text: str, path: str) -> str:
 
 
 def is_safe_path(path: str) -> bool:
-    """Whether a ``/``-separated path stays below the folder it is joined to, under POSIX and Windows rules."""
-    parts = path.split("/")
-    return not any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts) and not re.match(
-        r"[A-Za-z]:", path
-    )
+    """Whether a ``/``-separated path stays below the folder it is joined to, and can be a path there at all.
+
+    Under POSIX and Windows rules; names that no file system takes, or that would garble a terminal, are refused.
+    """
+    try:
+        if len(path.encode()) > _MAX_PATH_BYTES:
+            return False
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can carry
+        return False
+    return not re.match(r"[A-Za-z]:", path) and all(_is_safe_name(part) for part in path.split("/"))
+
+
+def _is_safe_name(name: str) -> bool:
+    if name in ("", ".", "..") or "\\" in name or len(name.encode()) > _MAX_NAME_BYTES:
+        return False
+    return not any(unicodedata.category(character) == "Cc" for character in name)

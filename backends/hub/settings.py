@@ -65,9 +65,11 @@ class Endpoint:
         try:
             parts = urlsplit(url)
             sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            (parts.hostname or "").encode("idna")  # as connecting to it will: no empty label, none over 63 characters
         except ValueError:
             sound = False
-        if not sound or parts.query or parts.fragment:
+        odd = any(character.isspace() or not character.isprintable() for character in url)
+        if not sound or odd or parts.query or parts.fragment:
             raise BadHubSettings(f"{where}: {value!r} is not an address such as {OFFICIAL_ENDPOINT}")
         if parts.username or parts.password:  # it would end up in logs and error messages
             raise BadHubSettings(f"{where}: no name or password in an endpoint's address; use HF_TOKEN")
@@ -86,11 +88,12 @@ class HubSettings:
     :param offline: use the cache only.
     :param token: sent to those endpoints that are marked for it.
     :param connect_timeout_s: for a connection to stand, TLS included.
-    :param metadata_timeout_s: for one answer that is not a file.
+    :param metadata_timeout_s: for one answer that is not a file, to its end; connecting comes on top.
     :param stall_timeout_s: how long a transfer may bring nothing before the next endpoint is asked.
     :param min_bytes_per_s: slower than this over ``stall_timeout_s`` counts as stalled; 0 switches it off.
-    :param attempts: failed tries of one endpoint in a row before the next one is asked.
-    :param backoff_s: pause after the first failed try; doubles.
+    :param attempts: failed tries before an endpoint is given up. A connection that breaks is followed by the next try
+        at once; an endpoint that is silent or cannot be reached is tried again after the others.
+    :param backoff_s: pause after the first failed try, and after the first round of all endpoints; doubles.
     :param lock_timeout_s: how long to wait for another process that holds a file and makes no headway.
     """
 

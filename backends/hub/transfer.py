@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from backends.hub.cache import disk_errors
 from backends.hub.content import RemoteFile, new_hash
-from backends.hub.errors import Broken, Lying, Stalled
+from backends.hub.errors import Broken, CacheNotWritable, Lying, Stalled
 
 if TYPE_CHECKING:
     from backends.hub.client import EndpointClient
@@ -20,6 +20,7 @@ HEADWAY_BYTES = 1 << 20
 """A try that brought this much did not fail in vain: it is followed by another."""
 
 _READ_BYTES = 1 << 20
+_MAX_STARTS_OVER = 5
 _REPORT_EVERY_S = 0.1
 
 
@@ -30,9 +31,17 @@ class Transfer:
     work (some network file systems) two processes cannot spoil each other's file.
 
     :param report: called now and then with the bytes that are here.
+    :param rehashed: called now and then with the bytes that an earlier process left and that are hashed.
     """
 
-    def __init__(self, partial: Path, file: RemoteFile, settings: HubSettings, report: Callable[[int], None]):
+    def __init__(
+        self,
+        partial: Path,
+        file: RemoteFile,
+        settings: HubSettings,
+        report: Callable[[int], None],
+        rehashed: Callable[[int], None],
+    ):
         self._partial = partial
         self._file = file
         self._settings = settings
@@ -41,7 +50,8 @@ class Transfer:
         self.have_bytes = 0
         self._fed_by: set[str] = set()
         self._digest = new_hash(file.etag, file.size_bytes)
-        self._take_up()
+        self._starts_over = 0
+        self._take_up(rehashed)
 
     def run(self, client: EndpointClient, repo: str, commit: str) -> None:
         """Get the rest from one endpoint and verify the whole.
@@ -53,7 +63,7 @@ class Transfer:
         try:
             if self.have_bytes < self._file.size_bytes:
                 with client.open(repo, commit, self._file, self.have_bytes) as body:
-                    self._receive(body.chunks(), self.have_bytes - body.start, client.url)
+                    self._receive(body.chunks, self.have_bytes - body.start, client.url)
             elif not self._partial.exists():  # an empty file needs no request
                 with disk_errors(self._partial):
                     self._partial.touch()
@@ -67,6 +77,8 @@ class Transfer:
             complaint = f"the bytes of {self._file.path} hash to {found}, not {self._file.etag}"
             alone = self._fed_by == {client.url}
             self._start_over()
+            if self._starts_over > _MAX_STARTS_OVER:
+                raise Lying(f"{complaint}, and all of it was fetched {self._starts_over} times")
             # Where others brought a part, any of them may be to blame: this one may prove itself from zero.
             raise Lying(complaint) if alone else Broken(f"{complaint}; fetching all of it again")
 
@@ -79,6 +91,8 @@ class Transfer:
             with disk_errors(self._partial):
                 if file.seek(0, os.SEEK_END) < self.have_bytes:  # someone removed it: do not leave a hole
                     self._start_over()
+                    if self._starts_over > _MAX_STARTS_OVER:
+                        raise CacheNotWritable(f"{self._partial} is removed again and again while it is written")
                     raise Broken(f"{self._partial} was removed meanwhile")
                 file.seek(self.have_bytes)
             for chunk in chunks:
@@ -95,18 +109,18 @@ class Transfer:
                     rest = memoryview(fresh)
                     while rest:
                         rest = rest[file.write(rest) :]
-                self._advance(fresh)
+                self._advance(fresh, self._report)
             with disk_errors(self._partial):
                 os.fsync(file.fileno())
 
-    def _advance(self, chunk: bytes) -> None:
+    def _advance(self, chunk: bytes, report: Callable[[int], None]) -> None:
         self._digest.update(chunk)
         self.have_bytes += len(chunk)
         if (now_s := time.monotonic()) - self._reported_at_s >= _REPORT_EVERY_S:
             self._reported_at_s = now_s
-            self._report(self.have_bytes)
+            report(self.have_bytes)
 
-    def _take_up(self) -> None:
+    def _take_up(self, rehashed: Callable[[int], None]) -> None:
         """Hash what an earlier process left."""
         with disk_errors(self._partial):
             if not self._partial.exists():
@@ -116,12 +130,13 @@ class Transfer:
                 return
             with self._partial.open("rb") as file:
                 while chunk := file.read(_READ_BYTES):
-                    self._advance(chunk)
+                    self._advance(chunk, rehashed)
         self._fed_by.add("an earlier process")
 
     def _start_over(self) -> None:
         with disk_errors(self._partial):
             self._partial.unlink(missing_ok=True)  # never truncated: another process may be reading it
+        self._starts_over += 1
         self.have_bytes = 0
         self._fed_by.clear()
         self._digest = new_hash(self._file.etag, self._file.size_bytes)

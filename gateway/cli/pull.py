@@ -35,14 +35,17 @@ def pull(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched, and how much.")] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Follow a branch or tag to where it is now, not to where it was first.")
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Verify what is cached by its hashes, without any network.")
     ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Fetch checkpoints into the Hugging Face cache, through mirrors, resuming, verifying and mending."""
-    if check and dry_run:
-        raise fail("--check and --dry-run exclude each other", WRONG_USAGE)
+    if check and (dry_run or update):
+        raise fail("--check excludes --dry-run and --update", WRONG_USAGE)
     if not (check or names):
         raise fail("name what to fetch: an engine, a set or a reference; see voxgate pull --help", WRONG_USAGE)
     settings = settings_or_exit(config)
@@ -54,9 +57,9 @@ def pull(
         if check:
             _check(hub, wanted)
         elif dry_run:
-            _plan(hub, wanted, catalogue)
+            _plan(hub, wanted, catalogue, update)
         else:
-            _fetch(hub, wanted, catalogue)
+            _fetch(hub, wanted, catalogue, update)
 
 
 def hub_settings(settings: Settings, endpoints: list[str] | None = None) -> HubSettings:
@@ -92,24 +95,24 @@ def terms(reference: str, catalogue: Catalogue) -> str:
     return f"{licence.licence}: not for commercial use; read it before you serve it"
 
 
-def _fetch(hub: Hub, wanted: list[Wanted], catalogue: Catalogue) -> None:
+def _fetch(hub: Hub, wanted: list[Wanted], catalogue: Catalogue, update: bool) -> None:
     if not wanted:
         err.print("nothing to fetch: what was named comes with its package")
     for item in wanted:
         err.print(f"{item.reference} ({terms(item.reference, catalogue)})", soft_wrap=True)
         with _bar() as show:
-            fetched = hub.fetch(item.reference, show, allow=item.allow, verify_cached=True)
+            fetched = hub.fetch(item.reference, show, allow=item.allow, verify_cached=True, update=update)
         if not item.pinned:
-            err.print(f"  a branch or tag, now at commit {fetched.commit}", soft_wrap=True)
+            err.print(f"  a branch or tag, here at commit {fetched.commit}", soft_wrap=True)
         out.print(str(fetched.path), soft_wrap=True)
 
 
-def _plan(hub: Hub, wanted: list[Wanted], catalogue: Catalogue) -> None:
+def _plan(hub: Hub, wanted: list[Wanted], catalogue: Catalogue, update: bool) -> None:
     table = Table("file", "size", "state")
     missing_bytes = 0
     for item in wanted:
         err.print(f"{item.reference} ({terms(item.reference, catalogue)})", soft_wrap=True)
-        for file in hub.plan(item.reference, allow=item.allow):
+        for file in hub.plan(item.reference, allow=item.allow, update=update):
             state = (
                 "cached" if file.cached else f"{size(file.partial_bytes)} here" if file.partial_bytes else "to fetch"
             )
@@ -121,18 +124,20 @@ def _plan(hub: Hub, wanted: list[Wanted], catalogue: Catalogue) -> None:
 
 def _check(hub: Hub, wanted: list[Wanted]) -> None:
     with _bar() as show:
-        places: list[str | None] = [item.reference for item in wanted] or [None]
-        reports = [hub.check(place, show) for place in places]
+        if wanted:
+            reports = [hub.check(item.reference, show, item.allow) for item in wanted]
+        else:
+            reports = [hub.check(progress=show)]
     for report in reports:
         _tell(report)
     if damaged := sum(len(report.problems) for report in reports):
-        raise fail(f"{damaged} damaged; voxgate pull fetches what it verifies and finds damaged again")
+        raise fail(f"{damaged} damaged or missing; voxgate pull mends that")
 
 
 def _tell(report: CheckReport) -> None:
     out.print(f"{report.files} files verified, {size(report.size_bytes)}")
     for problem in report.problems:
-        err.print(f"damaged: {problem}", soft_wrap=True)
+        err.print(f"damaged or missing: {problem}", soft_wrap=True)
     if report.unverifiable:
         out.print(f"{len(report.unverifiable)} files came without a hash to verify them by")
     if report.unfinished:

@@ -84,17 +84,25 @@ def test_pull_check_finds_damage(environment: dict[str, str], tmp_path: Path) ->
     (file,) = (tmp_path / "cache").rglob("*.safetensors")
     file.resolve().write_bytes(b"x" + WEIGHTS[1:])
     told = voxgate("pull", "--check", environment=environment, status=1)
-    assert "damaged: owner/voice@" in told
-    assert "1 damaged" in told
+    assert "damaged or missing: owner/voice@" in told
     voxgate("pull", "hf://owner/voice", environment=environment)
     assert file.read_bytes() == WEIGHTS
     voxgate("pull", "--check", environment=environment)
 
 
+def test_pull_stays_at_a_branchs_commit_until_it_is_told_to_update(environment: dict[str, str], hub: FakeHub) -> None:
+    first = voxgate("pull", REFERENCE, environment=environment)
+    hub.add("owner/voice", {"model.safetensors": WEIGHTS + b"new"})
+    assert voxgate("pull", REFERENCE, environment=environment) == first
+    updated = voxgate("pull", REFERENCE, "--update", environment=environment)
+    assert updated != first
+    assert Path(updated.splitlines()[0]).read_bytes() == WEIGHTS + b"new"
+
+
 def test_pull_explains_what_is_wrong(environment: dict[str, str], hub: FakeHub) -> None:
     assert "no reference" in voxgate("pull", "tuba", environment=environment, status=2)
     assert "is not an address" in voxgate("pull", "tone", "--endpoint", "nonsense", environment=environment, status=2)
-    assert "exclude each other" in voxgate("pull", "f5", "--check", "--dry-run", environment=environment, status=2)
+    assert "--check excludes" in voxgate("pull", "f5", "--check", "--dry-run", environment=environment, status=2)
     assert "name what to fetch" in voxgate("pull", environment=environment, status=2)
     assert "Traceback" not in voxgate("pull", "hf://owner/nothing/x", environment=environment, status=1)
     offline = {**environment, "HF_HUB_OFFLINE": "1"}
