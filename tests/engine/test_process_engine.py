@@ -54,8 +54,9 @@ async def speak(engine: ProcessEngine, job_id: str = "a", text: str = "hello", *
 
 
 def workers() -> list[psutil.Process]:
+    """Workers of the engines in this process; those of a gateway that other tests share are its own children."""
     found = []
-    for process in psutil.Process().children(recursive=True):
+    for process in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
             if "backends.worker" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
