@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve install install-dev test lint format bench constraints system-deps clean
+.PHONY: serve install install-f5 install-dev test lint format bench constraints system-deps clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -23,8 +23,11 @@ $(VENV)/.installed: $(BIN)/uv pyproject.toml
 	$(UV) --editable '.[lite]'
 	touch $@
 
-$(VENV)/.installed-dev: $(BIN)/uv pyproject.toml
-	$(UV) --editable '.[lite,dev,bench]'
+install-f5: $(BIN)/uv ## add the F5-TTS engine: PyTorch and what f5-tts needs, some 6 GB
+	$(UV) --overrides overrides.txt --editable '.[lite,f5]'
+
+$(VENV)/.installed-dev: $(BIN)/uv pyproject.toml overrides.txt
+	$(UV) --overrides overrides.txt --editable '.[lite,f5,dev,bench]'
 	touch $@ $(VENV)/.installed
 
 system-deps: ## ffmpeg and Chromium, which the tests play the gateway's audio with (Debian, as root)

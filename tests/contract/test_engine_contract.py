@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -21,10 +22,12 @@ MAX_STEPS = 10_000
 class Bench:
     """An engine and a way to run it."""
 
-    def __init__(self, name: str, profile: Profile):
+    def __init__(self, name: str, profile: Profile, folder: Path):
         self.profile = profile
         self.engine_class = Registry().engine_class(name)
-        self.engine: Engine = self.engine_class(EngineConfig(name, model=profile.model))
+        model = profile.model(folder) if callable(profile.model) else profile.model
+        config = EngineConfig(name, dtype=profile.dtype, model=model, defaults=profile.defaults)
+        self.engine: Engine = self.engine_class(config)
         self.capabilities: Capabilities = self.engine.load()
 
     def job(self, job_id: str, text: str | None = None, **fields: object) -> Job:
@@ -57,9 +60,9 @@ class Bench:
 
 
 @pytest.fixture(scope="module", params=Registry().names())
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     assert request.param in PROFILES, f"add {request.param!r} to tests/contract/profiles.py"
-    built = Bench(request.param, PROFILES[request.param])
+    built = Bench(request.param, PROFILES[request.param], tmp_path_factory.mktemp(request.param))
     yield built
     built.engine.close()
 

@@ -1,0 +1,1 @@
+"""What engines on torch share: choosing a device and a precision, reading checkpoints without unpickling them."""
