@@ -117,7 +117,14 @@ class Sampler:
                 self._keep([*self._active, self._begin(sample)])
             except torch.AcceleratorError:
                 raise
-            except (RuntimeError, IndexError) as error:  # this one's input is at fault, or there is no memory for it
+            except torch.OutOfMemoryError as error:
+                if not self._active:
+                    failed.append(Made(sample, None, f"the device has not enough memory for it: {error}"))
+                    continue
+                self._waiting.push(sample)  # until somebody leaves
+                self._max_frames = sum(active.sample.frames for active in self._active)
+                break
+            except (RuntimeError, IndexError) as error:  # its input is at fault
                 failed.append(Made(sample, None, f"it could not be started: {error}"))
         return failed
 

@@ -37,16 +37,16 @@ def official_cfm(model: nn.Module) -> nn.Module:
     return CFM(transformer=model, mel_spec_kwargs={}, odeint_kwargs={"method": "euler"})
 
 
-def network(arch: str, dtype: torch.dtype = torch.float32) -> Network:
+def network(arch: str, dtype: torch.dtype = torch.float32, device: torch.device = CPU) -> Network:
     """This engine's network on the same weights."""
-    return build(official(arch), architecture(arch), dtype)
+    return build(official(arch), architecture(arch), dtype, device)
 
 
-def build(model: nn.Module, arguments: dict, dtype: torch.dtype = torch.float32) -> Network:
+def build(model: nn.Module, arguments: dict, dtype: torch.dtype = torch.float32, device: torch.device = CPU) -> Network:
     ignored = ("attn_backend", "attn_mask_enabled", "checkpoint_activations")
     kept = {key: value for key, value in arguments.items() if key not in ignored}
     parsed = parse_config(Architecture, kept, "arch")
-    weights = Weights(model.state_dict(), "test", CPU, dtype)
+    weights = Weights(model.state_dict(), "test", device, dtype)
     with torch.inference_mode():
         built = NETWORKS[parsed.backbone](weights, parsed, SYMBOLS)
     weights.finish()
@@ -89,4 +89,4 @@ def write_model(folder: Path, arch: str, **checkpoint: Any) -> dict[str, str]:
 
 def error(found: Tensor, expected: Tensor) -> float:
     """Largest difference, in parts of the largest value expected."""
-    return float((found - expected).abs().max() / expected.abs().max())
+    return float((found.cpu() - expected).abs().max() / expected.abs().max())

@@ -172,11 +172,30 @@ def test_many_schedules_are_not_all_kept() -> None:
     assert len(sampler._schedules) == 8
 
 
-class Scarce:
-    """A network whose device has room for so many frames."""
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(
+    ("dtype", "bound"), [(torch.float32, 1e-3), (torch.float16, 1e-2), (torch.bfloat16, BFLOAT16)], ids=str
+)
+@pytest.mark.parametrize("arch", ["tiny", "tiny_v0", "tiny_e2"])
+def test_a_gpu_draws_the_same_from_the_same_seed(arch: str, dtype: torch.dtype, bound: float) -> None:
+    crowd = [sample(0, nfe=7), sample(1, frames=130, nfe=9), sample(2, frames=64, nfe=7, cfg_strength=0.0)]
+    mels = run(Sampler(network(arch, dtype, torch.device("cuda")), 10_000), *crowd)
+    for one in crowd:
+        assert error(mels[one.id], alone(arch, one)) < bound
 
-    def __init__(self, inner, frames: int):
-        self._inner, self._frames = inner, frames
+
+class Scarce:
+    """A network whose device has room for so many frames, and for so many samples."""
+
+    def __init__(self, inner, frames: int, samples: int = 100):
+        self._inner, self._frames, self._samples = inner, frames, samples
+        self.sampler: Sampler | None = None
+
+    def condition(self, *arguments, **options):
+        if self.sampler is not None and self.sampler.active >= self._samples:
+            raise torch.OutOfMemoryError("no room")
+        return self._inner.condition(*arguments, **options)
 
     def __getattr__(self, name: str):
         return getattr(self._inner, name)
@@ -191,6 +210,15 @@ def test_a_batch_too_large_for_the_device_becomes_smaller() -> None:
     sampler = Sampler(Scarce(network("tiny"), 200), 10_000)
     crowd = [sample(index, nfe=3) for index in range(5)]
     mels = run(sampler, *crowd)
+    for one in crowd:
+        assert error(mels[one.id], alone("tiny", one)) < EXACT
+
+
+def test_a_sample_that_finds_no_memory_to_start_in_waits_for_others_to_leave() -> None:
+    scarce = Scarce(network("tiny"), 10_000, samples=2)
+    scarce.sampler = Sampler(scarce, 10_000)
+    crowd = [sample(index, nfe=3) for index in range(5)]
+    mels = run(scarce.sampler, *crowd)
     for one in crowd:
         assert error(mels[one.id], alone("tiny", one)) < EXACT
 
