@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve install install-f5 install-dev test lint format bench constraints system-deps clean
+.PHONY: serve install install-f5 install-dev test test-gpu lint format bench constraints system-deps clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -37,6 +37,9 @@ system-deps: ## ffmpeg and Chromium, which the tests play the gateway's audio wi
 
 test: install-dev system-deps ## every test
 	$(BIN)/python -m pytest $(ARGS)
+
+test-gpu: install-dev ## the tests that need a CUDA device
+	$(BIN)/python -m pytest -m gpu tests/gpu $(ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -69,6 +69,11 @@ def run(sampler: Sampler, *samples: Sample) -> dict[str, Tensor]:
     return drain(sampler)
 
 
+def alone(arch: str, one: Sample) -> Tensor:
+    """What a sample is without neighbours, in float32 on the CPU."""
+    return run(Sampler(network(arch), 10_000), one)[one.id]
+
+
 def drain(sampler: Sampler) -> dict[str, Tensor]:
     mels: dict[str, Tensor] = {}
     while len(sampler):

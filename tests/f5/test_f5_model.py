@@ -49,14 +49,19 @@ def test_every_form_of_a_checkpoint_is_the_same_model(form: dict, tmp_path: Path
 def test_a_training_checkpoint_speaks_with_its_averaged_weights(tmp_path: Path) -> None:
     averaged = write_checkpoint(tmp_path / "a", "tiny", seed=1, format="pt")
     raw = write_checkpoint(tmp_path / "b", "tiny", seed=2, prefix="", format="pt")
-    both = {**torch.load(averaged), **torch.load(raw), "optimizer_state_dict": {"state": {}}, "update": 7}
+    both = {
+        **torch.load(averaged, weights_only=True),
+        **torch.load(raw, weights_only=True),
+        "optimizer_state_dict": {"state": {}},
+        "update": 7,
+    }
     torch.save(both, tmp_path / "both.pt")
     torch.testing.assert_close(made_by(tmp_path / "both.pt", tmp_path), made_by(averaged, tmp_path))
 
 
 def test_weights_without_any_prefix_load(tmp_path: Path) -> None:
     path = write_checkpoint(tmp_path / "a", "tiny", prefix="", format="pt")
-    weights = torch.load(path)["model_state_dict"]
+    weights = torch.load(path, weights_only=True)["model_state_dict"]
     torch.save({name.removeprefix("transformer."): value for name, value in weights.items()}, tmp_path / "bare.pt")
     torch.testing.assert_close(made_by(tmp_path / "bare.pt", tmp_path), made_by(path, tmp_path))
 
@@ -172,7 +177,7 @@ def test_the_vocoder_is_voco_s_own(tmp_path: Path) -> None:
 
     folder = write_vocoder(tmp_path)
     official = Vocos.from_hparams(str(folder / "config.yaml"))
-    official.load_state_dict(torch.load(folder / "pytorch_model.bin"))
+    official.load_state_dict(torch.load(folder / "pytorch_model.bin", weights_only=True))
     mels = [torch.randn(length, 100) for length in (40, 25, 40, 2)]
     for mel, wave in zip(mels, load_vocoder(folder, CPU).decode(mels), strict=True):
         torch.testing.assert_close(wave, official.eval().decode(mel.T[None])[0], rtol=0, atol=1e-5)

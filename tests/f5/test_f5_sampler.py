@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from f5 import sampling
-from f5.sampling import drain, error, network, official_cfm, run, sample
+from f5.sampling import alone, drain, error, network, official_cfm, run, sample
 
 from backends.f5.sample import Sample
 from backends.f5.sampler import Sampler
@@ -26,10 +26,6 @@ def upstream(arch: str, one: Sample) -> torch.Tensor:
         seed=one.seed,
     )
     return made[0]
-
-
-def alone(arch: str, one: Sample) -> torch.Tensor:
-    return run(Sampler(network(arch), 10_000), one)[one.id]
 
 
 @pytest.mark.parametrize("sway", [-1.0, 0.0, 0.4])
@@ -170,19 +166,6 @@ def test_many_schedules_are_not_all_kept() -> None:
     sampler = Sampler(network("tiny"), 10_000)
     run(sampler, *(sample(index, frames=50, nfe=index + 1) for index in range(12)))
     assert len(sampler._schedules) == 8
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize(
-    ("dtype", "bound"), [(torch.float32, 1e-3), (torch.float16, 1e-2), (torch.bfloat16, BFLOAT16)], ids=str
-)
-@pytest.mark.parametrize("arch", ["tiny", "tiny_v0", "tiny_e2"])
-def test_a_gpu_draws_the_same_from_the_same_seed(arch: str, dtype: torch.dtype, bound: float) -> None:
-    crowd = [sample(0, nfe=7), sample(1, frames=130, nfe=9), sample(2, frames=64, nfe=7, cfg_strength=0.0)]
-    mels = run(Sampler(network(arch, dtype, torch.device("cuda")), 10_000), *crowd)
-    for one in crowd:
-        assert error(mels[one.id], alone(arch, one)) < bound
 
 
 class Scarce:
