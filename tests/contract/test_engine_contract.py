@@ -23,6 +23,7 @@ class Bench:
     """An engine and a way to run it."""
 
     def __init__(self, name: str, profile: Profile, folder: Path):
+        self.name = name
         self.profile = profile
         self.engine_class = Registry().engine_class(name)
         model = profile.model(folder) if callable(profile.model) else profile.model
@@ -176,6 +177,37 @@ def test_a_bad_job_is_refused_by_name_and_leaves_no_trace(bench: Bench, fields: 
             ended = ended or isinstance(event, Finished)
             parts += [event.samples] if isinstance(event, AudioChunk) else []
     assert bench.same(np.concatenate(parts), expected)
+
+
+def test_a_job_that_fails_under_way_fails_alone(bench: Bench) -> None:
+    expected = bench.run(bench.job("good", bench.profile.long))["good"]
+    bench.engine.add(bench.job("bad", bench.profile.long))
+    bench.profile.sabotage(bench.engine, "bad")
+    bench.engine.add(bench.job("good", bench.profile.long))
+    waiting, failures, parts = {"good", "bad"}, [], []
+    for _ in range(MAX_STEPS):
+        for event in bench.engine.step():
+            assert event.job_id in waiting, "an event of a job that has ended"
+            match event:
+                case AudioChunk(job_id="good"):
+                    parts.append(event.samples)
+                case Failed():
+                    failures.append((event.job_id, bool(event.message)))
+                    waiting.remove(event.job_id)
+                case Finished():
+                    waiting.remove(event.job_id)
+        if not waiting:
+            break
+    assert failures == [("bad", True)]
+    assert bench.same(np.concatenate(parts), expected)
+
+
+def test_an_engine_closes_with_jobs_under_way_and_another_serves_after_it(bench: Bench, tmp_path: Path) -> None:
+    other = Bench(bench.name, bench.profile, tmp_path)
+    other.engine.add(other.job("a", bench.profile.long))
+    other.engine.step()
+    other.engine.close()
+    assert len(bench.run(bench.job("b"))["b"])
 
 
 def test_text_it_cannot_speak_is_refused_with_the_languages_needed(bench: Bench) -> None:
