@@ -29,6 +29,9 @@ SCRIPT_LANGUAGES: dict[str, tuple[str, ...]] = {
     "ARMENIAN": ("hy",),
 }
 
+# First words that are no script of their own: 々 is IDEOGRAPHIC, ー (long vowel) KATAKANA-HIRAGANA.
+_SAME_SCRIPT = {"IDEOGRAPHIC": "CJK", "KATAKANA-HIRAGANA": "KATAKANA"}
+
 
 @lru_cache(maxsize=4096)
 def script(char: str) -> str | None:
@@ -40,7 +43,7 @@ def script(char: str) -> str | None:
     if not unicodedata.category(plain).startswith("L"):
         return None
     word = unicodedata.name(plain, "UNKNOWN").split(" ", 1)[0]
-    return "CJK" if word == "IDEOGRAPHIC" else word
+    return _SAME_SCRIPT.get(word, word)
 
 
 def require_scripts(text: str, known: Collection[str], engine: str, symbols: Collection[str] = ()) -> None:

@@ -21,7 +21,7 @@ from backends.f5.model import MELS
 from backends.f5.network import Moments, Network, Plan
 from backends.f5.sample import Made, Sample
 from backends.f5.schedule import times
-from backends.f5.waiting import Waiting
+from backends.common.waiting import Waiting
 
 KEPT_SCHEDULES = 8
 NO_GUIDANCE = 1e-5  # a strength below this is none, as in f5-tts

@@ -12,7 +12,7 @@ from backends.text import require_scripts, script, split_at
     ("char", "expected"),
     [
         ("a", "LATIN"), ("é", "LATIN"), ("Ａ", "LATIN"), ("你", "CJK"), ("々", "CJK"), ("ひ", "HIRAGANA"),
-        ("カ", "KATAKANA"), ("ﾊ", "KATAKANA"), ("한", "HANGUL"), ("я", "CYRILLIC"), ("α", "GREEK"),
+        ("カ", "KATAKANA"), ("ﾊ", "KATAKANA"), ("ー", "KATAKANA"), ("한", "HANGUL"), ("я", "CYRILLIC"), ("α", "GREEK"),
         ("𝐀", "LATIN"), ("ª", "LATIN"), ("ʰ", "LATIN"), ("µ", "GREEK"), ("²", None),
         ("1", None), (".", None), ("🙂", None), (" ", None), ("́", None),
     ],

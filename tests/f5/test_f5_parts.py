@@ -10,7 +10,7 @@ import torch
 from backends.f5.layout import Layout, Shape
 from backends.f5.mel import LogMel
 from backends.f5.schedule import times
-from backends.f5.waiting import Waiting
+from backends.common.waiting import Waiting
 
 
 @dataclass(frozen=True)
