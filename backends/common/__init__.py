@@ -1,1 +1,1 @@
-"""What engines on torch share: choosing a device and a precision, reading checkpoints without unpickling them."""
+"""What engines share: device and precision, checkpoints, the fair queue, splitting text, change of pace."""

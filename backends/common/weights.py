@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError
@@ -25,11 +26,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        # Files of torch before 1.6 are no archives, and cannot be mapped into memory.
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except FileNotFoundError:
         raise LoadError(f"{path}: no such file") from None
     except UnpicklingError as error:
-        raise LoadError(f"{path}: refused, because loading it would run code from the file ({error})") from error
+        raise LoadError(f"{path}: refused: it is damaged, or loading it would run code from it ({error})") from error
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise LoadError(f"{path}: not a readable checkpoint ({error})") from error
     if not isinstance(content, dict):
@@ -70,6 +72,9 @@ class Weights:
         if tensor.shape != shape:
             found, needed = tuple(tensor.shape), tuple(shape)
             raise LoadError(f"{self._source}: {name} has shape {found}, but the architecture needs {needed}")
+        if not tensor.is_floating_point():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise LoadError(f"{self._source}: {name} holds {kind}, not floating-point numbers: quantised weights?")
         del self._tensors[name]
         return tensor.to(device=self.device, dtype=dtype or self.dtype)
 

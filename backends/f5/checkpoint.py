@@ -29,7 +29,10 @@ def load_network(
     """
     weights = Weights(network_weights(path), str(path), device, dtype)
     if (rows := weights.rows(EMBEDDING)) != symbols + 1:
-        raise LoadError(f"{path}: made for a vocabulary of {rows - 1} symbols, but the one given has {symbols}")
+        raise LoadError(
+            f"{path}: made for a vocabulary of {rows - 1} symbols, but the one given has {symbols}; "
+            "name the vocab.txt it was trained with (model.vocab)"
+        )
     network = NETWORKS[architecture.backbone](weights, architecture, symbols)
     weights.finish()
     return network
@@ -42,8 +45,9 @@ def network_weights(path: Path) -> dict[str, Tensor]:
     ones start with ``ema_model.``; either may hold constants of the spectrogram, which are left out.
     """
     content: Mapping[str, Any] = load_checkpoint(path)
-    content = next((content[name] for name in ENVELOPES if name in content), content)
-    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    envelopes = (content[name] for name in ENVELOPES if isinstance(content.get(name), Mapping))
+    content = next(envelopes, content)
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     averaged = {name: value for name, value in tensors.items() if name.startswith("ema_model.")}
     plain = {name.removeprefix("ema_model."): value for name, value in (averaged or tensors).items()}
     wanted = {name: value for name, value in plain.items() if name.startswith("transformer.")}

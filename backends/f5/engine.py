@@ -23,7 +23,7 @@ from backends.base import (
 )
 from backends.errors import InvalidJob, LoadError
 from backends.f5.model import RATE_HZ, F5Model
-from backends.f5.sample import Made, Sample
+from backends.f5.sample import Made
 from backends.f5.speaking import F5Options, Speaking, plan_pieces
 from backends.options import json_schema, parse_config, parse_job_options
 from backends.text import SCRIPT_LANGUAGES, require_scripts
@@ -48,6 +48,7 @@ class F5Engine(Engine):
         # Latin for the languages and for names and quotations in others; single Greek letters stand in formulas.
         known = {name for name, languages in SCRIPT_LANGUAGES.items() if set(languages) & set(self._model.languages)}
         self._scripts = frozenset(known | {"LATIN", "GREEK"})
+        self._listening: dict[str, tuple[Job, F5Options]] = {}  # until it is known what their reference says
         self._speaking: dict[str, Speaking] = {}
 
     def load(self, progress: Progress = no_progress) -> Capabilities:
@@ -72,6 +73,8 @@ class F5Engine(Engine):
     def add(self, job: Job) -> None:
         """Prepare the reference and cut the text; the pieces wait for room in the batch.
 
+        A reference without transcript, where there is an ``asr`` to make one, waits for the next step instead.
+
         :raises InvalidJob: for unknown voices and options, a reference without transcript or sound, text the model has
             no symbols for, and lengths it cannot make.
         """
@@ -79,24 +82,22 @@ class F5Engine(Engine):
         voice = self._voice(job)
         require_scripts(job.text, self._scripts, self._config.name)
         self._loaded.vocabulary.require(job.text)
-        pieces = plan_pieces(job, voice, options)
-        speaking = Speaking(job.id, pieces, options.cross_fade_s, voice.gain)
-        for sample_id, piece in zip(speaking.sample_ids, pieces, strict=True):
-            sample = Sample(
-                id=sample_id,
-                owner=job.id,
-                reference=voice.mel,
-                symbols=self._loaded.vocabulary.ids(piece.prompt),
-                frames=piece.frames,
-                seed=piece.seed,
-                nfe=options.nfe,
-                cfg_strength=options.cfg_strength,
-                sway=options.sway,
-            )
-            self._loaded.sampler.add(sample)
+        if voice is None:
+            self._listening[job.id] = job, options
+        else:
+            self._start(job, voice, options)
+
+    def _start(self, job: Job, voice: Voice, options: F5Options) -> None:
+        speaking = Speaking(job.id, plan_pieces(job, voice, options), voice, options)
+        self._ask(speaking)
         self._speaking[job.id] = speaking
 
-    def _voice(self, job: Job) -> Voice:
+    def _ask(self, speaking: Speaking) -> None:
+        for sample in speaking.ask(self._loaded.vocabulary.ids):
+            self._loaded.sampler.add(sample)
+
+    def _voice(self, job: Job) -> Voice | None:
+        """The job's voice, or None while it is not known what is said in its reference."""
         voices = self._loaded.voices
         if job.reference is not None:
             return voices.of(job.reference)
@@ -108,10 +109,13 @@ class F5Engine(Engine):
 
     def step(self) -> Sequence[Event]:
         """Advance the flow once, and turn the mels that are complete into audio."""
-        if not self._speaking:
+        if not self._speaking and not self._listening:
             return ()
-        events: list[Event] = []
-        for done, audio in self._vocode(self._loaded.sampler.step()):
+        events: list[Event] = list(self._listen())
+        for speaking in self._speaking.values():
+            self._ask(speaking)
+        results = self._vocode(self._loaded.sampler.step())
+        for done, audio in results:
             job_id = done.sample.owner
             if job_id not in self._speaking:  # failed by an earlier piece of this very step
                 continue
@@ -123,7 +127,28 @@ class F5Engine(Engine):
         for event in events:
             if isinstance(event, Finished):
                 del self._speaking[event.job_id]
+        if results:
+            self._loaded.tidy()
         return events
+
+    def _listen(self) -> list[Failed]:
+        """Start the jobs whose references are understood, listening to one of them at most."""
+        failed: list[Failed] = []
+        voices, listened = self._loaded.voices, False
+        for job, options in list(self._listening.values()):
+            assert job.reference is not None  # noqa: S101 - built-in voices have transcripts
+            voice = voices.kept(job.reference)
+            if voice is None and listened:
+                continue
+            try:
+                if voice is None:
+                    listened = True
+                    voice = voices.hear(job.reference)
+                self._start(job, voice, options)
+            except (InvalidJob, RuntimeError) as error:
+                failed.append(Failed(job.id, f"{self._config.name} could not use the reference: {error}"))
+            del self._listening[job.id]
+        return failed
 
     def _vocode(self, made: Sequence[Made]) -> list[tuple[Made, Audio | str]]:
         """Audio of each sample, shape (N,), or why there is none."""
@@ -137,6 +162,7 @@ class F5Engine(Engine):
 
     def abort(self, job_id: str) -> None:
         """Forget the job and its samples."""
+        self._listening.pop(job_id, None)
         speaking = self._speaking.pop(job_id, None)
         if speaking is not None:
             self._loaded.sampler.remove(set(speaking.sample_ids))
@@ -144,4 +170,5 @@ class F5Engine(Engine):
     def close(self) -> None:
         """Let go of the model."""
         self._speaking.clear()
+        self._listening.clear()
         del self._loaded

@@ -9,8 +9,11 @@ import torch
 
 from backends.base import EngineConfig, Progress
 from backends.common.device import pick_device, pick_dtype
+from backends.common.memory import bound_kernels, return_freed
 from backends.errors import LoadError
 from backends.f5.checkpoint import load_network
+from backends.f5.listener import FILES as ASR_FILES
+from backends.f5.listener import Listener
 from backends.f5.mel import LogMel
 from backends.f5.model import PRESETS, Architecture, F5Model, read_architecture
 from backends.f5.sampler import Sampler
@@ -30,11 +33,17 @@ class Loaded:
     """A model ready to speak."""
 
     name: str
+    device: torch.device
     sampler: Sampler
     vocoder: Vocoder
     vocabulary: Vocabulary
     voices: Voices
     max_jobs: int
+
+    def tidy(self) -> None:
+        """Give back what the samples that ended leave behind."""
+        if self.device.type == "cpu":
+            return_freed()
 
 
 def load(model: F5Model, config: EngineConfig, progress: Progress) -> Loaded:
@@ -43,6 +52,7 @@ def load(model: F5Model, config: EngineConfig, progress: Progress) -> Loaded:
     :raises LoadError: saying what is missing or does not fit.
     """
     where = f"engines.{config.name}"
+    bound_kernels()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = pick_device(config.device, where)
@@ -52,16 +62,18 @@ def load(model: F5Model, config: EngineConfig, progress: Progress) -> Loaded:
     checkpoint = _fetch(hub, model.checkpoint, progress)
     vocabulary = read_vocabulary(_vocab(model.vocab, checkpoint, hub, progress))
     vocoder_folder = _fetch(hub, model.vocoder, progress, FILES)
+    hearing = _listener(model.asr, hub, progress, where)
     progress("loading the model", 0, None)
     with torch.inference_mode():
         network = load_network(checkpoint, architecture, len(vocabulary), device, dtype)
         vocoder = load_vocoder(vocoder_folder, device)
     return Loaded(
         name=_name(model, dtype),
+        device=device,
         sampler=Sampler(network, model.max_batch_frames or MAX_FRAMES[device.type]),
         vocoder=vocoder,
         vocabulary=vocabulary,
-        voices=Voices(LogMel(), model.languages),
+        voices=Voices(LogMel(), model.languages, hearing),
         max_jobs=MAX_JOBS[device.type],
     )
 
@@ -86,6 +98,12 @@ def _vocab(reference: str | None, checkpoint: Path, hub: Hub, progress: Progress
         return _fetch(hub, reference, progress)
     beside = checkpoint.parent / "vocab.txt"
     return beside if beside.exists() else package_file("infer/examples/vocab.txt")
+
+
+def _listener(reference: str | None, hub: Hub, progress: Progress, where: str) -> Listener | None:
+    if reference is None:
+        return None
+    return Listener(_fetch(hub, reference, progress, ASR_FILES), torch.get_num_threads(), where)
 
 
 def _fetch(hub: Hub, reference: str, progress: Progress, allow: tuple[str, ...] = ()) -> Path:

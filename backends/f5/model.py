@@ -26,15 +26,17 @@ class F5Model(Options, frozen=True):
     """The ``model:`` block. Everything that names files is a reference as in docs/checkpoints.md.
 
     ``architecture`` is a preset's name, or a YAML with a ``model`` block as f5-tts writes it. ``vocab`` null: the
-    ``vocab.txt`` beside the checkpoint, or else the package's. ``languages`` are those the checkpoint was trained on.
-    ``max_batch_frames`` bounds how many frames (93.75 a second, reference included) are computed at once; null: what
-    suits the device. One sample is always computed, however long.
+    ``vocab.txt`` beside the checkpoint, or else the package's. ``asr`` is a folder with a Whisper model in the format
+    of CTranslate2; it writes the transcript of a reference that comes without one. Null: such a reference is refused.
+    ``languages`` are those the checkpoint was trained on. ``max_batch_frames`` bounds how many frames (93.75 a second,
+    reference included) are computed at once; null: what suits the device. One sample is always computed, however long.
     """
 
     checkpoint: str = OFFICIAL
     architecture: str = "F5TTS_v1_Base"
     vocab: str | None = None
     vocoder: str = VOCOS
+    asr: str | None = None
     languages: tuple[str, ...] = ("en", "zh")
     max_batch_frames: Annotated[int, Meta(ge=1)] | None = None
 
@@ -103,6 +105,8 @@ def read_architecture(path: Path) -> Architecture:
 
 def _check_mel(path: Path, spec: Any) -> None:
     """Refuse spectrograms other than the one this engine computes."""
+    if not isinstance(spec, Mapping):
+        raise LoadError(f"{path}: model.mel_spec: has to be a block")
     for key, expected in _MEL.items():
         if (found := spec.get(key, expected)) != expected:
             raise LoadError(f"{path}: model.mel_spec.{key}: {found!r} is not supported, only {expected!r}")

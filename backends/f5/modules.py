@@ -15,6 +15,7 @@ from torch import Tensor
 from backends.common.weights import Weights
 from backends.f5.layout import Layout
 from backends.f5.model import Architecture
+from backends.f5.products import Product, attend
 
 EPS = 1e-6
 ROTARY_BASE = 10000.0
@@ -33,6 +34,10 @@ class Linear:
     def __call__(self, x: Tensor) -> Tensor:
         """:param x: shape (…, wide)."""
         return F.linear(x, self.weight, self.bias)
+
+    def product(self, *, gelu: bool = False) -> Product:
+        """The same for the hot loop."""
+        return Product(self.weight, self.bias, gelu=gelu)
 
 
 class TimeEmbedding:
@@ -173,16 +178,18 @@ class Attention:
         halves = (torch.arange(heads, device=weights.device)[:, None] * head + order).flatten()
         parts = [Linear(weights, f"{name}.to_{part}", dim, heads * head) for part in "qkv"]
         query, key, value = parts
-        self.weight = torch.cat((query.weight[halves], key.weight[halves], value.weight))
-        self.bias = torch.cat((query.bias[halves], key.bias[halves], value.bias))
+        self.project = Product(
+            torch.cat((query.weight[halves], key.weight[halves], value.weight)),
+            torch.cat((query.bias[halves], key.bias[halves], value.bias)),
+        )
         self.norms: list[Tensor] = []
         if architecture.qk_norm is not None:
             self.norms = [weights.take(f"{name}.{part}_norm.weight", head)[order] for part in "qk"]
-        self.out = Linear(weights, f"{name}.to_out.0", heads * head, dim)
+        self.out = Linear(weights, f"{name}.to_out.0", heads * head, dim).product()
 
     def __call__(self, x: Tensor, layout: Layout, cos: Tensor, sin: Tensor) -> Tensor:
         """:param x: shape (T, D)."""
-        packed = F.linear(x, self.weight, self.bias).view(-1, 3, self.heads, self.head)
+        packed = self.project(x).view(-1, 3, self.heads, self.head)
         for index, norm in enumerate(self.norms):
             packed[:, index] = F.rms_norm(packed[:, index], (self.head,), norm, EPS)
         _rotate(packed[:, :2, : self.rotated], cos, sin)
@@ -190,7 +197,7 @@ class Attention:
         for run in layout.row_runs:
             rows = packed[run.tokens].view(run.rows, -1, 3, self.heads, self.head)
             query, key, value = rows.permute(2, 0, 3, 1, 4)  # each (R, H, N, d)
-            heads = F.scaled_dot_product_attention(query, key, value)
+            heads = attend(query, key, value)
             mixed[run.tokens].view(run.rows, -1, self.heads, self.head).copy_(heads.transpose(1, 2))
         return self.out(mixed.flatten(1))
 
@@ -209,9 +216,9 @@ class FeedForward:
 
     def __init__(self, weights: Weights, name: str, dim: int, mult: float):
         inner = int(dim * mult)
-        self.rise = Linear(weights, f"{name}.ff.0.0", dim, inner)
-        self.fall = Linear(weights, f"{name}.ff.2", inner, dim)
+        self.rise = Linear(weights, f"{name}.ff.0.0", dim, inner).product(gelu=True)
+        self.fall = Linear(weights, f"{name}.ff.2", inner, dim).product()
 
     def __call__(self, x: Tensor) -> Tensor:
         """:param x: shape (T, D)."""
-        return self.fall(F.gelu(self.rise(x), approximate="tanh"))
+        return self.fall(self.rise(x))

@@ -32,6 +32,7 @@ from backends.f5.modules import (
     TextEmbedding,
     TimeEmbedding,
 )
+from backends.f5.products import Product
 
 DIT_TEXT_POSITIONS = 8192
 UNETT_TEXT_POSITIONS = 4096
@@ -141,9 +142,9 @@ class DiT(Network):
         self.attention = [Attention(weights, f"{name}.attn", architecture) for name in names]
         self.feed = [FeedForward(weights, f"{name}.ff", dim, architecture.ff_mult) for name in names]
         self.modulate_out = Linear(weights, "norm_out.linear", dim, 2 * dim)
-        self.skip: Tensor | None = None
+        self.skip: Product | None = None
         if architecture.long_skip_connection:
-            self.skip = weights.take("long_skip_connection.weight", dim, 2 * dim)
+            self.skip = Product(weights.take("long_skip_connection.weight", dim, 2 * dim))
 
     def schedule(self, times: Tensor) -> Moments:
         """For each layer shift, scale and gate of attention, then of feed-forward, (S, 6, D); at last (S, 2, D)."""
@@ -169,7 +170,7 @@ class DiT(Network):
             for tokens, m in stretches:
                 x[tokens].addcmul_(m[5], h[tokens])
         if self.skip is not None:
-            x = F.linear(torch.cat((x, entry), dim=-1).to(self.dtype), self.skip).float()
+            x = self.skip(torch.cat((x, entry), dim=-1).to(self.dtype)).float()
         ends = [(tokens, made.layers[-1][step][0], made.layers[-1][step][1]) for tokens, made, step in runs]
         return self._norm(x, ends, torch.float32)
 
@@ -199,9 +200,9 @@ class UNetT(Network):
         self.feed_norm = [weights.take(f"{name}.3.g", dim, dtype=torch.float32) for name in names]
         self.feed = [FeedForward(weights, f"{name}.4", dim, architecture.ff_mult) for name in names]
         self.out_norm = weights.take("norm_out.g", dim, dtype=torch.float32)
-        self.joins: list[Tensor] = []
+        self.joins: list[Product] = []
         if self.connect == "concat":
-            self.joins = [weights.take(f"{name}.0.weight", dim, 2 * dim) for name in names[half:]]
+            self.joins = [Product(weights.take(f"{name}.0.weight", dim, 2 * dim)) for name in names[half:]]
 
     def schedule(self, times: Tensor) -> Moments:
         """The time's token, (S, D)."""
@@ -222,7 +223,7 @@ class UNetT(Network):
                 skips.append(x)
             elif self.connect == "concat":
                 both = torch.cat((x, skips.pop()), dim=-1).to(self.dtype)
-                x = F.linear(both, self.joins[index - half]).float()
+                x = self.joins[index - half](both).float()
             elif self.connect == "add":
                 x = x + skips.pop()
             h = attention(self._norm(x, self.attention_norm[index]).to(self.dtype), layout, plan.cos, plan.sin)

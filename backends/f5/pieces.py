@@ -77,8 +77,11 @@ def _cut(text: str, start: int, end: int, max_bytes: int) -> list[int]:
             if ends and ends[-1] - start >= window / 2:
                 stop = ends[-1]
                 break
-        while stop > start + 1 and unicodedata.combining(text[stop]):
-            stop -= 1  # an accent stays with its letter
+        whole = stop
+        while whole > start and unicodedata.combining(text[whole]):
+            whole -= 1
+        if whole - start >= window / 2:  # an accent stays with its letter, unless it is one of a crowd
+            stop = whole
         cuts.append(stop)
         start = stop
     return cuts

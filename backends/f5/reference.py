@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import gcd
 
 import numpy as np
 import numpy.typing as npt
+import soxr
 
 from backends.base import Audio
 from backends.errors import InvalidJob
@@ -27,6 +29,7 @@ SEEK_MS = 10
 EDGE_DBFS = -42.0
 CLOSING_MS = 50
 MIN_S = 0.5  # less sound than this says nothing about a voice
+MAX_KERNEL = 1_000_000  # taps of f5-tts's resampler, 4 bytes each; for 44.1 kHz it has 14 thousand
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,10 @@ class PreparedReference:
 
     :param samples: mono PCM at 24 kHz, shape (N,), at least :data:`TARGET_RMS` loud.
     :param rms: of the recording before it was raised; the output is scaled back by ``gain``.
-    :param text: ends in ". " or "。".
     """
 
     samples: Audio
     rms: float
-    text: str
 
     @property
     def gain(self) -> float:
@@ -48,13 +49,12 @@ class PreparedReference:
         return min(1.0, self.rms / TARGET_RMS)
 
 
-def prepare(audio: Audio, rate_hz: int, text: str) -> PreparedReference:
-    """Clip a recording to at most 12 s of speech, raise a quiet one, bring it to 24 kHz and close its text.
+def prepare(audio: Audio, rate_hz: int) -> PreparedReference:
+    """Clip a recording to at most 12 s of speech, raise a quiet one, and bring it to 24 kHz.
 
     :param audio: mono PCM, shape (N,).
-    :raises InvalidJob: for an empty text, or a recording with next to nothing to hear in it.
+    :raises InvalidJob: there is next to nothing to hear in it.
     """
-    text = close_text(text)
     if not np.isfinite(audio).all():
         raise InvalidJob("the reference audio holds samples that are not numbers", param="reference_audio")
     audio = _clip(audio.astype(np.float32), rate_hz)
@@ -65,13 +65,13 @@ def prepare(audio: Audio, rate_hz: int, text: str) -> PreparedReference:
     rms = float(np.sqrt(np.mean(np.square(audio), dtype=np.float64)))
     if rms < TARGET_RMS:
         audio = audio * np.float32(TARGET_RMS / rms)
-    return PreparedReference(_resample(audio, rate_hz), rms, text)
+    return PreparedReference(_resample(audio, rate_hz), rms)
 
 
 def close_text(text: str) -> str:
     """The text with an end of sentence and a space, which the model needs to know where the new text begins.
 
-    :raises InvalidJob: when there is none: this engine never guesses what was said.
+    :raises InvalidJob: there is none.
     """
     if not text.strip():
         raise InvalidJob("F5-TTS needs to know what is said in the reference audio", param="reference_text")
@@ -81,9 +81,17 @@ def close_text(text: str) -> str:
 
 
 def _resample(audio: Audio, rate_hz: int) -> Audio:
-    """To 24 kHz with the filter that f5-tts uses: the model should hear what it was published with."""
+    """To 24 kHz with the filter that f5-tts uses: the model should hear what it was published with.
+
+    That one makes a kernel for each of the phases in which the two rates can meet. For rates that have next to no
+    common divisor (44.101 kHz) they would take gigabytes, and another filter has to do.
+    """
     if rate_hz == RATE_HZ:
         return audio
+    common = gcd(rate_hz, RATE_HZ)
+    if (rate_hz // common) * (RATE_HZ // common) > MAX_KERNEL:
+        other: Audio = soxr.resample(audio, rate_hz, RATE_HZ, quality="HQ")
+        return other
     import torch
     from torchaudio.transforms import Resample
 

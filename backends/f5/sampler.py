@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from backends.common.device import fatal_when_lost
+from backends.common.waiting import Waiting
 from backends.f5.layout import Shape
 from backends.f5.model import MELS
 from backends.f5.network import Moments, Network, Plan
 from backends.f5.sample import Made, Sample
 from backends.f5.schedule import times
-from backends.common.waiting import Waiting
 
 KEPT_SCHEDULES = 8
 NO_GUIDANCE = 1e-5  # a strength below this is none, as in f5-tts
@@ -112,25 +112,33 @@ class Sampler:
         while self._paused and self._fits(self._paused[0].sample):
             self._keep([*self._active, self._paused.pop(0)])
         while self._waiting and not self._paused and self._fits(self._waiting.next):
-            sample = self._waiting.pop()
+            sample = self._waiting.next
             try:
                 self._keep([*self._active, self._begin(sample)])
             except torch.AcceleratorError:
                 raise
             except torch.OutOfMemoryError as error:
-                if not self._active:
-                    failed.append(Made(sample, None, f"the device has not enough memory for it: {error}"))
-                    continue
-                self._waiting.push(sample)  # until somebody leaves
-                self._max_frames = sum(active.sample.frames for active in self._active)
-                break
+                if self._active:  # it keeps its place until somebody leaves
+                    self._lower(self._frames() + sample.frames)
+                    break
+                failed.append(Made(sample, None, f"the device has not enough memory for it: {error}"))
             except (RuntimeError, IndexError) as error:  # its input is at fault
                 failed.append(Made(sample, None, f"it could not be started: {error}"))
+            self._waiting.pop()
         return failed
 
+    def _frames(self) -> int:
+        return sum(active.sample.frames for active in self._active)
+
     def _fits(self, sample: Sample) -> bool:
-        taken = sum(active.sample.frames for active in self._active)
-        return not self._active or taken + sample.frames <= self._max_frames
+        return not self._active or self._frames() + sample.frames <= self._max_frames
+
+    def _lower(self, too_many: int) -> None:
+        """Remember for good that a batch of so many frames does not fit.
+
+        By a share of it, not down to what is left of this batch: that may be one short sample.
+        """
+        self._max_frames = min(self._max_frames, max(1, too_many * 3 // 4))
 
     def _begin(self, sample: Sample) -> _Active:
         device = self._network.device
@@ -185,7 +193,7 @@ class Sampler:
         return made
 
     def _shrink(self, error: torch.OutOfMemoryError) -> list[Made]:
-        """Make the batch smaller for good, after it turned out too large for the device."""
+        """Make the batch smaller, after it turned out too large for the device; the youngest samples wait."""
         self._plan = None
         if self._network.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -193,10 +201,11 @@ class Sampler:
             sample = self._active[0].sample
             self._keep([])
             return [Made(sample, None, f"the device has not enough memory for {sample.frames} frames: {error}")]
-        youngest = min(self._active, key=lambda active: active.done)
-        self._keep([active for active in self._active if active is not youngest])
-        self._paused.insert(0, youngest)
-        self._max_frames = sum(active.sample.frames for active in self._active)
+        self._lower(self._frames())
+        while len(self._active) > 1 and self._frames() > self._max_frames:
+            youngest = min(self._active, key=lambda active: active.done)
+            self._keep([active for active in self._active if active is not youngest])
+            self._paused.insert(0, youngest)
         return []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,11 +22,13 @@ from backends.f5.pieces import (
     share_duration,
     split_text,
 )
+from backends.f5.sample import Sample
 from backends.f5.voices import Voice
 from backends.options import Options
 
 FIRST_PIECE_S = 3.0  # of speech, when someone is listening already
 MAX_FRAMES = 4096  # of one sample, 43.7 s with its reference: E2's text positions end here
+PIECES_A_STEP = 4  # made ready at a time; the symbols of a Chinese book take seconds
 
 
 class F5Options(Options, frozen=True):
@@ -79,7 +82,10 @@ def plan_pieces(job: Job, voice: Voice, options: F5Options) -> list[Piece]:
             if fixed_s is not None:
                 raise InvalidJob(message, param="options.fix_duration_s")
             raise InvalidJob(f"{message}: the transcript is too short for its audio", param="reference_text")
-        pieces.append(Piece(span, prompt_text(voice.text) + text, frames, piece_seed(job.seed, index)))
+        prompt = prompt_text(voice.text) + text
+        if len(prompt) >= MAX_FRAMES:  # a symbol takes a frame at least
+            raise InvalidJob("the transcript is far too long for its audio", param="reference_text")
+        pieces.append(Piece(span, prompt, frames, piece_seed(job.seed, index)))
     return pieces
 
 
@@ -92,23 +98,47 @@ def piece_seed(seed: int, index: int) -> int:
 
 
 class Speaking:
-    """Puts finished pieces in order and joins them.
+    """Asks for the pieces of a job, puts them in order when they are made, and joins them."""
 
-    :param gain: what their audio is multiplied with.
-    """
-
-    def __init__(self, job_id: str, pieces: list[Piece], cross_fade_s: float, gain: float):
+    def __init__(self, job_id: str, pieces: list[Piece], voice: Voice, options: F5Options):
         self._job_id = job_id
         self._pieces = pieces
-        self._gain = gain
-        self._fader = CrossFader(int(cross_fade_s * RATE_HZ))
+        self._voice = voice
+        self._options = options
+        self._asked = 0
+        self._fader = CrossFader(int(options.cross_fade_s * RATE_HZ))
         self._early: dict[int, Audio] = {}  # ended before one that is heard earlier
         self._next = 0
 
     @property
     def sample_ids(self) -> list[str]:
-        """Ids of the samples this job asks for, one for each piece."""
-        return [f"{self._job_id}/{index}" for index in range(len(self._pieces))]
+        """Ids of the samples this job has asked for, one for each piece."""
+        return [self._sample_id(index) for index in range(self._asked)]
+
+    def _sample_id(self, index: int) -> str:
+        return f"{self._job_id}/{index}"
+
+    def ask(self, spell: Callable[[str], Sequence[int]]) -> list[Sample]:
+        """The next few samples to make, possibly none.
+
+        :param spell: gives the ids of a text's symbols.
+        """
+        options, start = self._options, self._asked
+        self._asked = min(start + PIECES_A_STEP, len(self._pieces))
+        return [
+            Sample(
+                id=self._sample_id(index),
+                owner=self._job_id,
+                reference=self._voice.mel,
+                symbols=spell(piece.prompt),
+                frames=piece.frames,
+                seed=piece.seed,
+                nfe=options.nfe,
+                cfg_strength=options.cfg_strength,
+                sway=options.sway,
+            )
+            for index, piece in enumerate(self._pieces[start : self._asked], start)
+        ]
 
     def deliver(self, sample_id: str, samples: Audio) -> list[Event]:
         """Take a piece's audio, shape (N,), and tell what can be heard now."""
@@ -116,7 +146,7 @@ class Speaking:
         events: list[Event] = []
         while self._next in self._early:
             piece = self._pieces[self._next]
-            parts = [self._fader.push(self._early.pop(self._next) * self._gain)]
+            parts = [self._fader.push(self._early.pop(self._next) * self._voice.gain)]
             self._next += 1
             if self._next == len(self._pieces):
                 parts.append(self._fader.finish())

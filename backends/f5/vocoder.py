@@ -16,6 +16,7 @@ from torch import Tensor
 from backends.common.device import fatal_when_lost
 from backends.common.weights import load_checkpoint
 from backends.errors import LoadError
+from backends.f5.model import HOP_SAMPLES
 
 FILES = ("config.yaml", "pytorch_model.bin")
 BACKBONE = "vocos.models.VocosBackbone"
@@ -53,9 +54,9 @@ class Vocoder:
     @torch.inference_mode()
     def _together(self, mels: Sequence[Tensor]) -> Tensor | str:
         """Audio of mels of equal length, (B, N); or why there is none."""
-        batch = torch.stack(list(mels)).to(self._device).mT.contiguous()  # (B, M, n)
         try:
             with fatal_when_lost():
+                batch = torch.stack(list(mels)).to(self._device).mT.contiguous()  # (B, M, n)
                 waves: Tensor = self._head(self._backbone(batch)).cpu()
         except RuntimeError as error:  # out of memory, mostly
             return str(error)
@@ -81,9 +82,11 @@ def load_vocoder(folder: Path, device: torch.device) -> Vocoder:
             module = kind(**block.get("init_args", {}))
             own = [name for name in weights if name.startswith(f"{part}.")]
             module.load_state_dict({name.removeprefix(f"{part}."): weights[name] for name in own})
-        except (TypeError, RuntimeError) as error:
+        except (TypeError, ValueError, RuntimeError) as error:
             raise LoadError(f"{folder}: {FILES[1]} does not fit {part} in {FILES[0]} ({error})") from error
         parts.append(module)
+    if (hop := config["head"]["init_args"]["hop_length"]) != HOP_SAMPLES:
+        raise LoadError(f"{folder / FILES[0]}: head.hop_length: {hop!r} is not supported, only {HOP_SAMPLES}")
     return Vocoder(parts[0], parts[1], device)
 
 

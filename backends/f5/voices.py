@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import soundfile
 
-from backends.base import BuiltinVoice, Reference
-from backends.errors import LoadError
+from backends.base import Audio, BuiltinVoice, Reference
+from backends.errors import InvalidJob, LoadError
 from backends.f5.model import HOP_SAMPLES, RATE_HZ
-from backends.f5.reference import prepare
+from backends.f5.reference import PreparedReference, close_text, prepare
 from backends.f5.vocabulary import package_file
 
 if TYPE_CHECKING:
@@ -65,17 +65,29 @@ class Voice:
     gain: float
 
 
+class Hearing(Protocol):
+    """Writes down what is said in a recording; see :class:`backends.f5.listener.Listener`."""
+
+    def transcribe(self, samples: Audio) -> str:
+        """:param samples: at 24 kHz, shape (N,)."""
+        ...
+
+
 class Voices:
     """Makes voices from references and keeps the latest ones, by content.
 
     :param languages: the languages whose shipped clips serve as built-in voices; English when none fits.
+    :param hearing: for references without transcript, which are refused without it.
     :raises LoadError: a shipped clip is not there.
     """
 
-    def __init__(self, mel: LogMel, languages: tuple[str, ...], kept: int = KEPT_VOICES):
+    def __init__(
+        self, mel: LogMel, languages: tuple[str, ...], hearing: Hearing | None = None, kept: int = KEPT_VOICES
+    ):
         self._mel = mel
+        self._hearing = hearing
         self._kept = kept
-        self._made: OrderedDict[str, Voice] = OrderedDict()
+        self._made: OrderedDict[tuple[str, int], Voice] = OrderedDict()
         fitting = [shipped for shipped in SHIPPED if shipped.voice.language in languages] or list(SHIPPED[:1])
         self.builtin = {shipped.voice.name: shipped.voice for shipped in fitting}
         self._shipped = {shipped.voice.name: _read(shipped) for shipped in fitting}
@@ -85,30 +97,55 @@ class Voices:
         reference = self._shipped.get(name or next(iter(self._shipped)))
         return self.of(reference) if reference else None
 
-    def of(self, reference: Reference) -> Voice:
-        """The voice of a reference.
+    def of(self, reference: Reference) -> Voice | None:
+        """The voice of a reference; None when it first has to be heard what is said in it.
 
-        :raises InvalidJob: it has no transcript, or nothing can be heard in it.
+        :raises InvalidJob: there is no transcript and no hearing, or nothing in the recording.
         """
-        voice = self._made.get(reference.digest) or self._make(reference)
-        self._made[reference.digest] = voice
-        self._made.move_to_end(reference.digest)
+        if voice := self.kept(reference):
+            return voice
+        if self._hearing is not None and not reference.text.strip():
+            prepare(reference.audio, reference.sample_rate_hz)  # an empty recording is refused at once
+            return None
+        text = close_text(reference.text)
+        return self._keep(reference, prepare(reference.audio, reference.sample_rate_hz), text)
+
+    def kept(self, reference: Reference) -> Voice | None:
+        """A voice made before, unless it was pushed out since."""
+        key = _key(reference)
+        if key in self._made:
+            self._made.move_to_end(key)
+        return self._made.get(key)
+
+    def hear(self, reference: Reference) -> Voice:
+        """The voice of a reference without transcript: the clip that the model will be given is listened to. Slow.
+
+        :raises InvalidJob: nothing was understood.
+        :raises RuntimeError: the hearing failed.
+        """
+        assert self._hearing is not None  # noqa: S101 - else `of` refuses it
+        prepared = prepare(reference.audio, reference.sample_rate_hz)
+        text = self._hearing.transcribe(prepared.samples)
+        if not text:
+            message = "nothing was understood in the reference audio; send what is said in it"
+            raise InvalidJob(message, param="reference_text")
+        return self._keep(reference, prepared, close_text(text))
+
+    def _keep(self, reference: Reference, prepared: PreparedReference, text: str) -> Voice:
+        import torch
+
+        samples = np.ascontiguousarray(prepared.samples)
+        mel = self._mel(torch.from_numpy(samples))
+        voice = Voice(mel, len(samples) // HOP_SAMPLES, len(samples) / RATE_HZ, text, prepared.gain)
+        self._made[_key(reference)] = voice
         while len(self._made) > self._kept:
             self._made.popitem(last=False)
         return voice
 
-    def _make(self, reference: Reference) -> Voice:
-        import torch
 
-        prepared = prepare(reference.audio, reference.sample_rate_hz, reference.text)
-        samples = np.ascontiguousarray(prepared.samples)
-        return Voice(
-            self._mel(torch.from_numpy(samples)),
-            len(samples) // HOP_SAMPLES,
-            len(samples) / RATE_HZ,
-            prepared.text,
-            prepared.gain,
-        )
+def _key(reference: Reference) -> tuple[str, int]:
+    """What tells references apart: the digest is one of samples and text, and says nothing of the rate."""
+    return reference.digest, reference.sample_rate_hz
 
 
 def _read(shipped: Shipped) -> Reference:

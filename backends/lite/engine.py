@@ -29,9 +29,9 @@ from backends.base import (
     Progress,
     no_progress,
 )
+from backends.common.tempo import compress
 from backends.errors import InvalidJob, LoadError
 from backends.hub import Hub, HubSettings
-from backends.common.tempo import compress
 from backends.options import Options, json_schema, parse_config, parse_job_options
 from backends.text import require_scripts, split_at
 

@@ -28,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 SOCKET = "socket"
 LONGEST_ADDRESS = 100  # bytes of a path that a Unix socket can be bound to, with some to spare
+# OpenMP threads spin when they wait for each other. libgomp's own patience (300,000 turns and more) costs two workers
+# that share cores three quarters of their speed; this one costs a worker alone nothing that can be measured.
+PATIENCE = {"GOMP_SPINCOUNT": "3000"}
 HANDSHAKE_S = 60.0  # starting an interpreter on a loaded machine; importing an engine happens after the greeting
 
 
@@ -104,7 +107,7 @@ class WorkerProcess:
                     "backends.worker",
                     "--address",
                     address,
-                    env={**os.environ, **_thread_limits(spec.config.threads), **spec.env},
+                    env={**PATIENCE, **os.environ, **_thread_limits(spec.config.threads), **spec.env},
                     stdin=asyncio.subprocess.PIPE,  # held open: the worker leaves when the gateway is gone
                     stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.PIPE,

@@ -282,6 +282,13 @@ async def test_threads_reach_the_worker_as_environment() -> None:
         assert workers()[0].environ()["OMP_NUM_THREADS"] == "3"
 
 
+@pytest.mark.parametrize(("env", "spins"), [({}, "3000"), ({"GOMP_SPINCOUNT": "7"}, "7")])
+async def test_waiting_threads_leave_the_cores_to_others_unless_told_otherwise(env: dict[str, str], spins: str) -> None:
+    async with tone(env=env) as engine:
+        await ready(engine)
+        assert workers()[0].environ()["GOMP_SPINCOUNT"] == spins
+
+
 def test_a_killed_gateway_leaves_no_worker_behind(tmp_path: Path) -> None:
     script = textwrap.dedent("""
         import asyncio, sys
@@ -339,6 +346,10 @@ async def test_close_ends_in_every_state_and_leaves_nothing(state: State) -> Non
         async with asyncio.timeout(5):
             await asyncio.gather(asyncio.create_task(engine.close()), asyncio.create_task(engine.close()))
         assert engine.status().state is State.UNLOADED
+        assert not workers()
+        engine.load()
+        await asyncio.sleep(0.05)
+        assert engine.status().state is State.UNLOADED, "it is for good"
         assert not workers()
 
 

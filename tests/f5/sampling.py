@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -83,11 +84,11 @@ def drain(sampler: Sampler) -> dict[str, Tensor]:
     return mels
 
 
-def write_model(folder: Path, arch: str, **checkpoint: Any) -> dict[str, str]:
+def write_model(folder: Path, arch: str | Mapping[str, Any], **checkpoint: Any) -> dict[str, str]:
     """Write all files of a small model; returns the ``model:`` block that names them."""
     return {
-        "checkpoint": str(write_checkpoint(folder / arch, arch, **checkpoint)),
-        "architecture": str(write_architecture(folder / arch, arch)),
+        "checkpoint": str(write_checkpoint(folder / "model", arch, **checkpoint)),
+        "architecture": str(write_architecture(folder / "model", arch)),
         "vocoder": str(write_vocoder(folder / "vocoder")),
     }
 

@@ -17,7 +17,7 @@ from backends.errors import FatalFault, InvalidJob
 from backends.f5.engine import F5Engine
 from backends.f5.model import HOP_SAMPLES, RATE_HZ
 from backends.f5.pieces import duration_frames
-from backends.f5.speaking import Speaking, piece_seed
+from backends.f5.speaking import F5Options, Piece, Speaking, piece_seed
 from backends.f5.voices import Voice
 
 TEXT = "The first sentence is long enough to be heard. The second one follows at once, and it has two clauses. "
@@ -73,6 +73,7 @@ def test_the_shipped_voices_speak(engine: F5Engine) -> None:
         ({"reference": reference(text="  ", digest="empty")}, "reference_text"),
         ({"reference": reference(audio=np.zeros(16000, np.float32), digest="silent")}, "reference_audio"),
         ({"reference": reference(audio=tone(10.0), text="x", digest="short"), "text": TEXT}, "reference_text"),
+        ({"reference": reference(text="much too long " * 70, digest="long"), "text": TEXT * 400}, "reference_text"),
         ({"voice": "nobody"}, "voice"),
         ({"text": "?!"}, "text"),
         ({"text": "Schön ქ"}, "text"),
@@ -122,9 +123,10 @@ def test_pieces_are_heard_in_order_and_the_first_early(engine: F5Engine) -> None
 
 
 def test_pieces_are_put_in_order() -> None:
-    pieces = [type("P", (), {"span": (index, index + 1)})() for index in range(3)]
-    speaking = Speaking("a/b", pieces, 0.0, 0.5)
-    first, second, third = speaking.sample_ids
+    pieces = [Piece((index, index + 1), "x", 10, index) for index in range(3)]
+    voice = Voice(torch.zeros(5, 100), 4, 0.05, "x. ", gain=0.5)
+    speaking = Speaking("a/b", pieces, voice, F5Options(cross_fade_s=0.0))
+    first, second, third = [sample.id for sample in speaking.ask(lambda prompt: [1])]
     wave = np.ones(10, np.float32)
     assert speaking.deliver(third, 3 * wave) == []
     assert speaking.deliver(second, 2 * wave) == []
@@ -144,8 +146,8 @@ def test_seeds_of_pieces_are_the_jobs_own_and_others() -> None:
 def test_references_are_prepared_once_and_not_for_ever(engine: F5Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     voices = engine._loaded.voices
     made: list[str] = []
-    make = voices._make
-    monkeypatch.setattr(voices, "_make", lambda given: made.append(given.digest) or make(given))
+    keep = voices._keep
+    monkeypatch.setattr(voices, "_keep", lambda given, *more: made.append(given.digest) or keep(given, *more))
     monkeypatch.setattr(voices, "_kept", 2)
     for digest in ("x", "x", "y", "x", "z", "x", "y"):
         voices.of(reference(digest=digest))
@@ -157,6 +159,31 @@ def test_a_voice_with_another_transcript_is_another_voice(engine: F5Engine) -> N
     one: Voice = engine._loaded.voices.of(reference(digest="1"))
     other = engine._loaded.voices.of(reference(digest="2", text="Something else."))
     assert one.text != other.text
+
+
+def test_the_same_samples_at_another_rate_are_another_voice(engine: F5Engine) -> None:
+    voices = engine._loaded.voices
+    one, other = (voices.of(reference(digest="rate", sample_rate_hz=rate)) for rate in (16000, 8000))
+    assert one is not None
+    assert other is not None
+    assert other.duration_s == pytest.approx(2 * one.duration_s, rel=0.05)
+
+
+def test_a_book_is_taken_up_at_once_and_made_ready_by_and_by(engine: F5Engine) -> None:
+    prompts: list[str] = []
+    ids = engine._loaded.vocabulary.ids
+    engine._loaded.vocabulary.ids = lambda text: prompts.append(text) or ids(text)  # type: ignore[method-assign]
+    try:
+        engine.add(Job("book", "这个故事很长，没有人知道它的结尾。" * 500, seed=1, voice="basic_zh"))
+        asked = [len(prompts)]
+        for _ in range(2):
+            engine.step()
+            asked.append(len(prompts))
+    finally:
+        engine.abort("book")
+        engine._loaded.vocabulary.ids = ids  # type: ignore[method-assign]
+    assert asked == [4, 8, 12]
+    assert len(engine._loaded.sampler) == 0
 
 
 def test_a_failed_piece_fails_its_job_only(engine: F5Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,17 +214,12 @@ def test_a_lost_device_ends_the_engine(engine: F5Engine, monkeypatch: pytest.Mon
     def lost(*_: object) -> None:
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(engine._loaded.sampler, "_network", lost)
-    engine._loaded.sampler._active.append(None)  # type: ignore[arg-type]
-    monkeypatch.setattr(engine._loaded.sampler, "_admit", list)
+    engine.add(Job("a", TEXT, seed=1))
+    engine.step()
     monkeypatch.setattr(engine._loaded.sampler, "_evaluate", lost)
-    engine._speaking["a"] = None  # type: ignore[assignment]
-    try:
-        with pytest.raises(FatalFault, match="illegal memory access"):
-            engine.step()
-    finally:
-        engine._speaking.clear()
-        engine._loaded.sampler._active.clear()
+    with pytest.raises(FatalFault, match="illegal memory access"):
+        engine.step()
+    engine.abort("a")
 
 
 def test_an_aborted_job_takes_its_samples_along(engine: F5Engine) -> None:

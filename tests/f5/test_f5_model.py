@@ -66,6 +66,13 @@ def test_weights_without_any_prefix_load(tmp_path: Path) -> None:
     torch.testing.assert_close(made_by(tmp_path / "bare.pt", tmp_path), made_by(path, tmp_path))
 
 
+def test_a_checkpoint_in_the_old_form_of_torch_loads(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "a", "tiny", format="pt")
+    content = torch.load(path, weights_only=True)
+    torch.save(content, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    torch.testing.assert_close(made_by(tmp_path / "old.pt", tmp_path), made_by(path, tmp_path))
+
+
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
     path = write_checkpoint(tmp_path / "a", "tiny")
     for change, complaint in (
@@ -99,11 +106,44 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path, capsys: pyt
     assert "unpickled" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("content", [b"", b"\x10\0\0\0not a checkpoint", b"<html>not found</html>"])
 @pytest.mark.parametrize("name", ["cut.safetensors", "cut.pt"])
-def test_a_damaged_checkpoint_is_named(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(b"\x10\0\0\0not a checkpoint")
-    with pytest.raises(LoadError, match=name):
+def test_a_damaged_checkpoint_is_named(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(LoadError, match=rf"{name}: .*(not a readable checkpoint|it is damaged)"):
         made_by(tmp_path / name, tmp_path)
+
+
+@pytest.mark.parametrize("format", ["safetensors", "pt"])
+def test_a_checkpoint_cut_short_is_named(format: str, tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "a", "tiny", format=format)  # type: ignore[arg-type]
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(LoadError, match=rf"model_1\.{format}: not a readable checkpoint"):
+        made_by(path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ([1, 2], "holds a list"),
+        ({"ema_model_state_dict": None}, "has no weights named"),
+        ({"model_state_dict": 3}, "has no weights named"),
+        ({7: torch.zeros(1)}, "has no weights named"),
+    ],
+    ids=str,
+)
+def test_a_file_of_something_else_is_refused(content: object, complaint: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "odd.pt")
+    with pytest.raises(LoadError, match=rf"odd\.pt: {complaint}"):
+        made_by(tmp_path / "odd.pt", tmp_path)
+
+
+def test_quantised_weights_are_refused(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "a", "tiny", format="pt")
+    weights = torch.load(path, weights_only=True)["ema_model_state_dict"]
+    torch.save({name: value.to(torch.int8) for name, value in weights.items()}, tmp_path / "int8.pt")
+    with pytest.raises(LoadError, match=r"int8\.pt: .* holds int8"):
+        made_by(tmp_path / "int8.pt", tmp_path)
 
 
 def test_the_presets_are_the_packages() -> None:
@@ -126,6 +166,7 @@ def test_the_presets_are_the_packages() -> None:
         ({"arch": None}, "no model.arch block"),
         ({"backbone": "MMDiT"}, r"model\.arch\.backbone"),
         ({"backbone": "UNetT", "arch": {"dim": 64, "depth": 3}}, r"model\.arch\.depth"),
+        ({"mel_spec": ["vocos"]}, r"model\.mel_spec: has to be a block"),
         ({"mel_spec": {"mel_spec_type": "bigvgan"}}, r"model\.mel_spec\.mel_spec_type: 'bigvgan' is not supported"),
     ],
 )
@@ -145,6 +186,27 @@ def test_the_vocabulary_turns_text_into_the_packages_ids() -> None:
     vocabulary.require("Hi 🜁 42")
     with pytest.raises(InvalidJob, match="ꙮ"):
         vocabulary.require("aꙮ")
+
+
+def test_a_reading_that_only_context_gives_is_no_reason_to_refuse_or_to_leave_out_a_character() -> None:
+    vocabulary = read_vocabulary(package_file("infer/examples/vocab.txt"))
+    lines = package_file("infer/examples/vocab.txt").read_text().split("\n")
+    text = "这个很有意思，弟弟！"
+    vocabulary.require(text)
+    spoken = "zhe4 ge4 hen3 you3 yi4 si1 ， di4 di4 ！".split()  # noqa: SIM905
+    assert [lines[index] for index in vocabulary.ids(text) if index] == spoken
+    with pytest.raises(InvalidJob, match="cun3"):
+        vocabulary.require("思忖")
+
+
+def test_an_accent_that_is_no_symbol_of_its_own_is_put_on_its_letter(tmp_path: Path) -> None:
+    vocabulary = read_vocabulary(write_vocab(tmp_path, " acefé"))
+    assert vocabulary.ids("cafe\u0301") == vocabulary.ids("café")
+    vocabulary.require("cafe\u0301")
+    with pytest.raises(InvalidJob, match="ê"):
+        vocabulary.require("cafe\u0302")
+    vocabulary = read_vocabulary(write_vocab(tmp_path, " acef\u0301"))
+    assert vocabulary.ids("cafe\u0301")[-1] == 5
 
 
 def test_a_vocabulary_without_a_last_line_break_keeps_its_last_symbol(tmp_path: Path) -> None:
@@ -184,11 +246,22 @@ def test_the_vocoder_is_voco_s_own(tmp_path: Path) -> None:
         assert len(wave) == (len(mel) - 1) * 256
 
 
+def test_a_vocoder_without_memory_says_so_of_each_mel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object) -> None:
+        raise torch.OutOfMemoryError("no room")
+
+    vocoder = load_vocoder(write_vocoder(tmp_path), CPU)
+    monkeypatch.setattr(torch, "stack", no_room)
+    assert vocoder.decode([torch.zeros(5, 100), torch.zeros(5, 100)]) == ["no room", "no room"]
+
+
 @pytest.mark.parametrize(
     ("part", "change", "complaint"),
     [
         ("head", {"class_path": "os.system"}, r"head\.class_path"),
         ("backbone", {"init_args": {"dim": 32}}, "does not fit backbone"),
+        ("head", {"init_args": {"dim": 64, "n_fft": 1024, "hop_length": 256, "padding": "odd"}}, "does not fit head"),
+        ("head", {"init_args": {"dim": 64, "n_fft": 1024, "hop_length": 128}}, r"head\.hop_length: 128"),
     ],
 )
 def test_a_vocoder_of_another_kind_is_refused(part: str, change: dict, complaint: str, tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from backends.common.waiting import Waiting
+from backends.f5 import products
 from backends.f5.layout import Layout, Shape
 from backends.f5.mel import LogMel
 from backends.f5.schedule import times
-from backends.common.waiting import Waiting
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,31 @@ def test_a_layout_has_a_place_for_every_token(lead: int) -> None:
     assert [(run.first, run.frame_tokens.stop) for run in layout.time_runs] == [(0, 19), (3, 24)]
     frames = [*[0, 1, 2] * 2, 3, 4, 5, *[6, 7, 8, 9, 10] * 2, 11, 12, 13, 14, 15]
     assert layout.frame_of_token.tolist() == frames
+
+
+@pytest.mark.parametrize("scores", [1, 3 * 50**2, 2**20])
+def test_attention_in_bfloat16_is_that_of_float32_rounded(scores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "CHUNK_SCORES", scores)
+    packed = torch.randn(2, 50, 3, 4, 16).permute(2, 0, 3, 1, 4)  # 8 heads in all: no multiple of 3
+    expected = torch.nn.functional.scaled_dot_product_attention(*packed)
+    found = products.attend(*packed.to(torch.bfloat16))
+    assert found.shape == expected.shape
+    torch.testing.assert_close(found.float(), expected, rtol=0, atol=2e-2)
+    torch.testing.assert_close(products.attend(*packed), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("gelu", [False, True])
+def test_products_are_those_of_torch(dtype: torch.dtype, gelu: bool) -> None:
+    weight, bias, x = torch.randn(24, 16).to(dtype), torch.randn(24).to(dtype), torch.randn(7, 16).to(dtype)
+    for added in (bias, None):
+        expected = torch.nn.functional.linear(x.float(), weight.float(), None if added is None else added.float())
+        if gelu:
+            expected = torch.nn.functional.gelu(expected, approximate="tanh")
+        found = products.Product(weight, added, gelu=gelu)(x)
+        assert found.dtype == dtype
+        rtol = 1e-5 if dtype == torch.float32 else 1e-2
+        torch.testing.assert_close(found.float(), expected, rtol=rtol, atol=rtol)
 
 
 def test_the_spectrogram_is_f5_tts_s() -> None:

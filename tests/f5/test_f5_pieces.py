@@ -78,6 +78,11 @@ def test_no_piece_is_too_long_and_nothing_is_lost(text: str, max_bytes: int) -> 
     assert all(0 < len(piece_text(text[start:end]).encode()) <= max_bytes for start, end in spans)
 
 
+def test_a_crowd_of_accents_makes_no_crowd_of_pieces() -> None:
+    text = "a" + "\u0301" * 5000
+    assert len(split_text(text, 100)) <= len(text.encode()) / 50 + 1
+
+
 def test_a_long_clause_is_cut_between_words_and_characters_stay_whole() -> None:
     words = set(UNMARKED.split())
     assert all(set(piece.split()) <= words for piece in pieces(UNMARKED, 50))

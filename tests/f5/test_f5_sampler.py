@@ -168,6 +168,28 @@ def test_many_schedules_are_not_all_kept() -> None:
     assert len(sampler._schedules) == 8
 
 
+def test_one_shortage_does_not_leave_a_batch_of_one_short_sample() -> None:
+    sampler = Sampler(Scarce(network("tiny"), 300), 10_000)
+    sampler.add(sample(0, nfe=9, frames=50))
+    sampler.step()
+    sampler.add(sample(1, nfe=9, frames=290))
+    sampler.step()
+    assert sampler.active == 1
+    run(sampler)
+    crowd = [sample(index, nfe=2) for index in range(2, 5)]  # 90 frames each
+    for one in crowd:
+        sampler.add(one)
+    sampler.step()
+    assert sampler.active == 2
+
+
+def test_who_finds_no_memory_to_start_in_keeps_its_place() -> None:
+    scarce = Scarce(network("tiny"), 10_000, samples=1)
+    scarce.sampler = Sampler(scarce, 10_000)
+    pieces = [sample(index, nfe=2, owner="book") for index in range(4)]
+    assert list(run(scarce.sampler, *pieces)) == [one.id for one in pieces]
+
+
 class Scarce:
     """A network whose device has room for so many frames, and for so many samples."""
 

@@ -1,0 +1,50 @@
+"""A worker on a CPU does not grow with every length it has spoken."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from f5.sampling import write_model
+
+WIDE = {"dim": 768, "depth": 1, "heads": 12, "ff_mult": 2, "text_dim": 64, "conv_layers": 0}
+
+# In a process of its own: caches of libraries are bounded when they are first used.
+CODE = """
+import sys
+import numpy as np
+from backends.base import EngineConfig, Finished, Job, Reference
+from backends.f5.engine import F5Engine
+
+def resident_mb():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
+
+checkpoint, architecture, vocoder = sys.argv[1:]
+model = {"checkpoint": checkpoint, "architecture": architecture, "vocoder": vocoder}
+engine = F5Engine(EngineConfig("f5", device="cpu", dtype="bfloat16", threads=1, model=model, defaults={"nfe": 1}))
+engine.load()
+audio = (0.2 * np.sin(np.arange(24000) / 20)).astype(np.float32)
+reference = Reference(audio, 24000, "One second of it.", "x")
+
+def speak(length):
+    job = Job("a", "As long as it takes.", seed=1, reference=reference, options={"fix_duration_s": 1.5 + length / 90})
+    engine.add(job)
+    while not any(isinstance(event, Finished) for event in engine.step()):
+        pass
+
+speak(0)
+before_mb = resident_mb()
+for length in range(1, 81):
+    speak(length)
+print(resident_mb() - before_mb)
+"""
+
+
+def test_lengths_leave_nothing_behind(tmp_path: Path) -> None:
+    model = write_model(tmp_path, WIDE)
+    files = [model["checkpoint"], model["architecture"], model["vocoder"]]
+    result = subprocess.run(
+        [sys.executable, "-c", CODE, *files], capture_output=True, text=True, check=True, timeout=150
+    )
+    assert float(result.stdout) < 150
