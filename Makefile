@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve install install-f5 install-dev test test-gpu lint format bench constraints system-deps clean
+.PHONY: serve install install-f5 install-fish install-dev test test-gpu lint format bench constraints system-deps clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -26,8 +26,13 @@ $(VENV)/.installed: $(BIN)/uv pyproject.toml
 install-f5: $(BIN)/uv ## add the F5-TTS engine: PyTorch and what f5-tts needs, some 6 GB
 	$(UV) --overrides overrides.txt --editable '.[lite,f5]'
 
+FISH := fish,fish-en,fish-ja,fish-zh
+
+install-fish: $(BIN)/uv ## add the Fish-Speech engine: PyTorch, and dictionaries for Chinese, Japanese and English
+	$(UV) --editable '.[lite,$(FISH)]'
+
 $(VENV)/.installed-dev: $(BIN)/uv pyproject.toml overrides.txt
-	$(UV) --overrides overrides.txt --editable '.[lite,f5,dev,bench]'
+	$(UV) --overrides overrides.txt --editable '.[lite,f5,$(FISH),dev,bench]'
 	touch $@ $(VENV)/.installed
 
 system-deps: ## ffmpeg and Chromium, which the tests play the gateway's audio with (Debian, as root)

@@ -4,6 +4,7 @@ Each side runs in a process of its own; they take turns, so that a machine whose
 ``--checkpoint`` the weights are random ones in the official layout: how fast a model is does not depend on them.
 
     python benchmarks/engines.py f5 [--architecture F5TTS_v1_Base --checkpoint FILE --vocoder FOLDER] [--device cuda:0]
+    python benchmarks/engines.py fish [--official CHECKOUT] [--device cuda:0]
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 import soundfile
 
 HERE = Path(__file__).parent
+PATIENCE = {"GOMP_SPINCOUNT": "3000"}  # as the gateway starts workers; the other side gets it too
 sys.path.insert(0, str(HERE.parent / "tests"))  # the synthetic checkpoints are those of the tests
 
 SENTENCE = "Nobody expected the old lighthouse to speak again, but on a quiet evening in March it did, and we listened."
@@ -74,7 +76,7 @@ class Process:
             stderr=subprocess.DEVNULL if not os.environ.get("BENCHMARK_VERBOSE") else None,
             text=True,
             # Nothing is fetched: every file is named. Offline, a mistake in that shows at once.
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            env={**PATIENCE, **os.environ, "HF_HUB_OFFLINE": "1"},
         )
         self.name = self._answer()["ready"]
         self.ready_s = time.perf_counter() - began_at
@@ -177,13 +179,26 @@ def hardware(device: str) -> str:
     return f"{cpu()}, {os.cpu_count()} cores"
 
 
+def pick(device: str) -> str:
+    import torch
+
+    if device == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+def fish(arguments: argparse.Namespace) -> None:
+    import fish_speed
+
+    arguments.device = pick(arguments.device)
+    fish_speed.run(arguments, hardware(arguments.device))
+
+
 def f5(arguments: argparse.Namespace) -> None:
     import torch
     from f5.synthetic import write_checkpoint, write_vocoder
 
-    device = arguments.device
-    if device == "auto":
-        device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    device = pick(arguments.device)
     workload = GPU if device.startswith("cuda") else CPU
     workload = replace(workload, rounds=arguments.rounds or workload.rounds)
     with tempfile.TemporaryDirectory() as name:
@@ -235,6 +250,14 @@ def main() -> None:
         "--official-threads", action="store_true", help="official side: a thread for each client, not one after another"
     )
     of_f5.set_defaults(run=f5)
+    of_fish = engines.add_parser("fish", help="beside what the memory allows, and the classic code")
+    of_fish.add_argument("--official", help="a checkout of Fish-Speech v0.2.0")
+    of_fish.add_argument("--kinds", default="float32,bfloat16,int8", help="kinds of weights (default: %(default)s)")
+    of_fish.add_argument("--device", default="auto")
+    of_fish.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
+    of_fish.add_argument("--frames", type=int, default=60, help="frames of each sequence (default: %(default)s)")
+    of_fish.add_argument("--rounds", type=int, default=3, help="runs of each measurement (default: %(default)s)")
+    of_fish.set_defaults(run=fish)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -42,8 +42,10 @@ def test_only_settings_and_the_command_line_read_the_environment() -> None:
     allowed = {
         "gateway/settings.py",
         "gateway/cli/remote.py",  # VOXGATE_SERVER: which gateway the commands talk to
+        "gateway/cli/fish.py",  # hands the environment on to the engine's own tools
         "gateway/cli/doctor.py",  # hands the environment on to the interpreters it looks at
         "gateway/engine/worker_process.py",  # hands the environment on to workers
+        "backends/common/memory.py",  # bounds what oneDNN keeps, where nobody else has
         "backends/worker/loop.py",  # takes a list of endpoints out, which engine libraries could not read
         "backends/hub/settings.py",  # HF_ENDPOINT, HF_TOKEN …, which other tools set, read at each call
     }

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__, logs
-from gateway.cli import doctor, engines, pull, say, serve, voices
+from gateway.cli import doctor, engines, fish, pull, say, serve, voices
 from gateway.settings import LogSettings
 
 app = typer.Typer(
@@ -21,6 +21,9 @@ app.command()(say.say)
 app.command()(engines.engines)
 app.command()(pull.pull)
 app.command()(doctor.doctor)
+# Its options are those of the engine's tools, which this process does not import.
+_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+app.command(context_settings=_PASSED_ON, add_help_option=False)(fish.fish)
 app.add_typer(voices.app, name="voices")
 
 

@@ -1,0 +1,1 @@
+"""The codec of Fish-Speech 0.2: sound to codes and back, at once or as the codes come."""

@@ -1,0 +1,1 @@
+"""The language model of Fish-Speech 0.2: from a prompt of text and codes to frames of codes."""

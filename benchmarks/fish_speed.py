@@ -1,0 +1,341 @@
+"""The Fish-Speech engine: how fast its language model is, and how near to what the memory's bandwidth allows.
+
+Decoding reads all weights once for each frame, so bandwidth divided by their bytes is the most frames a second that one
+sequence can have. Each kind of weights is measured in a process of its own. With ``--official CHECKOUT`` (a tree of
+Fish-Speech v0.2.0) the classic code generates from the same weights and prompt, taking turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+PATIENCE = {"GOMP_SPINCOUNT": "3000"}  # as the gateway starts workers; the other side gets it too
+FRAMES_PER_S = 22050 / 1024
+PROMPT_TEXT_IDS, PROMPT_FRAMES = 60, 150  # a sentence and 7 s of a voice
+CONCURRENCY = (1, 4, 16)
+KINDS = {"float32": ("float32", False), "bfloat16": ("bfloat16", False), "int8": ("bfloat16", True)}
+SPOKEN_S = 4.0
+
+
+def prompt() -> np.ndarray:
+    """Some prompt of the usual size, (5, S)."""
+    random = np.random.default_rng(1)
+    made = np.zeros((5, PROMPT_TEXT_IDS + PROMPT_FRAMES), np.int32)
+    made[0, :PROMPT_TEXT_IDS] = random.integers(300, 30_000, PROMPT_TEXT_IDS)
+    made[0, PROMPT_TEXT_IDS:] = 4
+    made[1:, PROMPT_TEXT_IDS:] = random.integers(2, 162, (4, PROMPT_FRAMES))
+    return made
+
+
+def bandwidth_gb_s(device: str) -> float:
+    """How fast the memory is read: a GiB summed up, the best of some runs."""
+    import torch
+
+    data = torch.ones(2**28, device=device)
+    best_s = float("inf")
+    for _ in range(8):
+        began_at = time.perf_counter()
+        data.sum().item()
+        best_s = min(best_s, time.perf_counter() - began_at)
+    return data.nbytes / best_s / 1e9
+
+
+class Voxgate:
+    """The generator as the engine runs it, and the codec."""
+
+    def __init__(self, arguments: argparse.Namespace):
+        sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
+        import torch
+        from fish.codec_synthetic import write_codec
+
+        from backends.fish.codec.checkpoint import load_vqgan
+        from backends.fish.lm.checkpoint import load_language_model
+        from backends.fish.model import LMConfig
+
+        dtype, int8 = KINDS[arguments.kind]
+        self._device = torch.device(arguments.device)
+        path = Path(arguments.checkpoint)
+        self._config = LMConfig()
+        quantize = "int8" if int8 else None
+        self._model = load_language_model(
+            path, self._config, self._device, getattr(torch, dtype), quantize, "benchmark"
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            self._codec = load_vqgan(write_codec(Path(folder)), self._device)
+        self.weight_bytes = self._model.weight_bytes
+
+    def frames_per_s(self, slots: int, frames: int) -> dict[str, float]:
+        """All slots busy: time to read a prompt, and frames a second of all of them together afterwards."""
+        from backends.fish.lm.generator import Generator
+        from backends.fish.lm.sequence import Sequence
+
+        graphs = self._device.type == "cuda"
+        generator = Generator(self._model, slots, 1024, eos_id=-1, compile=graphs, codes=160)
+        began_at = time.perf_counter()
+        for index in range(slots):
+            generator.add(Sequence(str(index), str(index), prompt(), index))
+        while generator.active < slots:
+            generator.step()
+        prefill_s = (time.perf_counter() - began_at) / slots
+        for _ in range(3):
+            generator.step()
+        began_at = time.perf_counter()
+        for _ in range(frames):
+            generator.step()
+        took_s = time.perf_counter() - began_at
+        if generator.active < slots:
+            raise SystemExit("a sequence ended early; there is nothing to compare")
+        return {"prefill_s": prefill_s, "frames_per_s": slots * frames / took_s}
+
+    def decode_s_per_s(self) -> float:
+        """Seconds of work for a second of audio, decoded in windows as the engine does."""
+        from backends.fish.codec.stream import StreamDecoder
+
+        codes = np.random.default_rng(2).integers(0, 160, (4, round(SPOKEN_S * FRAMES_PER_S)))
+        times = []
+        for _ in range(3):
+            decoder = StreamDecoder(self._codec)
+            began_at = time.perf_counter()
+            decoder.push("a", codes, last=True)
+            while len(decoder):
+                decoder.step()
+            times.append(time.perf_counter() - began_at)
+        return min(times) / SPOKEN_S
+
+
+class Official:
+    """Fish-Speech v0.2.0's own ``generate`` on the same weights."""
+
+    def __init__(self, arguments: argparse.Namespace):
+        import torch
+
+        tree = Path(arguments.official)
+        llama = _module("llama", tree / "fish_speech/models/text2semantic/llama.py")
+        # generate.py imports what only its command line needs; of that nothing is used here.
+        for name, attributes in {
+            "hydra": ("compose", "initialize"),
+            "hydra.utils": ("instantiate",),
+            "loguru": ("logger",),
+            "fish_speech": (),
+            "fish_speech.text": ("g2p",),
+            "fish_speech.text.parser": ("clean_text",),
+            "fish_speech.text.symbols": ("pad", "pu_symbols"),
+            "fish_speech.models": (),
+            "fish_speech.models.text2semantic": (),
+        }.items():
+            stand_in = types.ModuleType(name)
+            for attribute in attributes:
+                setattr(stand_in, attribute, None)
+            sys.modules[name] = stand_in
+        sys.modules["fish_speech.models.text2semantic.llama"] = llama
+        self._generate = _module("generate", tree / "tools/llama/generate.py")
+        self._generate.tqdm = lambda steps: steps
+        dtype = getattr(torch, KINDS[arguments.kind][0])
+        sizes = llama.ModelArgs(
+            vocab_size=36408, n_layer=24, n_head=16, dim=1024, max_seq_len=4096, num_codebooks=4, codebook_size=168
+        )
+        self._model = llama.Transformer(sizes)
+        state = torch.load(arguments.checkpoint, weights_only=True, mmap=True)
+        self._model.load_state_dict({**self._model.state_dict(), **state}, assign=True)
+        self._model = self._model.to(dtype).eval().to(arguments.device)
+        self._dtype, self._device = dtype, arguments.device
+        self.weight_bytes = 0
+
+    def frames_per_s(self, slots: int, frames: int) -> dict[str, float]:
+        """One sequence, which is all it can do."""
+        import torch
+
+        asked = torch.from_numpy(prompt()).to(self._device)
+        times = []
+        for count in (2, frames + 2):
+            torch.manual_seed(0)
+            began_at = time.perf_counter()
+            made = self._generate.generate(
+                model=self._model,
+                prompt=asked,
+                max_new_tokens=count,
+                eos_token_id=-1,
+                precision=self._dtype,
+                temperature=0.7,
+                top_p=0.5,
+                repetition_penalty=1.5,
+            )
+            times.append(time.perf_counter() - began_at)
+            if made.shape[1] < asked.shape[1] + count:
+                raise SystemExit("the official side ended early; there is nothing to compare")
+        return {"prefill_s": times[0], "frames_per_s": frames / (times[1] - times[0])}
+
+
+def _module(name: str, path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def serve_side(arguments: argparse.Namespace) -> None:
+    """Answer one JSON line for each command line."""
+    import torch
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    side = Official(arguments) if arguments.official else Voxgate(arguments)
+    for line in sys.stdin:
+        command = json.loads(line)
+        with torch.inference_mode():
+            match command.pop("do"):
+                case "generate":
+                    answer: dict[str, float] = side.frames_per_s(**command)
+                case "decode":
+                    answer = {"decode_s_per_s": side.decode_s_per_s()}  # type: ignore[union-attr]
+                case "bandwidth":
+                    answer = {"gb_s": bandwidth_gb_s(arguments.device)}
+        answer["weight_gb"] = side.weight_bytes / 1e9
+        answer["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps(answer), flush=True)
+
+
+class Side:
+    """One of the two in a process of its own."""
+
+    def __init__(self, flags: list[str]):
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__)), *flags],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if not os.environ.get("BENCHMARK_VERBOSE") else None,
+            text=True,
+            env={**PATIENCE, **os.environ},
+        )
+
+    def ask(self, do: str, **command: Any) -> dict[str, float]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps({"do": do, **command}), file=self._process.stdin, flush=True)
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit("one side ended; see why with BENCHMARK_VERBOSE=1")
+        answer: dict[str, float] = json.loads(line)
+        return answer
+
+    def stop(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(60)
+
+
+def run(arguments: argparse.Namespace, hardware: str) -> None:
+    """Print the tables."""
+    sys.path.insert(0, str(HERE.parent / "tests"))
+    import torch
+    from fish.lm_synthetic import write_language_model
+
+    from backends.fish.model import LMConfig
+
+    print(
+        f"{hardware}, load average {os.getloadavg()[0]:.1f} before the start; Python {platform.python_version()}, "
+        f"torch {torch.__version__}"
+    )
+    print(
+        f"Random weights of the 400M model; prompts of {PROMPT_TEXT_IDS} text ids and {PROMPT_FRAMES} frames, then "
+        f"{arguments.frames} frames; medians of {arguments.rounds} run(s). Real time is {FRAMES_PER_S:.1f} frames/s.\n"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        checkpoint = write_language_model(Path(name), LMConfig())
+        _never_end(checkpoint)
+        flags = [f"--checkpoint={checkpoint}", f"--device={arguments.device}"]
+        flags += [f"--threads={arguments.threads}"] if arguments.threads else []
+        print("| weights | slots | frames/s | times real time | share of bandwidth | prompt, s |", end="")
+        print(" official frames/s | ratio |" if arguments.official else "")
+        print("| --- " * (8 if arguments.official else 6) + "|", flush=True)
+        tails = []
+        for kind in arguments.kinds.split(","):
+            tails.append(_measure(kind, flags, arguments))
+    print()
+    for tail in tails:
+        print(tail)
+
+
+def _never_end(checkpoint: Path) -> None:
+    """Make the mark that ends speech (id 1 of a codebook) as good as impossible, or random weights soon draw it.
+
+    The first channel becomes a large constant, which nothing else reads and by which only that mark is held down.
+    """
+    import torch
+
+    from backends.fish.model import LMConfig
+
+    sizes = LMConfig()
+    state = torch.load(checkpoint, weights_only=True)
+    del state["freqs_cis"], state["causal_mask"]  # the tests' are wrong on purpose
+    state["embeddings.weight"][:, 0] = 2.0
+    state["output.weight"][:, 0] = 0.0
+    for codebook in range(sizes.num_codebooks):
+        row = state["output.weight"][sizes.vocab_size + codebook * sizes.codebook_size + 1]
+        row.zero_()
+        row[0] = -20.0
+    torch.save(state, checkpoint)
+
+
+def _measure(kind: str, flags: list[str], arguments: argparse.Namespace) -> str:
+    ours = Side([*flags, f"--kind={kind}"])
+    gb_s = ours.ask("bandwidth")["gb_s"]
+    theirs = None
+    if arguments.official and kind != "int8":  # its int8 path is for a GPU of that time
+        theirs = Side([*flags, f"--kind={kind}", f"--official={arguments.official}"])
+    answer: dict[str, float] = {}
+    for slots in CONCURRENCY:
+        runs, official_runs = [], []
+        for _ in range(arguments.rounds):
+            runs.append(ours.ask("generate", slots=slots, frames=arguments.frames))
+            if theirs is not None and slots == 1:
+                official_runs.append(theirs.ask("generate", slots=1, frames=arguments.frames))
+        rate = statistics.median(answer["frames_per_s"] for answer in runs)
+        answer = runs[-1]
+        share = rate / slots * answer["weight_gb"] / gb_s
+        cells = [kind, slots, f"{rate:.1f}", f"{rate / FRAMES_PER_S:.2f}", f"{share:.0%}", f"{answer['prefill_s']:.2f}"]
+        if arguments.official:
+            official = statistics.median(answer["frames_per_s"] for answer in official_runs) if official_runs else None
+            cells += [f"{official:.1f}", f"**{rate / official:.2f}×**"] if official else ["", ""]
+        print("|", " | ".join(map(str, cells)), "|", flush=True)
+    decode = ours.ask("decode")["decode_s_per_s"]
+    if theirs is not None:
+        theirs.stop()
+    ours.stop()
+    return (
+        f"{kind}: weights of {answer['weight_gb']:.2f} GB, memory read at {gb_s:.1f} GB/s, decoding {decode:.2f} s "
+        f"for a second of audio, peak memory {answer['peak_mb']:.0f} MB"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--kind", default="float32")
+    parser.add_argument("--checkpoint", required=True)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--official")
+    serve_side(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""`voxgate serve` with a small Fish-Speech model: random weights in the official layout."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from fish.small import write_model
+from harness import Gateway, read_audio, start_gateway, wait_ready
+
+CODE_SAMPLES = 1024
+TEXT = "This is a sentence."
+OPTIONS = {"max_new_tokens": 40}
+TRANSCRIPT = "Two seconds of a steady voice."
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    model = {**write_model(tmp_path_factory.mktemp("model")), "speakers": ["Ann"]}
+    fish = {"backend": "fish", "load": "eager", "device": "cpu", "dtype": "float32", "threads": 1, "model": model}
+    config = {"port": 0, "default_engine": "fish", "engines": {"fish": fish}, "hub": {"offline": True}}
+    running = start_gateway(tmp_path_factory.mktemp("served"), config)
+    wait_ready(running, timeout_s=120)
+    yield running
+    assert running.stop() == 0, running.log.read_text()
+
+
+def recording() -> bytes:
+    audio = 0.1 * np.random.default_rng(1).standard_normal(2 * 16000)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, audio, 16000, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def speak(served: Gateway, **fields: object) -> bytes:
+    body = {"text": TEXT, "seed": 1, "options": OPTIONS, **fields}
+    response = served.client.post("/tts?engine=fish", json=body)
+    assert response.status_code == 200, response.text
+    return response.content
+
+
+def test_a_random_voice_a_speaker_and_a_reference_differ_and_repeat(served: Gateway) -> None:
+    reference = {"reference_audio": base64.b64encode(recording()).decode(), "reference_text": TRANSCRIPT}
+    voices = [{}, {"voice": "Ann"}, reference]
+    made = [speak(served, **voice) for voice in voices]
+    assert len(set(made)) == 3
+    assert made == [speak(served, **voice) for voice in voices]
+    for data in made:
+        samples, rate_hz = read_audio(data)
+        assert rate_hz == 22050
+        assert 0 < len(samples) <= 39 * CODE_SAMPLES
+        assert len(samples) % CODE_SAMPLES == 0
+        assert 0.001 < np.abs(samples).max() <= 1
+
+
+def test_an_uploaded_voice_is_the_same_as_the_reference_in_the_request(served: Gateway) -> None:
+    upload = {"name": "mine", "transcript": TRANSCRIPT, "language": "en"}
+    stored = served.client.post("/v1/voices", data=upload, files={"audio": ("mine.wav", recording())})
+    assert stored.status_code == 201, stored.text
+    in_request = {"reference_audio": base64.b64encode(recording()).decode(), "reference_text": TRANSCRIPT}
+    assert speak(served, voice="mine") == speak(served, **in_request)
+
+
+def test_many_at_once_get_what_each_gets_alone(served: Gateway) -> None:
+    alone = {seed: speak(served, seed=seed) for seed in range(6)}
+    with ThreadPoolExecutor(6) as pool:
+        crowd = dict(zip(alone, pool.map(lambda seed: speak(served, seed=seed), alone), strict=True))
+    for seed, data in alone.items():
+        np.testing.assert_allclose(read_audio(crowd[seed])[0], read_audio(data)[0], atol=1.5 * 2**-15)
+
+
+def test_audio_streams_while_codes_are_made(served: Gateway) -> None:
+    body = {"text": TEXT, "seed": 1, "stream": True, "format": "pcm", "options": {"max_new_tokens": 200}}
+    with served.client.stream("POST", "/tts?engine=fish", json=body) as response:
+        assert response.status_code == 200
+        parts = [data for data in response.iter_raw() if data]
+    complete, _ = read_audio(speak(served, options={"max_new_tokens": 200}))
+    streamed = np.frombuffer(b"".join(parts), "<i2") / 32768
+    np.testing.assert_allclose(streamed, complete, atol=1.5 * 2**-15)
+    assert len(parts) > 1
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"text": "Привет"}, "text"),
+        ({"text": TEXT, "options": {"top_p": 2}}, "options.top_p"),
+        ({"text": TEXT, "options": {"order": "fr"}}, "options.order"),
+        ({"text": TEXT, "options": {"prompt_tokens": "bm8="}}, "options.prompt_tokens"),
+        ({"text": TEXT, "voice": "nobody"}, "voice"),
+    ],
+)
+def test_what_is_wrong_is_named(served: Gateway, body: dict, param: str) -> None:
+    response = served.client.post("/tts?engine=fish", json=body)
+    assert response.status_code in (404, 422)
+    assert response.json()["error"]["param"] == param
+
+
+def test_every_option_is_described_and_documented(served: Gateway) -> None:
+    schema = served.client.get("/v1/engines/fish").json()["options_schema"]
+    page = (Path(__file__).parents[2] / "docs/engines/fish.md").read_text()
+    config = (Path(__file__).parents[2] / "configs/engines/fish.yaml").read_text()
+    assert [name for name in schema["properties"] if f"`{name}`" not in page] == []
+    for name in schema["properties"]:
+        assert name in ("prompt_text", "prompt_tokens") or f"      {name}:" in config
+
+
+def test_the_classic_api_answers_with_the_same_speech(served: Gateway) -> None:
+    body = {"text": TEXT, "seed": 1, "max_new_tokens": 40, "use_g2p": True}
+    answer = served.client.post("/v1/models/default/invoke", json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.content == speak(served)

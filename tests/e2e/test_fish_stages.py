@@ -1,0 +1,221 @@
+"""The three stages as commands on a checkpoint of the published sizes, beside what the official v0.2.0 code made of it.
+
+Weights are random ones by a rule (``fish.synthetic``), the golden files are the official modules' results on them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+import tokenizers
+from fish.codec_synthetic import GOLDEN, write_codec
+from fish.lm_synthetic import golden, write_language_model
+from fish.small import write_model
+from harness import Gateway, start_gateway
+
+from backends.fish.model import CODE_OFFSET, LMConfig
+
+VOXGATE = str(Path(sys.executable).parent / "voxgate")
+PAD = 4
+WORDS = [f"word{index}" for index in range(21)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Codec, language model, and a tokenizer by which 21 words become the ids of the golden prompt."""
+    folder = tmp_path_factory.mktemp("full")
+    write_codec(folder)
+    lm = write_language_model(folder, LMConfig())
+    write_words(folder / "tokenizer")
+    yield folder
+    lm.unlink()  # 1.5 GB
+
+
+def write_words(folder: Path) -> None:
+    ids = golden("lm_400m")["prompt"][0].tolist()
+    vocabulary = dict(zip(["<s>", "[INST]", *WORDS, "[/INST]"], ids[: ids.index(PAD)], strict=True))
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({**vocabulary, "<pad>": PAD, "</s>": 2, "<unk>": 0}))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    folder.mkdir()
+    words.save(str(folder / "tokenizer.json"))
+
+
+def voxgate(cwd: Path, *arguments: str, status: int = 0) -> str:
+    result = subprocess.run([VOXGATE, *arguments], cwd=cwd, capture_output=True, text=True, timeout=170)
+    assert result.returncode == status, result.stderr
+    return result.stderr
+
+
+def lm_flags(folder: Path) -> list[str]:
+    return [
+        f"--lm-checkpoint={folder / 'text2semantic-bare.pth'}",
+        f"--tokenizer={folder / 'tokenizer'}",
+        "--device=cpu",
+    ]
+
+
+def prompt_codes() -> np.ndarray:
+    """The codes at the end of the golden prompt."""
+    prompt = golden("lm_400m")["prompt"]
+    return prompt[1:, prompt[0].tolist().index(PAD) :] - CODE_OFFSET
+
+
+def test_a_prompt_becomes_the_official_codes_and_sounds_as_the_official_codec_makes_it(
+    folder: Path, tmp_path: Path
+) -> None:
+    codec = np.load(GOLDEN / "codec.npz")
+    soundfile.write(tmp_path / "prompt.wav", codec["audio"], 22050, subtype="FLOAT")
+    flag = f"--codec-checkpoint={folder / 'vqgan-v1.pth'}"
+    told = voxgate(tmp_path, "fish", "encode", "prompt.wav", "-o", "fake.npy", "--reconstruct", "fake.wav", flag)
+    assert "43 frames" in told
+    codes = np.load(tmp_path / "fake.npy")
+    assert codes.dtype == np.int64
+    np.testing.assert_array_equal(codes, codec["codes"])
+    audio, rate_hz = soundfile.read(tmp_path / "fake.wav")
+    assert rate_hz == 22050
+    np.testing.assert_allclose(audio, codec["audio_out"], atol=1e-4 + 2**-15)
+
+
+def test_codes_become_the_official_audio(folder: Path, tmp_path: Path) -> None:
+    expected = np.load(GOLDEN / "codec_decode.npz")
+    np.save(tmp_path / "codes_0.npy", expected["codes"].astype(np.int32))
+    voxgate(tmp_path, "fish", "decode", "codes_0.npy", "-o", "out.wav", f"--codec-checkpoint={folder / 'vqgan-v1.pth'}")
+    audio, rate_hz = soundfile.read(tmp_path / "out.wav")
+    assert (rate_hz, soundfile.info(tmp_path / "out.wav").subtype) == (22050, "PCM_16")
+    np.testing.assert_allclose(audio, expected["audio_out"], atol=1e-4 + 2**-15)
+
+
+def test_text_becomes_the_official_codes(folder: Path, tmp_path: Path) -> None:
+    known = golden("lm_400m")
+    np.save(tmp_path / "fake.npy", prompt_codes().astype(np.int64))
+    frames = known["greedy"].shape[1]
+    sizes = tmp_path / "sizes.json"
+    sizes.write_text(json.dumps({"n_layer": 24, "dim": 1024, "n_head": 16, "vocab_size": 36408}))
+    told = voxgate(
+        tmp_path, "fish", "generate", f"--text={' '.join(WORDS[10:])}", f"--prompt-text={' '.join(WORDS[:10])}",
+        "--prompt-tokens=fake.npy", "--num-samples=2", "--no-g2p", "--temperature=0", "--top-p=1", "--dtype=float32",
+        f"--max-new-tokens={frames}", f"--lm-config={sizes}", *lm_flags(folder),
+    )  # fmt: skip
+    assert "tokens/s" in told
+    assert "GB/s" in told
+    for index in range(2):  # greedy: the seed does not matter
+        codes = np.load(tmp_path / f"codes_{index}.npy")
+        assert codes.dtype == np.int64  # the prompt's
+        np.testing.assert_array_equal(codes, known["greedy"][1:, : frames - 1] - CODE_OFFSET)
+
+
+def test_codes_have_room_in_the_files_type(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "small")
+    sizes = tmp_path / "sizes.json"
+    sizes.write_text(json.dumps(model["lm_config"]))
+    kinds = {}
+    for kind in (np.int8, np.uint8):
+        np.save(tmp_path / "fake.npy", np.zeros((4, 5), kind))
+        voxgate(
+            tmp_path, "fish", "generate", "--text=A few words.", "--device=cpu", "--max-new-tokens=4", "--no-g2p",
+            f"--lm-checkpoint={model['lm_checkpoint']}", f"--lm-config={sizes}", f"--tokenizer={model['tokenizer']}",
+            "--prompt-tokens=fake.npy", "--prompt-text=What is said.", "--dtype=float32",
+        )  # fmt: skip
+        made = np.load(tmp_path / "codes_0.npy")
+        kinds[kind] = made.dtype
+        assert made.min() >= 0
+    assert kinds == {np.int8: np.int32, np.uint8: np.uint8}
+
+
+def test_readings_differ_by_their_seeds_and_can_be_repeated(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "small")
+    sizes = tmp_path / "sizes.json"
+    sizes.write_text(json.dumps(model["lm_config"]))
+    made = []
+    for seed in ("5", "5", "6"):
+        voxgate(
+            tmp_path, "fish", "generate", "--text=A few words.", "--num-samples=2", f"--seed={seed}", "--device=cpu",
+            "--max-new-tokens=4", "--quantize=int8", f"--lm-checkpoint={model['lm_checkpoint']}",
+            f"--lm-config={sizes}", f"--tokenizer={model['tokenizer']}",
+        )  # fmt: skip
+        made.append([np.load(tmp_path / f"codes_{index}.npy") for index in range(2)])
+    assert made[0][0].dtype == np.int32
+    assert made[0][0].shape == (4, 3)
+    np.testing.assert_array_equal(made[0], made[1])
+    assert not np.array_equal(made[0][0], made[0][1])
+    assert not np.array_equal(made[0][0], made[2][0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["encode", "missing.wav"], "missing.wav"),
+        (["decode", "missing.npy", "--codec-checkpoint=missing.pth"], "missing.npy"),
+        (["decode", "int8.npy", "--codec-checkpoint=missing.pth"], "missing.pth"),
+        (["decode", "int8.npy", "-o", "nowhere/out.wav"], "no folder nowhere"),
+        (["encode", "missing.wav", "--reconstruct", "nowhere/out.wav"], "no folder nowhere"),
+        (["generate", "--text=x", "--output-folder=nowhere"], "no folder nowhere"),
+        (["generate", "--text=x", "--max-new-tokens=1"], "max_new_tokens"),
+        (["generate", "--text=x", "--prompt-text=y"], "--prompt-text"),
+        (["generate", "--text=x", "--seed=9223372036854775808"], "--seed"),
+        (["generate", "--text=x", "--temperature=3"], "temperature"),
+        (["generate", "--text=x", "--quantize=int2"], "quantize"),
+        (["generate", "--text=x", "--prompt-tokens=missing.npy"], "missing.npy"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, arguments: list[str], message: str) -> None:
+    np.save(tmp_path / "int8.npy", np.zeros((4, 3), np.int8))
+    result = subprocess.run([VOXGATE, "fish", *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode in (1, 2)
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.fixture(scope="module")
+def served(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    roots = tmp_path_factory.mktemp("roots")
+    np.save(roots / "fake.npy", prompt_codes())
+    model = {
+        "codec_checkpoint": str(folder / "vqgan-v1.pth"),
+        "lm_checkpoint": str(folder / "text2semantic-bare.pth"),
+        "tokenizer": str(folder / "tokenizer"),
+    }
+    fish = {"backend": "fish", "device": "cpu", "dtype": "float32", "model": model, "load_timeout_s": 150}
+    config = {
+        "port": 0,
+        "default_engine": "fish",
+        "engines": {"fish": fish},
+        "hub": {"offline": True},
+        "fish_api": {"roots": [str(roots)]},
+    }
+    running = start_gateway(tmp_path_factory.mktemp("served"), config)
+    yield running
+    assert running.stop() == 0, running.log.read_text()
+
+
+def test_the_classic_api_speaks_the_official_codes(served: Gateway, folder: Path, tmp_path: Path) -> None:
+    with httpx.Client(base_url=served.url, timeout=170) as client:
+        assert client.put("/v1/models/default").json() == {"name": "default"}
+        frames = 5  # after that the golden frames have ids that the codec has no codes for, which an engine never draws
+        body = {
+            "text": " ".join(WORDS[10:]),
+            "prompt_text": " ".join(WORDS[:10]),
+            "prompt_tokens": "fake.npy",
+            "use_g2p": False,
+            "temperature": 0,
+            "top_p": 1,
+            "max_new_tokens": frames,
+        }
+        answer = client.post("/v1/models/default/invoke", json=body)
+    assert answer.status_code == 200, answer.text
+    (tmp_path / "audio.wav").write_bytes(answer.content)
+    audio, rate_hz = soundfile.read(tmp_path / "audio.wav")
+    codes = golden("lm_400m")["greedy"][1:, : frames - 1] - CODE_OFFSET
+    np.save(tmp_path / "codes.npy", codes)
+    voxgate(tmp_path, "fish", "decode", "codes.npy", "-o", "out.wav", f"--codec-checkpoint={folder / 'vqgan-v1.pth'}")
+    expected, _ = soundfile.read(tmp_path / "out.wav")
+    assert rate_hz == 22050
+    np.testing.assert_allclose(audio, expected, atol=1.5 * 2**-15)

@@ -1,0 +1,120 @@
+"""What a configuration of the engine may say, and what is said of a loaded one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from fish.lm_synthetic import write_language_model
+from fish.small import SMALL, write_model
+from msgspec import structs
+
+from backends.base import EngineConfig, Job
+from backends.errors import InvalidJob, LoadError
+from backends.fish.engine import FishEngine
+from backends.fish.model import RATE_HZ
+
+SHORT = {"max_new_tokens": 12, "use_g2p": False}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    return write_model(tmp_path_factory.mktemp("fish"))
+
+
+def test_what_is_said_of_it(model: dict) -> None:
+    engine = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model={**model, "slots": 3}))
+    can = engine.load()
+    assert can.sample_rate_hz == RATE_HZ
+    assert can.max_jobs == 3
+    assert [voice.name for voice in can.voices] == ["random"]
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"codec_checkpoint": "/nowhere/codec.pth"}, "/nowhere/codec.pth"),
+        ({"lm_config": {"n_layer": 3}}, "n_layer = 3"),
+        ({"lm_config": {"vocab": 3}}, r"engines.fish.model.lm_config.vocab"),
+        ({"lm_config": "/nowhere/sizes.json"}, "/nowhere/sizes.json"),
+        ({"max_tokens": 100_000}, r"engines.fish.model.max_tokens"),
+        ({"tokenizer": "/nowhere/tokenizer"}, "/nowhere/tokenizer"),
+        ({"quantize": "int3"}, r"engines.fish.model.quantize"),
+        ({"speakers": ["random"]}, r"engines.fish.model.speakers"),
+        ({"speakers": ["[x]"]}, r"engines.fish.model.speakers.*\[x\]"),
+        ({"speakers": ["a", "a"]}, r"engines.fish.model.speakers.*twice"),
+        ({"languages": ["jp"]}, r"engines.fish.model.languages"),
+        ({"languages": []}, r"engines.fish.model.languages"),
+    ],
+)
+def test_a_wrong_configuration_is_named(model: dict, change: dict, message: str) -> None:
+    if isinstance(change.get("lm_config"), dict) and "n_layer" in change["lm_config"]:
+        change = {"lm_config": {**model["lm_config"], **change["lm_config"]}}
+    with pytest.raises(LoadError, match=message):
+        FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model={**model, **change})).load()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_codebooks": 6}, "4 codebooks and the language model 6"),
+        ({"codebook_size": 100}, r"lm_config\.codebook_size.*160 codes"),
+        ({"vocab_size": 512}, r"model\.tokenizer.*1023.*512"),
+    ],
+)
+def test_parts_that_do_not_go_together_are_refused(model: dict, tmp_path: Path, change: dict, message: str) -> None:
+    sizes = structs.replace(SMALL, **change)
+    given = {key: value for key, value in structs.asdict(sizes).items() if value is not None}
+    config = {**model, "lm_config": given, "lm_checkpoint": str(write_language_model(tmp_path, sizes))}
+    with pytest.raises(LoadError, match=message):
+        FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=config)).load()
+
+
+@pytest.mark.parametrize(
+    ("defaults", "key"),
+    [
+        ({"order": "xx"}, "order"),
+        ({"speaker": "[x]"}, "speaker"),
+        ({"max_new_tokens": 1}, "max_new_tokens"),
+        ({"prompt_text": "x"}, "prompt_text"),
+        ({"prompt_tokens": "AAAA"}, "prompt_tokens"),
+        ({"top_p": 3}, "top_p"),
+    ],
+)
+def test_defaults_no_request_could_have_are_refused(model: dict, defaults: dict, key: str) -> None:
+    with pytest.raises(LoadError, match=rf"engines\.fish\.defaults\.{key}"):
+        FishEngine(EngineConfig("fish", model=model, defaults=defaults))
+
+
+def test_languages_without_their_packages_are_left_out_or_named(model: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyopenjtalk", None)
+    engine = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=model, defaults=SHORT))
+    assert engine.load().languages == ("zh", "en", "ja")  # spelled in letters, which needs no package
+    engine.close()
+    phonetic = {**SHORT, "use_g2p": True}
+    engine = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=model, defaults=phonetic))
+    assert engine.load().languages == ("zh", "en")
+    with pytest.raises(InvalidJob) as caught:
+        engine.add(Job("a", "こんにちは", 1))
+    assert list(caught.value.needs_languages) == ["ja"]
+    engine.close()
+    named = {**model, "languages": ["ja"]}
+    with pytest.raises(LoadError, match=r"languages: ja: .*fish-ja"):
+        FishEngine(EngineConfig("fish", device="cpu", model=named, defaults=phonetic)).load()
+
+
+def test_closing_what_was_not_loaded_is_no_fault(model: dict) -> None:
+    FishEngine(EngineConfig("fish", model=model)).close()
+
+
+def test_sizes_can_stand_in_a_file(model: dict, tmp_path: Path) -> None:
+    for name, write in (("sizes.json", json.dumps), ("sizes.yaml", yaml.safe_dump)):
+        path = tmp_path / name
+        path.write_text(write(model["lm_config"]))
+        engine = FishEngine(EngineConfig("fish", device="cpu", model={**model, "lm_config": str(path)}))
+        engine.load()
+        engine.close()

@@ -1,0 +1,64 @@
+"""What can be spelled is spelled, what cannot is refused by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from backends.errors import InvalidJob
+from backends.fish.letters import plain, require_letters, with_origins
+
+ALL = ("zh", "en", "ja")
+
+
+@pytest.mark.parametrize("text", ["Hello!", "你好，world", "東京タワーへ", "naïve café", "3", "100％"])
+def test_these_can_be_spoken(text: str) -> None:
+    require_letters(text, ALL, "fish")
+
+
+@pytest.mark.parametrize(
+    ("text", "languages", "needs"),
+    [
+        ("Привет", ALL, ("ru", "uk", "bg")),
+        ("안녕", ALL, ("ko",)),
+        ("カタカナ", ("zh", "en"), ("ja",)),
+        ("漢字", ("en",), ("zh", "ja")),
+        ("ʞ", ALL, ()),
+        ("㐀", ALL, ()),
+    ],
+)
+def test_these_cannot(text: str, languages: tuple[str, ...], needs: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidJob, match="cannot speak") as caught:
+        require_letters(f"ok {text}", languages, "fish")
+    assert caught.value.param == "text"
+    assert caught.value.needs_languages == needs
+
+
+@pytest.mark.parametrize("text", ["...", "!?", "🙂", "—"])
+def test_a_text_without_letters_says_nothing(text: str) -> None:
+    with pytest.raises(InvalidJob, match="nothing to say"):
+        require_letters(text, ALL, "fish")
+
+
+@pytest.mark.parametrize(
+    ("text", "spelled"),
+    [
+        ("naïve café", "naive cafe"),
+        ("cafe\u0301", "cafe"),
+        ("Straße Łódź Ærø", "Strasse Lodz AEro"),
+        ("Ａｂ", "Ab"),
+        ("你好ガ", "你好ガ"),
+        ("人々", "人人"),
+        ("ﾊﾟﾝ", "パン"),
+        ("plain, 123!", "plain, 123!"),
+    ],
+)
+def test_accents_are_left_out(text: str, spelled: str) -> None:
+    assert plain(text) == spelled
+
+
+def test_every_plain_character_knows_where_it_came_from() -> None:
+    made, origins = with_origins("Straße, cafe\u0301!")
+    assert made == "Strasse, cafe!"
+    assert ["Straße, cafe\u0301!"[position] for position in origins[4:6]] == ["ß", "ß"]
+    assert origins[-2:] == [13, 14]
+    assert len(origins) == len(made) + 1

@@ -1,0 +1,158 @@
+"""Draws are what the reference sampler draws, frame by frame, whatever the settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from fish.lm_reference import Heads, distribution, place, race
+from fish.lm_synthetic import CPU
+from torch import Tensor
+
+from backends.fish.lm import sampling as module
+from backends.fish.lm.sampling import ALL, Sampler, probabilities
+from backends.fish.lm.sequence import Sampling
+from backends.fish.model import LMConfig
+
+CONFIG = LMConfig(vocab_size=300, codebook_size=60, num_codebooks=3, dim=8, n_head=1)
+HEADS = CONFIG.num_codebooks * CONFIG.codebook_size
+FRAMES = 40  # more than the penalty's window twice over
+SETTINGS = [
+    Sampling(),
+    Sampling(temperature=0.0, top_p=1.0, repetition_penalty=1.5),
+    Sampling(temperature=1.0, top_p=1.0, repetition_penalty=1.0),
+    Sampling(temperature=1.3, top_p=0.9, top_k=7, repetition_penalty=2.0),
+    Sampling(temperature=0.9, top_p=1.0, top_k=3, repetition_penalty=0.5),
+    Sampling(temperature=2.0, top_p=0.01, repetition_penalty=1.2),
+    Sampling(temperature=0.7, top_p=0.999, top_k=4096),
+    Sampling(temperature=0.7, top_p=0.8, top_k=0),
+]
+
+
+def some_logits(generator: torch.Generator, scale: float) -> Tensor:
+    """Coarse, so that many are level."""
+    made = torch.randn(CONFIG.vocab_size + HEADS, generator=generator) * scale
+    return (made * 8).round() / 8
+
+
+class Reference:
+    """One sequence, drawn for without the engine."""
+
+    def __init__(self, sampling: Sampling, seed: int, known: int | None = None):
+        self.sampling, self.heads = sampling, Heads(sampling, known)
+        self.noise = torch.Generator().manual_seed(seed)
+
+    def draw(self, logits: Tensor, *, first: bool) -> list[int]:
+        noise = torch.empty(1 + HEADS).exponential_(generator=self.noise)
+        codes = logits[CONFIG.vocab_size :].view(CONFIG.num_codebooks, -1)
+        token = place(distribution(logits[: CONFIG.vocab_size], self.sampling), float(noise[0].neg().exp()))
+        races = zip(self.heads.distributions(codes, first=first), noise[1:].view_as(codes), strict=True)
+        frame = [token, *(race(p, q) for p, q in races)]
+        if not first:
+            self.heads.remember(frame[1:])
+        return frame
+
+
+@pytest.mark.parametrize("known", [None, 20])
+@pytest.mark.parametrize("scale", [0.5, 3.0], ids=["flat", "peaked"])
+def test_every_setting_draws_what_the_reference_draws(scale: float, known: int | None) -> None:
+    """All settings at once in the slots of one sampler, some of which skip steps."""
+    random = torch.Generator().manual_seed(3)
+    sampler = Sampler(CONFIG, len(SETTINGS), CPU, known)
+    references = [Reference(settings, 100 + slot, known) for slot, settings in enumerate(SETTINGS)]
+    for slot, settings in enumerate(SETTINGS):
+        sampler.start(slot, settings, 100 + slot)
+        logits = some_logits(random, scale)
+        assert sampler.first(slot, logits[None])[0].tolist() == [*references[slot].draw(logits, first=True), 1]
+    for index in range(FRAMES):
+        slots = [slot for slot in range(len(SETTINGS)) if (index + slot) % 5]
+        logits = torch.stack([some_logits(random, scale) for _ in slots])
+        expected = [references[slot].draw(row, first=False) for slot, row in zip(slots, logits, strict=True)]
+        assert sampler.next(slots, logits)[:, :-1].tolist() == expected, index
+
+
+def test_the_penalty_looks_back_sixteen_frames_and_not_at_the_first() -> None:
+    """With all codes equally likely but one, that one is drawn until it is penalised and again when it is forgotten."""
+    sampler = Sampler(CONFIG, 1, CPU)
+    sampler.start(0, Sampling(temperature=0.0, top_p=1.0, repetition_penalty=2.0), 1)
+    logits = torch.zeros(1, CONFIG.vocab_size + HEADS)
+    logits[:, CONFIG.vocab_size + 2 :: CONFIG.codebook_size] = 8.0
+    codes = logits[:, CONFIG.vocab_size :].view(1, -1, CONFIG.codebook_size)
+    codes[..., 2:20] = torch.arange(8.0, 6.2, -0.1)[:18]  # eighteen codes, in this order; half of 8 is below them all
+    first = sampler.first(0, logits)[0, 1].item()
+    drawn = [sampler.next([0], logits)[0, 1].item() for _ in range(20)]
+    assert first == 2
+    assert drawn[:17] == list(range(2, 19))  # 2 again: the first frame is not looked at
+    assert drawn[17:] == [2, 3, 4]
+
+
+def test_a_slot_starts_anew() -> None:
+    random = torch.Generator().manual_seed(5)
+    logits = torch.stack([some_logits(random, 1.0) for _ in range(6)])
+    sampler = Sampler(CONFIG, 2, CPU)
+
+    def draw(slot: int) -> list[list[int]]:
+        sampler.start(slot, Sampling(temperature=1.0, top_p=0.9), 7)
+        return [
+            sampler.first(slot, logits[:1])[0].tolist(),
+            *(sampler.next([slot], row[None])[0].tolist() for row in logits[1:]),
+        ]
+
+    assert draw(0) == draw(1) == draw(0)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_what_is_no_number_is_told(value: float) -> None:
+    sampler = Sampler(CONFIG, 3, CPU)
+    for slot in range(3):
+        sampler.start(slot, Sampling(), slot)
+    logits = torch.zeros(3, CONFIG.vocab_size + HEADS)
+    logits[1, 200] = value
+    drawn = sampler.next([0, 1, 2], logits)
+    assert drawn[:, -1].tolist() == [1, 0, 1]
+    assert (drawn[:, 0] < CONFIG.vocab_size).all()
+
+
+def test_the_text_id_follows_its_distribution() -> None:
+    """Among 4000 draws for each of two settings, each id is as frequent as it should be, within 5 deviations."""
+    likely = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05])
+    config = LMConfig(vocab_size=5, codebook_size=4, num_codebooks=1, dim=8, n_head=1)
+    sampler = Sampler(config, 200, CPU)
+    for slot in range(200):
+        sampler.start(slot, Sampling(temperature=1.0, top_p=1.0 if slot < 100 else 0.9), slot)
+    logits = torch.cat((likely.log(), torch.zeros(4))).expand(200, -1)
+    tokens = torch.stack([sampler.next(range(200), logits)[:, 0] for _ in range(40)])
+    cut = torch.tensor([0.4, 0.3, 0.15, 0, 0]) / 0.85
+    for drawn, expected in ((tokens[:, :100], likely), (tokens[:, 100:], cut)):
+        found = torch.bincount(drawn.flatten(), minlength=5)
+        deviation = (4000 * expected * (1 - expected)).sqrt()
+        assert ((found - 4000 * expected).abs() <= 5 * deviation).all()
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.2, 1.0, 4.0, 12.0])
+def test_putting_only_the_likeliest_in_order_changes_nothing(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do other rows, which may ask for more to be put in order; bit for bit, also where many are level."""
+    random = torch.Generator().manual_seed(9)
+    logits = (torch.randn(8, 36408, generator=random) * scale).to(torch.bfloat16).float()
+    settings = [(0.5, ALL), (0.9, ALL), (1.0, 5), (1.0, 3000), (0.3, 40), (0.999, ALL), (1.0, ALL), (1e-6, 1)]
+    top_p, top_k = (torch.tensor([float(row[i]) for row in settings]) for i in (0, 1))
+    temperature = torch.full((8,), 0.7)
+    together = probabilities(logits, temperature, top_p, top_k)
+    alone = [probabilities(logits[i : i + 1], temperature[:1], top_p[i : i + 1], top_k[i : i + 1]) for i in range(8)]
+    monkeypatch.setattr(module, "PREFIXES", ())
+    assert torch.equal(together, torch.cat(alone))
+    assert torch.equal(together, probabilities(logits, temperature, top_p, top_k))
+    assert torch.equal(together[6], probabilities(logits[6:7], temperature[:1], top_p[:1], top_k[:1], limited=False)[0])
+
+
+def test_settings_that_limit_nothing_are_recognised() -> None:
+    """Top-k off is written in two ways."""
+    random = torch.Generator().manual_seed(11)
+    logits = some_logits(random, 2.0)[None]
+    drawn = []
+    for settings in (Sampling(1.0, 1.0, None), Sampling(1.0, 1.0, 0), replace(Sampling(1.0, 1.0), top_k=4096)):
+        sampler = Sampler(CONFIG, 1, CPU)
+        sampler.start(0, settings, 5)
+        drawn.append(sampler.first(0, logits).tolist())
+    assert drawn[0] == drawn[1] == drawn[2]

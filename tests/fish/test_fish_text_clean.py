@@ -1,0 +1,177 @@
+"""What the model's text front end keeps of a text, and which language it takes each stretch for."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import suppress
+
+import pytest
+
+from backends.errors import InvalidJob
+from backends.fish.text.clean import clean_text
+from backends.fish.text.segment import Context, Segment, parse_order, resume, segments
+from backends.fish.text.symbols import ALL_PHONES, INVENTORY, MARKS, PHONES, PUNCTUATION, token
+
+ORDER = ("zh", "jp", "en")
+
+
+def cut(text: str, *order: str) -> list[tuple[str | None, str]]:
+    return [(part.language, part.text) for part in segments(text, order or ORDER)]
+
+
+def test_the_inventory_is_that_of_the_model() -> None:
+    assert {language: len(phones) for language, phones in PHONES.items()} == {"zh": 221, "jp": 38, "en": 71}
+    assert len(INVENTORY) == len(set(INVENTORY)) == 340
+    assert len(ALL_PHONES) == len(set(ALL_PHONES)) == 311
+    assert len(PHONES["zh"] & PHONES["jp"]) == 18
+    assert PHONES["jp"] & PHONES["en"] == {"N"}
+    assert len(PUNCTUATION) == 7
+    assert {"AA", "EE", "OO", "zh", "En3", "i05", "ir1", "van4"} <= PHONES["zh"]
+    assert {"cl", "I", "U", "ts", "ky", "N"} <= PHONES["jp"]
+    assert {"AH0", "OY2", "ZH", "HH", "ER", "IH"} <= PHONES["en"]
+    assert [token(symbol) for symbol in ("i3", *MARKS, "_")] == ["<p:i3>", *MARKS, "_"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("  你好，世界。 ", "你好,世界."),
+        ("（a）[b]【c】《d》「e」“f”‘g’", "'a''b''c''d''e''f''g'"),
+        ("a：b；c、d·e:f;g", "a,b,c,d,e,f,g"),
+        ("五$\n十", "五..十"),
+        ("啊—~～・", "啊----"),
+        ("wait… what... why....", "wait what why."),
+        ("café, 한국어 привет ＡＢＣ１ 人々 🎉", "caf,    人 "),
+        ("カタカナ ㇰ ひらがな ー", "カタカナ ㇰ ひらがな ー"),
+        ("<p:i3> p:i3 <p:a:b>", "<p:i3> p,i3 <p:a,b>"),
+        ("<p:open", "<p,open"),
+        ("<p:a\n>", "<p,a.>"),
+        ("<jp>：</jp>", "<jp>,</jp>"),
+        ("\n\n", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_left_of_a_text(text: str, cleaned: str) -> None:
+    assert clean_text(text) == cleaned
+
+
+def test_characters_tell_the_language_and_the_current_one_goes_first() -> None:
+    assert cut("测试 Hugging face, BGM很大？ 世界、こんにちは。") == [
+        ("zh", "测试 "),
+        ("en", "Hugging face, BGM"),
+        ("zh", "很大? 世界,"),
+        ("jp", "こんにちは."),
+    ]
+    assert cut("世界、こんにちは。東京", "jp", "zh", "en") == [("jp", "世界,こんにちは.東京")]
+    assert cut("12 apples", "en", "zh") == [("en", "12 apples")]
+    assert cut("12 apples") == [("zh", "12 "), ("en", "apples")]
+    assert cut("它 5 岁 is 5 years") == [("zh", "它 5 岁 "), ("en", "is 5 years")]
+    assert cut("あ字 and 字") == [("jp", "あ字 "), ("en", "and "), ("zh", "字")]
+    assert cut("") == cut("é…") == []
+
+
+def test_tags_tell_it_too() -> None:
+    assert cut("<jp>世界</jp>世界") == [("jp", "世界"), ("zh", "世界")]
+    assert cut("<JP>世界</JP>") == [("jp", "世界")]
+    assert cut("<zh>你<en>2</en>好") == [("zh", "你"), ("en", "2"), ("zh", "好")]
+    assert cut("<en> </en>") == []
+    assert cut("1 < 2 > 3", "en") == [("en", "1 < 2 > 3")]
+    assert cut("a<p:i3>1 b<p:,>", "zh", "en") == [("en", "a"), (None, "i3"), ("en", "1 b"), (None, ",")]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("<b>bold</b>", "<b>"),
+        ("<jp>字</zh>", "</zh>"),
+        ("<jp>字</JP>", "</JP>"),
+        ("字</jp>", "</jp>"),
+        ("<fr>mot</fr>", "<fr>"),
+    ],
+)
+def test_tags_that_are_wrong_are_named(text: str, named: str) -> None:
+    with pytest.raises(InvalidJob, match=named) as caught:
+        segments(text, ORDER)
+    assert caught.value.param == "text"
+
+
+def test_orders_are_checked() -> None:
+    assert parse_order("zh,jp,en") == ORDER
+    assert parse_order(" EN , zh") == ("en", "zh")
+    for order in ("", "zh,", "zh;jp", "fr", "_"):
+        with pytest.raises(InvalidJob) as caught:
+            parse_order(order)
+        assert caught.value.param == "options.order"
+    with pytest.raises(InvalidJob, match="'a'") as caught:
+        segments("你a", ("zh", "jp"))
+    assert caught.value.param == "text"
+
+
+def joined(parts: list[Segment]) -> list[tuple[str | None, str]]:
+    whole: list[tuple[str | None, str]] = []
+    for part in parts:
+        if whole and part.language is not None and whole[-1][0] == part.language:
+            whole[-1] = (part.language, whole[-1][1] + part.text)
+        else:
+            whole.append((part.language, part.text))
+    return [(language, text.replace(" ", "")) for language, text in whole if text.strip()]
+
+
+@pytest.mark.parametrize("order", [ORDER, ("jp", "zh", "en"), ("en", "jp", "zh")])
+def test_pieces_read_as_in_the_whole_text(order: tuple[str, ...]) -> None:
+    draw = random.Random(7)
+    words = [
+        "你好",
+        "東京",
+        "です",
+        "hello ",
+        "12",
+        ", ",
+        "。",
+        "é",
+        "<jp>",
+        "</jp>",
+        "<en>",
+        "</en>",
+        "<p:i3>",
+        "カ",
+        " ",
+    ]
+    kept = 0
+    for _ in range(3000):
+        parts = draw.choices(words, k=draw.randrange(2, 14))
+        try:
+            whole = segments("".join(parts), order)
+        except InvalidJob:
+            continue
+        kept += 1
+        context = Context()
+        pieces: list[Segment] = []
+        place = draw.randrange(len(parts) + 1)
+        for stretch in ("".join(parts[:place]), "".join(parts[place:])):
+            piece, context = resume(stretch, context, order)
+            pieces += segments(piece, order)
+        assert joined(pieces) == joined(whole), parts
+    assert kept > 500
+
+
+def test_a_number_behind_a_cut_stays_in_its_language() -> None:
+    _, context = resume("I have two. ", Context(), ORDER)
+    assert resume("300 more.", context, ORDER)[0] == "<en>300 more.</en>"
+    assert resume("More.", context, ORDER)[0] == "More."
+    _, context = resume("行きます。", Context(), ORDER)
+    assert resume("東京は big.", context, ORDER)[0] == "<jp>東京は </jp>big."
+
+
+@pytest.mark.parametrize(
+    "unit", ["<", "<p:", "</", "<jp>", "<p:i3>", ">", "\n", "...", "é", "你a", "<<>>", "<p:\n", " "]
+)
+def test_hostile_texts_take_linear_time(unit: str) -> None:
+    text = (unit * 50_000)[:50_000]
+    started_s = time.perf_counter()
+    clean_text(text)
+    with suppress(InvalidJob):
+        segments(text, ORDER)
+    resume(text, Context(language="jp"), ORDER)
+    assert time.perf_counter() - started_s < 5
