@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from backends.registry import Registry
 from gateway import __version__
-from gateway.api import admin, errors, tts, voices
+from gateway.api import admin, errors, fish_classic, tts, voices
 from gateway.api.deps import Services
 from gateway.api.middleware import Bounds, RequestContext
 from gateway.engine.catalog import ConfiguredEngine, Engines
@@ -18,14 +19,26 @@ from gateway.engine.client import EngineClient
 from gateway.engine.process import ProcessEngine
 from gateway.errors import ConfigError
 from gateway.metrics import Metrics
+from gateway.service.classic_models import ClassicModels, MakeClient
+from gateway.service.classic_prompts import ClassicPrompts
 from gateway.service.clips import ClipReader
+from gateway.service.request_files import RequestFiles
 from gateway.service.synthesize import Synthesizer
-from gateway.settings import Settings
+from gateway.settings import EngineSettings, Settings
 from gateway.voices.fs import FileVoiceStore
 from gateway.voices.store import VoiceStore
 
 _DESCRIPTION = """Several speech engines behind one API; the engine is chosen per request.
-Errors are `{"error": {"type", "message", "param", "request_id"}}` on every route."""
+Errors are `{"error": {"type", "message", "param", "request_id"}}`, except on routes of other APIs."""
+
+
+def local_client(settings: Settings, metrics: Metrics, name: str, engine: EngineSettings, label: str) -> EngineClient:
+    """Worker processes on this machine for one engine; none is started yet.
+
+    :param label: what metrics call it.
+    """
+    restarts = metrics.worker_restarts.labels(label)
+    return ProcessEngine(name, engine, on_restart=restarts.inc, hub=settings.hub)
 
 
 def local_clients(settings: Settings, metrics: Metrics) -> list[EngineClient]:
@@ -39,8 +52,7 @@ def local_clients(settings: Settings, metrics: Metrics) -> list[EngineClient]:
         if engine.backend not in registry.names() and engine.python is None:
             known = ", ".join(registry.names())
             raise ConfigError(f"engines.{name}.backend: no plugin {engine.backend!r} is installed; installed: {known}")
-        restarts = metrics.worker_restarts.labels(name)
-        clients.append(ProcessEngine(name, engine, on_restart=restarts.inc, hub=settings.hub))
+        clients.append(local_client(settings, metrics, name, engine, label=name))
     return clients
 
 
@@ -56,11 +68,28 @@ def voice_store(settings: Settings) -> VoiceStore:
         raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror or error}") from None
 
 
-def create_app(settings: Settings, clients: Iterable[EngineClient], store: VoiceStore, metrics: Metrics) -> FastAPI:
-    """The whole HTTP application. Engines begin to load when it starts and end when it stops."""
+def create_app(
+    settings: Settings,
+    clients: Iterable[EngineClient],
+    store: VoiceStore,
+    metrics: Metrics,
+    make_client: MakeClient | None = None,
+) -> FastAPI:
+    """The whole HTTP application. Engines begin to load when it starts and end when it stops.
+
+    :param make_client: makes engines that requests ask for; default: worker processes on this machine.
+    """
     engines = Engines(
         {client.name: ConfiguredEngine.of(settings.engines[client.name], client) for client in clients},
         settings.default_engine,
+    )
+    files = RequestFiles(settings.fish_api.roots, max_bytes=settings.limits.body_bytes)
+    models = ClassicModels(
+        engines,
+        engines.get(settings.fish_engine) if settings.fish_engine else None,
+        make_client or partial(local_client, settings, metrics),
+        max_models=settings.fish_api.max_models,
+        wait_s=settings.limits.deadline_s,
     )
 
     @asynccontextmanager
@@ -69,6 +98,7 @@ def create_app(settings: Settings, clients: Iterable[EngineClient], store: Voice
         try:
             yield
         finally:
+            await models.close()
             await engines.close()
 
     app = FastAPIOffline(
@@ -87,9 +117,12 @@ def create_app(settings: Settings, clients: Iterable[EngineClient], store: Voice
         clips=clips,
         synthesizer=Synthesizer(engines, store, clips, settings.limits, metrics),
         metrics=metrics,
+        models=models,
+        prompts=ClassicPrompts(files, store),
+        files=files,
     )
     errors.install(app)
-    for module in (tts, voices, admin):
+    for module in (tts, voices, fish_classic, admin):
         app.include_router(module.router)
     limits = settings.limits
     app.add_middleware(Bounds, max_body_bytes=limits.body_bytes, body_s=limits.body_s, max_requests=limits.requests)

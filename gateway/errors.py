@@ -2,15 +2,18 @@
 
 GatewayError
 ├── InvalidRequest          a field is wrong: `param` names it
-│   └── UnsupportedMedia    the body's content type, or an audio file, is of a kind not understood
+│   ├── UnsupportedMedia    the body's content type, or an audio file, is of a kind not understood
+│   └── BadRequest          the same as InvalidRequest, where an API answers it with another status
 ├── BodyTooLarge
 ├── BodyTimeout             the request's body came too slowly
 ├── CrossSite               a web page of another site wants to change something
+├── Forbidden               the settings do not allow it
 ├── NotFound
 │   ├── EngineNotFound
 │   └── VoiceNotFound
 ├── Conflict                what is to be created exists already, or is not ours to change
 ├── EngineUnavailable       not loaded yet, restarting, failed to load: try later
+├── LoadFailed              a model that was to be loaded cannot be
 ├── QueueFull               too many requests wait for the engine: try later
 ├── Overloaded              too many requests, or too much unread audio, in the gateway as a whole: try later
 ├── DeadlineExceeded        the answer would come too late
@@ -51,6 +54,12 @@ class UnsupportedMedia(InvalidRequest):
     type = "unsupported_media"
 
 
+class BadRequest(InvalidRequest):
+    """What is wrong with the request has a status of its own in the API it came through."""
+
+    type = "bad_request"
+
+
 class BodyTooLarge(GatewayError):
     """The request body is over the limit."""
 
@@ -67,6 +76,12 @@ class CrossSite(GatewayError):
     """A browser sent this on behalf of another site's page."""
 
     type = "cross_site"
+
+
+class Forbidden(GatewayError):
+    """The settings do not allow what the request asks for."""
+
+    type = "forbidden"
 
 
 class NotFound(GatewayError):
@@ -97,6 +112,12 @@ class EngineUnavailable(GatewayError):
     """The engine cannot take the request now."""
 
     type = "engine_unavailable"
+
+
+class LoadFailed(GatewayError):
+    """A model that was to be loaded cannot be; the message is its engine's."""
+
+    type = "load_failed"
 
 
 class QueueFull(GatewayError):

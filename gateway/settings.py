@@ -85,6 +85,16 @@ class Limits(_Block):
         return self
 
 
+class FishApi(_Block):
+    """The classic Fish-Speech API, whose requests may load models."""
+
+    engine: str | None = Field(
+        None, description="what its model `default` is, and what models start from; null: the first fish engine"
+    )
+    roots: tuple[Path, ...] = Field((), description="folders in which files that its requests name may lie")
+    max_models: int = Field(4, ge=0, le=64, description="models that requests have loaded at once, besides `default`")
+
+
 class LogSettings(_Block):
     """How the gateway logs."""
 
@@ -108,6 +118,7 @@ class Settings(BaseSettings):
     )
     engines: dict[str, EngineSettings] = Field(description="the engines by name", min_length=1)
     limits: Limits = Field(default_factory=Limits, description="bounds on requests")
+    fish_api: FishApi = Field(default_factory=FishApi, description="the classic Fish-Speech API")
     hub: dict[str, Any] = Field(default_factory=dict, description="where checkpoints come from; see checkpoints.md")
     logs: LogSettings = Field(default_factory=LogSettings, description="logging")
 
@@ -141,10 +152,19 @@ class Settings(BaseSettings):
         return hub
 
     @model_validator(mode="after")
-    def _default_engine_exists(self) -> Settings:
+    def _named_engines_exist(self) -> Settings:
         if self.default_engine not in self.engines:
             raise ValueError(f"default_engine {self.default_engine!r} is not among engines: {', '.join(self.engines)}")
+        if self.fish_api.engine is not None and self.fish_api.engine not in self.engines:
+            names = ", ".join(self.engines)
+            raise ValueError(f"fish_api.engine {self.fish_api.engine!r} is not among engines: {names}")
         return self
+
+    @property
+    def fish_engine(self) -> str | None:
+        """The engine that the classic Fish-Speech API speaks with, if there is one."""
+        fish = (name for name, engine in self.engines.items() if engine.backend == "fish")
+        return self.fish_api.engine or next(fish, None)
 
 
 class _Layer(NamedTuple):

@@ -14,7 +14,8 @@ from gateway.app import create_app
 from gateway.engine.client import EngineClient
 from gateway.engine.fake import FakeEngine
 from gateway.metrics import Metrics
-from gateway.settings import EngineSettings, Limits, Settings
+from gateway.service.classic_models import MakeClient
+from gateway.settings import EngineSettings, FishApi, Limits, Settings
 from gateway.voices.fs import FileVoiceStore
 
 
@@ -30,18 +31,24 @@ class InMemory:
 
 
 def in_memory(
-    folder: Path, engines: Sequence[EngineClient] = (), limits: dict[str, Any] | None = None, **engine: Any
+    folder: Path,
+    engines: Sequence[EngineClient] = (),
+    limits: dict[str, Any] | None = None,
+    fish_api: dict[str, Any] | None = None,
+    make_client: MakeClient | None = None,
+    **engine: Any,
 ) -> InMemory:
-    """The first engine is the default one."""
+    """The first engine is the default one. ``engine`` are the settings of all of them."""
     engines = list(engines) or [FakeEngine()]
     settings = Settings(
         default_engine=engines[0].name,
         data_dir=folder,
         engines={client.name: EngineSettings(backend="fake", **engine) for client in engines},
         limits=Limits(**(limits or {})),
+        fish_api=FishApi(**(fish_api or {})),
     )
     metrics = Metrics()
-    app = create_app(settings, engines, FileVoiceStore(folder / "voices", max_voices=10), metrics)
+    app = create_app(settings, engines, FileVoiceStore(folder / "voices", max_voices=10), metrics, make_client)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
     assert isinstance(engines[0], FakeEngine)

@@ -59,6 +59,20 @@ def test_includes_come_first_and_are_relative_to_their_file(tmp_path: Path) -> N
     assert (settings.engines["a"].max_queue, settings.engines["a"].load) == (6, "eager")
 
 
+def test_the_classic_fish_api_speaks_with_the_first_fish_engine_or_the_one_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines = "engines: {a: {backend: tone}, b: {backend: fish}, c: {backend: fish}}\n"
+    path = write(tmp_path, "c.yaml", BASE + engines)
+    assert load_settings(path).fish_engine == "b"
+    assert load_settings(write(tmp_path, "d.yaml", BASE)).fish_engine is None
+    monkeypatch.setenv("VOXGATE_FISH_API__ENGINE", "a")
+    monkeypatch.setenv("VOXGATE_FISH_API__ROOTS", '["/one", "two"]')
+    settings = load_settings(path)
+    assert settings.fish_engine == "a"
+    assert settings.fish_api.roots == (Path("/one"), Path("two"))
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -75,6 +89,8 @@ def test_includes_come_first_and_are_relative_to_their_file(tmp_path: Path) -> N
         (BASE + "1: 2\n", "1 is no name of a setting"),
         (BASE.replace("a:", "é:").replace(" a", " é"), "'é' is no engine name"),
         (BASE + "limits: {reference_min_s: 9, reference_max_s: 3}\n", "reference_min_s is above reference_max_s"),
+        (BASE + "fish_api: {engine: b}\n", "fish_api.engine 'b' is not among engines: a"),
+        (BASE + "fish_api: {root: /x}\n", "fish_api.root: unknown key (set in {path})"),
         (BASE + "hub: {endpoint: x}\n", "hub: endpoint: unknown key; known keys: "),
         (BASE + "hub: {endpoints: [nonsense]}\n", "hub: endpoints[0]: 'nonsense' is not an address"),
         (BASE + "include: engines.yaml\n", "include must be a list"),

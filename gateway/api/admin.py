@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from gateway import __version__
-from gateway.api.deps import ServicesDep
+from gateway.api.deps import Services, ServicesDep
 from gateway.engine.catalog import ConfiguredEngine
 from gateway.engine.client import State
 
@@ -140,12 +140,22 @@ async def ready_head(services: ServicesDep) -> Response:
     return Response(status_code=200 if services.engines.ready else 503)
 
 
+def _show_gauges(services: Services) -> None:
+    metrics = services.metrics
+    for gauge in (metrics.queue_depth, metrics.active_jobs, metrics.engine_ready):
+        gauge.clear()  # of engines that requests had loaded and that are gone
+    by_label: dict[str, list[ConfiguredEngine]] = {}
+    for engine in services.engines:
+        by_label.setdefault(engine.label, []).append(engine)
+    for label, engines in by_label.items():
+        metrics.queue_depth.labels(label).set(sum(engine.admission.waiting for engine in engines))
+        metrics.active_jobs.labels(label).set(sum(engine.admission.active for engine in engines))
+        is_ready = all(engine.client.status().state is State.READY for engine in engines)
+        metrics.engine_ready.labels(label).set(is_ready)
+
+
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 async def metrics(services: ServicesDep) -> Response:
     """Counters, gauges and histograms in the Prometheus text format."""
-    for engine in services.engines:
-        services.metrics.queue_depth.labels(engine.name).set(engine.admission.waiting)
-        services.metrics.active_jobs.labels(engine.name).set(engine.admission.active)
-        is_ready = engine.client.status().state is State.READY
-        services.metrics.engine_ready.labels(engine.name).set(is_ready)
+    _show_gauges(services)
     return Response(services.metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -13,7 +13,10 @@ from starlette.types import Receive
 from gateway.engine.catalog import Engines
 from gateway.errors import ClientGone
 from gateway.metrics import Metrics
+from gateway.service.classic_models import ClassicModels
+from gateway.service.classic_prompts import ClassicPrompts
 from gateway.service.clips import ClipReader
+from gateway.service.request_files import RequestFiles
 from gateway.service.synthesize import Synthesizer
 from gateway.settings import Settings
 from gateway.voices.store import VoiceStore
@@ -31,6 +34,9 @@ class Services:
     clips: ClipReader
     synthesizer: Synthesizer
     metrics: Metrics
+    models: ClassicModels
+    prompts: ClassicPrompts
+    files: RequestFiles
 
 
 async def services(request: Request) -> Services:
@@ -65,6 +71,7 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
     :raises ClientGone: when it did.
     """
     task = asyncio.ensure_future(work)
+    task.add_done_callback(_seen)
     gone = asyncio.create_task(disconnected(request.receive))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -76,3 +83,9 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
+
+
+def _seen(task: asyncio.Future[T]) -> None:
+    """Failures of what was given up in the same moment are nobody's business any more."""
+    if not task.cancelled():
+        task.exception()

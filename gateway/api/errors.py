@@ -1,16 +1,19 @@
-"""The one table from errors to HTTP, and the native API's envelope around them.
+"""The one table from errors to HTTP, and the envelopes around them.
 
-``{"error": {"type": …, "message": …, "param": …, "request_id": …}}``
+The native API's envelope is ``{"error": {"type": …, "message": …, "param": …, "request_id": …}}``. A group of routes
+has another one when its router is made with a subclass of :class:`EnvelopedRoute` as ``route_class``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -25,14 +28,17 @@ STATUS: Mapping[type[GatewayError], int] = {
     errors.GatewayError: 500,
     errors.InvalidRequest: 422,
     errors.UnsupportedMedia: 415,
+    errors.BadRequest: 400,
     errors.BodyTooLarge: 413,
     errors.BodyTimeout: 408,
     errors.CrossSite: 403,
+    errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.EngineNotFound: 404,
     errors.VoiceNotFound: 404,
     errors.Conflict: 409,
     errors.EngineUnavailable: 503,
+    errors.LoadFailed: 500,
     errors.QueueFull: 429,
     errors.Overloaded: 503,
     errors.DeadlineExceeded: 504,
@@ -42,16 +48,46 @@ STATUS: Mapping[type[GatewayError], int] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What an error answer says, whatever its envelope.
+
+    :param param: the request field at fault.
+    """
+
+    status: int
+    type: str
+    message: str
+    param: str | None
+    request_id: str
+
+
+class EnvelopedRoute(APIRoute):
+    """A route whose errors have an envelope of their own."""
+
+    @staticmethod
+    def envelope(problem: Problem) -> dict[str, object]:
+        """The body of an error answer."""
+        raise NotImplementedError
+
+
+def native(problem: Problem) -> dict[str, object]:
+    """The body of an error answer of the native API."""
+    return {
+        "error": {
+            "type": problem.type,
+            "message": problem.message,
+            "param": problem.param,
+            "request_id": problem.request_id,
+        }
+    }
+
+
 def install(app: FastAPI) -> None:
-    """Answer every error with the native envelope."""
+    """Answer every error in the envelope of its route."""
     app.add_exception_handler(GatewayError, _answer_gateway_error)
     app.add_exception_handler(HTTPException, _answer_http_exception)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
-
-
-def envelope(type_: str, message: str, param: str | None, request: Request) -> dict[str, object]:
-    """The body of an error answer."""
-    return {"error": {"type": type_, "message": message, "param": param, "request_id": request_id(request)}}
 
 
 def retry_after(error: GatewayError) -> dict[str, str]:
@@ -61,26 +97,35 @@ def retry_after(error: GatewayError) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
 
 
-def count(request: Request, type_: str) -> None:
-    """Count an error answer."""
+def _answer(
+    request: Request,
+    status: int,
+    type_: str,
+    message: str,
+    param: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Count an error, and wrap it as its route does."""
     request.app.state.services.metrics.errors.labels(type_).inc()
+    problem = Problem(status, type_, message, param, request_id(request))
+    route = request.scope.get("route")  # set for wrong methods too, but not for unknown paths
+    body = route.envelope(problem) if isinstance(route, EnvelopedRoute) else native(problem)
+    return JSONResponse(body, status, headers=headers)
 
 
 async def _answer_gateway_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, GatewayError)  # noqa: S101 - registered for this type
     status = STATUS[type(error)]
-    count(request, error.type)
     if status >= 500:
         log.warning("request failed", type=error.type, error=error.message)
-    return JSONResponse(envelope(error.type, error.message, error.param, request), status, headers=retry_after(error))
+    return _answer(request, status, error.type, error.message, error.param, retry_after(error))
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
     type_ = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-    count(request, type_)
     message = f"{request.method} {request.url.path}: {error.detail}"
-    return JSONResponse(envelope(type_, message, None, request), error.status_code, headers=error.headers)
+    return _answer(request, error.status_code, type_, message, headers=error.headers)
 
 
 async def _answer_validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -91,6 +136,5 @@ async def _answer_validation_error(request: Request, error: Exception) -> JSONRe
 def answer_bug(request: Request, error: Exception) -> JSONResponse:
     """The answer to an exception nobody expected: its details go to the log only."""
     log.error("unexpected error", exc_info=error)
-    count(request, GatewayError.type)
     message = "an unexpected error; the log has it under this request id"
-    return JSONResponse(envelope(GatewayError.type, message, None, request), 500)
+    return _answer(request, 500, GatewayError.type, message)

@@ -99,4 +99,4 @@ class EngineClient(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """End everything now; running jobs fail."""
+        """End everything now; running jobs fail. For good: a later ``load`` does nothing."""

@@ -42,6 +42,9 @@ class FakeEngine(EngineClient):
 
     :ivar jobs: every job submitted.
     :ivar aborted: ids of jobs whose listener left before the end.
+    :ivar closed: whether it was closed; it cannot be loaded any more.
+    :param loads_to: its state after a load.
+    :param error: why it is not ready.
     """
 
     def __init__(
@@ -50,11 +53,16 @@ class FakeEngine(EngineClient):
         script: Script = two_chunks,
         capabilities: Capabilities = FAKE_CAPABILITIES,
         state: State = State.READY,
+        loads_to: State = State.LOADING,
+        error: str | None = None,
     ):
         self.name = name
         self.script = script
         self._capabilities = capabilities
         self.state = state
+        self.loads_to = loads_to
+        self.error = error
+        self.closed = False
         self._known = False
         self.jobs: list[Job] = []
         self.aborted: list[str] = []
@@ -62,7 +70,7 @@ class FakeEngine(EngineClient):
     def status(self) -> EngineStatus:
         """Whatever ``state`` is set to; capabilities are known from the first time it was ready."""
         self._known = self._known or self.state is State.READY
-        return EngineStatus(self.state, self._capabilities if self._known else None)
+        return EngineStatus(self.state, self._capabilities if self._known else None, error=self.error)
 
     async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
         """See :class:`EngineClient`."""
@@ -79,9 +87,9 @@ class FakeEngine(EngineClient):
                 self.aborted.append(job.id)
 
     def load(self) -> None:
-        """Unloaded becomes loading; the test decides when it is ready."""
-        if self.state is State.UNLOADED:
-            self.state = State.LOADING
+        """Unloaded becomes ``loads_to``; by default loading, and the test decides when it is ready."""
+        if self.state is State.UNLOADED and not self.closed:
+            self.state = self.loads_to
 
     async def unload(self) -> None:
         """At once."""
@@ -89,4 +97,5 @@ class FakeEngine(EngineClient):
 
     async def close(self) -> None:
         """At once."""
+        self.closed = True
         self.state = State.UNLOADED

@@ -55,6 +55,7 @@ class ProcessEngine(EngineClient):
         )
         backoff = Backoff(settings.backoff_s, settings.backoff_max_s)
         self._replicas = [Supervisor(spec, backoff, on_restart) for _ in range(settings.replicas)]
+        self._closed = False
         self._idle_timer: asyncio.TimerHandle | None = None
         self._idle_unload: asyncio.Task[None] | None = None
 
@@ -93,6 +94,8 @@ class ProcessEngine(EngineClient):
 
     def load(self) -> None:
         """See :class:`EngineClient`."""
+        if self._closed:
+            return
         for replica in self._replicas:
             replica.load()
         self._start_idle_timer()
@@ -104,6 +107,7 @@ class ProcessEngine(EngineClient):
 
     async def close(self) -> None:
         """See :class:`EngineClient`."""
+        self._closed = True
         self._stop_idle_timer()
         await asyncio.gather(*(replica.close() for replica in self._replicas))
 

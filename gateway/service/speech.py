@@ -162,25 +162,25 @@ class Speech:
             outcome = translated.type if isinstance(translated, GatewayError) else GatewayError.type
             raise translated from error
         finally:
-            self._metrics.requests.labels(self.info.engine, outcome).inc()
+            self._metrics.requests.labels(self._engine.label, outcome).inc()
             self._chunks.put_nowait(None)
 
     async def _collect(self) -> None:
         loop = asyncio.get_running_loop()
-        name = self.info.engine
+        label = self._engine.label
         began_at = loop.time()
         made_s = 0.0
         async with contextlib.aclosing(self._engine.client.submit(self._job)) as chunks:
             async for chunk in chunks:
                 if not made_s:
-                    self._metrics.first_audio_s.labels(name).observe(loop.time() - self._arrived_at)
+                    self._metrics.first_audio_s.labels(label).observe(loop.time() - self._arrived_at)
                 made_s += len(chunk.samples) / self.engine_rate_hz
                 self._hold(chunk.samples.nbytes)
                 self._chunks.put_nowait(chunk)
         if not made_s:
             raise SynthesisFailed("the engine finished without making any audio")
-        self._metrics.audio_s.labels(name).inc(made_s)
-        self._metrics.realtime_factor.labels(name).observe((loop.time() - began_at) / made_s)
+        self._metrics.audio_s.labels(label).inc(made_s)
+        self._metrics.realtime_factor.labels(label).observe((loop.time() - began_at) / made_s)
 
 
 async def _write(encoder: Encoder, samples: Audio) -> bytes:

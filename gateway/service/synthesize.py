@@ -143,7 +143,8 @@ class Synthesizer:
     async def _reference(self, request: SpeechRequest, audio: bytes) -> Reference:
         clip = await self._clips.read(audio, param="reference_audio")
         text = (request.reference_text or "").strip()
-        digest = hashlib.sha256(clip.samples.tobytes() + b"\0" + text.encode()).hexdigest()
+        content = clip.samples.tobytes() + f"\0{clip.rate_hz}\0{text}".encode()
+        digest = hashlib.sha256(content).hexdigest()
         return Reference(clip.samples, clip.rate_hz, text, digest)
 
     def _check_cloning(self, engine: ConfiguredEngine, capabilities: Capabilities, param: str) -> None:

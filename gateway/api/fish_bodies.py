@@ -1,0 +1,150 @@
+"""Bodies of the classic Fish-Speech API, as they are read and documented.
+
+Names, types and defaults are those of Fish-Speech (v0.2.0 ``tools/api_server.py``, and ``tools/api.py`` of April 2024).
+A default that a request does not override is the engine's business, so only what was sent counts.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.api.body import decode_json, media_type
+from gateway.errors import BadRequest, InvalidRequest, UnsupportedMedia
+from gateway.service.request import parse
+
+LM_CHECKPOINT = "checkpoints/text2semantic-400m-v0.2-4k.pth"
+CODEC_CHECKPOINT = "checkpoints/vqgan-v1.pth"
+TOKENIZER = "fishaudio/speech-lm-v1"
+DEFAULT_TEXT = "你说的对, 但是原神是一款由米哈游自主研发的开放世界手游."
+
+M = TypeVar("M", bound=BaseModel)
+
+_Unit = Annotated[float, Field(ge=0, le=1)]
+_UpToTwo = Annotated[float, Field(ge=0, le=2)]
+_Count = Annotated[int, Field(ge=0)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True)  # unknown fields are ignored, as they always were
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Those of the named fields that the request has, with their values."""
+        return {name: getattr(self, name) for name in names if name in self.model_fields_set}
+
+
+class LlamaBody(_Body):
+    """The language model to load. What is absent stays as configured."""
+
+    config_name: Literal[
+        "text2semantic_finetune",
+        "text2semantic_finetune_spk",
+        "text2semantic_finetune_lora",
+        "text2semantic_pretrain",
+    ] = Field("text2semantic_finetune", description="they differ in training only; the checkpoint decides")
+    checkpoint_path: str = Field(
+        LM_CHECKPOINT, description="in a folder of fish_api.roots; default: the configured one"
+    )
+    precision: Literal["float16", "bfloat16"] = "bfloat16"
+    tokenizer: str = Field(TOKENIZER, description="a folder in one of fish_api.roots; default: the configured one")
+    compile: bool = True
+
+
+class VqganBody(_Body):
+    """The codec to load. What is absent stays as configured."""
+
+    config_name: Literal["vqgan_pretrain", "vqgan_finetune"] = "vqgan_pretrain"
+    checkpoint_path: str = Field(CODEC_CHECKPOINT, description="as llama.checkpoint_path")
+
+
+class LoadBody(_Body):
+    """A model to load; without fields, the configured one."""
+
+    device: str = Field("cuda", description="cpu, cuda, cuda:1 …; default: as configured")
+    llama: LlamaBody = Field(default_factory=LlamaBody)
+    vqgan: VqganBody = Field(default_factory=VqganBody)
+
+
+class InvokeBody(_Body):
+    """A text to speak."""
+
+    text: str = DEFAULT_TEXT
+    prompt_text: str | None = Field(None, description="what is said in prompt_tokens")
+    prompt_tokens: str | None = Field(
+        None, description="an .npy file of codes or a .wav file in a folder of fish_api.roots, or a stored voice"
+    )
+    max_new_tokens: _Count = Field(0, description="code frames at most, 21.5 a second; 0: no limit")
+    top_k: _Count | None = Field(None, description="null or 0: off")
+    top_p: _Unit = 0.5
+    repetition_penalty: _UpToTwo = 1.5
+    temperature: _UpToTwo = 0.7
+    order: str = Field("zh,jp,en", description="languages, those preferred first")
+    use_g2p: bool = Field(True, description="spell the text in phones first")
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
+    speaker: str | None = None
+
+
+class AprilInvokeBody(_Body):
+    """A text to speak, as the server of April 2024 took it."""
+
+    text: str = DEFAULT_TEXT
+    reference_text: str | None = Field(None, description="what is said in reference_audio")
+    reference_audio: str | None = Field(None, description="a recording of the voice, in base64")
+    max_new_tokens: _Count = 0
+    chunk_length: _Count = Field(30, description="cut the text into pieces of so many characters at most; 0: never")
+    top_k: _Count | None = 0
+    top_p: _Unit = 0.7
+    repetition_penalty: _UpToTwo = 1.5
+    temperature: _UpToTwo = 0.7
+    speaker: str | None = None
+    format: Literal["wav", "mp3", "flac"] = "wav"
+
+
+async def read(request: Request, model: type[M]) -> tuple[M, list[str]]:
+    """A request's body, and the names of fields in it that mean nothing here. Null is as good as absent.
+
+    :raises BadRequest: it is no JSON.
+    :raises UnsupportedMedia: it says that it is something else.
+    :raises InvalidRequest: naming the field.
+    """
+    body = await request.body()
+    if not body:
+        return parse(model, {}), []
+    kind = media_type(request)
+    if kind not in ("", "application/json") and not kind.endswith("+json"):
+        raise UnsupportedMedia(f"content type {kind!r}: send application/json")
+    try:
+        fields = decode_json(body)
+    except InvalidRequest as error:
+        raise BadRequest(error.message) from None
+    if not isinstance(fields, dict):
+        raise InvalidRequest("the body must be a JSON object")
+    return parse(model, _without_nulls(fields)), _unknown(model, fields)
+
+
+def schema(model: type[BaseModel]) -> dict[str, Any]:
+    """A body's JSON schema as OpenAPI shows it, with nested ones in their places."""
+    top = model.model_json_schema()
+    nested = top.pop("$defs", {})
+    for name, field in top["properties"].items():
+        if "$ref" in field:
+            top["properties"][name] = nested[field["$ref"].rsplit("/", 1)[1]]
+    return top
+
+
+def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
+    cleaned = ((name, _without_nulls(value) if isinstance(value, dict) else value) for name, value in fields.items())
+    return {name: value for name, value in cleaned if value is not None}
+
+
+def _unknown(model: type[BaseModel], fields: dict[str, Any], prefix: str = "") -> list[str]:
+    unknown = []
+    for name, value in fields.items():
+        field = model.model_fields.get(name)
+        if field is None:
+            unknown.append(prefix + name)
+        elif isinstance(value, dict) and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            unknown += _unknown(field.annotation, value, f"{prefix}{name}.")
+    return unknown

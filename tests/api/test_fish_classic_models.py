@@ -1,0 +1,515 @@
+"""The life of models that requests load, replace and delete."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from app_fixtures import InMemory
+from fish_fixtures import FISH, Made, error_of, fish_gateway, pausing, until, webui_load
+
+from gateway.engine.client import State
+from gateway.engine.fake import FakeEngine
+
+OWN = {"device": "cpu"}
+OTHER = {"device": "cuda:3"}
+
+
+def put(gateway: InMemory, name: str, body: Any = None) -> Any:
+    return gateway.client.put(f"/v1/models/{name}", json=body)
+
+
+def delete(gateway: InMemory, name: str) -> Any:
+    return gateway.client.delete(f"/v1/models/{name}")
+
+
+def invoke(gateway: InMemory, name: str, **body: Any) -> Any:
+    return gateway.client.post(f"/v1/models/{name}/invoke", json=body)
+
+
+async def models(gateway: InMemory) -> list[str]:
+    listed: list[str] = (await gateway.client.get("/v1/models")).json()["models"]
+    return listed
+
+
+async def engines(gateway: InMemory) -> list[str]:
+    return [engine["name"] for engine in (await gateway.client.get("/v1/engines")).json()["engines"]]
+
+
+def unloaded(**engine: Any) -> FakeEngine:
+    return FakeEngine("fish", capabilities=FISH, state=State.UNLOADED, **engine)
+
+
+@pytest.mark.parametrize("body", [None, {}, {"device": None, "llama": {}, "vqgan": None}])
+async def test_a_put_with_nothing_in_it_loads_the_configured_engine(tmp_path: Path, body: Any) -> None:
+    made = Made()
+    gateway = fish_gateway(tmp_path, unloaded(loads_to=State.READY), made)
+    response = await put(gateway, "default", body)
+    assert (response.status_code, response.json()) == (200, {"name": "default"})
+    assert gateway.engine.state is State.READY
+    assert (await gateway.client.put("/v1/models/default")).json() == {"name": "default"}, "without any body, too"
+    assert not made.engines
+
+
+async def test_the_default_model_is_there_before_any_put(tmp_path: Path) -> None:
+    gateway = fish_gateway(tmp_path, unloaded(loads_to=State.READY))
+    assert await models(gateway) == ["default"]
+    assert (await invoke(gateway, "default")).status_code == 200
+
+
+async def test_what_the_webui_sends_loads_the_configured_checkpoints_its_way(tmp_path: Path) -> None:
+    made = Made()
+    model = {"lm_checkpoint": "hf://a/b/lm.pth", "codec_checkpoint": "hf://a/b/c.pth", "slots": 2}
+    gateway = fish_gateway(tmp_path, unloaded(), made, model=model, max_queue=7, load="eager")
+    response = await put(gateway, "default", webui_load())
+    assert (response.status_code, response.json()) == (200, {"name": "default"}), response.text
+    (settings,) = made.settings
+    assert (settings.device, settings.dtype) == ("cuda:0", "float16")
+    assert settings.model == {**model, "compile": True}
+    assert (settings.max_queue, settings.load) == (7, "lazy")
+    assert (await invoke(gateway, "default")).headers["x-voxgate-engine"] == "fish:default"
+    assert await engines(gateway) == ["fish", "fish:default"]
+    assert gateway.engine.state is State.UNLOADED
+
+
+async def test_what_a_put_leaves_out_stays_as_configured(tmp_path: Path) -> None:
+    made = Made()
+    gateway = fish_gateway(tmp_path, made=made, device="cuda:1", dtype="bfloat16", model={"compile": False})
+    assert (await put(gateway, "a", {"llama": {}, "vqgan": {}})).status_code == 200
+    assert (await put(gateway, "b", {"llama": {"precision": "bfloat16", "compile": False}})).status_code == 200
+    assert not made.engines, "both are the configured one"
+    assert await models(gateway) == ["default", "a", "b"]
+    assert (await put(gateway, "c", {"llama": {"precision": "float16"}})).status_code == 200
+    (settings,) = made.settings
+    assert (settings.device, settings.dtype, settings.model) == ("cuda:1", "float16", {"compile": False})
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"llama": {"config_name": "llama3"}}, "llama.config_name"),
+        ({"vqgan": {"config_name": "vqgan_pretrain_v2"}}, "vqgan.config_name"),
+        ({"llama": {"precision": "float32"}}, "llama.precision"),
+        ({"llama": {"compile": "perhaps"}}, "llama.compile"),
+        ({"llama": []}, "llama"),
+        ({"device": "tpu"}, "device"),
+        ({"device": "cuda:0; rm"}, "device"),
+    ],
+)
+async def test_what_a_put_gets_wrong_is_named(tmp_path: Path, body: Any, field: str) -> None:
+    gateway = fish_gateway(tmp_path)
+    assert error_of(await put(gateway, "default", body), 422).startswith(f"{field}: ")
+    assert await models(gateway) == ["default"]
+
+
+@pytest.mark.parametrize("name", ["%2e%2e", "a:b", "x" * 65, "%20", "-a", "a%0a", "模型"])
+async def test_a_name_that_could_harm_is_refused(tmp_path: Path, name: str) -> None:
+    gateway = fish_gateway(tmp_path)
+    assert error_of(await put(gateway, name, OWN), 422).startswith("name: ")
+
+
+async def test_fields_that_mean_nothing_are_named_in_a_header(tmp_path: Path) -> None:
+    response = await put(fish_gateway(tmp_path), "default", {"gpu": 1, "llama": {"max_length": 2048}})
+    assert response.headers["x-voxgate-ignored"] == "gpu, llama.max_length"
+
+
+async def test_a_models_name_may_be_that_of_a_configured_engine(tmp_path: Path) -> None:
+    gateway = fish_gateway(tmp_path)
+    assert (await put(gateway, "fish", OWN)).status_code == 200
+    assert await engines(gateway) == ["fish", "fish:fish"]
+    assert [entry["id"] for entry in (await gateway.client.get("/v1/models")).json()["data"]] == ["fish", "default"]
+    assert (await invoke(gateway, "fish")).headers["x-voxgate-engine"] == "fish:fish"
+
+
+async def test_a_loaded_model_is_an_engine_of_the_native_api_too(tmp_path: Path) -> None:
+    gateway = fish_gateway(tmp_path)
+    await put(gateway, "mine", OWN)
+    spoken = await gateway.client.post("/tts", json={"text": "x", "engine": "fish:mine"})
+    assert spoken.headers["x-voxgate-model"] == "fish-fake"
+    shown = (await gateway.client.get("/v1/engines/fish:mine")).json()
+    assert (shown["state"], shown["load"]) == ("ready", "lazy")
+    await gateway.client.post("/v1/engines/fish:mine/unload")
+    assert (await invoke(gateway, "mine")).status_code == 200, "a request loads it again"
+
+
+async def test_a_deleted_model_is_gone_with_its_engine(tmp_path: Path) -> None:
+    made = Made()
+    gateway = fish_gateway(tmp_path, made=made)
+    await put(gateway, "mine", OWN)
+    response = await delete(gateway, "mine")
+    assert (response.status_code, response.json()) == (200, {"message": "Model deleted."})
+    assert made.engines[0].closed
+    assert await engines(gateway) == ["fish"]
+    assert error_of(await delete(gateway, "mine"), 400) == "Model not found."
+    assert error_of(await invoke(gateway, "mine"), 404) == "Cannot find model."
+
+
+async def test_the_default_model_is_deleted_and_loaded_again(tmp_path: Path) -> None:
+    gateway = fish_gateway(tmp_path, FakeEngine("fish", capabilities=FISH, loads_to=State.READY))
+    assert (await delete(gateway, "default")).status_code == 200
+    assert gateway.engine.state is State.UNLOADED
+    assert await models(gateway) == []
+    assert error_of(await invoke(gateway, "default"), 404) == "Cannot find model."
+    assert error_of(await gateway.client.post("/v1/invoke", json={}), 404) == "Cannot find model."
+    assert (await put(gateway, "default")).status_code == 200
+    assert (await invoke(gateway, "default")).status_code == 200
+
+
+async def test_an_engine_stays_loaded_while_another_name_stands_for_it(tmp_path: Path) -> None:
+    gateway = fish_gateway(tmp_path)
+    await put(gateway, "again", {})
+    await delete(gateway, "default")
+    assert gateway.engine.state is State.READY
+    assert (await invoke(gateway, "again")).status_code == 200
+    await delete(gateway, "again")
+    assert gateway.engine.state is State.UNLOADED
+
+
+@pytest.mark.parametrize(("load", "state"), [("lazy", State.UNLOADED), ("eager", State.READY)])
+async def test_replacing_the_default_frees_its_engine_unless_that_is_eager(
+    tmp_path: Path, load: str, state: State
+) -> None:
+    gateway = fish_gateway(tmp_path, load=load)
+    await put(gateway, "default", OWN)
+    assert gateway.engine.state is state
+    assert (await gateway.client.get("/health/ready")).status_code == 200
+
+
+async def test_a_replaced_model_is_freed_before_the_next_is_loaded(tmp_path: Path) -> None:
+    made = Made()
+    gateway = fish_gateway(tmp_path, made=made)
+    await put(gateway, "mine", OWN)
+    await put(gateway, "mine", OTHER)
+    await put(gateway, "mine", OTHER)
+    first, second, third = made.engines
+    assert [engine.closed for engine in made.engines] == [True, True, False]
+    assert await engines(gateway) == ["fish", "fish:mine"]
+    assert (await invoke(gateway, "mine")).status_code == 200
+    assert [len(engine.jobs) for engine in (first, second, third)] == [0, 0, 1]
+
+
+async def test_a_model_that_cannot_be_loaded_leaves_its_name_free(tmp_path: Path) -> None:
+    made = Made(loads_to=State.FAILED, error="no weights (exit status 1)")
+    gateway = fish_gateway(tmp_path, made=made)
+    for _ in range(2):
+        message = error_of(await put(gateway, "mine", OWN), 500)
+        assert "no weights (exit status 1)" in message
+        assert error_of(await invoke(gateway, "mine"), 404) == "Cannot find model."
+    await until(lambda: all(engine.closed for engine in made.engines))
+    assert await engines(gateway) == ["fish"]
+    assert await models(gateway) == ["default"]
+    made.engine = {"loads_to": State.READY}
+    assert (await put(gateway, "mine", OWN)).status_code == 200
+    assert gateway.metric("voxgate_errors_total", type="load_failed") == 2
+
+
+async def test_the_default_model_stays_when_its_engine_cannot_be_loaded_now(tmp_path: Path) -> None:
+    gateway = fish_gateway(tmp_path, unloaded(loads_to=State.FAILED, error="no weights"))
+    assert "no weights" in error_of(await put(gateway, "default"), 500)
+    assert await models(gateway) == ["default"]
+    gateway.engine.state = State.READY  # it is tried again by itself
+    assert (await invoke(gateway, "default")).status_code == 200
+
+
+async def test_a_put_gives_a_failed_engine_another_chance(tmp_path: Path) -> None:
+    class Recovering(FakeEngine):
+        def load(self) -> None:
+            asyncio.get_running_loop().call_soon(setattr, self, "state", State.READY)
+
+    gateway = fish_gateway(tmp_path, Recovering("fish", capabilities=FISH, state=State.FAILED, error="no weights"))
+    assert (await put(gateway, "default")).status_code == 200
+
+
+async def test_an_engine_that_is_unloaded_while_it_is_waited_for_is_a_failure(tmp_path: Path) -> None:
+    gateway = fish_gateway(tmp_path, unloaded())
+    putting = asyncio.create_task(put(gateway, "default"))
+    await until(lambda: gateway.engine.state is State.LOADING)
+    await asyncio.sleep(0.1)
+    gateway.engine.state = State.UNLOADED
+    assert "unloaded" in error_of(await putting, 500)
+
+
+async def test_models_are_bounded(tmp_path: Path) -> None:
+    gateway = fish_gateway(tmp_path, fish_api={"max_models": 2})
+    for name in ("a", "b", "default", "b"):
+        assert (await put(gateway, name, OWN)).status_code == 200
+    assert "max_models" in error_of(await put(gateway, "c", OWN), 409)
+    assert "max_models" in error_of(await put(gateway, "c"), 409)
+    await delete(gateway, "a")
+    assert (await put(gateway, "c", OWN)).status_code == 200
+
+
+async def test_models_on_their_way_out_count(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    gateway = fish_gateway(tmp_path, made=Made(script=pausing(gate)), fish_api={"max_models": 1})
+    await put(gateway, "a", OWN)
+    running = asyncio.create_task(invoke(gateway, "a"))
+    await asyncio.sleep(0.05)
+    deleting = asyncio.create_task(delete(gateway, "a"))
+    await asyncio.sleep(0.05)
+    assert "max_models" in error_of(await put(gateway, "b", OWN), 409)
+    gate.set()
+    assert [(await task).status_code for task in (running, deleting)] == [200, 200]
+    assert (await put(gateway, "b", OWN)).status_code == 200
+
+
+async def test_requests_under_way_and_in_the_queue_finish_before_a_model_goes(tmp_path: Path) -> None:
+    gate, made = asyncio.Event(), Made()
+    made.engine["script"] = pausing(gate)
+    gateway = fish_gateway(tmp_path, made=made, max_active=1)
+    await put(gateway, "mine", OWN)
+    running = [asyncio.create_task(invoke(gateway, "mine")) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    deleting = asyncio.create_task(delete(gateway, "mine"))
+    await asyncio.sleep(0.05)
+    assert error_of(await invoke(gateway, "mine"), 404), "newcomers are too late"
+    assert not deleting.done()
+    assert not made.engines[0].closed
+    gate.set()
+    assert [(await task).status_code for task in running] == [200] * 3
+    assert (await deleting).status_code == 200
+    assert made.engines[0].closed
+
+
+async def test_a_put_waits_for_the_requests_of_what_it_replaces(tmp_path: Path) -> None:
+    gate, made = asyncio.Event(), Made()
+    made.engine["script"] = pausing(gate)
+    gateway = fish_gateway(tmp_path, made=made)
+    await put(gateway, "mine", OWN)
+    running = asyncio.create_task(invoke(gateway, "mine"))
+    await asyncio.sleep(0.05)
+    putting = asyncio.create_task(put(gateway, "mine", OTHER))
+    await asyncio.sleep(0.05)
+    late = asyncio.create_task(invoke(gateway, "mine"))
+    await asyncio.sleep(0.05)
+    assert made.engines[1].state is State.UNLOADED
+    assert not putting.done()
+    gate.set()
+    assert [(await task).status_code for task in (running, putting, late)] == [200, 200, 200]
+    assert [len(engine.jobs) for engine in made.engines] == [1, 1]
+
+
+async def test_a_request_that_waits_for_a_replacement_too_long_starts_nothing(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    class Slow(FakeEngine):
+        async def unload(self) -> None:
+            await gate.wait()
+            await super().unload()
+
+    made = Made(kind=Slow)
+    gateway = fish_gateway(tmp_path, made=made, limits={"deadline_s": 0.2})
+    await put(gateway, "mine", OWN)
+    putting = asyncio.create_task(put(gateway, "mine", OTHER))
+    await asyncio.sleep(0.05)
+    late = await invoke(gateway, "mine")
+    assert error_of(late, 503) == "mine is loading"
+    assert int(late.headers["retry-after"]) >= 1
+    assert made.engines[1].state is State.UNLOADED
+    gate.set()
+    assert (await putting).status_code == 200
+    assert [engine.closed for engine in made.engines] == [True, False]
+
+
+async def test_two_puts_of_the_same_at_once_share_one_load(tmp_path: Path) -> None:
+    made = Made(loads_to=State.LOADING)
+    gateway = fish_gateway(tmp_path, made=made)
+    putting = [asyncio.create_task(put(gateway, "mine", OWN)) for _ in range(3)]
+    await until(lambda: made.engines and made.engines[0].state is State.LOADING)
+    await asyncio.sleep(0.1)
+    made.engines[0].state = State.READY
+    assert [(await task).status_code for task in putting] == [200] * 3
+    assert len(made.engines) == 1
+
+
+async def test_of_two_different_puts_at_once_the_last_wins(tmp_path: Path) -> None:
+    made = Made(loads_to=State.LOADING)
+    gateway = fish_gateway(tmp_path, made=made)
+    first = asyncio.create_task(put(gateway, "mine", OWN))
+    await until(lambda: made.engines and made.engines[0].state is State.LOADING)
+    waiting = asyncio.create_task(invoke(gateway, "mine"))
+    await asyncio.sleep(0.05)
+    second = asyncio.create_task(put(gateway, "mine", OTHER))
+    third = asyncio.create_task(put(gateway, "mine", {"device": "cuda:4"}))
+    assert "replaced" in error_of(await first, 409)
+    assert error_of(await waiting, 404) == "Cannot find model."
+    await until(lambda: len(made.engines) == 3 and made.engines[2].state is State.LOADING)
+    made.engines[2].state = State.READY
+    assert sorted([(await task).status_code for task in (second, third)]) == [200, 409]
+    assert [engine.closed for engine in made.engines] == [True, True, False]
+    assert made.engines[1].state is State.UNLOADED, "it was never begun"
+    assert await engines(gateway) == ["fish", "fish:mine"]
+
+
+async def test_a_delete_ends_a_put_under_way(tmp_path: Path) -> None:
+    made = Made(loads_to=State.LOADING)
+    gateway = fish_gateway(tmp_path, made=made)
+    putting = asyncio.create_task(put(gateway, "mine", OWN))
+    await until(lambda: made.engines and made.engines[0].state is State.LOADING)
+    assert await models(gateway) == ["default"], "it is not there yet"
+    assert (await delete(gateway, "mine")).status_code == 200
+    assert "deleted" in error_of(await putting, 409)
+    assert made.engines[0].closed
+    assert await engines(gateway) == ["fish"]
+
+
+async def test_a_model_that_is_loading_is_waited_for(tmp_path: Path) -> None:
+    made = Made(loads_to=State.LOADING)
+    gateway = fish_gateway(tmp_path, made=made, limits={"deadline_s": 1.0})
+    putting = asyncio.create_task(put(gateway, "mine", OWN))
+    await until(lambda: made.engines and made.engines[0].state is State.LOADING)
+    too_long = await invoke(gateway, "mine")
+    assert error_of(too_long, 503)
+    assert int(too_long.headers["retry-after"]) >= 1
+    waiting = asyncio.create_task(invoke(gateway, "mine"))
+    await asyncio.sleep(0.05)
+    made.engines[0].state = State.READY
+    assert [(await task).status_code for task in (putting, waiting)] == [200, 200]
+
+
+async def test_a_failed_load_fails_those_who_wait_for_it_and_frees_everything(tmp_path: Path) -> None:
+    made = Made(loads_to=State.LOADING, error="no weights")
+    gateway = fish_gateway(tmp_path, made=made)
+    putting = asyncio.create_task(put(gateway, "mine", OWN))
+    await until(lambda: made.engines and made.engines[0].state is State.LOADING)
+    waiting = asyncio.create_task(invoke(gateway, "mine"))
+    await asyncio.sleep(0.05)
+    made.engines[0].state = State.FAILED
+    for task in (putting, waiting):
+        assert "no weights" in error_of(await task, 500)
+    await until(lambda: made.engines[0].closed)
+
+
+async def test_loading_goes_on_when_the_client_hangs_up(tmp_path: Path) -> None:
+    made = Made(loads_to=State.LOADING)
+    gateway = fish_gateway(tmp_path, made=made)
+    putting = asyncio.create_task(put(gateway, "mine", OWN))
+    await until(lambda: made.engines and made.engines[0].state is State.LOADING)
+    putting.cancel()
+    await asyncio.wait({putting})
+    made.engines[0].state = State.READY
+    async with asyncio.timeout(5):
+        while await models(gateway) != ["default", "mine"]:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_load_that_fails_with_nobody_waiting_leaves_nothing(tmp_path: Path) -> None:
+    made = Made(loads_to=State.LOADING)
+    gateway = fish_gateway(tmp_path, made=made)
+    putting = asyncio.create_task(put(gateway, "mine", OWN))
+    await until(lambda: made.engines and made.engines[0].state is State.LOADING)
+    putting.cancel()
+    await asyncio.wait({putting})
+    made.engines[0].state = State.FAILED
+    await until(lambda: made.engines[0].closed)
+    assert await engines(gateway) == ["fish"]
+
+
+async def test_shutting_down_ends_everything_under_way(tmp_path: Path) -> None:
+    gate, made = asyncio.Event(), Made()
+    made.engine["script"] = pausing(gate)
+    gateway = fish_gateway(tmp_path, made=made)
+    tasks = []
+    async with gateway.app.router.lifespan_context(gateway.app):
+        await put(gateway, "busy", OWN)
+        tasks.append(asyncio.create_task(invoke(gateway, "busy")))
+        await asyncio.sleep(0.05)
+        tasks.append(asyncio.create_task(delete(gateway, "busy")))  # waits for the request
+        made.engine = {"loads_to": State.LOADING}
+        tasks.append(asyncio.create_task(put(gateway, "slow", OWN)))
+        await until(lambda: len(made.engines) == 2 and made.engines[1].state is State.LOADING)
+    assert all(engine.closed for engine in made.engines)
+    assert not gateway.app.state.services.models._tasks
+    for task in tasks:
+        task.cancel()
+    done, pending = await asyncio.wait(tasks, timeout=5)
+    assert not pending
+    assert not [task for task in done if not task.cancelled() and task.result().is_success]
+
+
+async def test_an_engine_serves_the_requests_of_all_its_names_before_it_is_unloaded(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    gateway = fish_gateway(tmp_path, FakeEngine("fish", pausing(gate), capabilities=FISH), max_active=1)
+    await put(gateway, "again")
+    running = [asyncio.create_task(invoke(gateway, "again")) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    deleting = [asyncio.create_task(delete(gateway, name)) for name in ("again", "default")]
+    await asyncio.sleep(0.05)
+    assert gateway.engine.state is State.READY
+    assert [task.done() for task in deleting] == [False, True]
+    gate.set()
+    assert [(await task).status_code for task in (*running, *deleting)] == [200] * 4
+    assert gateway.engine.state is State.UNLOADED
+
+
+async def test_an_engine_that_is_being_unloaded_is_loaded_after_that(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    class Slow(FakeEngine):
+        async def unload(self) -> None:
+            await gate.wait()
+            await super().unload()
+
+    gateway = fish_gateway(tmp_path, Slow("fish", capabilities=FISH, loads_to=State.READY))
+    deleting = asyncio.create_task(delete(gateway, "default"))
+    await asyncio.sleep(0.05)
+    putting = asyncio.create_task(put(gateway, "another"))
+    await asyncio.sleep(0.05)
+    assert not putting.done()
+    gate.set()
+    assert [(await task).status_code for task in (deleting, putting)] == [200, 200]
+    assert gateway.engine.state is State.READY
+    assert (await invoke(gateway, "another")).status_code == 200
+
+
+async def test_whatever_comes_together_nothing_is_left_over(tmp_path: Path) -> None:
+    loaded: dict[str, FakeEngine] = {}
+
+    class Watched(FakeEngine):
+        def load(self) -> None:
+            assert not self.closed
+            assert loaded.setdefault(self.name, self) is self, "the one before has its memory still"
+            super().load()
+
+        async def unload(self) -> None:
+            await asyncio.sleep(0.02)
+            loaded.pop(self.name, None)
+            await super().unload()
+
+    made = Made(kind=Watched, error="no weights")
+    gateway = fish_gateway(tmp_path, unloaded(loads_to=State.READY), made)
+    random = Random(7)
+
+    async def client() -> set[int]:
+        statuses = set()
+        for _ in range(40):
+            name = random.choice(["default", "a", "b"])
+            made.engine["loads_to"] = random.choice([State.READY, State.READY, State.FAILED])
+            if random.random() < 0.4:
+                act = put(gateway, name, random.choice([None, OWN, OTHER]))
+            else:
+                act = random.choice([invoke, invoke, delete])(gateway, name)
+            task = asyncio.create_task(act)
+            await asyncio.wait({task}, timeout=random.choice([0.01, 5]))
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+            elif not task.cancelled():
+                statuses.add(task.result().status_code)
+        return statuses
+
+    statuses = set().union(*await asyncio.gather(*(client() for _ in range(6))))
+    assert statuses >= {200, 400, 404, 409}
+    assert statuses <= {200, 400, 404, 409, 500}
+    for name in ("default", "a", "b"):
+        await delete(gateway, name)
+    await until(lambda: all(engine.closed for engine in made.engines))
+    assert await engines(gateway) == ["fish"]
+    assert gateway.engine.state is State.UNLOADED
+    assert not loaded
+    assert len(made.engines) > 20
+    assert (await put(gateway, "default")).status_code == 200
+    assert (await invoke(gateway, "default")).status_code == 200

@@ -1,0 +1,290 @@
+"""Files that requests of the classic Fish-Speech API name: which may be read, and what becomes of them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from app_fixtures import InMemory
+from fish_fixtures import CODEC, LM, Made, error_of, fish_gateway, webui_invoke, webui_load
+
+CODES = np.arange(4 * 30).reshape(4, 30) % 160
+UNKNOWN = "Unknown prompt tokens, it should be either .npy or .wav file, or a stored voice's id or name."
+
+
+@pytest.fixture
+def root(tmp_path: Path, clip: bytes) -> Path:
+    """A folder that requests may name, beside one that they may not."""
+    root, secret = tmp_path / "root", tmp_path / "secret"
+    for folder in (root / "checkpoints", root / "tokenizer", secret):
+        folder.mkdir(parents=True)
+        np.save(folder / "voice.npy", CODES)
+        (folder / "voice.wav").write_bytes(clip)
+        (folder / "model.pth").write_bytes(b"weights")
+    (root / "out").symlink_to(secret)
+    (root / "in.npy").symlink_to(root / "checkpoints/voice.npy")
+    (root / "loop.npy").symlink_to(root / "loop.npy")
+    (root / "link.npy").symlink_to(secret / "voice.npy")
+    (root / "nowhere.npy").symlink_to(secret / "missing.npy")
+    return root
+
+
+@pytest.fixture
+def made() -> Made:
+    return Made()
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, root: Path, made: Made) -> InMemory:
+    other = tmp_path / "other"
+    other.mkdir()
+    return fish_gateway(tmp_path / "data", made=made, fish_api={"roots": [other, root]})
+
+
+def invoke(gateway: InMemory, tokens: str, **body: Any) -> Any:
+    return gateway.client.post("/v1/models/default/invoke", json={"text": "x", "prompt_tokens": tokens, **body})
+
+
+@pytest.mark.parametrize(
+    "name", ["checkpoints/voice.npy", "in.npy", "checkpoints/../checkpoints/voice.npy", "{root}/in.npy"]
+)
+async def test_codes_in_a_root_reach_the_engine(gateway: InMemory, root: Path, name: str) -> None:
+    response = await invoke(gateway, name.format(root=root), prompt_text=" what is said ")
+    assert response.status_code == 200, response.text
+    (job,) = gateway.engine.jobs
+    assert job.options["prompt_text"] == "what is said"
+    codes = np.load(io.BytesIO(base64.b64decode(job.options["prompt_tokens"])), allow_pickle=False)
+    assert codes.dtype == np.int16
+    np.testing.assert_array_equal(codes, CODES)
+
+
+async def test_codes_need_no_transcript(gateway: InMemory) -> None:
+    assert (await invoke(gateway, "in.npy", prompt_text="")).status_code == 200
+    assert set(gateway.engine.jobs[0].options) == {"prompt_tokens"}
+
+
+async def test_a_recording_becomes_the_reference(gateway: InMemory, root: Path) -> None:
+    body = webui_invoke(prompt_tokens=str(root / "checkpoints/voice.wav"), prompt_text="参考文本")
+    response = await gateway.client.post("/v1/models/default/invoke", json=body)
+    assert response.status_code == 200, response.text
+    (job,) = gateway.engine.jobs
+    assert job.reference is not None
+    assert (job.reference.text, job.reference.sample_rate_hz, len(job.reference.audio)) == ("参考文本", 16000, 32000)
+    assert "prompt_text" not in job.options
+    assert (await invoke(gateway, "checkpoints/voice.wav")).status_code == 200
+    assert gateway.engine.jobs[1].reference.text == ""  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("text", [None, "other words"])
+async def test_a_stored_voice_is_as_good_as_a_file(gateway: InMemory, clip: bytes, text: str | None) -> None:
+    upload = {"name": "小明", "transcript": "what is said"}
+    voice = (await gateway.client.post("/v1/voices", data=upload, files={"audio": ("a.wav", clip)})).json()
+    for name in (voice["id"], "小明"):
+        assert (await invoke(gateway, name, prompt_text=text)).status_code == 200
+        reference = gateway.engine.jobs[-1].reference
+        assert reference is not None
+        assert (reference.text, len(reference.audio)) == (text or "what is said", 32000)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../secret/voice.npy",
+        "out/voice.npy",
+        "out/voice.wav",
+        "out/missing.npy",
+        "link.npy",
+        "nowhere.npy",
+        "{root}/../secret/voice.npy",
+        "{root}-beside.npy",
+        "/etc/passwd.npy",
+        "/proc/self/environ/../../../etc/shadow.wav",
+    ],
+)
+async def test_what_lies_outside_is_forbidden_whether_it_exists_or_not(
+    gateway: InMemory, root: Path, name: str
+) -> None:
+    message = error_of(await invoke(gateway, name.format(root=root)), 403)
+    assert message == "prompt_tokens: lies outside of the folders in the setting fish_api.roots"
+    assert not gateway.engine.jobs
+
+
+async def test_without_roots_no_path_may_be_given(tmp_path: Path, root: Path) -> None:
+    gateway = fish_gateway(tmp_path / "data")
+    for name in (str(root / "in.npy"), "in.npy", "a.wav"):
+        assert "names no folder" in error_of(await invoke(gateway, name), 403)
+    assert "names no folder" in error_of(
+        await gateway.client.put("/v1/models/a", json={"llama": {"checkpoint_path": "x"}}), 403
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "part"),
+    [
+        ("missing.npy", 400, "no such file"),
+        ("checkpoints/missing.wav", 400, "no such file"),
+        ("nobody", 400, UNKNOWN),
+        ("", 400, UNKNOWN),
+        ("voice.mp3", 400, UNKNOWN),
+        ("loop.npy", 422, "usable path"),
+        ("nul\0.npy", 422, "usable path"),
+        ("x" * 300 + ".npy", 422, "usable path"),
+        ("x" * 5000 + ".npy", 422, "4096 characters"),
+        ("folder.npy", 422, "no plain file"),
+        ("pipe.wav", 422, "no plain file"),
+        ("short.wav", 422, "has to be from 1 to 30 s"),
+        ("large.npy", 422, "larger than"),
+    ],
+)
+async def test_names_of_nothing_usable(
+    tmp_path: Path, root: Path, clip: bytes, name: str, status: int, part: str
+) -> None:
+    (root / "folder.npy").mkdir()
+    os.mkfifo(root / "pipe.wav")
+    (root / "short.wav").write_bytes(clip[: 44 + 16000])
+    (root / "large.npy").write_bytes(bytes(100_001))
+    gateway = fish_gateway(tmp_path / "data", fish_api={"roots": [root]}, limits={"body_bytes": 100_000})
+    message = error_of(await invoke(gateway, name), status)
+    assert part in message
+    assert message == UNKNOWN or message.startswith("prompt_tokens: ")
+
+
+async def test_a_file_that_is_no_audio_is_415(gateway: InMemory, root: Path) -> None:
+    (root / "odd.wav").write_bytes(b"RIFF no audio" * 100)
+    assert error_of(await invoke(gateway, "odd.wav"), 415).startswith("prompt_tokens: ")
+
+
+def header(shape: str, dtype: str = "'<i8'") -> bytes:
+    text = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}, }}"
+    text += " " * (-(len(text) + 11) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+def saved(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=True)
+    return file.getvalue()
+
+
+def archive() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, codes=CODES)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x93NUMPY",
+        b"no array at all",
+        archive(),
+        saved(np.array([[{}], [{}], [{}], [{}]], dtype=object)),
+        saved(CODES.astype(np.float32)),
+        saved(CODES[0]),
+        saved(CODES[None]),
+        saved(CODES[:, :0]),
+        saved(np.zeros((4, 4097), np.int16)),
+        saved(CODES - 1),
+        saved(CODES + 40_000),
+        saved(CODES)[:-1],
+        saved(CODES) + b"\0",
+        header("(4, 1000000000000)"),
+        header("(4, -30)"),
+        header("(4, 30)", "'<M8[s]'"),
+        header("(4, True)"),
+        header("__import__('os').getpid()"),
+        header("(" * 500 + ")" * 500),
+        b"\x93NUMPY\x03\x00" + saved(CODES)[8:],
+        b"\x93NUMPY\x02\x00\xff\xff\xff\x7f" + b" " * 100,
+        b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 0xFFFF,
+    ],
+)
+async def test_files_of_codes_that_are_none(gateway: InMemory, root: Path, content: bytes) -> None:
+    (root / "odd.npy").write_bytes(content)
+    assert error_of(await invoke(gateway, "odd.npy"), 422).startswith("prompt_tokens: ")
+    assert not gateway.engine.jobs
+
+
+@pytest.mark.parametrize(
+    "change", [np.asfortranarray, lambda codes: codes.astype(">i4"), lambda codes: codes.astype("u1")]
+)
+async def test_codes_in_any_layout_are_the_same_codes(
+    gateway: InMemory, root: Path, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    (root / "odd.npy").write_bytes(saved(change(CODES)))
+    for name in ("odd.npy", "in.npy"):
+        assert (await invoke(gateway, name)).status_code == 200
+    first, second = (job.options["prompt_tokens"] for job in gateway.engine.jobs)
+    assert first == second
+
+
+async def put(gateway: InMemory, **body: Any) -> Any:
+    return await gateway.client.put("/v1/models/mine", json=body)
+
+
+async def test_checkpoints_in_a_root_are_loaded(gateway: InMemory, root: Path, made: Made) -> None:
+    llama = {"checkpoint_path": "checkpoints/model.pth", "tokenizer": str(root / "tokenizer")}
+    response = await put(gateway, llama=llama, vqgan={"checkpoint_path": str(root / "checkpoints/model.pth")})
+    assert response.status_code == 200, response.text
+    assert made.settings[0].model == {
+        "lm_checkpoint": str(root / "checkpoints/model.pth"),
+        "tokenizer": str(root / "tokenizer"),
+        "codec_checkpoint": str(root / "checkpoints/model.pth"),
+    }
+
+
+async def test_the_usual_names_mean_the_configured_files_unless_there_are_such(
+    gateway: InMemory, root: Path, made: Made
+) -> None:
+    assert (await put(gateway, **webui_load())).status_code == 200
+    assert made.settings[0].model == {"compile": True}
+    (root / LM).write_bytes(b"weights")
+    (root / CODEC).write_bytes(b"weights")
+    (root / "fishaudio/speech-lm-v1").mkdir(parents=True)
+    assert (await put(gateway, **webui_load())).status_code == 200
+    assert made.settings[1].model == {
+        "compile": True,
+        "lm_checkpoint": str(root / LM),
+        "codec_checkpoint": str(root / CODEC),
+        "tokenizer": str(root / "fishaudio/speech-lm-v1"),
+    }
+
+
+async def test_the_configured_reference_may_be_named_and_no_other_one(tmp_path: Path, root: Path) -> None:
+    made = Made()
+    model = {"lm_checkpoint": "hf://a/b/lm.pth", "tokenizer": "hf://a/b", "codec_checkpoint": "/elsewhere/codec.pth"}
+    gateway = fish_gateway(tmp_path / "data", made=made, model=model, fish_api={"roots": [root]})
+    for tokenizer in ("hf://a/b", "a/b"):
+        llama = {"checkpoint_path": "hf://a/b/lm.pth", "tokenizer": tokenizer, "compile": False}
+        response = await put(gateway, llama=llama, vqgan={"checkpoint_path": "/elsewhere/codec.pth"})
+        assert response.status_code == 200, response.text
+        assert made.settings[-1].model == {**model, "compile": False}
+    for body, field in (
+        ({"llama": {"checkpoint_path": "hf://a/b/other.pth"}}, "llama.checkpoint_path"),
+        ({"llama": {"tokenizer": "hf://evil/b"}}, "llama.tokenizer"),
+        ({"vqgan": {"checkpoint_path": "hf://a/b/lm.pth"}}, "vqgan.checkpoint_path"),
+        ({"vqgan": {"checkpoint_path": "/elsewhere/other.pth"}}, "vqgan.checkpoint_path"),
+        ({"llama": {"checkpoint_path": "out/model.pth"}}, "llama.checkpoint_path"),
+    ):
+        assert error_of(await put(gateway, **body), 403).startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize(
+    ("body", "part"),
+    [
+        ({"llama": {"checkpoint_path": "missing.pth"}}, "llama.checkpoint_path: is not there"),
+        ({"llama": {"checkpoint_path": "checkpoints"}}, "llama.checkpoint_path: is no file"),
+        ({"llama": {"tokenizer": "checkpoints/model.pth"}}, "llama.tokenizer: is no folder"),
+        ({"llama": {"tokenizer": "someone/else"}}, "llama.tokenizer: is not there"),
+        ({"vqgan": {"checkpoint_path": "a\0b"}}, "vqgan.checkpoint_path: is no usable path"),
+    ],
+)
+async def test_checkpoints_that_are_none(gateway: InMemory, body: Any, part: str) -> None:
+    assert part in error_of(await put(gateway, **body), 422)
