@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import re
@@ -17,6 +18,7 @@ from starlette.formparsers import MultiPartException
 
 from gateway.errors import InvalidRequest, UnsupportedMedia
 from gateway.service.request import invalid_request, parse
+from gateway.text.fields import with_plain_text
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -29,11 +31,13 @@ _JSON_FIELDS = frozenset({"options"})  # the fields of a form that hold a JSON o
 async def read(request: Request, model: type[M], file: str) -> M:
     """All fields of a request as a model. Types are strict in JSON; text in forms and query strings is converted.
 
+    A model with a field ``markdown`` takes a language model's answer for its ``text``, see :mod:`gateway.text.fields`.
+
     :param file: the field that holds a file: base64 or a data URL in JSON, an upload in forms.
     :raises UnsupportedMedia: for a content type other than JSON and forms.
     :raises InvalidRequest: naming the field that is wrong, unknown or given twice.
     """
-    content_type = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+    content_type = media_type(request)
     if content_type in ("application/json", ""):
         fields = _json_object(await request.body())
         if isinstance(encoded := fields.get(file), str):
@@ -51,6 +55,9 @@ async def read(request: Request, model: type[M], file: str) -> M:
         if name == file or name in _JSON_FIELDS:
             raise InvalidRequest("belongs into the body, not into the query string", param=name)
         fields[name] = _converted(model, name, value)
+    if "markdown" in model.model_fields and (fields.get("markdown") or not isinstance(fields.get("text"), str)):
+        # What a language model answered may take a moment to read.
+        fields = await asyncio.to_thread(with_plain_text, fields, model.model_fields)
     return parse(model, fields, strict=True)
 
 
@@ -67,13 +74,26 @@ def decode_base64(value: str, param: str) -> bytes:
         raise InvalidRequest("neither base64 nor a data URL with base64", param=param) from None
 
 
+def decode_json(body: bytes) -> Any:
+    """The JSON value in a body.
+
+    :raises InvalidRequest: when there is none.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"the body is not JSON: {error}") from None
+
+
+def media_type(request: Request) -> str:
+    """The body's content type without its parameters; empty when the request names none."""
+    return request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+
+
 def _json_object(body: bytes) -> dict[str, Any]:
     if not body:
         return {}
-    try:
-        fields = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"the body is not JSON: {error}") from None
+    fields = decode_json(body)
     if not isinstance(fields, dict):
         raise InvalidRequest("the body must be a JSON object")
     return {name: value for name, value in fields.items() if value is not None}  # null is as good as absent

@@ -23,6 +23,9 @@ class TtsBody(SpeechRequest):
     """A SpeechRequest and how to wrap the answer."""
 
     response: Literal["binary", "base64"] = Field("binary", description="audio bytes, or a JSON object around base64")
+    markdown: bool | None = Field(
+        None, description="whether the text is Markdown, to be made speakable; default: a model's response is"
+    )
 
 
 def _documentation() -> dict[str, Any]:
@@ -30,6 +33,11 @@ def _documentation() -> dict[str, Any]:
     schema["properties"]["reference_audio"] = {
         "type": "string",
         "description": TtsBody.model_fields["reference_audio"].description,
+    }
+    schema["properties"]["text"] = {
+        **schema["properties"]["text"],
+        "type": ["string", "object", "array"],
+        "description": f"{TtsBody.model_fields['text'].description}; or a model's response, or its stream's events",
     }
     form = {**schema, "properties": {**schema["properties"], "reference_audio": {"type": "string", "format": "binary"}}}
     examples = {
@@ -45,6 +53,12 @@ def _documentation() -> dict[str, Any]:
         "base64": {
             "summary": "A JSON object with the audio in base64",
             "value": {"text": "Wrapped in JSON.", "response": "base64", "format": "flac"},
+        },
+        "response": {
+            "summary": "What a model on Amazon Bedrock answered",
+            "value": {
+                "text": {"output": {"message": {"role": "assistant", "content": [{"text": "**Hello** there."}]}}}
+            },
         },
     }
     return {

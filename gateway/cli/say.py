@@ -15,6 +15,8 @@ from gateway.audio.formats import FORMATS
 from gateway.cli.console import err, explained, fail, progress_bar
 from gateway.cli.options import ConfigOption, ServerOption, find_server, settings_or_exit
 from gateway.service.request import SpeechRequest, parse
+from gateway.text.bedrock import spoken_text
+from gateway.text.fields import with_plain_text
 
 if TYPE_CHECKING:
     from gateway.cli.remote import RemoteGateway
@@ -33,12 +35,18 @@ def say(
     reference_text: Annotated[str | None, typer.Option(help="What is said in the clip.")] = None,
     language: Annotated[str | None, typer.Option(help="The text's language, e.g. en.")] = None,
     sample_rate: Annotated[int | None, typer.Option(help="In Hz; default: the engine's.")] = None,
+    response: Annotated[
+        bool, typer.Option("--response", help="The text is what a model on Bedrock answered: JSON, or JSON Lines.")
+    ] = False,
+    markdown: Annotated[
+        bool | None, typer.Option("--markdown/--no-markdown", help="Make Markdown speakable; default: a response is.")
+    ] = None,
     server: ServerOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Speak a text into a file, through a running gateway or, where there is none, with an engine of its own."""
     fields: dict[str, Any] = {
-        "text": sys.stdin.read() if text == "-" else text,
+        "text": _plain(sys.stdin.read() if text == "-" else text, response, markdown),
         "engine": engine,
         "voice": voice,
         "speed": speed,
@@ -64,6 +72,14 @@ def say(
             data, told = asyncio.run(speak(settings, request))
     output.write_bytes(data)
     err.print(f"{output}: {told}", soft_wrap=True)
+
+
+def _plain(text: str, response: bool, markdown: bool | None) -> str:
+    with explained():
+        if response:
+            text = spoken_text(text)
+        made: str = with_plain_text({"text": text, "markdown": response if markdown is None else markdown}, ())["text"]
+    return made
 
 
 def _format_of(output: Path) -> str:

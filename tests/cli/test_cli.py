@@ -55,6 +55,19 @@ def test_say_takes_the_format_from_the_file_name(config: Path, tmp_path: Path, e
     assert file.read_bytes().startswith(magic)
 
 
+def test_say_speaks_what_a_model_on_bedrock_answered(config: Path, tmp_path: Path) -> None:
+    plain, answered = tmp_path / "plain.wav", tmp_path / "answered.wav"
+    flags = ("-e", "tone", "--seed", "1", "--config", config)
+    voxgate("say", "Two words.", "-o", plain, *flags)
+    answer = {"output": {"message": {"content": [{"text": "**Two** words."}]}}}
+    voxgate("say", "-", "--response", "-o", answered, *flags, stdin=json.dumps(answer))
+    assert answered.read_bytes() == plain.read_bytes()
+    voxgate("say", "**Two** words.", "--markdown", "-o", answered, *flags)
+    assert answered.read_bytes() == plain.read_bytes()
+    result = voxgate("say", "{}", "--response", "-o", answered, *flags, status=1)
+    assert result.stderr.startswith("error: text: ")
+
+
 def test_say_asks_a_running_gateway(gateway: Gateway, tmp_path: Path) -> None:
     file = tmp_path / "x.wav"
     voxgate("say", "hello", "-o", file, "-e", "tone", "--option", "noise=0", "--seed", "1", "--server", gateway.url)

@@ -1,0 +1,69 @@
+"""``POST /tts`` with what a language model answered in place of a text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from app_fixtures import InMemory, in_memory
+from text.bedrock_answers import CLAUDE, CONVERSE, CONVERSE_STREAM, LLAMA, SPOKEN, TITAN, WHOLE, chunked
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> InMemory:
+    return in_memory(tmp_path)
+
+
+async def post(gateway: InMemory, body: dict[str, Any], **options: Any) -> httpx.Response:
+    return await gateway.client.post("/tts", json=body, **options)
+
+
+@pytest.mark.parametrize("answer", [*WHOLE.values(), CONVERSE_STREAM, chunked(CONVERSE_STREAM)])
+async def test_an_answer_stands_where_the_text_would(gateway: InMemory, answer: Any) -> None:
+    response = await post(gateway, {"text": answer, "seed": 3})
+    assert response.status_code == 200, response.text
+    assert gateway.engine.jobs[0].text == SPOKEN
+    assert gateway.engine.jobs[0].seed == 3
+
+
+@pytest.mark.parametrize("answer", [CONVERSE, CLAUDE, TITAN, LLAMA])
+async def test_an_answer_may_be_the_body_itself(gateway: InMemory, answer: dict[str, Any]) -> None:
+    response = await post(gateway, {**answer, "ResponseMetadata": {"RetryAttempts": 0}}, params={"engine": "fake"})
+    assert response.status_code == 200, response.text
+    assert gateway.engine.jobs[0].text == SPOKEN
+
+
+async def test_markdown_of_an_answer_is_made_speakable_unless_refused(gateway: InMemory) -> None:
+    answer = {"generation": "# Hours\n\n- **nine** to five"}
+    for body in ({"text": answer}, {"text": answer, "markdown": False}, {"text": answer["generation"]}):
+        assert (await post(gateway, body)).status_code == 200
+    assert (await post(gateway, {"text": answer["generation"], "markdown": True})).status_code == 200
+    assert (await gateway.client.post("/tts?markdown=true", data={"text": "**a** b"})).status_code == 415
+    form = await gateway.client.post("/tts", files={"text": (None, "**a** b"), "markdown": (None, "true")})
+    assert form.status_code == 200, form.text
+    spoken = [job.text for job in gateway.engine.jobs]
+    assert spoken == ["Hours.\n\nnine to five.", answer["generation"], answer["generation"], spoken[0], "a b"]
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"text": {"output": {"message": {"content": [{"text": 5}]}}}}, "text.output.message.content.0.text"),
+        ({"text": {"output": {"message": {"content": [{"toolUse": {"name": "x"}}]}}}}, "text"),
+        ({"text": {"what": "is this"}}, "text"),
+        ({"text": []}, "text"),
+        ({"generation": "Hi.", "txet": "Hi."}, "txet"),
+        ({"text": "a", "generation": "b"}, "generation"),
+        ({"text": {"generation": "Hi."}, "markdown": "yes"}, "markdown"),
+        ({"text": "```\ncode\n```", "markdown": True}, "text"),
+        ({"text": {"generation": "word " * 2000}}, "text"),
+        ({"markdown": True}, "text"),
+    ],
+)
+async def test_what_is_no_answer_is_refused_by_name(gateway: InMemory, body: dict[str, Any], param: str) -> None:
+    response = await post(gateway, body)
+    assert response.status_code == 422, response.text
+    assert response.json()["error"]["param"] == param
+    assert not gateway.engine.jobs

@@ -1,0 +1,111 @@
+"""A request may carry a model's answer where its text would be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from bedrock_answers import CLAUDE, CONVERSE, CONVERSE_STREAM, SPOKEN, WHOLE, chunked
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from gateway.errors import InvalidRequest
+from gateway.service.request import SpeechRequest, parse
+from gateway.text.bedrock import MAX_CHARS
+from gateway.text.fields import with_plain_text
+
+OWN = [*SpeechRequest.model_fields, "markdown"]
+MARKDOWN = {"generation": "# Hi\n\n- **one**\n- two"}
+
+
+@pytest.mark.parametrize("response", [*WHOLE.values(), CONVERSE_STREAM, chunked(CONVERSE_STREAM)])
+def test_text_may_be_a_response(response: Any) -> None:
+    fields = {"text": response, "voice": "lisa"}
+    assert with_plain_text(fields, OWN) == {"text": SPOKEN, "voice": "lisa"}
+    assert fields["text"] is response
+
+
+@pytest.mark.parametrize("name", sorted(set(WHOLE) - {"responses"}))
+def test_a_response_may_stand_among_the_fields(name: str) -> None:
+    fields = {"ResponseMetadata": {}, **WHOLE[name], "voice": "lisa", "amazon-bedrock-trace": {}}
+    assert with_plain_text(fields, OWN) == {"text": SPOKEN, "voice": "lisa"}
+    assert with_plain_text({**fields, "text": None}, OWN) == {"text": SPOKEN, "voice": "lisa"}
+
+
+def test_openai_responses_have_a_text_of_their_own() -> None:
+    with pytest.raises(InvalidRequest):
+        with_plain_text(WHOLE["responses"], OWN)
+
+
+def test_plain_fields_stay_as_they_are() -> None:
+    for fields in ({"text": "**a**", "voice": "b"}, {}, {"text": 7}, {"voice": "b"}, {"text": "a", "output": "wav"}):
+        assert with_plain_text(fields, OWN) == fields
+
+
+def test_a_field_of_neither_is_named() -> None:
+    with pytest.raises(InvalidRequest, match="unknown field") as wrong:
+        with_plain_text({**CONVERSE, "voise": "lisa"}, OWN)
+    assert wrong.value.param == "voise"
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"text": MARKDOWN}, "Hi.\n\none.\ntwo."),
+        ({"text": MARKDOWN, "markdown": True}, "Hi.\n\none.\ntwo."),
+        ({**MARKDOWN, "markdown": None}, "Hi.\n\none.\ntwo."),
+        ({"text": MARKDOWN, "markdown": False}, MARKDOWN["generation"]),
+        ({"text": "**a**", "markdown": True}, "a."),
+        ({"text": "**a**", "markdown": False}, "**a**"),
+    ],
+)
+def test_markdown_is_on_for_responses_and_off_for_strings(fields: dict[str, Any], text: str) -> None:
+    assert with_plain_text(fields, OWN)["text"] == text
+
+
+def test_once_it_is_done_nothing_asks_for_it_again() -> None:
+    assert with_plain_text({"text": "**a**", "markdown": True}, OWN) == {"text": "a."}
+
+
+@pytest.mark.parametrize("text", ["```\ncode\n```", "😀", {"generation": "😀"}])
+def test_nothing_to_speak_in_markdown(text: Any) -> None:
+    with pytest.raises(InvalidRequest, match="nothing in it can be spoken") as wrong:
+        with_plain_text({"text": text, "markdown": True}, OWN)
+    assert wrong.value.param == "text"
+
+
+def test_too_much_markdown() -> None:
+    with pytest.raises(InvalidRequest, match="too many for Markdown"):
+        with_plain_text({"text": "a" * (MAX_CHARS + 1), "markdown": True}, OWN)
+
+
+def test_a_markdown_that_is_no_choice_is_refused() -> None:
+    for text in ("a", {"generation": "a"}):
+        with pytest.raises(InvalidRequest) as caught:
+            with_plain_text({"text": text, "markdown": "yes"}, OWN)
+        assert caught.value.param == "markdown"
+
+
+class Wired(BaseModel):
+    """The way it is meant to be used in a model of a request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str
+    voice: str | None = None
+    markdown: bool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_is_plain(cls, fields: Any) -> Any:
+        return with_plain_text(fields, cls.model_fields) if isinstance(fields, dict) else fields
+
+
+def test_in_a_model() -> None:
+    assert parse(Wired, {"text": CLAUDE, "voice": "lisa"}, strict=True) == Wired(text=SPOKEN, voice="lisa")
+    assert parse(Wired, {**CLAUDE, "voice": "lisa"}).text == SPOKEN
+    with pytest.raises(InvalidRequest) as wrong:
+        parse(Wired, {"text": {"output": {"message": {"content": [7]}}}})
+    assert wrong.value.param == "text.output.message.content.0"
+    with pytest.raises(InvalidRequest) as wrong:
+        parse(Wired, {"text": "a", "markdown": "yes"}, strict=True)
+    assert wrong.value.param == "markdown"
