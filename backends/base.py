@@ -1,6 +1,7 @@
 """The interface every speech engine implements, and the values that cross it.
 
-Letters in shapes: N samples of mono audio. Standard library and numpy only, so that the gateway can import it.
+Letters in shapes: N samples of mono audio, G codebooks, T and k code frames. Standard library and numpy only, so that
+the gateway can import it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from backends.errors import InvalidJob
+
 Audio = npt.NDArray[np.float32]
 """Mono PCM, shape (N,), nominal range [-1, 1]."""
+
+Codes = npt.NDArray[np.integer]
+"""Sound as a codec writes it, shape (G, T)."""
 
 Cloning = Literal["none", "optional", "required"]
 
@@ -49,6 +55,20 @@ class BuiltinVoice:
 
 
 @dataclass(frozen=True, slots=True)
+class CodecInfo:
+    """A codec that requests may use for its own sake; its sound has the engine's sample rate.
+
+    :param codebooks: codes of a frame.
+    :param codebook_size: codes go from 0 to one less.
+    :param samples_per_frame: how much sound a frame stands for.
+    """
+
+    codebooks: int
+    codebook_size: int
+    samples_per_frame: int
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a loaded engine can do.
 
@@ -60,6 +80,7 @@ class Capabilities:
     :param max_text_chars: longest text of one job.
     :param max_jobs: how many jobs the engine wants admitted at once (its batch); more would only wait inside.
     :param options_schema: JSON schema of ``Job.options``.
+    :param codec: what :meth:`Engine.convert` converts with; None: it does not.
     """
 
     model: str
@@ -71,6 +92,7 @@ class Capabilities:
     max_text_chars: int
     max_jobs: int
     options_schema: dict[str, Any]
+    codec: CodecInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +133,29 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class EncodeJob:
+    """A sound to be made into codes.
+
+    :param audio: mono PCM, shape (N,).
+    """
+
+    id: str
+    audio: Audio
+    sample_rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeJob:
+    """Codes to be made into sound.
+
+    :param codes: integers, shape (G, T).
+    """
+
+    id: str
+    codes: Codes
+
+
+@dataclass(frozen=True, slots=True)
 class AudioChunk:
     """The next stretch of a job's audio.
 
@@ -124,8 +169,16 @@ class AudioChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class CodesMade:
+    """The next codes of an :class:`EncodeJob`, shape (G, k)."""
+
+    job_id: str
+    codes: Codes
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """The job's audio is complete."""
+    """The job's audio, or its codes, are complete."""
 
     job_id: str
 
@@ -138,7 +191,7 @@ class Failed:
     message: str
 
 
-Event = AudioChunk | Finished | Failed
+Event = AudioChunk | CodesMade | Finished | Failed
 
 Progress = Callable[[str, int, int | None], None]
 """Called while loading as ``progress(stage, done, total)``; bytes when the stage is a download."""
@@ -174,6 +227,13 @@ class Engine(ABC):
 
         :raises InvalidJob: when the job cannot be spoken as asked; the engine is unchanged then.
         """
+
+    def convert(self, job: EncodeJob | DecodeJob) -> None:
+        """Admit a job of the codec alone; codes or audio come from later steps. For engines that declare a codec.
+
+        :raises InvalidJob: the engine has none, or the sound or the codes are unfit; the engine is unchanged then.
+        """
+        raise InvalidJob("this engine has no codec that requests could use")
 
     @abstractmethod
     def step(self) -> Sequence[Event]:

@@ -13,10 +13,24 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from backends.base import Audio, AudioChunk, BuiltinVoice, Capabilities, Cloning, EngineConfig, Job, Reference
+from backends.base import (
+    Audio,
+    AudioChunk,
+    BuiltinVoice,
+    Capabilities,
+    Cloning,
+    CodecInfo,
+    Codes,
+    CodesMade,
+    DecodeJob,
+    EncodeJob,
+    EngineConfig,
+    Job,
+    Reference,
+)
 from backends.errors import WireError
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised by one whenever a message changes in a way the other side would misread."""
 
 
@@ -50,6 +64,22 @@ class AddJob(Message, frozen=True, tag=True):
     reference_rate_hz: int = 0
     reference_text: str = ""
     reference_digest: str = ""
+
+
+class EncodeSound(Message, frozen=True, tag=True):
+    """A job of the codec: mono PCM as little-endian float32."""
+
+    job_id: str
+    samples: bytes
+    rate_hz: int
+
+
+class DecodeCodes(Message, frozen=True, tag=True):
+    """A job of the codec: little-endian int32, one codebook after the other."""
+
+    job_id: str
+    codes: bytes
+    codebooks: int
 
 
 class AbortJob(Message, frozen=True, tag=True):
@@ -93,6 +123,7 @@ class Ready(Message, frozen=True, tag=True):
     max_text_chars: int
     max_jobs: int
     options_schema: dict[str, Any]
+    codec: CodecInfo | None = None
 
 
 class LoadFailed(Message, frozen=True, tag=True):
@@ -112,8 +143,16 @@ class AudioPart(Message, frozen=True, tag=True):
     text_end: int | None = None
 
 
+class CodesPart(Message, frozen=True, tag=True):
+    """The next codes of a job, as in :class:`DecodeCodes`."""
+
+    job_id: str
+    codes: bytes
+    codebooks: int
+
+
 class JobDone(Message, frozen=True, tag=True):
-    """The job's audio is complete."""
+    """The job's audio, or its codes, are complete."""
 
     job_id: str
 
@@ -148,8 +187,10 @@ class Dying(Message, frozen=True, tag=True):
     message: str
 
 
-ToWorker = Configure | AddJob | AbortJob | Shutdown
-FromWorker = Hello | Loading | Ready | LoadFailed | AudioPart | JobDone | JobRejected | JobBroke | Heartbeat | Dying
+ToWorker = Configure | AddJob | EncodeSound | DecodeCodes | AbortJob | Shutdown
+FromWorker = (
+    Hello | Loading | Ready | LoadFailed | AudioPart | CodesPart | JobDone | JobRejected | JobBroke | Heartbeat | Dying
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(list[ToWorker])
@@ -228,6 +269,36 @@ def job(message: AddJob) -> Job:
     )
 
 
+def codec_job(job: EncodeJob | DecodeJob) -> EncodeSound | DecodeCodes:
+    """The message that carries ``job``."""
+    if isinstance(job, EncodeJob):
+        return EncodeSound(job.id, _to_bytes(job.audio), job.sample_rate_hz)
+    return DecodeCodes(job.id, *_codes_to_bytes(job.codes))
+
+
+def conversion(message: EncodeSound | DecodeCodes) -> EncodeJob | DecodeJob:
+    """The job that ``message`` carries.
+
+    :raises WireError: when its audio or its codes are cut.
+    """
+    if isinstance(message, EncodeSound):
+        return EncodeJob(message.job_id, _from_bytes(message.samples), message.rate_hz)
+    return DecodeJob(message.job_id, _codes_from_bytes(message.codes, message.codebooks))
+
+
+def codes_part(made: CodesMade) -> CodesPart:
+    """The message that carries ``made``."""
+    return CodesPart(made.job_id, *_codes_to_bytes(made.codes))
+
+
+def codes_made(message: CodesPart) -> CodesMade:
+    """The codes that ``message`` carries.
+
+    :raises WireError: when they are cut.
+    """
+    return CodesMade(message.job_id, _codes_from_bytes(message.codes, message.codebooks))
+
+
 def audio_part(chunk: AudioChunk, rate_hz: int) -> AudioPart:
     """The message that carries ``chunk``."""
     start, end = chunk.text_span or (None, None)
@@ -267,3 +338,13 @@ def _from_bytes(data: bytes) -> Audio:
     if len(data) % 4:
         raise WireError(f"{len(data)} bytes are not whole float32 samples")
     return np.frombuffer(data, dtype="<f4")
+
+
+def _codes_to_bytes(codes: Codes) -> tuple[bytes, int]:
+    return np.ascontiguousarray(codes, dtype="<i4").tobytes(), len(codes)
+
+
+def _codes_from_bytes(data: bytes, codebooks: int) -> Codes:
+    if codebooks < 1 or len(data) % (4 * codebooks):
+        raise WireError(f"{len(data)} bytes are not whole frames of {codebooks} codes")
+    return np.frombuffer(data, dtype="<i4").reshape(codebooks, -1)

@@ -14,6 +14,9 @@ import numpy as np
 from backends.base import (
     BuiltinVoice,
     Capabilities,
+    CodecInfo,
+    DecodeJob,
+    EncodeJob,
     Engine,
     EngineConfig,
     Event,
@@ -26,7 +29,7 @@ from backends.base import (
 from backends.errors import FatalFault, InvalidJob, LoadError
 from backends.fish.letters import plain, require_letters, with_origins
 from backends.fish.lm.sequence import Sequence
-from backends.fish.model import RATE_HZ, FishModel, read_lm_config
+from backends.fish.model import CODE_SAMPLES, RATE_HZ, FishModel, read_lm_config
 from backends.fish.prompts import NO_CODES, KeptCodes, References, read_codes, require_room
 from backends.fish.request import VOICE_OPTIONS, FishOptions, check_defaults, read_options, sampling_of
 from backends.fish.speaking import Piece, Push, Speaking, piece_seed
@@ -37,6 +40,7 @@ from backends.fish.text.symbols import SUBTAGS
 from backends.options import json_schema, parse_config
 
 if TYPE_CHECKING:
+    from backends.fish.conversions import Conversions
     from backends.fish.loading import Loaded
 
 RANDOM = "random"
@@ -64,10 +68,13 @@ class FishEngine(Engine):
     def load(self, progress: Progress = no_progress) -> Capabilities:
         """Fetch what is configured and bring it to the device."""
         try:
+            from backends.fish.conversions import Conversions
             from backends.fish.loading import load
         except ImportError as error:
             raise LoadError(f"the fish engine needs torch and more: make install-fish ({error})") from error
         self._loaded: Loaded = load(self._model, self._config, progress)
+        codec = self._loaded.codec
+        self._conversions: Conversions = Conversions(codec, self._loaded.decoder)
         language = self._loaded.languages[0]
         voices = [BuiltinVoice(name, language, "a speaker of the checkpoint") for name in self._speakers()]
         drawn = BuiltinVoice(RANDOM, language, "a voice drawn by the seed")
@@ -82,6 +89,7 @@ class FishEngine(Engine):
             max_text_chars=MAX_TEXT_CHARS,
             max_jobs=self._loaded.slots,
             options_schema=json_schema(FishOptions),
+            codec=CodecInfo(codec.num_codebooks, codec.codebook_size, CODE_SAMPLES),
         )
 
     def _default_speaker(self) -> str | None:
@@ -213,18 +221,29 @@ class FishEngine(Engine):
             )
             self._loaded.generator.add(sequence)
 
+    def convert(self, job: EncodeJob | DecodeJob) -> None:
+        """Take a sound to encode, or codes to decode; a window at a time comes from later steps.
+
+        :raises InvalidJob: they are of no use to the codec, or too long.
+        """
+        self._conversions.add(job)
+
     def step(self) -> collections.abc.Sequence[Event]:
-        """Encode one reference that is waited for, generate one frame of each piece, decode one window."""
-        if not self._speaking:
+        """Encode one reference that is waited for, generate one frame of each piece, decode one window.
+
+        Of the codec's own jobs one sound has a window encoded; codes to decode share the decoder's windows.
+        """
+        if not self._speaking and not self._conversions:
             return ()
-        events = self._encode()
+        events = [*self._encode(), *self._conversions.encode()]
         for grown in self._loaded.generator.step():
             job_id, _, index = grown.id.rpartition("/")
             if job_id in self._speaking:  # it may have failed by an earlier piece of this very step
                 events += self._grew(self._speaking[job_id], int(index), grown.codes, grown.ended, grown.failure)
         for key, samples, last in self._loaded.decoder.step():
             speaking = self._speaking.get(key.rpartition("/")[0])
-            if speaking is None:  # failed by another piece of this very step
+            if speaking is None:  # of a conversion, or failed by another piece of this very step
+                events += self._conversions.heard(key, samples, last)
                 continue
             if isinstance(samples, str):
                 events.append(self._fail(speaking.job_id, f"the codec failed: {samples}"))
@@ -300,10 +319,13 @@ class FishEngine(Engine):
             self._references.forget(job_id)
             self._loaded.generator.remove(speaking.keys)
             self._loaded.decoder.remove(speaking.keys)
+        else:
+            self._conversions.remove(job_id)
 
     def close(self) -> None:
         """Let go of the models."""
         self._speaking.clear()
+        self.__dict__.pop("_conversions", None)
         self.__dict__.pop("_loaded", None)  # there is none where loading failed
 
 

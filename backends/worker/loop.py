@@ -6,9 +6,10 @@ import logging
 import os
 import platform
 import time
+from collections.abc import Callable
 
 from backends import wire
-from backends.base import AudioChunk, Engine, Failed, Finished, Job
+from backends.base import AudioChunk, CodesMade, Engine, Failed, Finished
 from backends.errors import BackendError, FatalFault, InvalidJob, LoadError
 from backends.registry import Registry
 from backends.worker.channel import Channel
@@ -103,7 +104,11 @@ class Loop:
     def _handle(self, message: wire.ToWorker) -> None:
         match message:
             case wire.AddJob():
-                self._add(wire.job(message))
+                job = wire.job(message)
+                self._admit(job.id, lambda: self._engine.add(job))
+            case wire.EncodeSound() | wire.DecodeCodes():
+                conversion = wire.conversion(message)
+                self._admit(conversion.id, lambda: self._engine.convert(conversion))
             case wire.AbortJob(job_id=job_id):
                 self._active.discard(job_id)
                 self._engine.abort(job_id)
@@ -112,20 +117,20 @@ class Loop:
             case wire.Configure():
                 raise FatalFault("configured twice")
 
-    def _add(self, job: Job) -> None:
+    def _admit(self, job_id: str, admit: Callable[[], None]) -> None:
         try:
-            self._engine.add(job)
+            admit()
         except InvalidJob as error:
-            rejected = wire.JobRejected(job.id, error.message, error.param, error.needs_languages)
+            rejected = wire.JobRejected(job_id, error.message, error.param, error.needs_languages)
             self._outbox.append(rejected)
         except FatalFault:
             raise
         except Exception as error:
-            log.exception("add(%s) failed unexpectedly", job.id)
-            self._engine.abort(job.id)
-            self._outbox.append(wire.JobBroke(job.id, f"{type(error).__name__}: {error}"))
+            log.exception("add(%s) failed unexpectedly", job_id)
+            self._engine.abort(job_id)
+            self._outbox.append(wire.JobBroke(job_id, f"{type(error).__name__}: {error}"))
         else:
-            self._active.add(job.id)
+            self._active.add(job_id)
 
     def _step(self) -> None:
         started = time.monotonic()
@@ -142,6 +147,8 @@ class Loop:
             match event:
                 case AudioChunk():
                     self._outbox.append(wire.audio_part(event, self._rate_hz))
+                case CodesMade():
+                    self._outbox.append(wire.codes_part(event))
                 case Finished(job_id=job_id):
                     self._active.discard(job_id)
                     self._outbox.append(wire.JobDone(job_id))

@@ -29,6 +29,8 @@ class _Tuning:
     """How a codec is driven.
 
     :param samples: the sample layout it takes; lossy codecs get floats, so that nothing is quantised twice.
+    :param lag_samples: what encoder and muxer hold back at most while streaming,
+    :param lag_s: and that in seconds on top.
     :param codec: options of the encoder, in both modes.
     :param muxer: options of the container, in both modes.
     :param stream_codec: further options of the encoder when streaming.
@@ -36,6 +38,8 @@ class _Tuning:
     """
 
     samples: Literal["s16", "flt", "fltp"]
+    lag_samples: int = 0
+    lag_s: float = 0.0
     max_bit_rate: int | None = None
     codec: dict[str, str] = field(default_factory=dict)
     muxer: dict[str, str] = field(default_factory=dict)
@@ -48,21 +52,30 @@ _TUNING = {
     # does not wait for the next ones to fill it up: 50 instead of 80 ms until the first byte at 24 kHz.
     "mp3": _Tuning(
         "fltp",
+        lag_samples=2 * 1152,
+        lag_s=0.04,
         max_bit_rate=128_000,
         muxer={"id3v2_version": "0"},
         stream_codec={"reservoir": "0"},
         stream_muxer={"write_xing": "0"},
     ),
     # The muxer would reserve 8 KiB for tags, and the encoder gather some 100 ms into a block.
-    "flac": _Tuning("s16", muxer={"metadata_header_padding": "0"}, stream_codec={"frame_size": "1024"}),
+    "flac": _Tuning(
+        "s16", lag_samples=2 * 1024, muxer={"metadata_header_padding": "0"}, stream_codec={"frame_size": "1024"}
+    ),
     # The muxer holds one page back. A page of one packet (20 ms) costs 28 bytes; FFmpeg's default holds a second.
-    "opus": _Tuning("flt", max_bit_rate=64_000, stream_muxer={"page_duration": "20000"}),
+    "opus": _Tuning("flt", lag_s=0.1, max_bit_rate=64_000, stream_muxer={"page_duration": "20000"}),
     # FFmpeg's other, twice as fast search distorts loud vowels: 8 dB of signal to noise instead of 25.
-    "aac": _Tuning("fltp", max_bit_rate=128_000, codec={"aac_coder": "twoloop"}),
+    "aac": _Tuning("fltp", lag_samples=4 * 1024, max_bit_rate=128_000, codec={"aac_coder": "twoloop"}),
 }
 
 # A frame is one allocation of FFmpeg's, whose size decode.py bounds for the whole process.
 _FRAME_SAMPLES = 2**17
+
+_MPEG1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_MPEG2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+# By sample rate; below 16 kHz encoder and players know the lower half only.
+_MP3_BITRATES_KBPS = ((16_000, _MPEG2[:8]), (32_000, _MPEG2), (48_001, _MPEG1))
 
 _BITS_PER_SAMPLE = 4
 """Of a lossy codec below its highest bit rate: transparent for speech, and allowed at every sample rate."""
@@ -105,9 +118,11 @@ class Coder(ABC):
     """One stretch of audio on its way into a format.
 
     :cvar cheap: whether it costs so little that a second of audio may be encoded on the event loop.
+    :ivar lag_s: seconds of audio that it holds back at most while streaming.
     """
 
     cheap: bool
+    lag_s: float
 
     @abstractmethod
     def push(self, samples: Audio) -> None:
@@ -134,6 +149,7 @@ class PcmCoder(Coder):
     """
 
     cheap = True
+    lag_s = 0.0
     UNKNOWN = 0xFFFFFFFF
 
     def __init__(self, rate_hz: int, streaming: bool, header: bool):
@@ -178,11 +194,12 @@ class AvCoder(Coder):
 
     cheap = False
 
-    def __init__(self, fmt: AudioFormat, rate_hz: int, streaming: bool):
+    def __init__(self, fmt: AudioFormat, rate_hz: int, streaming: bool, bitrate_kbps: int | None):
         tuning = _TUNING[fmt.name]
         self._sample_format = tuning.samples
         self._rate_hz = rate_hz
         self._time_base = Fraction(1, rate_hz)
+        self.lag_s = tuning.lag_s + tuning.lag_samples / rate_hz
         self._written_samples = 0
         self._done = False
         codec_options, muxer_options = {"flags": _BITEXACT, **tuning.codec}, {"fflags": _BITEXACT, **tuning.muxer}
@@ -195,7 +212,9 @@ class AvCoder(Coder):
         self._stream = cast(AudioStream, self._container.add_stream(fmt.codec, rate=rate_hz, options=codec_options))
         self._stream.codec_context.layout = "mono"
         self._stream.codec_context.format = tuning.samples
-        if tuning.max_bit_rate is not None:
+        if bitrate_kbps is not None and fmt.bitrates_kbps:
+            self._stream.bit_rate = 1000 * _nearest(fmt, rate_hz, bitrate_kbps)
+        elif tuning.max_bit_rate is not None:
             self._stream.bit_rate = min(tuning.max_bit_rate, _BITS_PER_SAMPLE * rate_hz)
         self._container.start_encoding()
 
@@ -235,8 +254,19 @@ class AvCoder(Coder):
             self._container.close()
 
 
-def coder(fmt: AudioFormat, rate_hz: int, streaming: bool) -> Coder:
-    """The coder of a format."""
+def _nearest(fmt: AudioFormat, rate_hz: int, bitrate_kbps: int) -> int:
+    """What a format has at a sample rate, in kbit/s: MP3 those of a table, AAC up to 6144 bits a frame."""
+    if fmt.name == "mp3":
+        table = next(rates for below_hz, rates in _MP3_BITRATES_KBPS if rate_hz < below_hz)
+        return min(table, key=lambda known: abs(known - bitrate_kbps))
+    return min(bitrate_kbps, 6 * rate_hz // 1000) if fmt.name == "aac" else bitrate_kbps
+
+
+def coder(fmt: AudioFormat, rate_hz: int, streaming: bool, bitrate_kbps: int | None = None) -> Coder:
+    """The coder of a format.
+
+    :param bitrate_kbps: see :class:`~gateway.audio.encode.Encoder`.
+    """
     if fmt.codec == "pcm_s16le":
         return PcmCoder(rate_hz, streaming, header=fmt.name == "wav")
-    return AvCoder(fmt, rate_hz, streaming)
+    return AvCoder(fmt, rate_hz, streaming, bitrate_kbps)

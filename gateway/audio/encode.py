@@ -17,6 +17,8 @@ from gateway.errors import SynthesisFailed
 
 _CHEAP_SAMPLES = 200_000  # about a millisecond of work for a cheap coder without resampling
 
+_RESAMPLING_LAG_S = 0.1
+
 
 class Encoder:
     """Encodes one stretch of speech. Not for several threads at once; close it, or use it as a context manager.
@@ -25,10 +27,18 @@ class Encoder:
 
     :param streaming: whether bytes are wanted as soon as they exist. Headers then leave open what only the end can
         tell (length, checksum). Otherwise everything comes from :meth:`finish`, with complete headers.
+    :param bitrate_kbps: of a format that has one; the nearest is taken that it has at ``rate_hz``.
     """
 
-    def __init__(self, fmt: AudioFormat, source_rate_hz: int, rate_hz: int, streaming: bool):
-        self._coder = coder(fmt, rate_hz, streaming)
+    def __init__(
+        self,
+        fmt: AudioFormat,
+        source_rate_hz: int,
+        rate_hz: int,
+        streaming: bool,
+        bitrate_kbps: int | None = None,
+    ):
+        self._coder = coder(fmt, rate_hz, streaming, bitrate_kbps)
         self._done = False
         self._resampler = (
             soxr.ResampleStream(source_rate_hz, rate_hz, 1, dtype="float32", quality="HQ")
@@ -39,6 +49,12 @@ class Encoder:
     def is_quick(self, samples: int) -> bool:
         """Whether writing that many samples takes less time than handing them to a thread is worth."""
         return self._coder.cheap and self._resampler is None and samples <= _CHEAP_SAMPLES
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds of silence that push out whatever was written before; what is held back otherwise waits for more."""
+        resampling_s = 0.0 if self._resampler is None else _RESAMPLING_LAG_S
+        return resampling_s + self._coder.lag_s
 
     def write(self, samples: Audio) -> bytes:
         """Encode further samples of shape (N,), at the source rate.

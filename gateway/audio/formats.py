@@ -23,6 +23,7 @@ class AudioFormat:
     :param codec: FFmpeg's name of the encoder.
     :param container: FFmpeg's name of the muxer.
     :param rates_hz: the sample rates it can carry, ascending.
+    :param bitrates_kbps: the bit rates it can be asked for; none where nothing is lost.
     """
 
     name: str
@@ -31,6 +32,7 @@ class AudioFormat:
     codec: str
     container: str
     rates_hz: Sequence[int]
+    bitrates_kbps: range = range(0)
 
     def content_type(self, rate_hz: int) -> str:
         """Return the ``Content-Type`` of audio at that rate: raw samples cannot tell it themselves."""
@@ -42,10 +44,10 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
         fmt.name: fmt
         for fmt in (
             AudioFormat("wav", "audio/wav", "wav", "pcm_s16le", "wav", _ANY_RATE_HZ),
-            AudioFormat("mp3", "audio/mpeg", "mp3", "libmp3lame", "mp3", _MPEG_RATES_HZ),
+            AudioFormat("mp3", "audio/mpeg", "mp3", "libmp3lame", "mp3", _MPEG_RATES_HZ, range(8, 321)),
             AudioFormat("flac", "audio/flac", "flac", "flac", "flac", _ANY_RATE_HZ),
-            AudioFormat("opus", "audio/ogg", "opus", "libopus", "ogg", _OPUS_RATES_HZ),
-            AudioFormat("aac", "audio/aac", "aac", "aac", "adts", _MPEG_RATES_HZ),
+            AudioFormat("opus", "audio/ogg", "opus", "libopus", "ogg", _OPUS_RATES_HZ, range(6, 257)),
+            AudioFormat("aac", "audio/aac", "aac", "aac", "adts", _MPEG_RATES_HZ, range(8, 289)),
             AudioFormat("pcm", "audio/pcm", "pcm", "pcm_s16le", "s16le", _ANY_RATE_HZ),
         )
     }
@@ -82,6 +84,21 @@ def choose_rate(fmt: AudioFormat, engine_rate_hz: int, requested_rate_hz: int | 
     if engine_rate_hz in fmt.rates_hz:
         return engine_rate_hz
     return next((rate_hz for rate_hz in fmt.rates_hz if rate_hz >= engine_rate_hz), fmt.rates_hz[-1])
+
+
+def check_bitrate(fmt: AudioFormat, bitrate_kbps: int | None) -> None:
+    """Make sure that a format can be asked for a bit rate.
+
+    :raises InvalidRequest: it cannot.
+    """
+    if bitrate_kbps is None or bitrate_kbps in fmt.bitrates_kbps:
+        return
+    if not fmt.bitrates_kbps:
+        having = ", ".join(other.name for other in FORMATS.values() if other.bitrates_kbps)
+        raise InvalidRequest(f"{fmt.name} has no bit rate to choose; {having} have", param="bitrate")
+    raise InvalidRequest(
+        f"{fmt.name} has bit rates from {fmt.bitrates_kbps[0]} to {fmt.bitrates_kbps[-1]} kbit/s", param="bitrate"
+    )
 
 
 def _spell(rates_hz: Sequence[int]) -> str:

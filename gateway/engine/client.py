@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from backends.base import AudioChunk, Capabilities, Job
-from gateway.errors import EngineUnavailable
+import numpy as np
+
+from backends.base import Audio, AudioChunk, Capabilities, Codes, CodesMade, DecodeJob, EncodeJob, Job
+from backends.errors import InvalidJob
+from gateway.errors import EngineUnavailable, SynthesisFailed
+
+Work = Job | EncodeJob | DecodeJob
+Made = AudioChunk | CodesMade
 
 LOADING_RETRY_S = 5.0  # what a client is told to wait while an engine loads and nobody knows for how long
 
@@ -88,6 +95,29 @@ class EngineClient(ABC):
             begins to load.
         :raises gateway.errors.SynthesisFailed: the job, or the process that held it, failed.
         """
+
+    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[Made, None]:
+        """The codes of a sound, or the sound of codes, as they are made; otherwise as :meth:`submit`.
+
+        :raises backends.errors.InvalidJob: the engine has no codec, or refuses the job.
+        """
+        raise InvalidJob(f"engine {self.name!r} has no codec that requests could use")
+
+    async def encode(self, job: EncodeJob) -> Codes:
+        """All codes of a sound, shape (G, T). Errors are those of :meth:`convert`."""
+        async with contextlib.aclosing(self.convert(job)) as made:
+            parts = [part.codes async for part in made if isinstance(part, CodesMade)]
+        if not parts:
+            raise SynthesisFailed("the engine made no codes of the sound")
+        return np.concatenate(parts, axis=1)
+
+    async def decode(self, job: DecodeJob) -> Audio:
+        """All sound of codes, shape (N,). Errors are those of :meth:`convert`."""
+        async with contextlib.aclosing(self.convert(job)) as made:
+            parts = [part.samples async for part in made if isinstance(part, AudioChunk)]
+        if not parts:
+            raise SynthesisFailed("the engine made no sound of the codes")
+        return np.concatenate(parts)
 
     @abstractmethod
     def load(self) -> None:

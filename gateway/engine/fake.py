@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Callable
 
 import numpy as np
 
-from backends.base import AudioChunk, BuiltinVoice, Capabilities, Job
-from gateway.engine.client import EngineClient, EngineStatus, State
+from backends.base import AudioChunk, BuiltinVoice, Capabilities, CodesMade, DecodeJob, EncodeJob, Job
+from gateway.engine.client import EngineClient, EngineStatus, Made, State
 
 FAKE_CAPABILITIES = Capabilities(
     model="fake-1",
@@ -41,6 +41,7 @@ class FakeEngine(EngineClient):
     """Does what ``script`` says; records the jobs and how they ended.
 
     :ivar jobs: every job submitted.
+    :ivar conversions: every job of the codec, which there is where the capabilities have one.
     :ivar aborted: ids of jobs whose listener left before the end.
     :ivar closed: whether it was closed; it cannot be loaded any more.
     :param loads_to: its state after a load.
@@ -65,6 +66,7 @@ class FakeEngine(EngineClient):
         self.closed = False
         self._known = False
         self.jobs: list[Job] = []
+        self.conversions: list[EncodeJob | DecodeJob] = []
         self.aborted: list[str] = []
 
     def status(self) -> EngineStatus:
@@ -85,6 +87,21 @@ class FakeEngine(EngineClient):
         finally:
             if not finished:
                 self.aborted.append(job.id)
+
+    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[Made, None]:
+        """See :class:`EngineClient`: zeros of the right length."""
+        return self._converted(job) if self._capabilities.codec else super().convert(job)
+
+    async def _converted(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[Made, None]:
+        codec = self._capabilities.codec
+        if codec is None or self.state is not State.READY:
+            raise self.unavailable()
+        self.conversions.append(job)
+        if isinstance(job, EncodeJob):
+            frames = -(-len(job.audio) // codec.samples_per_frame)
+            yield CodesMade(job.id, np.zeros((codec.codebooks, frames), np.int64))
+        else:
+            yield AudioChunk(job.id, np.zeros(job.codes.shape[1] * codec.samples_per_frame, np.float32))
 
     def load(self) -> None:
         """Unloaded becomes ``loads_to``; by default loading, and the test decides when it is ready."""

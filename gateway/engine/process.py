@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
-from backends.base import AudioChunk, Capabilities, EngineConfig, Job
-from gateway.engine.client import EngineClient, EngineStatus, State
+from backends.base import AudioChunk, Capabilities, DecodeJob, EncodeJob, EngineConfig, Job
+from gateway.engine.client import EngineClient, EngineStatus, Made, State, Work
 from gateway.engine.supervisor import Backoff, Supervisor
 from gateway.engine.worker_process import WorkerSpec
 from gateway.settings import EngineSettings
@@ -78,17 +78,24 @@ class ProcessEngine(EngineClient):
             retry_in_s=best.retry_in_s,
         )
 
-    async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
+    def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
         """See :class:`EngineClient`."""
+        return cast(AsyncGenerator[AudioChunk, None], self._run(job))  # of a text nothing else is made
+
+    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[Made, None]:
+        """See :class:`EngineClient`."""
+        return self._run(job)
+
+    async def _run(self, job: Work) -> AsyncGenerator[Made, None]:
         ready = [replica for replica in self._replicas if replica.ready]
         if not ready:
             raise self.unavailable()
         replica = min(ready, key=lambda replica: replica.active_jobs)
         self._stop_idle_timer()
         try:
-            async with contextlib.aclosing(replica.submit(job)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+            async with contextlib.aclosing(replica.submit(job)) as parts:
+                async for part in parts:
+                    yield part
         finally:
             self._start_idle_timer()
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import structlog
 
-from backends.base import AudioChunk, Capabilities, Job
-from gateway.engine.client import EngineStatus, LoadProgress, State
+from backends.base import Capabilities
+from gateway.engine.client import EngineStatus, LoadProgress, Made, State, Work
 from gateway.engine.worker_process import WorkerError, WorkerProcess, WorkerSpec
 from gateway.errors import EngineUnavailable
 
@@ -117,16 +117,16 @@ class Supervisor:
         else:
             self._wake.set()
 
-    async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
-        """See :meth:`gateway.engine.client.EngineClient.submit`."""
+    async def submit(self, job: Work) -> AsyncGenerator[Made, None]:
+        """See :meth:`gateway.engine.client.EngineClient.submit` and ``convert``."""
         if self._worker is None or self._state is not State.READY:
             raise EngineUnavailable(f"engine {self._spec.config.name!r} is {self._state.value}", retry_after_s=1.0)
         self._submitted += 1
         self._idle.clear()
         try:
-            async with contextlib.aclosing(self._worker.submit(job)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+            async with contextlib.aclosing(self._worker.submit(job)) as parts:
+                async for part in parts:
+                    yield part
         finally:
             self._submitted -= 1
             if not self._submitted:

@@ -19,9 +19,9 @@ import zmq
 import zmq.asyncio
 
 from backends import wire
-from backends.base import AudioChunk, Capabilities, EngineConfig, Job
+from backends.base import Capabilities, EngineConfig, Job
 from backends.errors import InvalidJob, WireError
-from gateway.engine.client import LoadProgress
+from gateway.engine.client import LoadProgress, Made, Work
 from gateway.errors import EngineUnavailable, SynthesisFailed
 
 log = structlog.get_logger(__name__)
@@ -56,7 +56,7 @@ class WorkerSpec:
     heartbeat_timeout_s: float = 60.0
 
 
-_Inbox = asyncio.Queue[AudioChunk | None | Exception]
+_Inbox = asyncio.Queue[Made | None | Exception]
 
 
 class WorkerProcess:
@@ -136,14 +136,14 @@ class WorkerProcess:
         """Jobs that were sent and have not ended."""
         return len(self._inboxes)
 
-    async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
-        """See :meth:`gateway.engine.client.EngineClient.submit`."""
+    async def submit(self, job: Work) -> AsyncGenerator[Made, None]:
+        """See :meth:`gateway.engine.client.EngineClient.submit` and ``convert``."""
         if self.dead.done():
             raise EngineUnavailable(f"the worker has just died: {self.dead.result()}", retry_after_s=1.0)
         inbox: _Inbox = asyncio.Queue()
         self._inboxes[job.id] = inbox
         try:
-            self._send(wire.add_job(job))
+            self._send(wire.add_job(job) if isinstance(job, Job) else wire.codec_job(job))
             while (item := await inbox.get()) is not None:
                 if isinstance(item, Exception):
                     raise item
@@ -196,6 +196,9 @@ class WorkerProcess:
             case wire.AudioPart(job_id=job_id):
                 if inbox := self._inboxes.get(job_id):
                     inbox.put_nowait(wire.audio_chunk(message))
+            case wire.CodesPart(job_id=job_id):
+                if inbox := self._inboxes.get(job_id):
+                    inbox.put_nowait(wire.codes_made(message))
             case wire.JobDone(job_id=job_id):
                 self._end(job_id, None)
             case wire.JobRejected(job_id=job_id):

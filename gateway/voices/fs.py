@@ -17,7 +17,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -136,6 +136,23 @@ class FileVoiceStore(VoiceStore):
             self._write(voice, wav)
         return voice, True
 
+    def rename(self, id_or_name: str, name: str) -> Voice:
+        """See :meth:`VoiceStore.rename`."""
+        name = check_name(name)
+        with self._exclusive():
+            voice = self.get(id_or_name)
+            for other in self._voices():
+                if other.id != voice.id and name_key(other.name) == name_key(name):
+                    raise Conflict(f"there is another voice of the name {other.name!r}", param="name")
+            renamed = replace(voice, name=name)
+            place = self._folder / voice.id
+            temporary = place / f"{_TEMPORARY}{uuid.uuid4().hex}"
+            _write_durably(temporary, _json(renamed))
+            temporary.rename(place / "voice.json")
+            _sync_folder(place)
+            os.utime(self._folder)  # other processes look into the folder again when it has changed
+        return renamed
+
     def remove(self, id_or_name: str) -> Voice:
         """See :meth:`VoiceStore.remove`."""
         with self._exclusive():
@@ -218,7 +235,7 @@ class FileVoiceStore(VoiceStore):
         temporary.mkdir()
         try:
             _write_durably(temporary / "audio.wav", wav)
-            _write_durably(temporary / "voice.json", msgspec.json.format(msgspec.json.encode(voice), indent=2))
+            _write_durably(temporary / "voice.json", _json(voice))
             _sync_folder(temporary)
             place = self._folder / voice.id
             if place.exists():  # damaged, or it would have been found
@@ -248,6 +265,10 @@ class FileVoiceStore(VoiceStore):
 
 def _digest(wav: bytes, transcript: str) -> str:
     return hashlib.sha256(wav + b"\0" + transcript.encode()).hexdigest()
+
+
+def _json(voice: Voice) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(voice), indent=2)
 
 
 def _read_bounded(path: Path) -> bytes:

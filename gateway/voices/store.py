@@ -89,6 +89,15 @@ class VoiceStore(ABC):
         """
 
     @abstractmethod
+    def rename(self, id_or_name: str, name: str) -> Voice:
+        """Give a voice another name; its id, which is its content's, stays.
+
+        :raises VoiceNotFound: when there is none.
+        :raises InvalidRequest: when the name is not acceptable.
+        :raises Conflict: when it belongs to another voice.
+        """
+
+    @abstractmethod
     def remove(self, id_or_name: str) -> Voice:
         """Forget a voice and return what it was.
 

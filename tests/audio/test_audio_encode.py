@@ -9,8 +9,8 @@ import pytest
 
 from gateway.audio.coders import to_int16
 from gateway.audio.encode import Encoder, encode
-from gateway.audio.formats import FORMATS, choose_rate
-from gateway.errors import SynthesisFailed
+from gateway.audio.formats import FORMATS, check_bitrate, choose_rate
+from gateway.errors import InvalidRequest, SynthesisFailed
 
 RATE_HZ = 24_000
 LOSSLESS = ("wav", "flac", "pcm")
@@ -272,3 +272,37 @@ def test_ended_once_only():
         assert encoder.finish()
         with pytest.raises(ValueError, match="closed"):
             encoder.finish()
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize(
+    ("name", "rate_hz", "asked", "expected"),
+    [
+        ("mp3", 24_000, 64, 64),
+        ("mp3", 24_000, 128, 128),
+        ("mp3", 24_000, 192, 160),
+        ("mp3", 44_100, 192, 192),
+        ("mp3", 44_100, 8, 32),
+        ("mp3", 8_000, 128, 64),
+        ("opus", 24_000, 24, 24),
+        ("opus", 48_000, 128, 128),
+        ("aac", 24_000, 64, 64),
+        ("aac", 8_000, 64, 39),
+    ],
+)
+def test_a_bit_rate_is_the_nearest_there_is(name, rate_hz, asked, expected, streaming):
+    noise = (0.2 * np.random.default_rng(0).standard_normal(4 * rate_hz)).astype(np.float32)
+    with Encoder(FORMATS[name], rate_hz, rate_hz, streaming, asked) as encoder:
+        data = encoder.write(noise) + encoder.finish()
+    pages_kbps = 11 if name == "opus" and streaming else 0  # a header for every 20 ms
+    assert len(data) * 8 / 4 / 1000 - pages_kbps == pytest.approx(expected, rel=0.12)
+
+
+def test_formats_without_a_bit_rate_say_which_have_one():
+    for name in LOSSLESS:
+        check_bitrate(FORMATS[name], None)
+        with pytest.raises(InvalidRequest, match="mp3, opus, aac have") as caught:
+            check_bitrate(FORMATS[name], 64)
+        assert caught.value.param == "bitrate"
+    with pytest.raises(InvalidRequest, match="from 6 to 256 kbit/s"):
+        check_bitrate(FORMATS["opus"], 257)

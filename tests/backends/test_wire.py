@@ -5,7 +5,18 @@ import numpy as np
 import pytest
 
 from backends import wire
-from backends.base import AudioChunk, BuiltinVoice, Capabilities, EngineConfig, Job, Reference
+from backends.base import (
+    AudioChunk,
+    BuiltinVoice,
+    Capabilities,
+    CodecInfo,
+    CodesMade,
+    DecodeJob,
+    EncodeJob,
+    EngineConfig,
+    Job,
+    Reference,
+)
 from backends.errors import WireError
 
 CAPABILITIES = Capabilities(
@@ -18,6 +29,7 @@ CAPABILITIES = Capabilities(
     max_text_chars=10,
     max_jobs=2,
     options_schema={"type": "object", "properties": {"x": {"type": "number"}}},
+    codec=CodecInfo(4, 160, 1024),
 )
 
 
@@ -51,6 +63,24 @@ def test_audio_crosses_bit_by_bit(span: tuple[int, int] | None) -> None:
     chunk = wire.audio_chunk(message)
     np.testing.assert_array_equal(chunk.samples, samples[::2])
     assert chunk.text_span == span
+
+
+def test_sounds_and_codes_cross_unchanged() -> None:
+    audio = np.linspace(-1, 1, 1001, dtype=np.float32)
+    codes = np.random.default_rng(0).integers(0, 4096, (4, 9))
+    jobs = [EncodeJob("a", audio, 22050), DecodeJob("b", codes[:, ::2])]
+    sound, back = map(wire.conversion, wire.decode_to_worker(wire.encode([wire.codec_job(job) for job in jobs])))
+    assert isinstance(sound, EncodeJob)
+    assert (sound.id, sound.sample_rate_hz) == ("a", 22050)
+    np.testing.assert_array_equal(sound.audio, audio)
+    assert isinstance(back, DecodeJob)
+    assert back.id == "b"
+    np.testing.assert_array_equal(back.codes, codes[:, ::2])
+    (part,) = wire.decode_from_worker(wire.encode([wire.codes_part(CodesMade("c", codes))]))
+    assert isinstance(part, wire.CodesPart)
+    made = wire.codes_made(part)
+    assert made.job_id == "c"
+    np.testing.assert_array_equal(made.codes, codes)
 
 
 def test_capabilities_cross_unchanged() -> None:
@@ -90,3 +120,9 @@ def test_garbage_is_a_wire_error(frame: bytes) -> None:
 def test_cut_audio_is_a_wire_error() -> None:
     with pytest.raises(WireError, match="whole float32"):
         wire.audio_chunk(wire.AudioPart("a", b"\0\0\0", "float32", 24000))
+
+
+@pytest.mark.parametrize(("data", "codebooks"), [(bytes(20), 4), (bytes(16), 0), (bytes(16), -1), (bytes(3), 1)])
+def test_cut_codes_are_a_wire_error(data: bytes, codebooks: int) -> None:
+    with pytest.raises(WireError, match="whole frames"):
+        wire.codes_made(wire.CodesPart("a", data, codebooks))

@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 
+import numpy as np
 import pytest
 
 from backends import wire
-from backends.base import EngineConfig, Job
+from backends.base import DecodeJob, EncodeJob, EngineConfig, Job
 from backends.registry import GROUP, Registry
 from backends.tone.engine import ToneEngine
 from backends.wire import Message, ToWorker
@@ -73,6 +74,16 @@ def test_a_bad_job_is_rejected_and_the_next_one_spoken() -> None:
     loop.serve(channel, Registry())
     (rejected,) = [message for message in channel.sent if isinstance(message, wire.JobRejected)]
     assert (rejected.job_id, rejected.param) == ("bad", "options.nope")
+    assert wire.JobDone("good") in channel.sent
+
+
+def test_a_job_for_a_codec_that_is_not_there_is_rejected() -> None:
+    sound = wire.codec_job(EncodeJob("bad", np.zeros(9, np.float32), 8000))
+    codes = wire.codec_job(DecodeJob("worse", np.zeros((1, 1), np.int64)))
+    channel = Script(configure(), [sound, codes, job("good")])
+    loop.serve(channel, Registry())
+    rejected = [message.job_id for message in channel.sent if isinstance(message, wire.JobRejected)]
+    assert rejected == ["bad", "worse"]
     assert wire.JobDone("good") in channel.sent
 
 

@@ -12,7 +12,18 @@ import numpy as np
 import pytest
 from contract.profiles import PROFILES, Profile
 
-from backends.base import AudioChunk, Capabilities, Engine, EngineConfig, Failed, Finished, Job
+from backends.base import (
+    AudioChunk,
+    Capabilities,
+    CodesMade,
+    DecodeJob,
+    EncodeJob,
+    Engine,
+    EngineConfig,
+    Failed,
+    Finished,
+    Job,
+)
 from backends.errors import InvalidJob, LoadError
 from backends.registry import Registry
 
@@ -226,3 +237,38 @@ def test_an_unknown_configuration_key_is_named_before_anything_is_loaded(bench: 
 
 def test_a_step_without_jobs_does_nothing(bench: Bench) -> None:
     assert list(bench.engine.step()) == []
+
+
+def test_a_codec_converts_there_and_back_or_is_refused(bench: Bench) -> None:
+    codec, rate_hz = bench.capabilities.codec, bench.capabilities.sample_rate_hz
+    sound = EncodeJob("a", np.random.default_rng(0).uniform(-0.1, 0.1, rate_hz).astype(np.float32), rate_hz)
+    if codec is None:
+        with pytest.raises(InvalidJob):
+            bench.engine.convert(sound)
+        assert list(bench.engine.step()) == []
+        return
+    expected = bench.run(bench.job("speaks"))["speaks"]
+    made = []
+    bench.engine.convert(sound)
+    while not made or not isinstance(made[-1], Finished):
+        made += bench.engine.step()
+    codes = np.concatenate([event.codes for event in made if isinstance(event, CodesMade)], axis=1)
+    assert codes.shape == (codec.codebooks, pytest.approx(rate_hz / codec.samples_per_frame, abs=1))
+    assert 0 <= codes.min() <= codes.max() < codec.codebook_size
+    bench.engine.convert(DecodeJob("b", codes))
+    bench.engine.convert(DecodeJob("gone", codes))
+    bench.engine.abort("gone")
+    bench.engine.add(bench.job("speaks"))
+    parts = {"b": [], "speaks": []}
+    waiting = set(parts)
+    while waiting:
+        for event in bench.engine.step():
+            match event:
+                case AudioChunk():
+                    parts[event.job_id].append(event.samples)
+                case Finished():
+                    waiting.remove(event.job_id)
+                case _:
+                    raise AssertionError(event)
+    assert len(np.concatenate(parts["b"])) == codes.shape[1] * codec.samples_per_frame
+    assert bench.same(np.concatenate(parts["speaks"]), expected)

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
-from backends.base import Job
+from backends.base import DecodeJob, EncodeJob, Job
 from backends.errors import InvalidJob
 from gateway.engine.client import State
 from gateway.engine.process import ProcessEngine
@@ -441,4 +441,14 @@ async def test_strange_lines_on_a_workers_stderr_harm_nobody() -> None:
         assert process is not None
         for line in ('{"level":"info","event":"x","self":1}', '{"level":"__class__","event":1}', "[1]", "{}", "\x00"):
             process._log_line(line)
+        assert len(await speak(engine))
+
+
+async def test_an_engine_without_a_codec_refuses_its_jobs() -> None:
+    async with tone() as engine:
+        await ready(engine)
+        with pytest.raises(InvalidJob, match="no codec"):
+            await engine.encode(EncodeJob("a", np.zeros(9, np.float32), 8000))
+        with pytest.raises(InvalidJob, match="no codec"):
+            await engine.decode(DecodeJob("b", np.zeros((1, 1), np.int64)))
         assert len(await speak(engine))

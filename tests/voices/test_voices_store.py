@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import wave
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -339,3 +340,32 @@ def test_a_monstrous_voice_json_hides_no_other_voice(folder, store):
         (bad / "voice.json").write_bytes(content)
         (bad / "audio.wav").write_bytes(b"")
     assert [voice.id for voice in store.list()] == [kept.id]
+
+
+def test_a_renamed_voice_keeps_its_id_and_recording(store, folder):
+    other = FileVoiceStore(folder, max_voices=50)
+    voice, _ = add(store, "Ada", language="en")
+    assert other.get("ada") == voice
+    renamed = store.rename("ADA", "Grace")
+    assert renamed == replace(voice, name="Grace")
+    for each in (store, other, FileVoiceStore(folder, max_voices=50)):
+        assert each.get("grace") == renamed
+        assert each.get(voice.id) == renamed
+        with pytest.raises(VoiceNotFound):
+            each.get("Ada")
+    assert np.array_equal(store.load_reference(renamed).audio, store.load_reference(voice).audio)
+    assert add(store, "Grace")[1] is False
+    assert store.rename(voice.id, "GRACE").name == "GRACE", "its own name is not taken"
+    assert sorted(path.name for path in (folder / voice.id).iterdir()) == ["audio.wav", "voice.json"]
+
+
+def test_names_that_cannot_be_had(store):
+    add(store, "Ada", seed=1)
+    voice, _ = add(store, "Grace", seed=2)
+    with pytest.raises(Conflict, match="another voice of the name 'Ada'"):
+        store.rename(voice.id, "ADA")
+    with pytest.raises(InvalidRequest):
+        store.rename(voice.id, "a/b")
+    with pytest.raises(VoiceNotFound):
+        store.rename("nobody", "free")
+    assert store.get(voice.id) == voice

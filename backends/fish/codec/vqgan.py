@@ -79,7 +79,7 @@ class VQGAN:
         results: dict[int, Codes] = {}
         with fatal_when_lost():
             for rows in _alike([len(audio) // HOP_SAMPLES for audio in audios], FRAMES_AT_ONCE * CODE_HOPS):
-                mels = [self.mel(torch.tensor(audios[row], dtype=self._dtype, device=self.device)) for row in rows]
+                mels = [self.to_mel(audios[row]) for row in rows]
                 codes = self._encode(torch.stack(mels))
                 results.update(zip(rows, codes.cpu().numpy(), strict=True))
         return [results[row] for row in range(len(audios))]
@@ -112,6 +112,10 @@ class VQGAN:
             )
         if codes.size and not (codes.min() >= 0 and codes.max() < self.codebook_size):
             raise ValueError(f"codes go from 0 to {self.codebook_size - 1}, not {codes.min()} to {codes.max()}")
+
+    def to_mel(self, audio: Audio) -> Tensor:
+        """(M, F) of samples, (N,)."""
+        return self.mel(torch.tensor(audio, dtype=self._dtype, device=self.device))
 
     def to_device(self, codes: Codes) -> Tensor:
         """Codes as the chain takes them."""
