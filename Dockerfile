@@ -1,5 +1,7 @@
 # The gateway with the lite engine, for the CPU. No CUDA stage yet: the engines that need one are not here yet.
-FROM python:3.11-slim
+#   docker build -t voxgate .                                   the gateway, on port 8000
+#   docker build --target sagemaker -t voxgate-sagemaker .      the same as a container for Amazon SageMaker
+FROM python:3.11-slim AS base
 
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md ./
@@ -12,8 +14,19 @@ WORKDIR /
 ENV VOXGATE_HOST=0.0.0.0 \
     VOXGATE_DATA_DIR=/data
 VOLUME /data
+ENTRYPOINT ["voxgate"]
+CMD ["serve"]
+
+# SageMaker starts `docker run IMAGE serve`. Its port is 8080, or what SAGEMAKER_BIND_TO_PORT says.
+FROM base AS sagemaker
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
+      com.amazonaws.sagemaker.capabilities.bidirectional-streaming=true
+ENV VOXGATE_SAGEMAKER=true
+EXPOSE 8080
+HEALTHCHECK --start-period=30s --interval=10s --timeout=3s \
+    CMD python -c "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('SAGEMAKER_BIND_TO_PORT', '8080') + '/health/live', timeout=2)"
+
+FROM base AS gateway
 EXPOSE 8000
 HEALTHCHECK --start-period=30s --interval=10s --timeout=3s \
     CMD python -c "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('VOXGATE_PORT', '8000') + '/health/live', timeout=2)"
-ENTRYPOINT ["voxgate"]
-CMD ["serve"]

@@ -8,10 +8,27 @@ from functools import partial
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 
 from backends.registry import Registry
 from gateway import __version__
-from gateway.api import admin, errors, fish_classic, tts, voices
+from gateway.api import (
+    admin,
+    errors,
+    fish_audio,
+    fish_audio_models,
+    fish_classic,
+    fish_codec,
+    fish_live,
+    fish_references,
+    live,
+    openai,
+    openai_voices,
+    sagemaker,
+    tts,
+    voices,
+)
+from gateway.api.access import EXPOSED_HEADERS, AccessControl
 from gateway.api.deps import Services
 from gateway.api.middleware import Bounds, RequestContext
 from gateway.engine.catalog import ConfiguredEngine, Engines
@@ -19,9 +36,13 @@ from gateway.engine.client import EngineClient
 from gateway.engine.process import ProcessEngine
 from gateway.errors import ConfigError
 from gateway.metrics import Metrics
+from gateway.service.access import Access
+from gateway.service.aliases import Aliases
 from gateway.service.classic_models import ClassicModels, MakeClient
 from gateway.service.classic_prompts import ClassicPrompts
 from gateway.service.clips import ClipReader
+from gateway.service.codec import CodecService
+from gateway.service.live_sessions import LiveSessions
 from gateway.service.request_files import RequestFiles
 from gateway.service.synthesize import Synthesizer
 from gateway.settings import EngineSettings, Settings
@@ -110,21 +131,42 @@ def create_app(
         redirect_slashes=False,
     )
     clips = ClipReader(settings.limits)
+    synthesizer = Synthesizer(engines, store, clips, settings.limits, metrics)
     app.state.services = Services(
         settings=settings,
         engines=engines,
         voices=store,
         clips=clips,
-        synthesizer=Synthesizer(engines, store, clips, settings.limits, metrics),
+        synthesizer=synthesizer,
         metrics=metrics,
         models=models,
         prompts=ClassicPrompts(files, store),
         files=files,
+        aliases=Aliases(settings.aliases, engines, models, store),
+        live=LiveSessions(synthesizer, settings.live, metrics),
+        codec=CodecService(engines, clips, settings.limits, metrics),
     )
     errors.install(app)
-    for module in (tts, voices, fish_classic, admin):
+    fish = (fish_classic, fish_audio, fish_audio_models, fish_references, fish_codec, fish_live)
+    for module in (tts, live, voices, *fish, openai, openai_voices, sagemaker, admin):
         app.include_router(module.router)
-    limits = settings.limits
-    app.add_middleware(Bounds, max_body_bytes=limits.body_bytes, body_s=limits.body_s, max_requests=limits.requests)
+    limits, origins = settings.limits, settings.cors.origins
+    # The last one added is the first one that a request comes to.
+    app.add_middleware(AccessControl, access=Access(settings.access), metrics=metrics)
+    app.add_middleware(
+        Bounds,
+        max_body_bytes=limits.body_bytes,
+        body_s=limits.body_s,
+        max_requests=limits.requests,
+        origins=origins,
+    )
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
+        )
     app.add_middleware(RequestContext, metrics=metrics, answer_bug=errors.answer_bug)
     return app

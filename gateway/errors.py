@@ -6,6 +6,10 @@ GatewayError
 │   └── BadRequest          the same as InvalidRequest, where an API answers it with another status
 ├── BodyTooLarge
 ├── BodyTimeout             the request's body came too slowly
+├── SessionIdle             nothing was said or sent in a live session for too long
+├── Unauthorized            no API key, or a wrong one
+├── RateLimited             more requests than its API key may send: try later
+├── NotAcceptable           no kind of answer that the request accepts can be made
 ├── CrossSite               a web page of another site wants to change something
 ├── Forbidden               the settings do not allow it
 ├── NotFound
@@ -70,6 +74,37 @@ class BodyTimeout(GatewayError):
     """The request body was not complete in time."""
 
     type = "body_timeout"
+
+
+class SessionIdle(GatewayError):
+    """A live session had nothing to do for too long."""
+
+    type = "session_idle"
+
+
+class Unauthorized(GatewayError):
+    """The request has no valid API key.
+
+    :param given: whether it has one at all.
+    """
+
+    type = "unauthorized"
+
+    def __init__(self, message: str, *, given: bool = False):
+        super().__init__(message)
+        self.given = given
+
+
+class RateLimited(GatewayError):
+    """The API key has sent more requests than it may."""
+
+    type = "rate_limited"
+
+
+class NotAcceptable(GatewayError):
+    """The request accepts no kind of answer that can be made."""
+
+    type = "not_acceptable"
 
 
 class CrossSite(GatewayError):

@@ -26,6 +26,22 @@ class Metrics:
         self.http = Counter(
             "voxgate_http_responses_total", "Answers by route and status", ["route", "status"], registry=self.registry
         )
+        self.key_requests = Counter(
+            "voxgate_key_requests_total",
+            "Requests by the name of their API key (empty: none, or a wrong one): ok, unauthorized or rate_limited",
+            ["key", "outcome"],
+            registry=self.registry,
+        )
+        self.live_sessions = Gauge("voxgate_live_sessions", "Live sessions that are open", registry=self.registry)
+        self.live_ended = Counter(
+            "voxgate_live_ended_total",
+            "Live sessions by how they ended: finished, client_gone, client_stalled, shutdown, or the error's type",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.live_interruptions = Counter(
+            "voxgate_live_interruptions_total", "Times that a client cut speech short", registry=self.registry
+        )
         self.first_audio_s = Histogram(
             "voxgate_time_to_first_audio_seconds",
             "From the request's arrival to the engine's first audio, waiting included",

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import platformdirs
 import yaml
@@ -28,9 +28,14 @@ from gateway.errors import ConfigError
 
 PREFIX = "VOXGATE_"
 # Variables of that prefix that are not settings: which file to read, and which server the CLI talks to.
-NOT_SETTINGS = frozenset({"VOXGATE_CONFIG", "VOXGATE_SERVER"})
+NOT_SETTINGS = frozenset({"VOXGATE_CONFIG", "VOXGATE_SERVER", "VOXGATE_API_KEY", "VOXGATE_SAGEMAKER"})
 
-ENGINE_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
+ENGINE_NAME = KEY_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
+_Path = Annotated[str, Field(pattern="^/")]
+_Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s?#@*]+)$")]  # without a path
+
+SAGEMAKER_PORT = 8080
+SAGEMAKER_CONFIG = "voxgate.yaml"  # in a model archive
 
 Seconds = float
 
@@ -95,6 +100,66 @@ class FishApi(_Block):
     max_models: int = Field(4, ge=0, le=64, description="models that requests have loaded at once, besides `default`")
 
 
+class LiveSettings(_Block):
+    """Live sessions: text comes in while audio flows out."""
+
+    sessions: int = Field(100, ge=1, description="open at once; more get 503")
+    text_chars: int = Field(200_000, ge=1, le=10_000_000, description="longest text of a session, all of it together")
+    message_bytes: int = Field(
+        16 * 2**20, ge=1024, description="largest message of a client, its reference clip included"
+    )
+    idle_s: Seconds = Field(300.0, gt=0, description="a session is closed when nothing is said or sent for that long")
+    segment_bytes: int = Field(300, ge=100, le=5000, description="longest stretch of text spoken in one go, in UTF-8")
+    ahead: int = Field(1, ge=0, le=8, description="segments that are begun before the one being sent is complete")
+
+
+class AliasSettings(_Block):
+    """What the names of other APIs stand for."""
+
+    models: dict[str, str] = Field(
+        default_factory=dict, description="a model's name in other APIs: the engine that it stands for"
+    )
+    voices: dict[str, str | dict[str, str]] = Field(
+        default_factory=dict,
+        description="a voice's name in other APIs: the voice that it stands for, or a mapping of engines to voices",
+    )
+
+
+class ApiKey(_Block):
+    """One key that opens the gateway."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the key in hex; `voxgate key new` makes both")
+    requests_per_minute: int | None = Field(None, ge=1, description="more get 429; null: any number")
+    max_concurrent: int | None = Field(None, ge=1, description="requests under way; more get 429; null: any number")
+
+
+class Access(_Block):
+    """API keys; without any, every request is let in."""
+
+    keys: dict[str, ApiKey] = Field(default_factory=dict, description="the keys by name:")
+    open: tuple[_Path, ...] = Field(
+        ("/metrics",), description="paths that can be read without a key, besides health and `/ping`"
+    )
+
+    @model_validator(mode="after")
+    def _can_be_meant(self) -> Access:
+        named: dict[str, str] = {}
+        for name, key in self.keys.items():
+            if not KEY_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a key: a-z, 0-9, - and _, a letter first")
+            if (same := named.setdefault(key.sha256, name)) != name:
+                raise ValueError(f"keys: {same} and {name} have the same hash")
+        return self
+
+
+class Cors(_Block):
+    """Pages of other sites that may use the gateway in a browser."""
+
+    origins: tuple[_Origin, ...] = Field(
+        (), description="e.g. https://app.example.com; * stands for all, if there are keys"
+    )
+
+
 class LogSettings(_Block):
     """How the gateway logs."""
 
@@ -119,6 +184,10 @@ class Settings(BaseSettings):
     engines: dict[str, EngineSettings] = Field(description="the engines by name", min_length=1)
     limits: Limits = Field(default_factory=Limits, description="bounds on requests")
     fish_api: FishApi = Field(default_factory=FishApi, description="the classic Fish-Speech API")
+    live: LiveSettings = Field(default_factory=LiveSettings, description="text in while audio flows out")
+    aliases: AliasSettings = Field(default_factory=AliasSettings, description="names that other APIs use")
+    access: Access = Field(default_factory=Access, description="API keys")
+    cors: Cors = Field(default_factory=Cors, description="pages of other sites")
     hub: dict[str, Any] = Field(default_factory=dict, description="where checkpoints come from; see checkpoints.md")
     logs: LogSettings = Field(default_factory=LogSettings, description="logging")
 
@@ -160,6 +229,24 @@ class Settings(BaseSettings):
             raise ValueError(f"fish_api.engine {self.fish_api.engine!r} is not among engines: {names}")
         return self
 
+    @model_validator(mode="after")
+    def _aliases_stand_for_engines(self) -> Settings:
+        targets = {f"models.{alias}": engine for alias, engine in self.aliases.models.items()}
+        for alias, voice in self.aliases.voices.items():
+            targets |= {f"voices.{alias}": engine for engine in (voice if isinstance(voice, dict) else ())}
+        for key, engine in targets.items():
+            if engine not in self.engines:
+                raise ValueError(f"aliases.{key}: {engine!r} is not among engines: {', '.join(self.engines)}")
+        if taken := [alias for alias in self.aliases.models if alias in self.engines]:
+            raise ValueError(f"aliases.models.{taken[0]}: an engine has that name")
+        return self
+
+    @model_validator(mode="after")
+    def _strangers_have_keys(self) -> Settings:
+        if "*" in self.cors.origins and not self.access.keys:
+            raise ValueError("cors.origins: * needs access.keys, or any page could make this gateway work for it")
+        return self
+
     @property
     def fish_engine(self) -> str | None:
         """The engine that the classic Fish-Speech API speaks with, if there is one."""
@@ -181,16 +268,24 @@ def config_folder() -> Path:
     return installed if installed.is_dir() else here.parent / "configs"
 
 
-def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+def load_settings(
+    config: Path | None = None, flags: Mapping[str, Any] | None = None, model_dir: Path | None = None
+) -> Settings:
     """Read, merge and check all sources.
 
     :param config: a YAML file; default ``$VOXGATE_CONFIG``, then the shipped ``configs/gateway.yaml``.
     :param flags: top-level settings given on the command line; None values were not given.
+    :param model_dir: given where SageMaker's contract for containers holds: the folder with the model archive, whose
+        ``voxgate.yaml`` is the default configuration, or else ``configs/sagemaker.yaml``. The address is SageMaker's.
     :raises ConfigError: naming the key and its origin.
     """
     if config is None and (chosen := os.environ.get("VOXGATE_CONFIG")):
         config = Path(chosen)
+    if config is None and model_dir is not None and not (config := model_dir / SAGEMAKER_CONFIG).is_file():
+        config = config_folder() / "sagemaker.yaml"
     layers = _read_yaml(config or config_folder() / "gateway.yaml")
+    if model_dir is not None:
+        layers.append(_sagemaker_address())
     layers.append(_Layer(f"{PREFIX}… environment variables", _read_environment()))
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     layers.append(_Layer("command-line flags", given))
@@ -227,6 +322,13 @@ def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> list[_Layer]:
     for name in includes:
         layers += _read_yaml(path.parent / name, (*seen, path))
     return [*layers, _Layer(str(path), tree)]
+
+
+def _sagemaker_address() -> _Layer:
+    """Where SageMaker's requests arrive. The port is another one where a container is one of several."""
+    port = os.environ.get("SAGEMAKER_BIND_TO_PORT")
+    address = {"host": "0.0.0.0", "port": port or SAGEMAKER_PORT}  # noqa: S104 - inside a container
+    return _Layer("SAGEMAKER_BIND_TO_PORT" if port else "SageMaker's contract", address)
 
 
 def _read_environment() -> dict[str, Any]:

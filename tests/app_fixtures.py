@@ -15,7 +15,7 @@ from gateway.engine.client import EngineClient
 from gateway.engine.fake import FakeEngine
 from gateway.metrics import Metrics
 from gateway.service.classic_models import MakeClient
-from gateway.settings import EngineSettings, FishApi, Limits, Settings
+from gateway.settings import AliasSettings, EngineSettings, FishApi, Limits, Settings
 from gateway.voices.fs import FileVoiceStore
 
 
@@ -35,20 +35,24 @@ def in_memory(
     engines: Sequence[EngineClient] = (),
     limits: dict[str, Any] | None = None,
     fish_api: dict[str, Any] | None = None,
+    aliases: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
     make_client: MakeClient | None = None,
     **engine: Any,
 ) -> InMemory:
-    """The first engine is the default one. ``engine`` are the settings of all of them."""
+    """The first engine is the default one. ``engine`` are the settings of all of them, ``settings`` further blocks."""
     engines = list(engines) or [FakeEngine()]
-    settings = Settings(
+    whole = Settings(
         default_engine=engines[0].name,
         data_dir=folder,
         engines={client.name: EngineSettings(backend="fake", **engine) for client in engines},
         limits=Limits(**(limits or {})),
         fish_api=FishApi(**(fish_api or {})),
+        aliases=AliasSettings(**(aliases or {})),
+        **(settings or {}),
     )
     metrics = Metrics()
-    app = create_app(settings, engines, FileVoiceStore(folder / "voices", max_voices=10), metrics, make_client)
+    app = create_app(whole, engines, FileVoiceStore(folder / "voices", max_voices=10), metrics, make_client)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
     assert isinstance(engines[0], FakeEngine)

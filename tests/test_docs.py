@@ -53,7 +53,7 @@ def test_the_api_page_lists_every_route_and_only_those(gateway: Gateway) -> None
         for path, methods in gateway.client.get("/openapi.json").json()["paths"].items()
         for method in methods
     }
-    listed = {f"{method} {path}" for method, path in re.findall(r"`(GET|POST|PUT|DELETE) (/[^`]*)`", page)}
+    listed = {f"{method} {path}" for method, path in re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (/[^`]*)`", page)}
     assert routes == listed - {"GET /docs", "GET /openapi.json"}
 
 

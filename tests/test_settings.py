@@ -73,6 +73,14 @@ def test_the_classic_fish_api_speaks_with_the_first_fish_engine_or_the_one_named
     assert settings.fish_api.roots == (Path("/one"), Path("two"))
 
 
+def test_aliases_may_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXGATE_ALIASES__MODELS", '{"tts-1-HD": "a"}')
+    monkeypatch.setenv("VOXGATE_ALIASES__VOICES", '{"nova": {"a": "high"}, "onyx": "low"}')
+    aliases = load_settings(write(tmp_path, "c.yaml", BASE + "aliases: {models: {s1: a}}\n")).aliases
+    assert aliases.models == {"s1": "a", "tts-1-HD": "a"}
+    assert aliases.voices == {"nova": {"a": "high"}, "onyx": "low"}
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -91,6 +99,11 @@ def test_the_classic_fish_api_speaks_with_the_first_fish_engine_or_the_one_named
         (BASE + "limits: {reference_min_s: 9, reference_max_s: 3}\n", "reference_min_s is above reference_max_s"),
         (BASE + "fish_api: {engine: b}\n", "fish_api.engine 'b' is not among engines: a"),
         (BASE + "fish_api: {root: /x}\n", "fish_api.root: unknown key (set in {path})"),
+        (BASE + "aliases: {models: {tts-1: b}}\n", "aliases.models.tts-1: 'b' is not among engines: a"),
+        (BASE + "aliases: {models: {a: a}}\n", "aliases.models.a: an engine has that name"),
+        (BASE + "aliases: {voices: {nova: {b: x}}}\n", "aliases.voices.nova: 'b' is not among engines: a"),
+        (BASE + "aliases: {voices: {nova: [x]}}\n", "aliases.voices.nova"),
+        (BASE + "aliases: {model: {}}\n", "aliases.model: unknown key (set in {path})"),
         (BASE + "hub: {endpoint: x}\n", "hub: endpoint: unknown key; known keys: "),
         (BASE + "hub: {endpoints: [nonsense]}\n", "hub: endpoints[0]: 'nonsense' is not an address"),
         (BASE + "include: engines.yaml\n", "include must be a list"),

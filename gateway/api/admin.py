@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
+from backends.base import CodecInfo
 from gateway import __version__
 from gateway.api.deps import Services, ServicesDep
 from gateway.engine.catalog import ConfiguredEngine
@@ -48,6 +49,7 @@ class EngineInfo(BaseModel):
     voices: list[str] | None = None
     max_text_chars: int | None = None
     options_schema: dict[str, Any] | None = None
+    codec: CodecInfo | None = Field(None, description="what /v1/vqgan converts with")
     queue: Queue
     replicas: int
     restarts: int = Field(description="workers started again after a failure")
@@ -83,6 +85,7 @@ def _info(engine: ConfiguredEngine) -> EngineInfo:
         info.cloning, info.streaming = can.cloning, can.streaming
         info.voices = [voice.name for voice in can.voices]
         info.max_text_chars, info.options_schema = can.max_text_chars, can.options_schema
+        info.codec = can.codec
     return info
 
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
@@ -28,12 +29,16 @@ _MAX_FORM_FIELDS = 32
 _JSON_FIELDS = frozenset({"options"})  # the fields of a form that hold a JSON object
 
 
-async def read(request: Request, model: type[M], file: str) -> M:
+async def read(
+    request: Request, model: type[M], file: str, plain: str | None = None, further: Mapping[str, str] | None = None
+) -> M:
     """All fields of a request as a model. Types are strict in JSON; text in forms and query strings is converted.
 
     A model with a field ``markdown`` takes a language model's answer for its ``text``, see :mod:`gateway.text.fields`.
 
     :param file: the field that holds a file: base64 or a data URL in JSON, an upload in forms.
+    :param plain: the field that a body of plain text is, where that may be sent.
+    :param further: fields that stood elsewhere in the request, as text.
     :raises UnsupportedMedia: for a content type other than JSON and forms.
     :raises InvalidRequest: naming the field that is wrong, unknown or given twice.
     """
@@ -44,14 +49,16 @@ async def read(request: Request, model: type[M], file: str) -> M:
             fields[file] = decode_base64(encoded, file)
     elif content_type == "multipart/form-data":
         fields = await _form(request, model)
+    elif content_type == "text/plain" and plain:
+        fields = {plain: _plain_text(request, await request.body(), plain)}
     else:
         raise UnsupportedMedia(
-            f"content type {content_type!r}: send application/json or multipart/form-data "
-            "(with curl: -H 'content-type: application/json')"
+            f"content type {content_type!r}: send {'text/plain, ' if plain else ''}application/json or "
+            "multipart/form-data (with curl: -H 'content-type: application/json')"
         )
-    for name, value in request.query_params.multi_items():
+    for name, value in [*request.query_params.multi_items(), *(further or {}).items()]:
         if name in fields:
-            raise InvalidRequest("given twice; the query string and the body may not both have it", param=name)
+            raise InvalidRequest("given twice; only one place in a request may have it", param=name)
         if name == file or name in _JSON_FIELDS:
             raise InvalidRequest("belongs into the body, not into the query string", param=name)
         fields[name] = _converted(model, name, value)
@@ -97,6 +104,17 @@ def _json_object(body: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise InvalidRequest("the body must be a JSON object")
     return {name: value for name, value in fields.items() if value is not None}  # null is as good as absent
+
+
+def _plain_text(request: Request, body: bytes, name: str) -> str:
+    parameters = request.headers.get("content-type", "").lower().partition(";")[2]
+    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", parameters)
+    if charset and charset[1] not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMedia(f"a text in {charset[1]}: send UTF-8")
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"the body is not UTF-8: {error.reason} at byte {error.start}", param=name) from None
 
 
 async def _form(request: Request, model: type[BaseModel]) -> dict[str, Any]:

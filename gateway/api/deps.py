@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
 from starlette.types import Receive
 
 from gateway.engine.catalog import Engines
 from gateway.errors import ClientGone
 from gateway.metrics import Metrics
+from gateway.service.aliases import Aliases
 from gateway.service.classic_models import ClassicModels
 from gateway.service.classic_prompts import ClassicPrompts
 from gateway.service.clips import ClipReader
+from gateway.service.codec import CodecService
+from gateway.service.live_sessions import LiveSessions
 from gateway.service.request_files import RequestFiles
 from gateway.service.synthesize import Synthesizer
 from gateway.settings import Settings
@@ -37,25 +41,29 @@ class Services:
     models: ClassicModels
     prompts: ClassicPrompts
     files: RequestFiles
+    aliases: Aliases
+    codec: CodecService
+    live: LiveSessions
 
 
-async def services(request: Request) -> Services:
-    """The application's services, unless the request is refused beforehand (see ``middleware.Bounds``).
+async def services(connection: HTTPConnection) -> Services:
+    """The application's services, unless the request, or the WebSocket, is refused beforehand (see
+    ``middleware.Bounds``).
 
     A coroutine, because FastAPI sends plain functions through a thread pool.
     """
-    if refusal := request.scope["state"].get("refusal"):
+    if refusal := connection.scope["state"].get("refusal"):
         raise refusal
-    found: Services = request.app.state.services
+    found: Services = connection.app.state.services
     return found
 
 
 ServicesDep = Annotated[Services, Depends(services)]
 
 
-def request_id(request: Request) -> str:
-    """The id that the middleware gave this request."""
-    found: str = request.scope["state"]["request_id"]
+def request_id(connection: HTTPConnection) -> str:
+    """The id that the middleware gave this request, or this WebSocket."""
+    found: str = connection.scope["state"]["request_id"]
     return found
 
 

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 
 from gateway import errors
@@ -31,6 +32,10 @@ STATUS: Mapping[type[GatewayError], int] = {
     errors.BadRequest: 400,
     errors.BodyTooLarge: 413,
     errors.BodyTimeout: 408,
+    errors.SessionIdle: 408,
+    errors.Unauthorized: 401,
+    errors.RateLimited: 429,
+    errors.NotAcceptable: 406,
     errors.CrossSite: 403,
     errors.Forbidden: 403,
     errors.NotFound: 404,
@@ -97,8 +102,17 @@ def retry_after(error: GatewayError) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
 
 
+def headers(error: GatewayError) -> dict[str, str]:
+    """The headers that go with an error: when to try again, and how to show who one is."""
+    found = retry_after(error)
+    if isinstance(error, errors.Unauthorized):
+        # RFC 6750: what is wrong is said only to those who tried.
+        found["WWW-Authenticate"] = 'Bearer realm="voxgate"' + (', error="invalid_token"' if error.given else "")
+    return found
+
+
 def _answer(
-    request: Request,
+    request: HTTPConnection,
     status: int,
     type_: str,
     message: str,
@@ -118,7 +132,7 @@ async def _answer_gateway_error(request: Request, error: Exception) -> JSONRespo
     status = STATUS[type(error)]
     if status >= 500:
         log.warning("request failed", type=error.type, error=error.message)
-    return _answer(request, status, error.type, error.message, error.param, retry_after(error))
+    return _answer(request, status, error.type, error.message, error.param, headers(error))
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -133,7 +147,7 @@ async def _answer_validation_error(request: Request, error: Exception) -> JSONRe
     return await _answer_gateway_error(request, invalid_request(error))
 
 
-def answer_bug(request: Request, error: Exception) -> JSONResponse:
+def answer_bug(request: HTTPConnection, error: Exception) -> JSONResponse:
     """The answer to an exception nobody expected: its details go to the log only."""
     log.error("unexpected error", exc_info=error)
     message = "an unexpected error; the log has it under this request id"

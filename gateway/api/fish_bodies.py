@@ -6,21 +6,14 @@ A default that a request does not override is the engine's business, so only wha
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
-
-from gateway.api.body import decode_json, media_type
-from gateway.errors import BadRequest, InvalidRequest, UnsupportedMedia
-from gateway.service.request import parse
 
 LM_CHECKPOINT = "checkpoints/text2semantic-400m-v0.2-4k.pth"
 CODEC_CHECKPOINT = "checkpoints/vqgan-v1.pth"
 TOKENIZER = "fishaudio/speech-lm-v1"
 DEFAULT_TEXT = "你说的对, 但是原神是一款由米哈游自主研发的开放世界手游."
-
-M = TypeVar("M", bound=BaseModel)
 
 _Unit = Annotated[float, Field(ge=0, le=1)]
 _UpToTwo = Annotated[float, Field(ge=0, le=2)]
@@ -100,51 +93,3 @@ class AprilInvokeBody(_Body):
     temperature: _UpToTwo = 0.7
     speaker: str | None = None
     format: Literal["wav", "mp3", "flac"] = "wav"
-
-
-async def read(request: Request, model: type[M]) -> tuple[M, list[str]]:
-    """A request's body, and the names of fields in it that mean nothing here. Null is as good as absent.
-
-    :raises BadRequest: it is no JSON.
-    :raises UnsupportedMedia: it says that it is something else.
-    :raises InvalidRequest: naming the field.
-    """
-    body = await request.body()
-    if not body:
-        return parse(model, {}), []
-    kind = media_type(request)
-    if kind not in ("", "application/json") and not kind.endswith("+json"):
-        raise UnsupportedMedia(f"content type {kind!r}: send application/json")
-    try:
-        fields = decode_json(body)
-    except InvalidRequest as error:
-        raise BadRequest(error.message) from None
-    if not isinstance(fields, dict):
-        raise InvalidRequest("the body must be a JSON object")
-    return parse(model, _without_nulls(fields)), _unknown(model, fields)
-
-
-def schema(model: type[BaseModel]) -> dict[str, Any]:
-    """A body's JSON schema as OpenAPI shows it, with nested ones in their places."""
-    top = model.model_json_schema()
-    nested = top.pop("$defs", {})
-    for name, field in top["properties"].items():
-        if "$ref" in field:
-            top["properties"][name] = nested[field["$ref"].rsplit("/", 1)[1]]
-    return top
-
-
-def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
-    cleaned = ((name, _without_nulls(value) if isinstance(value, dict) else value) for name, value in fields.items())
-    return {name: value for name, value in cleaned if value is not None}
-
-
-def _unknown(model: type[BaseModel], fields: dict[str, Any], prefix: str = "") -> list[str]:
-    unknown = []
-    for name, value in fields.items():
-        field = model.model_fields.get(name)
-        if field is None:
-            unknown.append(prefix + name)
-        elif isinstance(value, dict) and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            unknown += _unknown(field.annotation, value, f"{prefix}{name}.")
-    return unknown

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
@@ -23,12 +21,10 @@ from gateway.api.fish_bodies import (
     AprilInvokeBody,
     InvokeBody,
     LoadBody,
-    read,
-    schema,
 )
+from gateway.api.lenient import ignored, read, renamed, schema
 from gateway.api.respond import speech_headers
 from gateway.engine.catalog import ConfiguredEngine
-from gateway.errors import GatewayError
 from gateway.service.classic_changes import Changes, Source
 from gateway.service.classic_models import DEFAULT
 from gateway.service.request import MAX_SEED, SpeechRequest, parse
@@ -43,6 +39,12 @@ LEAST_PENALTY = 0.1
 APRIL_DEFAULTS = {"top_p": 0.7, "chunk_length": 30 * BYTES_PER_CHARACTER}
 
 _SAMPLING = ("max_new_tokens", "top_k", "top_p", "repetition_penalty", "temperature", "speaker")
+_FIELDS = {
+    "voice": "prompt_tokens",
+    "reference_audio": "prompt_tokens",
+    "reference_text": "prompt_text",
+    "engine": None,
+}
 
 
 class ClassicRoute(EnvelopedRoute):
@@ -94,10 +96,10 @@ async def load_model(name: str, request: Request, response: Response, services: 
     """Load a model under a name, in place of what had it; answers when it is loaded. An empty body loads the configured
     one. Loading goes on if the client hangs up.
     """
-    body, ignored = await read(request, LoadBody)
+    body, unknown = await read(request, LoadBody)
     settings = await asyncio.to_thread(_changes(body).applied, services.models.base, services.files)
     await unless_gone(request, services.models.put(name, settings))
-    response.headers.update(_ignored(ignored))
+    response.headers.update(ignored(unknown))
     return Loaded(name=name)
 
 
@@ -106,19 +108,6 @@ async def delete_model(name: str, services: ServicesDep) -> Deleted:
     """Forget a model at once, let its requests finish and free its memory; answers when that is done."""
     await services.models.delete(name)
     return Deleted()
-
-
-@router.get("/v1/models", summary="List models")
-async def list_models(services: ServicesDep) -> dict[str, Any]:
-    """`models` are the names that can be invoked; `data` is these and the engines, as clients of OpenAI expect it."""
-    models = services.models.listed()
-    since = dict.fromkeys(services.settings.engines, services.engines.since_s)
-    for model in models:
-        since.setdefault(model.name, model.since_s)
-    data = [
-        {"id": name, "object": "model", "created": created, "owned_by": "voxgate"} for name, created in since.items()
-    ]
-    return {"models": [model.name for model in models], "object": "list", "data": data}
 
 
 @router.post(
@@ -130,18 +119,18 @@ async def list_models(services: ServicesDep) -> dict[str, Any]:
 )
 async def invoke(name: str, request: Request, services: ServicesDep) -> Response:
     """The whole audio as a WAV file. A model that is not loaded is loaded first."""
-    body, ignored = await read(request, InvokeBody)
+    body, unknown = await read(request, InvokeBody)
     if body.prompt_tokens is None and body.prompt_text:  # the classic server spoke it in front of the text
-        ignored = [*ignored, "prompt_text"]
+        unknown = [*unknown, "prompt_text"]
 
     async def work() -> Response:
         with services.models.using(name) as model:
             wanted = await _classic_request(body, services)
             return await _speak(wanted, await services.models.ready(model), services)
 
-    with _renamed({"voice": "prompt_tokens", "reference_audio": "prompt_tokens", "reference_text": "prompt_text"}):
+    with renamed(_FIELDS):
         response = await unless_gone(request, work())
-    response.headers.update(_ignored(ignored))
+    response.headers.update(ignored(unknown))
     return response
 
 
@@ -154,7 +143,7 @@ async def invoke(name: str, request: Request, services: ServicesDep) -> Response
 )
 async def invoke_default(request: Request, services: ServicesDep) -> Response:
     """The whole audio from the model `default`, which is loaded first if need be."""
-    body, ignored = await read(request, AprilInvokeBody)
+    body, unknown = await read(request, AprilInvokeBody)
     wanted = _april_request(body)
 
     async def work() -> Response:
@@ -163,9 +152,9 @@ async def invoke_default(request: Request, services: ServicesDep) -> Response:
             options = {**_supported(APRIL_DEFAULTS, engine), **wanted.options}
             return await _speak(wanted.model_copy(update={"options": options}), engine, services)
 
-    with _renamed({}):
+    with renamed({"engine": None}):
         response = await unless_gone(request, work())
-    response.headers.update(_ignored(ignored))
+    response.headers.update(ignored(unknown))
     return response
 
 
@@ -258,19 +247,3 @@ async def _speak(wanted: SpeechRequest, engine: ConfiguredEngine, services: Serv
     response = Response(data, media_type="application/octet-stream", headers=headers)
     del response.headers["content-length"]
     return response
-
-
-@contextmanager
-def _renamed(names: Mapping[str, str]) -> Iterator[None]:
-    """Errors name the fields of this API."""
-    try:
-        yield
-    except GatewayError as error:
-        param = (error.param or "").removeprefix("options.")
-        error.param = None if param == "engine" else names.get(param, param) or None
-        raise
-
-
-def _ignored(names: Sequence[str]) -> dict[str, str]:
-    """The header that tells which fields of a request meant nothing."""
-    return {"X-Voxgate-Ignored": quote(", ".join(names)[:500], safe=" ,.")} if names else {}

@@ -1,4 +1,4 @@
-"""What happens to every HTTP request: an id, a place, a bound on its body, a line in the log, a count."""
+"""What happens to every request and every WebSocket: an id, a place, a bound on a body, a line in the log, a count."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,8 +20,10 @@ from gateway.metrics import Metrics
 log = structlog.get_logger("gateway.access")
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_PROBES = ("/health/", "/metrics")
-_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_PROBES = ("/health/", "/metrics", "/ping")
+_SOCKET = "WEBSOCKET"  # in place of a method; pages of any site can open one, with no question asked beforehand
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE", _SOCKET})
+_ANSWERS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 
 
 class RequestContext:
@@ -29,14 +31,14 @@ class RequestContext:
     every log line; logs and counts the answer. An exception that nothing else answered is answered here.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, answer_bug: Callable[[Request, Exception], Response]):
+    def __init__(self, app: ASGIApp, metrics: Metrics, answer_bug: Callable[[HTTPConnection, Exception], Response]):
         self._app = app
         self._metrics = metrics
         self._answer_bug = answer_bug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI)."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         offered = _header(scope, b"x-request-id")
@@ -47,16 +49,18 @@ class RequestContext:
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"].append((b"x-request-id", request_id.encode()))
+            if message["type"] in _ANSWERS:
+                status = message.get("status", 101)
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            elif message["type"] == "websocket.close" and not status:
+                status = 403  # what the server answers then
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
             except Exception as error:  # noqa: BLE001 - logged and answered
-                answer = self._answer_bug(Request(scope), error)
+                answer = self._answer_bug(HTTPConnection(scope), error)
                 if not status:  # else the answer has begun; it ends here, visibly incomplete
                     await answer(scope, receive, send_with_id)
             finally:
@@ -65,7 +69,9 @@ class RequestContext:
                 self._metrics.http.labels(route, str(status)).inc()
                 write = log.debug if scope["path"].startswith(_PROBES) else log.info
                 took_ms = round((time.perf_counter() - began_at) * 1000, 1)
-                write("request", method=scope["method"], path=scope["path"], status=status, ms=took_ms)
+                whose = {"key": scope["state"]["key"]} if "key" in scope["state"] else {}
+                method = scope.get("method", _SOCKET)
+                write("request", method=method, path=scope["path"], status=status, ms=took_ms, **whose)
 
 
 class Bounds:
@@ -76,10 +82,14 @@ class Bounds:
     Errors are raised where the body is read, so that the application answers them like its own.
 
     :param max_requests: under way at once; health and metrics are always answered.
+    :param origins: whose pages may change something; ``*`` stands for all.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, body_s: float, max_requests: int):
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int, body_s: float, max_requests: int, origins: Collection[str] = ()
+    ):
         self._app = app
+        self._origins = frozenset(origins)
         self._max_body_bytes = max_body_bytes
         self._body_s = body_s
         self._max_requests = max_requests
@@ -87,13 +97,13 @@ class Bounds:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI)."""
-        if scope["type"] != "http" or scope["path"].startswith(_PROBES):
+        if scope["type"] not in ("http", "websocket") or scope["path"].startswith(_PROBES):
             await self._app(scope, receive, send)
             return
         self._under_way += 1
         try:
             scope["state"]["refusal"] = self._refusal(scope)
-            await self._app(scope, self._bounded(receive), send)
+            await self._app(scope, self._bounded(receive) if scope["type"] == "http" else receive, send)
         finally:
             self._under_way -= 1
 
@@ -101,12 +111,16 @@ class Bounds:
         if self._under_way > self._max_requests:
             return Overloaded(f"{self._max_requests} requests are under way, which is the limit", retry_after_s=1.0)
         origin = _header(scope, b"origin")
-        if origin and scope["method"] in _CHANGING and urlsplit(origin).netloc != _header(scope, b"host"):
+        if origin and scope.get("method", _SOCKET) in _CHANGING and not self._is_trusted(origin, scope):
             return CrossSite(f"a page of {origin} may not change anything here")
         declared = _header(scope, b"content-length")
         if declared.isdigit() and int(declared) > self._max_body_bytes:
             return self._too_large()
         return None
+
+    def _is_trusted(self, origin: str, scope: Scope) -> bool:
+        """Whether it is a page of this gateway, or of a configured site."""
+        return urlsplit(origin).netloc == _header(scope, b"host") or not self._origins.isdisjoint((origin, "*"))
 
     def _bounded(self, receive: Receive) -> Receive:
         received = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 import structlog
@@ -33,6 +34,7 @@ class AudioStream(Response):
     A failure after the first byte ends the answer without its last chunk, so that the client sees it broken off
     and never mistakes it for the whole.
 
+    :ivar speech: what is sent; closed with the answer.
     :param stall_s: how long the client may read nothing.
     """
 
@@ -40,7 +42,7 @@ class AudioStream(Response):
         info = speech.info
         super().__init__(media_type=info.format.content_type(info.sample_rate_hz), headers=speech_headers(info))
         del self.headers["content-length"]
-        self._speech = speech
+        self.speech = speech
         self._metrics = metrics
         self._stall_s = stall_s
 
@@ -51,18 +53,30 @@ class AudioStream(Response):
         try:
             await asyncio.wait({deliver, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not deliver.done():
-                self._broke_off("client_gone", "the client hung up")
+                self.broke_off("client_gone", "the client hung up")
             elif error := deliver.exception():
                 self._explain(error)
         finally:
             deliver.cancel()
             gone.cancel()
             await asyncio.wait({deliver, gone})
-            await self._speech.aclose()
+            await self.speech.aclose()
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The answer's body, piece by piece.
+
+        :raises GatewayError: when it breaks off.
+        """
+        return self.speech.stream()
+
+    def broke_off(self, type_: str, why: str) -> None:
+        """Count and log that the speech did not come to its end."""
+        self._metrics.errors.labels(type_).inc()
+        log.warning("audio stream broken off", type=type_, error=why)
 
     async def _deliver(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        async for data in self._speech.stream():
+        async for data in self.pieces():
             message = {"type": "http.response.body", "body": data, "more_body": True}
             # Not wait_for(): before Python 3.12 it swallows a cancellation that comes as the connection is lost.
             async with asyncio.timeout(self._stall_s):
@@ -71,12 +85,8 @@ class AudioStream(Response):
 
     def _explain(self, error: BaseException) -> None:
         if isinstance(error, GatewayError):
-            self._broke_off(error.type, error.message)
+            self.broke_off(error.type, error.message)
         elif isinstance(error, TimeoutError):
-            self._broke_off("client_stalled", f"the client read nothing for {self._stall_s:g} s")
+            self.broke_off("client_stalled", f"the client read nothing for {self._stall_s:g} s")
         else:
             raise error
-
-    def _broke_off(self, type_: str, why: str) -> None:
-        self._metrics.errors.labels(type_).inc()
-        log.warning("audio stream broken off", type=type_, error=why)

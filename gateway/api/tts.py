@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.responses import JSONResponse
 
 from gateway.api.body import read
-from gateway.api.deps import ServicesDep, unless_gone
+from gateway.api.deps import Services, ServicesDep, unless_gone
 from gateway.api.respond import AudioStream, speech_headers
 from gateway.errors import InvalidRequest
 from gateway.service.request import SpeechRequest
@@ -28,7 +28,8 @@ class TtsBody(SpeechRequest):
     )
 
 
-def _documentation() -> dict[str, Any]:
+def documentation() -> dict[str, Any]:
+    """A TtsBody for OpenAPI."""
     schema = TtsBody.model_json_schema()
     schema["properties"]["reference_audio"] = {
         "type": "string",
@@ -77,7 +78,7 @@ def _documentation() -> dict[str, Any]:
     }
 
 
-_RESPONSES: dict[int | str, dict[str, Any]] = {
+RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The audio; its Content-Type follows `format`.", "content": {"audio/wav": {}}},
     404: {"description": "No such engine or voice."},
     413: {"description": "The body is over limits.body_bytes."},
@@ -88,10 +89,17 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/tts", summary="Speak a text", openapi_extra=_documentation(), responses=_RESPONSES, response_model=None)
+@router.post("/tts", summary="Speak a text", openapi_extra=documentation(), responses=RESPONSES, response_model=None)
 async def tts(request: Request, services: ServicesDep) -> Response:
     """Speak `text` with the engine and voice asked for."""
-    body = await read(request, TtsBody, file="reference_audio")
+    return await answer(request, services, await read(request, TtsBody, file="reference_audio"))
+
+
+async def answer(request: Request, services: Services, body: TtsBody) -> Response:
+    """Speak, and wrap the audio as asked for.
+
+    :raises GatewayError: why there is none.
+    """
     if body.stream and body.response == "base64":
         raise InvalidRequest("a stream cannot be wrapped in JSON; use binary", param="response")
     if body.stream:

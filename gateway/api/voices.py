@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from gateway.api.body import read
-from gateway.api.deps import ServicesDep
-from gateway.service.voices import VoiceUpload, store_voice
+from gateway.api.deps import Services, ServicesDep
+from gateway.service.voices import VoiceUpload, rename_voice, store_voice
 from gateway.voices.store import Voice
 
 router = APIRouter(prefix="/v1/voices", tags=["voices"])
@@ -51,7 +51,7 @@ def _stored(voice: Voice) -> VoiceInfo:
     )
 
 
-def _built_in(services: ServicesDep) -> list[VoiceInfo]:
+def _built_in(services: Services) -> list[VoiceInfo]:
     """Voices of the engines whose capabilities are known, that is, which have been loaded."""
     found = []
     for engine in services.engines:
@@ -61,6 +61,21 @@ def _built_in(services: ServicesDep) -> list[VoiceInfo]:
                 info.language, info.description = voice.language, voice.description
                 found.append(info)
     return found
+
+
+async def store_upload(upload: VoiceUpload, services: Services) -> tuple[Voice, bool]:
+    """Keep a voice; see :func:`gateway.service.voices.store_voice`."""
+    return await store_voice(upload, services.voices, services.clips, _taken(services))
+
+
+async def rename_stored(id_or_name: str, name: str, services: Services) -> Voice:
+    """Give a voice another name; see :func:`gateway.service.voices.rename_voice`."""
+    return await rename_voice(id_or_name, name, services.voices, _taken(services))
+
+
+def _taken(services: Services) -> dict[str, str]:
+    """Names that no stored voice may have, and the engine of each."""
+    return {voice.name: str(voice.engine) for voice in _built_in(services)}
 
 
 @router.get("", summary="List voices", response_model_exclude_none=True)
@@ -86,9 +101,7 @@ def _documentation() -> dict[str, Any]:
 )
 async def add_voice(request: Request, services: ServicesDep) -> Response:
     """Store a reference clip with its transcript under a name. The same upload again changes nothing."""
-    upload = await read(request, VoiceUpload, file="audio")
-    built_in = {voice.name: str(voice.engine) for voice in _built_in(services)}
-    stored, created = await store_voice(upload, services.voices, services.clips, built_in)
+    stored, created = await store_upload(await read(request, VoiceUpload, file="audio"), services)
     return JSONResponse(_stored(stored).model_dump(exclude_none=True), 201 if created else 200)
 
 

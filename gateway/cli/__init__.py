@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__, logs
-from gateway.cli import doctor, engines, fish, pull, say, serve, voices
+from gateway.cli import doctor, engines, fish, keys, pull, say, serve, voices
 from gateway.settings import LogSettings
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command()(doctor.doctor)
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 app.command(context_settings=_PASSED_ON, add_help_option=False)(fish.fish)
 app.add_typer(voices.app, name="voices")
+app.add_typer(keys.app, name="key")
 
 
 def _show_version(wanted: bool) -> None:

@@ -8,16 +8,17 @@ import typer
 from rich.table import Table
 
 from gateway.cli.console import out
-from gateway.cli.options import ConfigOption, ServerOption, find_server, settings_or_exit
+from gateway.cli.options import ApiKeyOption, ConfigOption, ServerOption, find_server, settings_or_exit
 
 
 def engines(
     server: ServerOption = None,
+    api_key: ApiKeyOption = None,
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what the server says, as JSON.")] = False,
 ) -> None:
     """List the engines of a running gateway, or, where there is none, those of the configuration."""
-    if found := find_server(server, config):
+    if found := find_server(server, config, api_key):
         listing = found.request("GET", "/v1/engines").json()
     else:
         settings = settings_or_exit(config)

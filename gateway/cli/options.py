@@ -27,15 +27,19 @@ ServerOption = Annotated[
         show_envvar=True,
     ),
 ]
+ApiKeyOption = Annotated[
+    str | None,
+    typer.Option("--api-key", help="Key to send to that gateway.", envvar="VOXGATE_API_KEY", show_envvar=True),
+]
 
 
-def settings_or_exit(config: Path | None, **flags: Any) -> Settings:
+def settings_or_exit(config: Path | None, model_dir: Path | None = None, **flags: Any) -> Settings:
     """The settings; exit status 2 when they are wrong."""
     with explained(status=2):
-        return load_settings(config, flags)
+        return load_settings(config, flags, model_dir)
 
 
-def find_server(url: str | None, config: Path | None) -> RemoteGateway | None:
+def find_server(url: str | None, config: Path | None, api_key: str | None) -> RemoteGateway | None:
     """The server asked for, or the default one if it answers; an empty ``VOXGATE_SERVER`` means none.
 
     Whoever names a configuration means that, not whatever server happens to run on this machine.
@@ -44,4 +48,4 @@ def find_server(url: str | None, config: Path | None) -> RemoteGateway | None:
         return None
     from gateway.cli import remote  # an HTTP client takes a quarter of a second to import, which `serve` does not need
 
-    return remote.find(url, default=DEFAULT_SERVER)
+    return remote.find(url, default=DEFAULT_SERVER, api_key=api_key)

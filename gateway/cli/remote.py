@@ -12,14 +12,19 @@ from gateway.cli.console import fail
 
 
 class RemoteGateway:
-    """A running gateway, over HTTP."""
+    """A running gateway, over HTTP.
 
-    def __init__(self, url: str):
+    :param api_key: sent with every request, and nowhere else: redirects are not followed.
+    """
+
+    def __init__(self, url: str, api_key: str | None = None):
         self.url = url.rstrip("/")
         host = urlsplit(self.url).hostname or ""
         local = host == "localhost" or host.startswith("127.") or host == "::1"
         # A proxy from the environment is for other machines.
-        self._http = httpx.Client(base_url=self.url, timeout=httpx.Timeout(10.0, read=None), trust_env=not local)
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        patience = httpx.Timeout(10.0, read=None)
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=patience, trust_env=not local)
 
     def request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         """Send a request; any error ends the command with the server's own words."""
@@ -40,11 +45,11 @@ class RemoteGateway:
         return isinstance(health, dict) and health.get("service") == "voxgate"
 
 
-def find(url: str | None, default: str) -> RemoteGateway | None:
+def find(url: str | None, default: str, api_key: str | None = None) -> RemoteGateway | None:
     """See :func:`gateway.cli.options.find_server`."""
     if url is not None:
-        return RemoteGateway(url)
-    server = RemoteGateway(os.environ.get("VOXGATE_SERVER", default))
+        return RemoteGateway(url, api_key)
+    server = RemoteGateway(os.environ.get("VOXGATE_SERVER", default), api_key)
     return server if server.answers() else None
 
 

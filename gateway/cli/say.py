@@ -13,7 +13,7 @@ import typer
 
 from gateway.audio.formats import FORMATS
 from gateway.cli.console import err, explained, fail, progress_bar
-from gateway.cli.options import ConfigOption, ServerOption, find_server, settings_or_exit
+from gateway.cli.options import ApiKeyOption, ConfigOption, ServerOption, find_server, settings_or_exit
 from gateway.service.request import SpeechRequest, parse
 from gateway.text.bedrock import spoken_text
 from gateway.text.fields import with_plain_text
@@ -42,6 +42,7 @@ def say(
         bool | None, typer.Option("--markdown/--no-markdown", help="Make Markdown speakable; default: a response is.")
     ] = None,
     server: ServerOption = None,
+    api_key: ApiKeyOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Speak a text into a file, through a running gateway or, where there is none, with an engine of its own."""
@@ -62,7 +63,7 @@ def say(
         raise fail(f"there is no folder {output.parent} to write into", 2)
     with explained():
         request = parse(SpeechRequest, fields)
-    if found := find_server(server, config):
+    if found := find_server(server, config, api_key):
         data, told = _by_server(found, request)
     else:
         settings = settings_or_exit(config)

@@ -28,6 +28,9 @@ class GatewayServer(uvicorn.Server):
             server_header=False,
             timeout_graceful_shutdown=max(1, round(settings.limits.drain_s)),
             timeout_keep_alive=30,
+            ws_max_size=settings.live.message_bytes,
+            ws_ping_timeout=settings.limits.stall_s,  # answers to pings queue up behind audio that is not read yet
+            ws_per_message_deflate=False,  # costs the event loop more than it saves: audio hardly gets smaller
         )
         super().__init__(config)
         self._app = app
@@ -51,6 +54,19 @@ class GatewayServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started and not self.should_exit:
             self._announcement = asyncio.create_task(self._announce())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let live sessions finish first: uvicorn cuts WebSockets off at once. The drain as a whole takes no longer."""
+        loop = asyncio.get_running_loop()
+        drained_by = loop.time() + self._settings.limits.drain_s
+        for server in self.servers:
+            server.close()
+        draining = asyncio.create_task(self._app.state.services.live.drain(self._settings.limits.drain_s))
+        while not (draining.done() or self.force_exit):
+            await asyncio.wait({draining}, timeout=0.1)
+        draining.cancel()
+        self.config.timeout_graceful_shutdown = max(1, round(drained_by - loop.time()))
+        await super().shutdown(sockets)
 
     async def _announce(self) -> None:
         host, port = self.servers[0].sockets[0].getsockname()[:2]

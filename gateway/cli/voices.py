@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from gateway.cli.console import err, explained, fail, out
-from gateway.cli.options import ConfigOption, ServerOption, find_server, settings_or_exit
+from gateway.cli.options import ApiKeyOption, ConfigOption, ServerOption, find_server, settings_or_exit
 from gateway.service.request import parse
 from gateway.settings import Settings
 
@@ -31,9 +31,9 @@ def _store(settings: Settings) -> VoiceStore:
 
 
 @app.command("list")
-def list_voices(server: ServerOption = None, config: ConfigOption = None) -> None:
+def list_voices(server: ServerOption = None, api_key: ApiKeyOption = None, config: ConfigOption = None) -> None:
     """List voices."""
-    if found := find_server(server, config):
+    if found := find_server(server, config, api_key):
         voices = found.request("GET", "/v1/voices").json()["voices"]
     else:
         stored = _store(settings_or_exit(config)).list()
@@ -65,6 +65,7 @@ def add(
     transcript: Annotated[str, typer.Option("--transcript", "-t", help="What is said in it, word for word.")] = "",
     language: Annotated[str | None, typer.Option(help="Its language, e.g. en.")] = None,
     server: ServerOption = None,
+    api_key: ApiKeyOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Store a voice."""
@@ -72,7 +73,7 @@ def add(
         data = audio.read_bytes()
     except OSError as error:
         raise fail(f"cannot read {audio}: {error.strerror}") from None
-    if found := find_server(server, config):
+    if found := find_server(server, config, api_key):
         form = {"name": name, "transcript": transcript, **({"language": language} if language else {})}
         answer = found.request("POST", "/v1/voices", data=form, files={"audio": (audio.name, data)})
         voice_id, created = answer.json()["id"], answer.status_code == 201
@@ -96,10 +97,11 @@ def add(
 def remove(
     voice: Annotated[str, typer.Argument(help="Its id or name.")],
     server: ServerOption = None,
+    api_key: ApiKeyOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Remove a stored voice."""
-    if found := find_server(server, config):
+    if found := find_server(server, config, api_key):
         found.request("DELETE", f"/v1/voices/{quote(voice, safe='')}")
     else:
         with explained():

@@ -131,6 +131,11 @@ class ClassicModels:
         """Those that can be invoked."""
         return [NamedModel(model.name, model.since_s) for model in self._models.values() if model.served]
 
+    def engine_of(self, name: str) -> str | None:
+        """The name of the engine behind a model that can be invoked."""
+        model = self._models.get(name)
+        return model.engine.name if model is not None and model.served else None
+
     @contextlib.contextmanager
     def using(self, name: str) -> Iterator[Model]:
         """A model whose engine is not taken away within the context.

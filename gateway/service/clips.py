@@ -17,14 +17,22 @@ class ClipReader:
         self._limits = limits
         self._places = asyncio.Semaphore(AT_ONCE)
 
-    async def read(self, data: bytes, param: str) -> DecodedAudio:
+    async def read(
+        self, data: bytes, param: str, *, min_s: float | None = None, max_s: float | None = None
+    ) -> DecodedAudio:
         """Decode an audio file.
 
         :param param: the request field to name in errors.
+        :param min_s: instead of ``limits.reference_min_s``.
+        :param max_s: instead of ``limits.reference_max_s``.
         :raises InvalidRequest: too short or too long.
         :raises UnsupportedMedia: no audio file of a known kind.
         """
         async with self._places:
             return await asyncio.to_thread(
-                decode, data, min_s=self._limits.reference_min_s, max_s=self._limits.reference_max_s, param=param
+                decode,
+                data,
+                min_s=self._limits.reference_min_s if min_s is None else min_s,
+                max_s=self._limits.reference_max_s if max_s is None else max_s,
+                param=param,
             )

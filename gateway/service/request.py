@@ -11,6 +11,7 @@ from gateway.errors import InvalidRequest
 from gateway.voices.store import LANGUAGE_TAG, MAX_TRANSCRIPT_CHARS
 
 MAX_SEED = 2**32 - 1
+MAX_OPTION_DEPTH = 32
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -41,6 +42,12 @@ class SpeechRequest(BaseModel):
     seed: int | None = Field(None, ge=0, le=MAX_SEED, description="same seed, same bytes; drawn at random if absent")
     format: str = Field("wav", description="wav, mp3, flac, opus (in Ogg), aac (ADTS) or pcm (16-bit little-endian)")
     sample_rate: int | None = Field(None, description="in Hz; default: the engine's, or the next the format can hold")
+    bitrate: int | None = Field(
+        None, ge=6, le=320, description="in kbit/s, of mp3, opus and aac: the nearest there is at the sample rate"
+    )
+    volume: float = Field(
+        0.0, ge=-20.0, le=20.0, allow_inf_nan=False, description="in dB; what gets too loud for the format is clipped"
+    )
     stream: bool = Field(False, description="send audio while it is being made")
     options: dict[str, Any] = Field(default_factory=dict, description="engine-specific; schema in GET /v1/engines")
 
@@ -56,7 +63,7 @@ class SpeechRequest(BaseModel):
     def _options_fit(cls, options: dict[str, Any]) -> dict[str, Any]:
         for key, value in options.items():
             if not _fits(value):
-                raise ValueError(f"{key} holds a number of more than 64 bits")
+                raise ValueError(f"{key} holds a number of more than 64 bits, or is nested too deeply")
         return options
 
 
@@ -72,12 +79,11 @@ def parse(model: type[M], fields: dict[str, Any], strict: bool = False) -> M:
         raise invalid_request(error, known=list(model.model_fields)) from None
 
 
-def _fits(value: Any) -> bool:
-    """Whether every integer in a JSON value can cross to a worker, where integers have 64 bits."""
-    if isinstance(value, dict):
-        return all(map(_fits, value.values()))
-    if isinstance(value, list):
-        return all(map(_fits, value))
+def _fits(value: Any, depth: int = MAX_OPTION_DEPTH) -> bool:
+    """Whether a JSON value can cross to a worker, where integers have 64 bits."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return depth > 0 and all(_fits(one, depth - 1) for one in inner)
     return not isinstance(value, int) or -(2**63) <= value < 2**64
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class SpeechInfo:
     seed: int
     format: AudioFormat
     sample_rate_hz: int
+    bitrate_kbps: int | None = None
 
 
 class Backlog:
@@ -56,7 +57,9 @@ class Speech:
     (bounded by the limit on text) but never a place in the engine.
 
     :ivar engine_rate_hz: the sample rate of :meth:`chunks`, in Hz.
+    :ivar heard_s: how much audio :meth:`chunks` has given so far, in seconds.
     :param translate: turns what the engine client raises into what a user is told.
+    :param gain: what every sample is multiplied by.
     """
 
     def __init__(
@@ -69,16 +72,19 @@ class Speech:
         metrics: Metrics,
         backlog: Backlog,
         translate: Callable[[Exception], Exception],
+        gain: float = 1.0,
     ):
         self.info = info
         self._job = job
         self._engine = engine
         self.engine_rate_hz = engine_rate_hz
+        self.heard_s = 0.0
         self._deadline_s = deadline_s
         self._metrics = metrics
         self._backlog = backlog
         self._held_bytes = 0
         self._translate = translate
+        self._gain = gain
         self._chunks: asyncio.Queue[AudioChunk | None] = asyncio.Queue()
         self._first: AudioChunk | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -99,8 +105,7 @@ class Speech:
         """
         parts = [chunk.samples async for chunk in self.chunks()]
         samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-        info = self.info
-        with Encoder(info.format, self.engine_rate_hz, info.sample_rate_hz, streaming=False) as encoder:
+        with self._encoder(streaming=False) as encoder:
             await _write(encoder, samples)
             data = await _finish(encoder, len(samples))
         return data, len(samples) / self.engine_rate_hz
@@ -110,8 +115,7 @@ class Speech:
 
         :raises GatewayError: when it breaks off.
         """
-        info = self.info
-        with Encoder(info.format, self.engine_rate_hz, info.sample_rate_hz, streaming=True) as encoder:
+        with self._encoder(streaming=True) as encoder:
             async for chunk in self.chunks():
                 if data := await _write(encoder, chunk.samples):
                     yield data
@@ -119,11 +123,24 @@ class Speech:
                 yield data
 
     async def chunks(self) -> AsyncIterator[AudioChunk]:
-        """The engine's own audio, unencoded."""
+        """The engine's own audio, unencoded, at the volume asked for."""
         chunk = self._first
         while chunk is not None:
-            yield chunk
+            self.heard_s += len(chunk.samples) / self.engine_rate_hz
+            yield chunk if self._gain == 1.0 else replace(chunk, samples=chunk.samples * np.float32(self._gain))
             chunk = await self._next()
+
+    def take_rest(self) -> tuple[list[AudioChunk], bool]:
+        """What the engine has made and :meth:`chunks` has not given yet, and whether that is all there will be. For
+        one who closes it next.
+        """
+        chunks: list[AudioChunk] = []
+        while not self._chunks.empty():
+            if (chunk := self._chunks.get_nowait()) is None:
+                assert self._pump is not None  # noqa: S101 - it put the end there
+                return chunks, self._pump.done() and not self._pump.cancelled() and self._pump.exception() is None
+            chunks.append(chunk)
+        return chunks, False
 
     async def aclose(self) -> None:
         """End it; the engine forgets the job at its next step."""
@@ -132,6 +149,10 @@ class Speech:
             self._pump.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await self._pump
+
+    def _encoder(self, streaming: bool) -> Encoder:
+        info = self.info
+        return Encoder(info.format, self.engine_rate_hz, info.sample_rate_hz, streaming, info.bitrate_kbps)
 
     def _hold(self, size_bytes: int) -> None:
         self._held_bytes += size_bytes

@@ -6,13 +6,14 @@ import asyncio
 import hashlib
 import itertools
 import secrets
+from dataclasses import dataclass
 from typing import Any
 
 import jsonschema
 
 from backends.base import Capabilities, Job, Reference
 from backends.errors import InvalidJob
-from gateway.audio.formats import choose_rate, get_format
+from gateway.audio.formats import check_bitrate, choose_rate, get_format
 from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.errors import InvalidRequest, VoiceNotFound
 from gateway.metrics import Metrics
@@ -21,6 +22,22 @@ from gateway.service.request import MAX_SEED, SpeechRequest
 from gateway.service.speech import Backlog, Speech, SpeechInfo
 from gateway.settings import Limits
 from gateway.voices.store import VoiceStore
+
+
+@dataclass(frozen=True, slots=True)
+class Voicing:
+    """Who speaks, and how: a request resolved and checked, apart from its text.
+
+    :param reference: the clip to clone, decoded; None for a built-in voice.
+    :param max_text_chars: of a text.
+    """
+
+    request: SpeechRequest
+    engine: ConfiguredEngine
+    capabilities: Capabilities
+    info: SpeechInfo
+    reference: Reference | None
+    max_text_chars: int
 
 
 class Synthesizer:
@@ -40,7 +57,15 @@ class Synthesizer:
 
         :raises GatewayError: why there will be no audio.
         """
-        speech = await self._prepare(request)
+        self._check_length(request.text, self._limits.text_chars)
+        return await self.open_text(await self.resolve(request), request.text)
+
+    async def open_text(self, voicing: Voicing, text: str) -> Speech:
+        """The same with what was resolved before: for several texts of one voice.
+
+        :raises GatewayError: why there will be no audio.
+        """
+        speech = self._prepare(voicing, text)
         try:
             await speech.start()
         except BaseException:
@@ -60,38 +85,49 @@ class Synthesizer:
             await speech.aclose()
         return speech.info, data, duration_s
 
-    async def _prepare(self, request: SpeechRequest) -> Speech:
+    async def resolve(self, request: SpeechRequest) -> Voicing:
+        """Find and check everything that a request names, apart from its text. Decodes its reference clip.
+
+        :raises GatewayError: naming the field that is wrong, or why the engine takes no requests now.
+        """
         engine = self._engines.get(request.engine)
         fmt = get_format(request.format)
         self._backlog.check()
-        self._check_length(request.text, self._limits.text_chars)
         capabilities = self._capabilities(engine)
-        self._check_length(request.text, capabilities.max_text_chars)
         voice, reference = await self._voice(request, engine, capabilities)
         self._check_language(request, engine, capabilities)
         self._check_options(request.options, capabilities)
-        seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
-        job = Job(
-            id=str(next(self._job_ids)),
-            text=request.text,
-            seed=seed,
-            speed=request.speed,
-            language=request.language,
-            voice=None if reference else voice,
-            reference=reference,
-            stream=request.stream,
-            options=request.options,
-        )
+        check_bitrate(fmt, request.bitrate)
         info = SpeechInfo(
             engine=engine.name,
             model=capabilities.model,
             voice=voice,
-            seed=seed,
+            seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed,
             format=fmt,
             sample_rate_hz=choose_rate(fmt, capabilities.sample_rate_hz, request.sample_rate),
+            bitrate_kbps=request.bitrate,
+        )
+        longest = min(self._limits.text_chars, capabilities.max_text_chars)
+        return Voicing(request, engine, capabilities, info, reference, longest)
+
+    def _prepare(self, voicing: Voicing, text: str) -> Speech:
+        request, engine, capabilities = voicing.request, voicing.engine, voicing.capabilities
+        self._backlog.check()
+        self._check_length(text, self._limits.text_chars)
+        self._check_length(text, capabilities.max_text_chars)
+        job = Job(
+            id=str(next(self._job_ids)),
+            text=text,
+            seed=voicing.info.seed,
+            speed=request.speed,
+            language=request.language,
+            voice=None if voicing.reference else voicing.info.voice,
+            reference=voicing.reference,
+            stream=request.stream,
+            options=request.options,
         )
         return Speech(
-            info,
+            voicing.info,
             job,
             engine,
             engine_rate_hz=capabilities.sample_rate_hz,
@@ -99,6 +135,7 @@ class Synthesizer:
             metrics=self._metrics,
             backlog=self._backlog,
             translate=lambda error: self._translate(error, engine),
+            gain=10.0 ** (request.volume / 20.0),
         )
 
     def _check_length(self, text: str, limit: int) -> None:

@@ -37,10 +37,26 @@ async def store_voice(
     :raises Conflict: the name is taken, or the store is full.
     :raises InvalidRequest: naming the field.
     """
-    for name, engine in built_in.items():
-        if name_key(name) == name_key(upload.name):
-            raise Conflict(f"engine {engine!r} has a voice of that name", param="name")
+    _check_free(upload.name, built_in)
     clip = await clips.read(upload.audio, param="audio")
     return await asyncio.to_thread(
         store.add, upload.name, upload.transcript, clip.samples, clip.rate_hz, upload.language
     )
+
+
+async def rename_voice(id_or_name: str, name: str, store: VoiceStore, built_in: Mapping[str, str]) -> Voice:
+    """Give a stored voice another name.
+
+    :param built_in: as for :func:`store_voice`.
+    :raises VoiceNotFound: there is no such voice.
+    :raises Conflict: the name is taken.
+    :raises InvalidRequest: it is no name.
+    """
+    _check_free(name, built_in)
+    return await asyncio.to_thread(store.rename, id_or_name, name)
+
+
+def _check_free(name: str, built_in: Mapping[str, str]) -> None:
+    for taken, engine in built_in.items():
+        if name_key(taken) == name_key(name):
+            raise Conflict(f"engine {engine!r} has a voice of that name", param="name")

@@ -89,6 +89,23 @@ async def test_scalar_fields_may_stand_in_the_query(gateway: InMemory) -> None:
     assert (job.text, job.voice, job.speed, job.seed) == ("from the query", "grace", 0.5, 3)
 
 
+async def test_volume_and_bit_rate_are_honoured(gateway: InMemory) -> None:
+    body = {"text": "x", "seed": 1}
+    plain, _ = read_audio((await gateway.client.post("/tts", json=body)).content)
+    quiet, _ = read_audio((await gateway.client.post("/tts?volume=-20", json=body)).content)
+    np.testing.assert_allclose(quiet, plain / 10, atol=1e-4)
+    streamed = await gateway.client.post("/tts", json={**body, "volume": -20, "stream": True, "format": "pcm"})
+    np.testing.assert_allclose(np.frombuffer(streamed.content, "<i2") / 32768, quiet, atol=1e-4)
+    sizes = [
+        len((await gateway.client.post("/tts", json={**body, "format": "mp3", "bitrate": kbps})).content)
+        for kbps in (32, 64)
+    ]
+    assert sizes[1] == pytest.approx(2 * sizes[0], rel=0.2)
+    for wrong in ({"volume": 21}, {"bitrate": 5}, {"bitrate": 64}, {"format": "opus", "bitrate": 300}):
+        error = await error_of(gateway, 422, **wrong)
+        assert error["param"] == next(name for name in ("volume", "bitrate") if name in wrong)
+
+
 async def test_a_field_has_one_place(gateway: InMemory) -> None:
     for body in ({"text": "x", "voice": "ada"}, {"text": "x", "voice": "grace"}):
         twice = await gateway.client.post("/tts?voice=ada", json=body)

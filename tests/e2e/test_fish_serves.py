@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import ormsgpack
 import pytest
 import soundfile
 from fish.small import write_model
@@ -17,6 +18,7 @@ from harness import Gateway, read_audio, start_gateway, wait_ready
 CODE_SAMPLES = 1024
 TEXT = "This is a sentence."
 OPTIONS = {"max_new_tokens": 40}
+MSGPACK = {"content-type": "application/msgpack"}
 TRANSCRIPT = "Two seconds of a steady voice."
 
 
@@ -117,3 +119,52 @@ def test_the_classic_api_answers_with_the_same_speech(served: Gateway) -> None:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.content == speak(served)
+
+
+def test_the_codec_serves_over_http_what_the_tools_make(served: Gateway, tmp_path: Path) -> None:
+    packed = {"content": ormsgpack.packb({"audios": [recording(), recording()]}), "headers": MSGPACK}
+    answer = served.client.post("/v1/vqgan/encode", **packed)
+    assert answer.status_code == 200, answer.text
+    tokens = ormsgpack.unpackb(answer.content)["tokens"]
+    assert np.shape(tokens) == (2, 4, 43)
+    assert tokens[0] == tokens[1]
+    file = io.BytesIO()
+    np.save(file, np.array(tokens[0]))
+    by_codes = {"prompt_tokens": base64.b64encode(file.getvalue()).decode(), "prompt_text": TRANSCRIPT}
+    by_clip = {"reference_audio": base64.b64encode(recording()).decode(), "reference_text": TRANSCRIPT}
+    assert speak(served, options={**OPTIONS, **by_codes}) == speak(served, **by_clip)
+
+    sound = served.client.post("/v1/vqgan/decode", json={"tokens": tokens})
+    audios = [np.frombuffer(audio, "<f2") for audio in ormsgpack.unpackb(sound.content)["audios"]]
+    assert [audio.shape for audio in audios] == [(43 * CODE_SAMPLES,)] * 2
+    assert sound.headers["x-voxgate-sample-rate"] == "22050"
+    assert 0.001 < np.abs(audios[0]).max() <= 1
+    np.testing.assert_array_equal(*audios)
+
+    codec = {"codebooks": 4, "codebook_size": 160, "samples_per_frame": CODE_SAMPLES}
+    assert served.client.get("/v1/engines/fish").json()["codec"] == codec
+    wrong = served.client.post("/v1/vqgan/decode", json={"tokens": [[[160]] * 4]})
+    assert (wrong.status_code, wrong.json()["message"].split(":")[0]) == (422, "tokens.0")
+
+
+def test_speech_goes_on_while_the_codec_works(served: Gateway) -> None:
+    alone = speak(served)
+    noise = io.BytesIO()
+    soundfile.write(noise, 0.1 * np.random.default_rng(2).standard_normal(110 * 16000), 16000, format="WAV")
+    body = ormsgpack.packb({"audios": [noise.getvalue()]})
+    with ThreadPoolExecutor(1) as pool:
+        long = pool.submit(served.client.post, "/v1/vqgan/encode", content=body, headers=MSGPACK)
+        spoken = [speak(served) for _ in range(2)]
+        tokens = ormsgpack.unpackb(long.result().content)["tokens"]
+    assert np.shape(tokens) == (1, 4, -(-(110 * 22050 // 256) // 4))
+    for data in spoken:
+        np.testing.assert_allclose(read_audio(data)[0], read_audio(alone)[0], atol=1.5 * 2**-15)
+
+
+def test_the_new_fish_api_speaks_as_the_native_one(served: Gateway) -> None:
+    body = {"text": TEXT, "seed": 1, "max_new_tokens": 40, "references": [{"audio": recording(), "text": TRANSCRIPT}]}
+    answer = served.client.post("/v1/tts", content=ormsgpack.packb(body), headers={**MSGPACK, "model": "s2-pro"})
+    assert answer.status_code == 200, answer.text
+    assert "x-voxgate-ignored" not in answer.headers
+    reference = {"reference_audio": base64.b64encode(recording()).decode(), "reference_text": TRANSCRIPT}
+    assert answer.content == speak(served, **reference)

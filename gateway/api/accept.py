@@ -1,0 +1,103 @@
+"""From an ``Accept`` header to the format of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.audio.formats import FORMATS
+from gateway.errors import InvalidRequest, NotAcceptable
+
+JSON = "application/json"
+
+# What clients call the formats, besides their media types.
+_OTHER_NAMES = {
+    "audio/x-wav": "wav",
+    "audio/wave": "wav",
+    "audio/vnd.wave": "wav",
+    "audio/mp3": "mp3",
+    "audio/opus": "opus",
+    "audio/x-flac": "flac",
+    "audio/aacp": "aac",
+    "audio/l16": "pcm",
+}
+_MEDIA_TYPES: Mapping[str, str] = {fmt.media_type: fmt.name for fmt in FORMATS.values()} | _OTHER_NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """One media range of the header: in lower case, with its parameters, its weight, and its place in the header."""
+
+    media: str
+    parameters: Mapping[str, str]
+    q: float
+    place: int
+
+    @property
+    def specificity(self) -> int:
+        return 2 - self.media.count("*")
+
+    def matches(self, fmt: str) -> bool:
+        if self.media in ("*/*", "audio/*"):
+            return True
+        return _MEDIA_TYPES.get(self.media) == fmt and self.parameters.get("channels", "1") == "1"
+
+
+def choose(accept: str, fmt: str | None = None, response: str | None = None) -> dict[str, Any]:
+    """The fields of a request that an ``Accept`` header stands for: ``format``, ``response``, ``sample_rate``.
+
+    A kind of answer has the weight of the most specific range that it is in. Of those with the greatest weight, that of
+    the most specific range is taken, then that of the first; ``wav`` where a range takes anything. What the request
+    itself names is what the header has to allow.
+
+    :param fmt: the format that the request names.
+    :param response: ``binary`` or ``base64``, if the request names one.
+    :raises NotAcceptable: the header allows nothing that can be made.
+    :raises InvalidRequest: it cannot be read.
+    """
+    ranges = [_range(part, place) for place, part in enumerate(accept.split(",")) if part.strip()]
+    if not ranges:
+        return {}
+    found: list[tuple[_Range, dict[str, Any]]] = []
+    if response != "base64":
+        for name in [fmt] if fmt else FORMATS:  # wav is the first
+            if one := _most_specific([one for one in ranges if one.matches(name)]):
+                found.append((one, {"format": name, **_rate(one, name)}))
+    if response != "binary":
+        taken = {JSON, "application/*", "*/*"} if response else {JSON}
+        if one := _most_specific([one for one in ranges if one.media in taken]):
+            found.append((one, {"response": "base64"}))
+    best = max(found, key=lambda pair: (pair[0].q, pair[0].specificity, -pair[0].place), default=None)
+    if best is None or not best[0].q:
+        kinds = ", ".join([*(known.media_type for known in FORMATS.values()), JSON])
+        named = f" together with the format {fmt!r}" if fmt else ""
+        raise NotAcceptable(f"none of {accept!r} can be answered{named}; there are {kinds}", param="Accept")
+    return best[1]
+
+
+def _most_specific(ranges: list[_Range]) -> _Range | None:
+    return max(ranges, key=lambda one: (one.specificity, one.q, -one.place), default=None)
+
+
+def _rate(one: _Range, fmt: str) -> dict[str, Any]:
+    """The sample rate that raw audio is asked for with."""
+    rate = one.parameters.get("rate")
+    if fmt != "pcm" or rate is None:
+        return {}
+    if not (rate.isascii() and rate.isdecimal()):
+        raise InvalidRequest(f"{rate!r} is no sample rate", param="Accept")
+    return {"sample_rate": int(rate)}
+
+
+def _range(text: str, place: int) -> _Range:
+    media, *rest = (part.strip() for part in text.split(";"))
+    pairs = [part.partition("=") for part in rest if part]
+    parameters = {name.strip().lower(): value.strip().strip('"').lower() for name, _, value in pairs}
+    try:
+        q = float(parameters.pop("q", "1"))
+    except ValueError:
+        q = -1.0
+    if not 0 <= q <= 1:
+        raise InvalidRequest(f"{text.strip()!r} has a weight that is no number from 0 to 1", param="Accept")
+    return _Range(media.lower(), parameters, q, place)

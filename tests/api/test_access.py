@@ -1,0 +1,439 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+from typing import Any
+
+import fishaudio
+import httpx
+import numpy as np
+import pytest
+from app_fixtures import InMemory, in_memory
+from harness import TONE, Gateway, start_gateway, wait_ready
+from openai import AuthenticationError, OpenAI, RateLimitError
+from starlette.routing import WebSocketRoute
+from structlog.testing import capture_logs
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+import gateway.api
+from backends.base import AudioChunk, Job
+from gateway.cli.keys import SHORTEST
+from gateway.errors import ConfigError, RateLimited, Unauthorized
+from gateway.service.access import Access, key_hash
+from gateway.settings import Access as AccessSettings
+from gateway.settings import ApiKey, load_settings
+
+KEY = "vox_" + "k" * 43
+OTHER = "vox_" + "o" * 43
+
+
+def with_keys(folder: Path, limits: dict[str, Any] | None = None, **further: Any) -> InMemory:
+    """Open for `ann`; `bob` may send two requests a minute and have one under way."""
+    access = {
+        "keys": {
+            "ann": {"sha256": key_hash(KEY)},
+            "bob": {"sha256": key_hash(OTHER), "requests_per_minute": 2, "max_concurrent": 1},
+        }
+    }
+    return in_memory(folder, limits=limits, settings={"access": access, **further})
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+async def speak(gateway: InMemory, headers: dict[str, str], path: str = "/tts") -> httpx.Response:
+    return await gateway.client.post(path, json={"text": "x"}, headers=headers)
+
+
+async def test_without_keys_in_the_settings_everybody_is_let_in(tmp_path: Path) -> None:
+    gateway = in_memory(tmp_path)
+    assert (await speak(gateway, {})).status_code == 200
+    assert (await speak(gateway, bearer("whatever"))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        bearer(KEY),
+        {"Authorization": f"bearer  {KEY} "},
+        {"X-API-Key": KEY},
+        {"Authorization": "Basic x", "X-API-Key": KEY},
+    ],
+)
+async def test_a_key_is_taken_from_either_header(tmp_path: Path, headers: dict[str, str]) -> None:
+    assert (await speak(with_keys(tmp_path), headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "challenge"),
+    [
+        ({}, 'Bearer realm="voxgate"'),
+        ({"Authorization": "Basic x"}, 'Bearer realm="voxgate"'),
+        ({"Authorization": "Bearer "}, 'Bearer realm="voxgate"'),
+        (bearer("wrong"), 'Bearer realm="voxgate", error="invalid_token"'),
+        (bearer(KEY[:-1]), 'Bearer realm="voxgate", error="invalid_token"'),
+        (bearer(key_hash(KEY)), 'Bearer realm="voxgate", error="invalid_token"'),
+        ({**bearer("wrong"), "X-API-Key": KEY}, 'Bearer realm="voxgate", error="invalid_token"'),
+        ({"X-API-Key": "schlüssel"}, 'Bearer realm="voxgate", error="invalid_token"'),
+    ],
+)
+async def test_without_a_valid_key_nothing_is_done(tmp_path: Path, headers: dict[str, str], challenge: str) -> None:
+    gateway = with_keys(tmp_path)
+    encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+    response = await gateway.client.post("/tts", json={"text": "x"}, headers=encoded)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == challenge
+    assert response.json()["error"]["type"] == "unauthorized"
+    assert gateway.engine.jobs == []
+    assert gateway.metric("voxgate_key_requests_total", key="", outcome="unauthorized") == 1
+
+
+OPEN = {"/health/live", "/health/ready", "/v1/health", "/ping", "/metrics", "/docs/", "/docs/json"}
+ROUTES = [
+    route
+    for module in pkgutil.iter_modules(gateway.api.__path__, "gateway.api.")
+    for route in getattr(getattr(importlib.import_module(module.name), "router", None), "routes", ())
+]
+
+
+async def test_every_route_needs_a_key_except_probes_metrics_and_the_documentation(tmp_path: Path) -> None:
+    running = with_keys(tmp_path)
+    checked = set()
+    for route in ROUTES:
+        path = re.sub("[{}]", "", route.path)
+        for method in getattr(route, "methods", ()):
+            response = await running.client.request(method, path)
+            if route.path in OPEN:
+                assert response.status_code < 400, (method, path)
+            else:
+                assert response.status_code == 401, (method, path)
+            checked.add(route.path)
+    assert checked > OPEN
+    assert len(checked) > 30
+    for path in ("/docs", "/openapi.json"):
+        assert (await running.client.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("path", [route.path for route in ROUTES if isinstance(route, WebSocketRoute)])
+async def test_a_websocket_is_refused_before_it_is_opened(tmp_path: Path, path: str) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    scope = {
+        "type": "websocket",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"x-api-key", b"wrong")],
+        "scheme": "ws",
+        "server": ("gateway", 80),
+        "client": None,
+        "subprotocols": [],
+        "extensions": {"websocket.http.response": {}},
+    }
+    await with_keys(tmp_path).app(scope, receive, send)
+    assert sent[0]["type"] == "websocket.http.response.start"
+    assert sent[0]["status"] == 401
+    assert (b"www-authenticate", b'Bearer realm="voxgate", error="invalid_token"') in sent[0]["headers"]
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("/tts", ("error", "message")),
+        ("/invocations", ("error", "message")),
+        ("/v1/audio/speech", ("error", "message")),
+        ("/v1/tts", ("message",)),
+        ("/v1/models/default/invoke", ("message",)),
+    ],
+)
+async def test_a_refusal_has_the_envelope_of_its_api(tmp_path: Path, path: str, where: tuple[str, ...]) -> None:
+    refused = await speak(with_keys(tmp_path), {}, path)
+    assert refused.status_code == 401
+    told = refused.json()
+    assert ("error" in told) == (path != "/v1/tts")
+    for key in where:
+        told = told[key]
+    assert told.startswith("an API key is needed")
+
+
+async def test_metrics_may_need_a_key_and_other_paths_none(tmp_path: Path) -> None:
+    access = {"keys": {"ann": {"sha256": key_hash(KEY)}}, "open": ["/v1/voices"]}
+    gateway = in_memory(tmp_path, settings={"access": access})
+    assert (await gateway.client.get("/metrics")).status_code == 401
+    assert (await gateway.client.get("/metrics", headers=bearer(KEY))).status_code == 200
+    assert (await gateway.client.get("/v1/voices")).status_code == 200
+    assert (await gateway.client.get("/v1/engines")).status_code == 401
+    assert (await gateway.client.head("/v1/voices")).status_code != 401
+    assert (await gateway.client.post("/v1/voices", files={"name": (None, "x")})).status_code == 401
+
+
+async def test_a_key_has_so_many_requests_a_minute(tmp_path: Path) -> None:
+    gateway = with_keys(tmp_path)
+    for _ in range(2):
+        assert (await speak(gateway, bearer(OTHER))).status_code == 200
+    refused = await speak(gateway, bearer(OTHER))
+    assert refused.status_code == 429
+    assert 29 <= int(refused.headers["retry-after"]) <= 30
+    assert refused.json()["error"]["type"] == "rate_limited"
+    assert "2 requests a minute" in refused.json()["error"]["message"]
+    assert (await speak(gateway, bearer(KEY))).status_code == 200
+    for outcome, count in (("ok", 2), ("rate_limited", 1)):
+        assert gateway.metric("voxgate_key_requests_total", key="bob", outcome=outcome) == count
+
+
+def test_the_bucket_fills_steadily_and_refusals_cost_nothing() -> None:
+    now = 0.0
+    settings = AccessSettings(keys={"bob": ApiKey(sha256=key_hash(OTHER), requests_per_minute=6)})
+    bob = Access(settings, clock=lambda: now).holder(OTHER)
+
+    def tries(count: int) -> int:
+        passed = 0
+        for _ in range(count):
+            with contextlib.suppress(RateLimited):
+                bob.place().release()
+                passed += 1
+        return passed
+
+    assert tries(20) == 6
+    now = 9.0
+    assert tries(5) == 0
+    with pytest.raises(RateLimited) as refused:
+        bob.place()
+    assert refused.value.retry_after_s == pytest.approx(1.0)
+    now = 10.0
+    assert tries(5) == 1
+    now = 10_000.0
+    assert tries(20) == 6
+
+
+async def test_a_key_has_so_many_requests_at_once(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+
+    async def slowly(job: Job) -> AsyncGenerator[AudioChunk, None]:
+        yield AudioChunk(job.id, np.zeros(240, np.float32))
+        await go_on.wait()
+
+    gateway = with_keys(tmp_path)
+    gateway.engine.script = slowly
+    first = asyncio.create_task(speak(gateway, bearer(OTHER)))
+    while not gateway.engine.jobs:
+        await asyncio.sleep(0.01)
+    second = await speak(gateway, bearer(OTHER))
+    assert second.status_code == 429
+    assert second.headers["retry-after"] == "1"
+    go_on.set()
+    assert (await first).status_code == 200
+    assert (await speak(gateway, bearer(OTHER))).status_code == 200
+
+
+async def test_a_request_that_is_refused_otherwise_costs_the_key_nothing(tmp_path: Path) -> None:
+    gateway = with_keys(tmp_path, limits={"body_bytes": 1024})
+    for _ in range(5):
+        answer = await gateway.client.post("/tts", content=b"x" * 2000, headers=bearer(OTHER))
+        assert answer.status_code == 413
+    assert (await speak(gateway, bearer(OTHER))).status_code == 200
+
+
+async def test_logs_have_the_name_and_never_the_key(tmp_path: Path) -> None:
+    gateway = with_keys(tmp_path)
+    with capture_logs() as lines:
+        for headers in (bearer(KEY), {"X-API-Key": KEY}, bearer("wrong-key-of-somebody"), {}):
+            await speak(gateway, headers)
+    assert [line.get("key") for line in lines if line["event"] == "request"] == ["ann", "ann", None, None]
+    metrics = (await gateway.client.get("/metrics")).text
+    assert 'voxgate_key_requests_total{key="ann",outcome="ok"} 2.0' in metrics
+    for text in (repr(lines), metrics):
+        assert KEY not in text
+        assert key_hash(KEY) not in text
+        assert "wrong-key" not in text
+
+
+def test_only_the_whole_key_opens() -> None:
+    access = Access(AccessSettings(keys={"ann": ApiKey(sha256=key_hash(KEY))}))
+    assert access.holder(KEY).name == "ann"
+    for wrong in ("", KEY + " ", KEY.upper(), key_hash(KEY)):
+        with pytest.raises(Unauthorized):
+            access.holder(wrong)
+
+
+@pytest.mark.parametrize(
+    ("block", "complaint"),
+    [
+        ("access: {keys: {ann: {sha256: vox_plain}}}", "access.keys.ann.sha256: "),
+        ("access: {keys: {Ann!: {sha256: %s}}}", "'Ann!' is no name of a key"),
+        ("access: {keys: {a: {sha256: %s}, b: {sha256: %s}}}", "access: keys: a and b have the same hash"),
+        ("access: {open: [metrics]}", "access.open.0: String should match pattern '^/'"),
+        ("cors: {origins: [example.com]}", "cors.origins.0: String should match"),
+        ("cors: {origins: ['https://example.com/']}", "cors.origins.0: String should match"),
+        ("cors: {origins: ['*']}", "cors.origins: * needs access.keys"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path: Path, block: str, complaint: str) -> None:
+    path = tmp_path / "c.yaml"
+    block = block.replace("%s", key_hash(KEY))
+    path.write_text("default_engine: a\nengines: {a: {backend: tone}}\n" + block + "\n")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path)
+    assert complaint in str(caught.value)
+    assert "vox_plain" not in str(caught.value)
+
+
+def test_a_key_may_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXGATE_ACCESS__KEYS__ANN__SHA256", key_hash(KEY))
+    monkeypatch.setenv("VOXGATE_ACCESS__KEYS__ANN__REQUESTS_PER_MINUTE", "5")
+    assert load_settings().access.keys == {"ann": ApiKey(sha256=key_hash(KEY), requests_per_minute=5)}
+
+
+PAGE = "https://app.example.com"
+
+
+async def preflight(gateway: InMemory, origin: str) -> httpx.Response:
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    return await gateway.client.options("/tts", headers={"Origin": origin, **asked})
+
+
+async def test_pages_of_other_sites_are_refused_unless_configured(tmp_path: Path) -> None:
+    gateway = in_memory(tmp_path / "a")
+    refused = await speak(gateway, {"Origin": PAGE})
+    assert (refused.status_code, refused.json()["error"]["type"]) == (403, "cross_site")
+    assert "access-control-allow-origin" not in refused.headers
+    assert (await preflight(gateway, PAGE)).status_code == 405
+
+    gateway = in_memory(tmp_path / "b", settings={"cors": {"origins": [PAGE]}})
+    allowed = await speak(gateway, {"Origin": PAGE})
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == PAGE
+    assert "X-Voxgate-Seed" in allowed.headers["access-control-expose-headers"]
+    asked = await preflight(gateway, PAGE)
+    assert asked.status_code == 200
+    assert asked.headers["access-control-allow-origin"] == PAGE
+    assert "authorization" in asked.headers["access-control-allow-headers"]
+    for origin in ("https://evil.example.com", "http://app.example.com", "null", f"{PAGE}.evil.com"):
+        assert (await speak(gateway, {"Origin": origin})).status_code == 403
+        assert (await preflight(gateway, origin)).status_code == 400
+
+
+async def test_preflights_need_no_key_and_errors_can_be_read(tmp_path: Path) -> None:
+    gateway = with_keys(tmp_path, cors={"origins": ["*"]})
+    assert (await preflight(gateway, PAGE)).status_code == 200
+    refused = await speak(gateway, {"Origin": PAGE})
+    assert refused.status_code == 401
+    assert refused.headers["access-control-allow-origin"] == "*"
+    assert (await speak(gateway, {"Origin": PAGE, **bearer(KEY)})).status_code == 200
+
+
+def voxgate(*arguments: str, status: int = 0, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gateway", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, input=stdin, env={**os.environ, **env})
+    assert result.returncode == status, result.stdout + result.stderr
+    return result
+
+
+def test_a_new_key_opens_a_gateway_and_the_commands_send_it(tmp_path: Path) -> None:
+    made = dict(line.split(": ") for line in voxgate("key", "new", "ann").stdout.splitlines())
+    assert len(made["key"]) == len("vox_") + 43
+    assert voxgate("key", "hash", stdin=made["key"] + "\n").stdout.strip() == made["sha256"]
+    assert voxgate("key", "new").stdout.splitlines()[0] != f"key: {made['key']}"
+    gateway = start_gateway(tmp_path, {**TONE, "access": {"keys": {"ann": {"sha256": made["sha256"]}}}})
+    try:
+        wait_ready(gateway)
+        at = ("--server", gateway.url)
+        assert "an API key is needed" in voxgate("engines", *at, status=1).stderr.replace("\n", " ")
+        assert "tone" in voxgate("engines", *at, "--api-key", made["key"]).stdout
+        assert "not a valid one" in voxgate("voices", "list", *at, status=1, VOXGATE_API_KEY="x" * 30).stderr
+        voxgate("say", "hi", "-o", str(tmp_path / "x.wav"), *at, VOXGATE_API_KEY=made["key"])
+        assert made["key"] not in gateway.log.read_text()
+    finally:
+        assert gateway.stop() == 0
+
+
+def test_keys_that_can_be_guessed_are_not_hashed() -> None:
+    result = voxgate("key", "hash", stdin="x" * (SHORTEST - 1) + "\n", status=2)
+    assert "random characters" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A live gateway: `ann` may do anything, `bob` one thing at a time, `carl` and `dora` one a minute."""
+    hashes = {name: {"sha256": key_hash(name * 10)} for name in ("ann", "bob", "carl", "dora")}
+    hashes["bob"]["max_concurrent"] = 1
+    hashes["carl"]["requests_per_minute"] = hashes["dora"]["requests_per_minute"] = 1
+    running = start_gateway(tmp_path_factory.mktemp("guarded"), {**TONE, "access": {"keys": hashes}})
+    wait_ready(running)
+    yield running
+    assert running.stop() == 0, running.log.read_text()
+
+
+def openai_client(gateway: Gateway, key: str) -> OpenAI:
+    return OpenAI(base_url=f"{gateway.url}/v1", api_key=key, max_retries=0, http_client=httpx.Client(trust_env=False))
+
+
+def test_the_openai_client_raises_its_own_errors(guarded: Gateway) -> None:
+    words = {"model": "tone", "voice": "alloy", "input": "hi"}
+    with openai_client(guarded, "wrong" * 10) as client, pytest.raises(AuthenticationError) as refused:
+        client.audio.speech.create(**words)
+    assert refused.value.code == "invalid_api_key"
+    with openai_client(guarded, "carl" * 10) as client:
+        assert client.audio.speech.create(**words).content
+        with pytest.raises(RateLimitError) as limited:
+            client.audio.speech.create(**words)
+    assert 1 <= int(limited.value.response.headers["retry-after"]) <= 60
+
+
+def test_the_fish_audio_client_raises_its_own_errors(guarded: Gateway) -> None:
+    def speak_as(key: str) -> bytes:
+        with fishaudio.FishAudio(api_key=key * 10, base_url=guarded.url) as client:
+            return client.tts.convert(text="hi")
+
+    with pytest.raises(fishaudio.exceptions.AuthenticationError, match="not a valid one"):
+        speak_as("wrong")
+    assert guarded.client.post("/v1/tts", json={"text": "hi"}, headers=bearer("dora" * 10)).status_code == 200
+    with pytest.raises(fishaudio.exceptions.RateLimitError, match="a minute"):
+        speak_as("dora")
+    assert speak_as("ann")
+
+
+def test_a_websocket_needs_a_key_and_takes_a_place(guarded: Gateway) -> None:
+    address = guarded.url.replace("http://", "ws://") + "/tts/stream"
+    with pytest.raises(InvalidStatus) as refused, connect(address, proxy=None):
+        pass
+    assert refused.value.response.status_code == 401
+    assert b'"unauthorized"' in refused.value.response.body
+    bob = {"X-API-Key": "bob" * 10}
+    with connect(address, proxy=None, additional_headers=bob):
+        assert guarded.client.post("/tts", json={"text": "hi"}, headers=bob).status_code == 429
+    deadline = time.monotonic() + 5
+    while guarded.client.post("/tts", json={"text": "hi"}, headers=bob).status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_stream_holds_its_place_until_its_end(guarded: Gateway) -> None:
+    bob = bearer("bob" * 10)
+    body = {"text": "x" * 20, "stream": True, "options": {"step_s": 0.1}}
+    with guarded.client.stream("POST", "/tts", json=body, headers=bob) as response:
+        audio = response.iter_raw()
+        next(audio)
+        assert guarded.client.post("/tts", json={"text": "hi"}, headers=bob).status_code == 429
+        for _ in audio:
+            pass
+    assert guarded.client.post("/tts", json={"text": "hi"}, headers=bob).status_code == 200

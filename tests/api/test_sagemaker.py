@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import base64
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from app_fixtures import InMemory, in_memory
+from harness import read_audio
+
+from gateway.api.accept import choose
+from gateway.engine.client import State
+from gateway.engine.fake import FakeEngine
+from gateway.errors import ConfigError, NotAcceptable
+from gateway.service.access import key_hash
+from gateway.settings import load_settings
+
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> InMemory:
+    return in_memory(tmp_path)
+
+
+async def invoke(gateway: InMemory, body: Any = None, attributes: str = "", accept: str = "*/*") -> httpx.Response:
+    headers = {"Accept": accept, **({ATTRIBUTES: attributes} if attributes else {})}
+    if isinstance(body, str):
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+        return await gateway.client.post("/invocations", content=body.encode(), headers=headers)
+    return await gateway.client.post("/invocations", json=body, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [(State.READY, 200), (State.UNLOADED, 200), (State.LOADING, 503), (State.FAILED, 503), (State.STOPPING, 503)],
+)
+async def test_ping_follows_the_default_engine_only(tmp_path: Path, state: State, status: int) -> None:
+    gateway = in_memory(tmp_path, [FakeEngine("one", state=state), FakeEngine("two", state=State.FAILED)], load="eager")
+    for method in ("GET", "POST"):
+        response = await gateway.client.request(method, "/ping")
+        assert (response.status_code, response.content) == (status, b"")
+
+
+async def test_ping_needs_no_key_and_no_place(tmp_path: Path) -> None:
+    access = {"keys": {"ann": {"sha256": key_hash("k" * 30), "requests_per_minute": 1}}}
+    gateway = in_memory(tmp_path, settings={"access": access}, limits={"requests": 1})
+    began_at = time.monotonic()
+    for _ in range(50):
+        assert (await gateway.client.get("/ping")).status_code == 200
+    assert time.monotonic() - began_at < 2
+    assert (await invoke(gateway, {"text": "x"})).status_code == 401
+
+
+async def test_invocations_are_the_native_api(gateway: InMemory, clip: bytes) -> None:
+    body = {"text": "hello", "engine": "fake", "voice": "grace", "seed": 5, "format": "flac", "options": {"depth": 2}}
+    native = await gateway.client.post("/tts", json=body)
+    ours = await invoke(gateway, body)
+    assert ours.status_code == 200, ours.text
+    assert ours.content == native.content
+    assert ours.headers["x-voxgate-voice"] == "grace"
+    form = {"text": "hello", "seed": "7", "reference_text": "hm"}
+    by_form = await gateway.client.post("/invocations", data=form, files={"reference_audio": ("a.wav", clip)})
+    assert by_form.status_code == 200, by_form.text
+    assert gateway.engine.jobs[-1].reference is not None
+
+
+async def test_a_plain_text_is_spoken_with_the_defaults(gateway: InMemory) -> None:
+    response = await invoke(gateway, "Grüße, 世界.")
+    assert response.headers["content-type"] == "audio/wav"
+    assert gateway.engine.jobs[0].text == "Grüße, 世界."
+    assert ATTRIBUTES.lower() not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "param"),
+    [
+        (b"", "text/plain", 422, "text"),
+        (b"\xff\xfe", "text/plain", 422, "text"),
+        ("grüße".encode("latin-1"), "text/plain; charset=latin-1", 415, None),
+        (b"{}", "application/json", 422, "text"),
+        (b"x", "application/octet-stream", 415, None),
+        (b"a,b", "text/csv", 415, None),
+    ],
+)
+async def test_other_bodies_are_refused(
+    gateway: InMemory, content: bytes, kind: str, status: int, param: str | None
+) -> None:
+    response = await gateway.client.post("/invocations", content=content, headers={"Content-Type": kind})
+    assert (response.status_code, response.json()["error"]["param"]) == (status, param), response.text
+
+
+async def test_attributes_are_fields_and_come_back(gateway: InMemory) -> None:
+    attributes = "engine=fake, voice=gr%61ce;seed=9 ;speed=1.5;language=en-GB;format=pcm;;sample_rate=16000,stream=true"
+    response = await invoke(gateway, "hello", attributes)
+    assert response.status_code == 200, response.text
+    assert response.headers[ATTRIBUTES] == attributes
+    assert response.headers["content-type"] == "audio/pcm;rate=16000;channels=1"
+    (job,) = gateway.engine.jobs
+    assert (job.voice, job.seed, job.speed, job.language, job.stream) == ("grace", 9, 1.5, "en-GB", True)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "param", "named"),
+    [
+        ("voise=a", ATTRIBUTES, "voise"),
+        ("c000b4f9-df62-4c85-a0bf", ATTRIBUTES, "c000b4f9"),
+        ("text=x", ATTRIBUTES, "text"),
+        ("seed=1,seed=1", ATTRIBUTES, "seed"),
+        ("voice=ada;" + "x" * 1024, ATTRIBUTES, "1024"),
+        ("seed=x", "seed", "integer"),
+        ("stream=perhaps", "stream", "boolean"),
+        ("speed=9", "speed", "4"),
+        ("voice=ada", "voice", "twice"),
+    ],
+)
+async def test_wrong_attributes_are_named(gateway: InMemory, attributes: str, param: str, named: str) -> None:
+    response = await invoke(gateway, {"text": "x", "voice": "ada"}, attributes)
+    assert response.status_code == 422
+    error = response.json()["error"]
+    assert error["param"] == param
+    assert named in error["message"]
+    assert gateway.engine.jobs == []
+
+
+@pytest.mark.parametrize(
+    ("accept", "format_", "chosen"),
+    [
+        ("", None, {}),
+        ("*/*", None, {"format": "wav"}),
+        ("audio/*", None, {"format": "wav"}),
+        ("audio/mpeg", None, {"format": "mp3"}),
+        ("Audio/X-WAV", None, {"format": "wav"}),
+        ("audio/ogg;codecs=opus", None, {"format": "opus"}),
+        ("audio/flac;q=0.2, audio/aac;q=0.9, */*;q=0.1", None, {"format": "aac"}),
+        ("*/*, audio/mpeg", None, {"format": "mp3"}),
+        ("audio/mpeg, audio/wav", None, {"format": "mp3"}),
+        ("*/*, audio/wav;q=0", None, {"format": "mp3"}),
+        ("*/*;q=0.9, audio/wav;q=0.1", None, {"format": "mp3"}),
+        ("application/json;q=0.5, audio/*;q=0.4", None, {"response": "base64"}),
+        ("image/png, audio/pcm", None, {"format": "pcm"}),
+        ("audio/L16;rate=16000;channels=1", None, {"format": "pcm", "sample_rate": 16000}),
+        ("audio/L16;channels=2, audio/wav;q=0.1", None, {"format": "wav"}),
+        ("application/json", None, {"response": "base64"}),
+        ("*/*", "mp3", {"format": "mp3"}),
+        ("audio/wav, audio/mpeg;q=0.1", "mp3", {"format": "mp3"}),
+        ("application/json", "mp3", {"response": "base64"}),
+    ],
+)
+def test_accept_chooses_the_format(accept: str, format_: str | None, chosen: dict[str, object]) -> None:
+    assert choose(accept, format_) == chosen
+
+
+@pytest.mark.parametrize(
+    ("accept", "format_", "response"),
+    [
+        ("image/png", None, None),
+        ("application/octet-stream", None, None),
+        ("audio/wav;q=0", None, None),
+        ("*/*, audio/*;q=0", None, None),
+        ("audio/L16;channels=2", None, None),
+        ("audio/mpeg", "wav", None),
+        ("*/*, audio/x-wav;q=0", "wav", None),
+        ("audio/wav", None, "base64"),
+        ("application/json", None, "binary"),
+    ],
+)
+def test_what_accept_does_not_allow_is_406(accept: str, format_: str | None, response: str | None) -> None:
+    with pytest.raises(NotAcceptable, match="audio/mpeg"):
+        choose(accept, format_, response)
+
+
+async def test_accept_over_http(gateway: InMemory) -> None:
+    body = {"text": "x", "seed": 1}
+    mp3 = await invoke(gateway, body, accept="audio/mpeg")
+    assert mp3.headers["content-type"] == "audio/mpeg"
+    refused = await invoke(gateway, body, accept="image/png")
+    assert (refused.status_code, refused.json()["error"]["type"]) == (406, "not_acceptable")
+    malformed = await invoke(gateway, body, accept="audio/wav;q=much")
+    assert (malformed.status_code, malformed.json()["error"]["param"]) == (422, "Accept")
+    wrapped = (await invoke(gateway, body, accept="application/json")).json()
+    assert len(read_audio(base64.b64decode(wrapped["audio"]))[0]) == 4800
+    contradiction = await invoke(gateway, {**body, "stream": True}, accept="application/json")
+    assert (contradiction.status_code, contradiction.json()["error"]["param"]) == (422, "response")
+
+
+async def test_streams_are_the_same_audio(gateway: InMemory) -> None:
+    whole = await invoke(gateway, {"text": "x", "seed": 1, "format": "pcm"})
+    streamed = await invoke(gateway, {"text": "x", "seed": 1, "stream": True}, accept="audio/pcm")
+    assert "content-length" not in streamed.headers
+    assert streamed.content == whole.content
+
+
+async def test_routes_of_multi_model_servers_do_not_exist(gateway: InMemory) -> None:
+    for method, path in (
+        ("GET", "/models"),
+        ("POST", "/models"),
+        ("POST", "/models/x/invoke"),
+        ("GET", "/execution-parameters"),
+    ):
+        assert (await gateway.client.request(method, path)).status_code == 404
+
+
+# ---- settings
+
+
+ARCHIVED = "default_engine: a\nengines: {a: {backend: tone}}\nport: 9000\nhost: 127.0.0.1\n"
+
+
+def test_on_sagemaker_the_shipped_settings_hold_unless_the_archive_has_its_own(tmp_path: Path) -> None:
+    shipped = load_settings(model_dir=tmp_path)
+    assert (shipped.host, shipped.port, shipped.default_engine) == ("0.0.0.0", 8080, "lite")
+    assert shipped.limits.drain_s <= 20, "SIGKILL comes 30 s after SIGTERM, and workers want to leave as well"
+    assert not Path(shipped.engines["f5"].model["checkpoint"]).is_absolute()
+    (tmp_path / "voxgate.yaml").write_text(ARCHIVED)
+    archived = load_settings(model_dir=tmp_path)
+    assert (archived.host, archived.port, archived.default_engine) == ("0.0.0.0", 8080, "a")
+    other = tmp_path / "other.yaml"
+    other.write_text(ARCHIVED.replace("a:", "b:").replace(": a", ": b"))
+    assert load_settings(other, model_dir=tmp_path).default_engine == "b"
+    assert load_settings(model_dir=tmp_path, flags={"port": 1}).port == 1
+
+
+def test_on_sagemaker_the_port_may_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", "8123")
+    assert load_settings().port == 8000, "elsewhere it means nothing"
+    assert load_settings(model_dir=tmp_path).port == 8123
+    monkeypatch.setenv("VOXGATE_HOST", "127.0.0.1")
+    assert load_settings(model_dir=tmp_path).host == "127.0.0.1"
+    monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", "many")
+    with pytest.raises(ConfigError, match=r"port: .*SAGEMAKER_BIND_TO_PORT"):
+        load_settings(model_dir=tmp_path)

@@ -1,0 +1,347 @@
+"""Live sessions of real clients with a real gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import fish_audio_sdk
+import fishaudio
+import numpy as np
+import pytest
+from harness import TONE, Gateway, read_audio, start_gateway, wait_ready
+from sagemaker_runtime import event as event_of_aws
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+ROOT = Path(__file__).parents[2]
+TEXT = "It was late already, and the wind had turned. Nobody knew why. He counted to three, and left."
+RATE = 24000
+
+
+def socket(gateway: Gateway, path: str = "/tts/stream", **options: Any) -> connect:
+    url = gateway.url.replace("http", "ws", 1) + path
+    return connect(url, max_size=None, proxy=None, **options)
+
+
+async def send(client: ClientConnection, type_: str, **fields: Any) -> None:
+    await client.send(json.dumps({"type": type_, **fields}))
+
+
+async def until(client: ClientConnection, *types: str) -> tuple[list[dict[str, Any]], bytes]:
+    """All events up to one of these types, or the close frame, and the audio between them."""
+    events, audio = [], b""
+    with contextlib.suppress(ConnectionClosed):  # tests look at its code
+        async with asyncio.timeout(30):
+            async for message in client:
+                if isinstance(message, bytes):
+                    audio += message
+                    continue
+                events.append(json.loads(message))
+                if events[-1]["type"] in types:
+                    break
+    return events, audio
+
+
+async def spoken(gateway: Gateway, *deltas: str, **start: Any) -> tuple[list[dict[str, Any]], bytes]:
+    async with socket(gateway) as client:
+        await send(client, "start", **start)
+        for delta in deltas:
+            await send(client, "text", text=delta)
+        await send(client, "end")
+        events, audio = await until(client)
+        assert client.close_code == 1000
+        return events, audio
+
+
+def metric(gateway: Gateway, name: str) -> float:
+    for line in gateway.client.get("/metrics").text.splitlines():
+        if line.startswith(name + " "):
+            return float(line.rsplit(" ", 1)[1])
+    return 0.0
+
+
+@pytest.mark.parametrize("engine", ["tone", "lite"])
+async def test_words_become_the_speech_that_their_sentences_are(gateway: Gateway, engine: str) -> None:
+    start = {"engine": engine, "seed": 3, "format": "pcm"}
+    events, audio = await spoken(gateway, *(word + " " for word in TEXT.split(" ")), **start)
+    assert (await spoken(gateway, TEXT + " ", **start))[1] == audio
+    alone = b""
+    for event in events:
+        if event["type"] == "segment":
+            body = {**start, "text": TEXT[event["start"] : event["end"]].strip(), "stream": True}
+            alone += gateway.client.post("/tts", json=body).content
+    assert audio == alone
+    assert len(audio) / 2 / RATE == pytest.approx(events[-1]["duration_ms"] / 1000, abs=0.01)
+
+
+async def test_speech_begins_while_text_is_still_being_written(gateway: Gateway) -> None:
+    async with socket(gateway) as client:
+        await send(client, "start", engine="lite")
+        await send(client, "text", text="The first sentence is complete. The sec")
+        events, _ = await until(client, "segment_done")
+        assert [event["type"] for event in events] == ["started", "segment", "segment_done"]
+        await send(client, "text", text="ond comes later.")
+        await send(client, "flush")
+        events, audio = await until(client, "flushed")
+        assert len(audio) > RATE // 2
+
+
+async def test_an_interruption_leaves_no_job_and_the_session_goes_on(gateway: Gateway) -> None:
+    async with socket(gateway) as client:
+        await send(client, "start", engine="tone", options={"step_s": 0.02})
+        await send(client, "text", text=TEXT * 20)
+        await until(client, "segment")
+        began_at = time.monotonic()
+        await send(client, "interrupt")
+        events, _ = await until(client, "interrupted")
+        assert time.monotonic() - began_at < 1
+        assert TEXT.startswith(events[-1]["text"])
+        assert events[-1]["next"] == len(TEXT) * 20
+        await send(client, "text", text="Go on.")
+        await send(client, "flush")
+        events, audio = await until(client, "flushed")
+        assert len(audio) == 6 * RATE // 20 * 2
+        assert metric(gateway, 'voxgate_active_jobs{engine="tone"}') == 0
+
+
+async def test_a_client_that_vanishes_leaves_no_job(gateway: Gateway) -> None:
+    async with socket(gateway) as client:
+        await send(client, "start", engine="tone", options={"step_s": 0.05})
+        await send(client, "text", text="x" * 5000)
+        await until(client, "segment")
+        assert metric(gateway, "voxgate_live_sessions") >= 1
+        client.transport.abort()
+    deadline = time.monotonic() + 10
+    while metric(gateway, 'voxgate_active_jobs{engine="tone"}') or metric(gateway, "voxgate_live_sessions"):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+async def test_a_socket_is_refused_with_an_http_answer(gateway: Gateway) -> None:
+    for path, keys in (("/tts/stream", {"error"}), ("/v1/tts/live", {"status", "message"})):
+        with pytest.raises(InvalidStatus) as caught:
+            async with socket(gateway, path, origin="https://evil.example"):
+                pass
+        response = caught.value.response
+        assert response.status_code == 403
+        assert set(json.loads(response.body)) == keys
+        assert response.headers["x-request-id"]
+
+
+async def test_a_message_that_is_too_large_is_not_read(gateway: Gateway) -> None:
+    async with socket(gateway) as client:
+        await send(client, "start", engine="tone")
+        with contextlib.suppress(ConnectionClosed):
+            await client.send(" " * (17 * 2**20))
+        await until(client)
+        assert client.close_code == 1009
+
+
+@contextlib.contextmanager
+def gateway_that_ends(folder: Path, **limits: float) -> Iterator[Gateway]:
+    gateway = start_gateway(folder, {**TONE, "limits": limits})
+    try:
+        wait_ready(gateway)
+        yield gateway
+        assert gateway.process.wait(10) == 0, gateway.log.read_text()
+    finally:
+        gateway.client.close()
+        gateway.process.kill()
+        gateway.process.wait()
+
+
+async def test_sigterm_lets_a_session_finish_its_sentence(tmp_path: Path) -> None:
+    with gateway_that_ends(tmp_path, drain_s=10) as gateway:
+        async with socket(gateway) as client, socket(gateway) as idle:
+            await send(client, "start", options={"step_s": 0.05})
+            await send(client, "text", text="This one is being spoken already. This one is not comp")
+            _, before = await until(client, "segment")
+            gateway.process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.5)
+            await send(client, "text", text="lete. Nor is this. ")
+            events, audio = await until(client)
+            assert [event["type"] for event in events] == ["segment_done", "finished"]
+            assert (events[-1]["reason"], client.close_code) == ("shutdown", 1012)
+            assert len(before + audio) == 33 * RATE // 20 * 2
+            await until(idle)
+            assert idle.close_code == 1012
+
+
+async def test_a_client_that_reads_nothing_leaves_no_job(tmp_path: Path) -> None:
+    with gateway_that_ends(tmp_path, stall_s=1, drain_s=1) as gateway:
+        async with socket(gateway, max_queue=1) as client:
+            await send(client, "start")
+            for _ in range(20):
+                await send(client, "text", text="x" * 5000)
+            deadline = time.monotonic() + 30
+            while not metric(gateway, 'voxgate_live_ended_total{outcome="client_stalled"}'):
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.1)
+            assert metric(gateway, 'voxgate_active_jobs{engine="tone"}') == 0
+            assert metric(gateway, "voxgate_live_sessions") == 0
+            client.transport.abort()
+        gateway.process.send_signal(signal.SIGTERM)
+
+
+async def test_sigterm_does_not_wait_longer_than_it_may(tmp_path: Path) -> None:
+    with gateway_that_ends(tmp_path, drain_s=1) as gateway:
+        async with socket(gateway) as client:
+            await send(client, "start", options={"step_s": 0.5})
+            await send(client, "text", text="x" * 5000)
+            await until(client, "segment")
+            began_at = time.monotonic()
+            gateway.process.send_signal(signal.SIGTERM)
+            await until(client)
+            assert client.close_code == 1012
+            assert 0.9 < time.monotonic() - began_at < 4
+
+
+def sentences() -> Iterator[str]:
+    yield from ("The first sen", "tence is here. ", "And the ", "second.")
+
+
+async def sentences_later() -> AsyncIterator[str]:
+    for text in sentences():
+        yield text
+        await asyncio.sleep(0.01)
+
+
+SPOKEN_S = 0.05 * (len("The first sentence is here.") + len("And the second."))
+LEGACY = fish_audio_sdk.TTSRequest(text="", format="wav", reference_id="high")
+
+
+def test_fish_audios_first_client(gateway: Gateway) -> None:
+    with fish_audio_sdk.WebSocketSession("key", base_url=gateway.url) as session:
+        audio = b"".join(session.tts(LEGACY, sentences(), backend="tone"))  # type: ignore[arg-type]
+    samples, rate = read_audio(audio)
+    assert len(samples) / rate == pytest.approx(SPOKEN_S, abs=0.01)
+    with fish_audio_sdk.WebSocketSession("key", base_url=gateway.url) as session:
+        assert len(b"".join(session.tts(fish_audio_sdk.TTSRequest(text=""), sentences()))) > 5000  # lite speaks
+
+
+async def test_fish_audios_first_client_asynchronously(gateway: Gateway) -> None:
+    async with fish_audio_sdk.AsyncWebSocketSession("key", base_url=gateway.url) as session:
+        parts = [part async for part in session.tts(LEGACY, sentences_later(), backend="tone")]  # type: ignore[arg-type]
+    samples, rate = read_audio(b"".join(parts))
+    assert len(samples) / rate == pytest.approx(SPOKEN_S, abs=0.01)
+
+
+def test_fish_audios_second_client(gateway: Gateway, clip: bytes) -> None:
+    client = fishaudio.FishAudio(api_key="key", base_url=gateway.url)
+
+    def flushed() -> Iterator[str | fishaudio.types.FlushEvent]:
+        yield "No sentence"
+        yield fishaudio.types.FlushEvent()
+        yield from sentences()
+
+    parts = client.tts.stream_websocket(flushed(), format="wav", model="tone", speed=2.0)  # type: ignore[arg-type]
+    samples, rate = read_audio(b"".join(parts))
+    assert len(samples) / rate == pytest.approx((SPOKEN_S + 0.05 * 11) / 2, abs=0.02)
+    reference = fishaudio.types.ReferenceAudio(audio=clip, text="hm")
+    for fmt in ("mp3", "opus", "pcm"):
+        audio = client.tts.stream_websocket(sentences(), format=fmt, references=[reference], model="tone")  # type: ignore[arg-type]
+        assert len(b"".join(audio)) > 5000
+
+
+async def test_fish_audios_second_client_asynchronously(gateway: Gateway) -> None:
+    client = fishaudio.AsyncFishAudio(api_key="key", base_url=gateway.url)
+    stream = client.tts.stream_websocket(sentences_later(), format="wav", model="tone")  # type: ignore[arg-type]
+    samples, rate = read_audio(b"".join([part async for part in stream]))
+    assert len(samples) / rate == pytest.approx(SPOKEN_S, abs=0.01)
+
+
+def test_fish_audios_clients_learn_that_something_is_wrong(gateway: Gateway) -> None:
+    client = fishaudio.FishAudio(api_key="key", base_url=gateway.url)
+    with pytest.raises(fishaudio.exceptions.WebSocketError):
+        list(client.tts.stream_websocket(sentences(), reference_id="nobody", model="tone"))  # type: ignore[arg-type]
+    with (
+        pytest.raises(fish_audio_sdk.exceptions.WebSocketErr),
+        fish_audio_sdk.WebSocketSession("key", base_url=gateway.url) as session,
+    ):
+        list(session.tts(LEGACY, sentences(), backend="steam"))  # type: ignore[arg-type]
+
+
+def run_example(gateway: Gateway, name: str, *arguments: str, text: str = "", **env: str) -> tuple[bytes, str]:
+    result = subprocess.run(
+        [sys.executable, ROOT / "examples" / name, *arguments],
+        input=text.encode(),
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "VOXGATE_SERVER": gateway.url, **env},
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr.decode()
+    return result.stdout, result.stderr.decode()
+
+
+def test_the_example_of_a_client(gateway: Gateway) -> None:
+    audio, told = run_example(gateway, "live_client.py", "engine=tone", "format=wav", text=TEXT)
+    samples, rate = read_audio(audio)
+    spoken_s = [float(line.split()[0]) for line in told.splitlines()]
+    assert len(samples) / rate == pytest.approx(spoken_s[-1], abs=0.01)
+    assert "0.00 s  'It was late already, and the wind had turned. '" in told
+
+
+class _Bedrock(BaseHTTPRequestHandler):
+    """ConverseStream as Amazon Bedrock answers it, once a client has signed its request."""
+
+    def do_POST(self) -> None:
+        assert self.path == "/model/amazon.nova-lite-v1%3A0/converse-stream"
+        assert "/bedrock/aws4_request" in self.headers["Authorization"]
+        question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert question["messages"][0]["content"][0]["text"] == "Why?"
+        self.send_response(200)
+        self.send_header("Content-Type", "application/vnd.amazon.eventstream")
+        self.end_headers()
+        deltas = [{"reasoningContent": {"text": "Let me think."}}, *({"text": text} for text in sentences())]
+        self._tell("messageStart", {"role": "assistant"})
+        for delta in deltas:
+            self._tell("contentBlockDelta", {"contentBlockIndex": 0, "delta": delta})
+        self._tell("messageStop", {"stopReason": "end_turn"})
+
+    def _tell(self, kind: str, payload: dict[str, Any]) -> None:
+        headers = {":message-type": "event", ":event-type": kind, ":content-type": "application/json"}
+        self.wfile.write(event_of_aws(headers, json.dumps(payload).encode()))
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_the_example_with_bedrock(gateway: Gateway, tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Bedrock) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            audio, told = run_example(
+                gateway,
+                "bedrock_to_speech.py",
+                "amazon.nova-lite-v1:0",
+                "Why?",
+                AWS_ENDPOINT_URL_BEDROCK_RUNTIME=f"http://127.0.0.1:{server.server_port}",
+                AWS_ACCESS_KEY_ID="none",
+                AWS_SECRET_ACCESS_KEY="none",
+                AWS_DEFAULT_REGION="us-east-1",
+            )
+        finally:
+            server.shutdown()
+            thread.join()
+    spoken_s = len(audio) / 2 / RATE
+    assert 1.5 < spoken_s < 6
+    assert float(told.split()[0]) == pytest.approx(spoken_s, abs=0.06)
+    expected, _ = read_audio(gateway.client.post("/tts", json={"text": "".join(sentences())}).content)
+    assert spoken_s == pytest.approx(len(expected) / RATE, abs=1)  # the reasoning was not spoken
+    assert np.abs(np.frombuffer(audio, "<i2")).max() > 1000
+    assert io.BytesIO(audio).read(4) != b"RIFF"
