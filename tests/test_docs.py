@@ -24,7 +24,7 @@ def test_the_requests_of_the_readme_do_what_it_says(gateway: Gateway, tmp_path: 
     port = gateway.url.rsplit(":", 1)[1]
     requests = [block.replace("localhost:8000", f"localhost:{port}") for block in blocks("README.md", "sh")]
     requests = [block for block in requests if "curl" in block]
-    assert len(requests) == 3
+    assert len(requests) == 5
     printed = [
         subprocess.run(["bash", "-ec", block], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
         for block in requests
@@ -33,6 +33,9 @@ def test_the_requests_of_the_readme_do_what_it_says(gateway: Gateway, tmp_path: 
     assert rate == 24000
     assert len(samples) / rate == pytest.approx(1.8, abs=0.15)
     assert (tmp_path / "hello.mp3").stat().st_size > 10_000
+    assert (tmp_path / "same.mp3").stat().st_size > 10_000
+    samples, rate = read_audio((tmp_path / "answer.wav").read_bytes())
+    assert 1 < len(samples) / rate < 4
     (shown,) = blocks("README.md", "json")
     without_id = r'"request_id":"[0-9a-f]+"'
     # The shared gateway has more engines than the default configuration, none of which speaks Chinese.
