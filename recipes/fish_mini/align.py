@@ -1,0 +1,108 @@
+"""Which of the model's phones is spoken when: the teacher's phonemes, whose lengths are known, beside ours.
+
+The teacher (hibari-tts) writes misaki's alphabet, one letter a phoneme; the engine writes ARPAbet from the CMU
+dictionary. Both describe the same words, so that an edit distance with likenesses brings them together; where they
+differ by too much the sentence is not used. Training guides one attention head by the result, which saves the model
+finding out by itself where in the text it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+LIKE = {
+    "AA": "ɑɔ", "AE": "æ", "AH": "ʌəᵊɐ", "AO": "ɔɑO", "AW": "W", "AY": "I", "B": "b", "CH": "ʧ", "D": "dɾT", "DH": "ð",
+    "EH": "ɛ", "ER": "ɜəɚ", "EY": "A", "F": "f", "G": "ɡ", "HH": "h", "IH": "ɪᵻəi", "IY": "iɪ", "JH": "ʤ", "K": "k",
+    "L": "l", "M": "m", "N": "n", "NG": "ŋ", "OW": "O", "OY": "Y", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ",
+    "T": "tTɾʔ", "TH": "θ", "UH": "ʊ", "UW": "u", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
+    ",": ",;:—", ".": ".…", "?": "?", "!": "!", "-": "—", "'": "",
+}  # fmt: skip
+VOWELS = frozenset("ɑɔæʌəᵊɐWIɛɜɚAɪᵻiOYʊuaeo")
+SILENT = frozenset(' ˈˌː"()“”')  # of the teacher's letters; their time goes to the phone before them
+STRESS = frozenset("ˈˌ")
+NEAR = (
+    frozenset("szʃʒ"),
+    frozenset("tdTɾʔθð"),
+    frozenset("nŋm"),
+    frozenset("kɡ"),
+    frozenset("pbfv"),
+    frozenset("ʧʤʃt"),
+)
+GAP, R_GAP, MARK_GAP = 0.8, 0.1, 0.3
+
+
+def place(phones: Sequence[str], letters: str, ends: Sequence[float]) -> tuple[list[float], float]:
+    """When each phone ends, and how badly the two spellings fit, for each phone.
+
+    :param phones: ARPAbet with stress, and punctuation marks.
+    :param letters: the teacher's, spaces and marks of stress included.
+    :param ends: when each of these ends; stands for a time of any unit.
+    :returns: as many ends as phones, none before the one before it; 0 misfit is perfect, 0.8 is nothing in common.
+    """
+    kept = [(letter, end) for letter, end in _merged(letters, ends)]
+    rows, columns = len(phones) + 1, len(kept) + 1
+    cost = [[0.0] * columns for _ in range(rows)]
+    back = [[0] * columns for _ in range(rows)]  # 0 both, 1 phone alone, 2 letter alone
+    for row in range(1, rows):
+        cost[row][0], back[row][0] = cost[row - 1][0] + _phone_gap(phones[row - 1]), 1
+    for column in range(1, columns):
+        cost[0][column], back[0][column] = cost[0][column - 1] + GAP, 2
+    for row in range(1, rows):
+        phone = phones[row - 1]
+        alone, above, here, steps = _phone_gap(phone), cost[row - 1], cost[row], back[row]
+        name = phone.rstrip("012")
+        for column in range(1, columns):
+            letter = kept[column - 1][0]
+            both = above[column - 1] + _unlike(name, letter)
+            down, right = above[column] + alone, here[column - 1] + _letter_gap(name, letter)
+            if both <= down and both <= right:
+                here[column] = both
+            elif down <= right:
+                here[column], steps[column] = down, 1
+            else:
+                here[column], steps[column] = right, 2
+    found = [0.0] * len(phones)
+    row, column = rows - 1, columns - 1
+    while row or column:
+        step = back[row][column]
+        if step == 2:
+            column -= 1
+            continue
+        row -= 1
+        if step == 0:
+            column -= 1
+            found[row] = kept[column][1]
+    for row in range(1, len(found)):  # phones without a letter take no time
+        found[row] = max(found[row], found[row - 1])
+    return found, cost[-1][-1] / max(1, len(phones))
+
+
+def _merged(letters: str, ends: Sequence[float]) -> list[tuple[str, float]]:
+    """The letters that sound, each with the time of the silent ones behind it."""
+    kept: list[tuple[str, float]] = []
+    for letter, end in zip(letters, ends, strict=True):
+        if letter not in SILENT:
+            kept.append((letter, end))
+        elif kept and letter not in STRESS:
+            kept[-1] = (kept[-1][0], end)
+    return kept
+
+
+def _unlike(name: str, letter: str) -> float:
+    if letter in LIKE.get(name, ""):
+        return 0.0
+    other = LIKE.get(name, "")[:1]
+    if letter in VOWELS:
+        return 0.4 if other in VOWELS else 1.5
+    return 0.4 if any(letter in near and other in near for near in NEAR) else 1.5
+
+
+def _phone_gap(phone: str) -> float:
+    return GAP if phone[0].isalpha() else MARK_GAP
+
+
+def _letter_gap(before: str, letter: str) -> float:
+    """A letter without a phone: "ɹ" after a vowel that has it in itself costs little."""
+    if letter == "ɹ" and before == "ER":
+        return R_GAP
+    return GAP if letter.isalpha() else MARK_GAP

@@ -1,0 +1,70 @@
+"""What codes keep of speech, before there is a generator: held-out sound through stage 3a, made audible by Griffin-Lim.
+
+    python -m recipes.fish_mini.audible --work WORK
+
+A gate: where this is misunderstood, a generator will not help.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from backends.fish.codec.mel import WINDOW_SAMPLES
+from backends.fish.model import CODE_HOPS, HOP_SAMPLES
+from recipes.fish_mini.codec_mel import load_codec
+from recipes.fish_mini.places import HELD_OUT_SHARD, say
+from recipes.fish_mini.score import Listener, words
+from recipes.fish_mini.sound import open_shard
+from recipes.fish_mini.vqgan import LogMel
+
+ROUNDS, MOMENTUM = 32, 0.9
+
+
+def sound_of(mel: Tensor, transform: LogMel) -> np.ndarray:
+    """(M, F) to samples (N,), by the fast Griffin-Lim algorithm."""
+    magnitude = (torch.linalg.pinv(transform.bank) @ mel.exp()).clamp(min=0)
+    window = transform.window
+
+    def back(spectrum: Tensor) -> Tensor:
+        return torch.istft(spectrum, WINDOW_SAMPLES, HOP_SAMPLES, window=window)
+
+    angles = torch.rand_like(magnitude).mul(2j * torch.pi).exp()
+    before = torch.zeros_like(angles)
+    for _ in range(ROUNDS):
+        spectrum = torch.stft(back(magnitude * angles), WINDOW_SAMPLES, HOP_SAMPLES, window=window, return_complex=True)
+        angles = spectrum - before * (MOMENTUM / (1 + MOMENTUM))
+        angles, before = angles / angles.abs().clamp(min=1e-8), spectrum
+    return back(magnitude * angles).numpy()
+
+
+@torch.inference_mode()
+def main() -> None:
+    """Print the word error rate of true and of coded spectrograms."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--sentences", type=int, default=None)
+    asked = parser.parse_args()
+    torch.manual_seed(0)
+    codec, transform, listener = load_codec(asked.work), LogMel(), Listener()
+    held_out = list(open_shard(asked.work, HELD_OUT_SHARD).each())[: asked.sentences]
+    texts, distances = [words(about["text"]) for about, _ in held_out], []
+    heard: dict[str, list[str]] = {"true": [], "coded": []}
+    for _, samples in held_out:
+        mel = transform(torch.from_numpy(samples)[None])
+        mel = mel[..., : mel.shape[-1] // CODE_HOPS * CODE_HOPS]
+        coded = codec.decode(codec.encode(mel))
+        distances.append(float(F.l1_loss(coded, mel)))
+        for name, one in (("true", mel), ("coded", coded)):
+            heard[name].append(listener(sound_of(one[0], transform)))
+    say(f"distance {np.mean(distances):.3f}; " + ", ".join(f"{k}: {jiwer.wer(texts, v):.3f}" for k, v in heard.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Stage 3a: the codec's lower half, from a spectrogram to codes and back.
+
+Everything works at 86 frames a second or less, so that this is the cheap half. After some steps without codebooks these
+start from k-means and follow by a moving average; the loss is the distance of log-mels.
+
+    python -m recipes.fish_mini.codec_mel --work WORK --minutes 60 [--end 1.0]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from backends.fish.model import HOP_SAMPLES
+from recipes.fish_mini.optim import Average, Optimizer, rate
+from recipes.fish_mini.places import CODEC, HELD_OUT_SHARD, Clock, Log
+from recipes.fish_mini.sound import Crops, shard_names
+from recipes.fish_mini.vqgan import LogMel, MelCodec, Widths
+
+STATE = "mel.pt"
+COMMITMENT = 0.25
+FREE_STEPS, START_BATCHES = 200, 8
+
+
+class Training:
+    """The network, its optimizer and its data, saved and resumed as a whole."""
+
+    def __init__(self, work: Path, frames: int, rows: int, adam: float, seed: int):
+        torch.manual_seed(seed)
+        self.widths = Widths()
+        self.model = MelCodec(self.widths)
+        self.mel = LogMel()
+        self.optimizer = Optimizer(self.model, set(), 0.0, adam)
+        self.average = Average(self.model)
+        self.progress = 0.0
+        self._path = work / CODEC / STATE
+        if self._path.exists():
+            self._load(torch.load(self._path, weights_only=True))
+        self._samples, self._rows = frames * HOP_SAMPLES, rows
+        self._crops = Crops(work, shard_names(work), seed + self.optimizer.steps)
+        self._held_out = Crops(work, [HELD_OUT_SHARD], 0)(16, self._samples)
+        if not self.optimizer.steps:
+            self._centre()
+
+    def step(self) -> dict[str, float]:
+        """One step, and its losses."""
+        steps = self.optimizer.steps
+        if steps == FREE_STEPS:
+            self._start_codebooks()
+        mel = self.mel(self._crops(self._rows, self._samples))
+        made, commitment = self.model(mel, free=steps < FREE_STEPS)
+        distance = F.l1_loss(made, mel)
+        (distance + COMMITMENT * commitment).backward()
+        length = self.optimizer.step(rate(self.progress, steps))
+        self.average.update(self.model)
+        return {"l1": float(distance.detach()), "commitment": float(commitment.detach()), "gradient": length}
+
+    @torch.no_grad()
+    def judge(self) -> dict[str, float]:
+        """On held-out sound with averaged weights: distance, how many codes are in use, and their entropy in bits."""
+        model = MelCodec(self.widths).eval()
+        model.load_state_dict(self.average.weights)
+        mel = self.mel(self._held_out)
+        codes = model.encode(mel)
+        counts = torch.stack([torch.bincount(part.flatten(), minlength=self.widths.codes) for part in codes.unbind(1)])
+        share = counts / counts.sum(-1, keepdim=True)
+        bits = -(share * share.clamp(min=1e-9).log2()).sum(-1)
+        return {
+            "held_out_l1": float(F.l1_loss(model.decode(codes), mel)),
+            "used": float((counts > 0).float().mean()),
+            "bits": float(bits.sum()),
+        }
+
+    def save(self) -> None:
+        """Everything needed to go on."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        part = self._path.with_suffix(".part")
+        torch.save(
+            {
+                "widths": self.widths.as_dict(),
+                "model": self.model.state_dict(),
+                "average": self.average.weights,
+                "optimizer": self.optimizer.state(),
+                "progress": self.progress,
+            },
+            part,
+        )
+        part.replace(self._path)
+
+    def _load(self, saved: dict[str, Any]) -> None:
+        self.model.load_state_dict(saved["model"])
+        self.average.load(saved["average"], saved["optimizer"]["steps"])
+        self.optimizer.load(saved["optimizer"])
+        self.progress = saved["progress"]
+
+    @torch.no_grad()
+    def _centre(self) -> None:
+        """Have the first layer take the spectrogram's mean away and the last put it back: Adam would need long."""
+        mel = self.mel(self._crops(64, self._samples))
+        mean, spread = mel.mean((0, 2)), mel.std()
+        first, last = self.model.downsample.convs[0][0], self.model.decoder.out_layer  # type: ignore[index]
+        first.weight.div_(spread)
+        first.bias.sub_((first.weight.sum(-1) * mean).sum(-1))
+        last.weight.mul_(spread)  # type: ignore[union-attr]
+        last.bias.copy_(mean)  # type: ignore[union-attr]
+        self.average = Average(self.model)
+
+    @torch.no_grad()
+    def _start_codebooks(self) -> None:
+        model, features = self.model, []
+        for _ in range(START_BATCHES):
+            mel = self.mel(self._crops(self._rows, self._samples))
+            features.append(model.vq_encoder.conv_in(model.mel_encoder(model.downsample(mel))))
+        model.vq_encoder.vq.start(torch.cat(features))
+
+
+def load_codec(work: Path) -> MelCodec:
+    """The averaged weights of a run, to be used."""
+    saved: dict[str, Any] = torch.load(work / CODEC / STATE, weights_only=True)
+    codec = MelCodec(Widths(**saved["widths"]))
+    average: dict[str, Tensor] = saved["average"]
+    codec.load_state_dict(average)
+    return codec.eval().requires_grad_(False)
+
+
+def main() -> None:
+    """Train for some minutes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument(
+        "--end", type=float, default=1.0, help="progress reached in this time; at 1 the rate is nothing"
+    )
+    parser.add_argument("--frames", type=int, default=256, help="of the spectrogram, a row")
+    parser.add_argument("--rows", type=int, default=16)
+    parser.add_argument("--adam", type=float, default=1e-3)
+    parser.add_argument("--every", type=int, default=100, help="steps between reports")
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    clock, log = Clock(asked.minutes), Log(asked.work / CODEC / "mel.jsonl")
+    training = Training(asked.work, asked.frames, asked.rows, asked.adam, asked.seed)
+    began = training.progress
+    while not clock.over:
+        training.progress = began + (asked.end - began) * clock.part
+        losses = training.step()
+        if training.optimizer.steps % asked.every == 0:
+            log(step=training.optimizer.steps, progress=training.progress, seconds=clock.spent, **losses)
+        if training.optimizer.steps % (2 * asked.every) == 0:
+            log(step=training.optimizer.steps, **training.judge())
+            training.save()
+    training.progress = asked.end
+    training.save()
+    log(step=training.optimizer.steps, **training.judge())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Stage 3b: the codec's upper half, from a spectrogram to sound (HiFi-GAN without its discriminators).
+
+Spectral distances at several resolutions only: on a CPU a discriminator would halve the number of steps, and steps are
+what is missing. First on true spectrograms (``--mels true``, beside stage 3a), then on those that codes leave
+(``--mels coded``), which are what it will be given.
+
+    python -m recipes.fish_mini.codec_wave --work WORK --minutes 60 --end 0.6
+    python -m recipes.fish_mini.codec_wave --work WORK --minutes 60 --mels coded
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from backends.fish.model import HOP_SAMPLES
+from recipes.fish_mini.codec_mel import load_codec
+from recipes.fish_mini.optim import Average, Optimizer, rate
+from recipes.fish_mini.places import CODEC, HELD_OUT_SHARD, Clock, Log
+from recipes.fish_mini.sound import Crops, shard_names
+from recipes.fish_mini.vqgan import Generator, LogMel, MelCodec, Widths
+
+STATE = "wave.pt"
+RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))  # window and hop, samples
+CODED_FRAMES = 256  # of which a crop is a part: codes need their surroundings
+FLOOR = 1e-5
+
+
+class SpectralDistance(nn.Module):
+    """How far two sounds (B, N) are apart: magnitudes and their logarithms, as Parallel WaveGAN compares them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for size, _ in RESOLUTIONS:
+            self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
+
+    def forward(self, made: Tensor, true: Tensor) -> Tensor:
+        """Mean over the resolutions."""
+        total = made.new_zeros(())
+        for size, hop in RESOLUTIONS:
+            window = getattr(self, f"window_{size}")
+            both = torch.stft(torch.cat((made, true)), size, hop, window=window, return_complex=True)
+            a, b = torch.view_as_real(both).square().sum(-1).add(FLOOR**2).sqrt().chunk(2)
+            convergence = (a - b).norm() / b.norm().clamp(min=1e-3)
+            total = total + convergence + F.l1_loss(a.clamp(min=FLOOR).log(), b.clamp(min=FLOOR).log())
+        return total / len(RESOLUTIONS)
+
+
+class Training:
+    """The network, its optimizer and its data, saved and resumed as a whole."""
+
+    def __init__(self, work: Path, frames: int, rows: int, coded: bool, adam: float, seed: int):
+        torch.manual_seed(seed)
+        self.widths = Widths()
+        self.model = Generator(self.widths)
+        self.mel, self._distance = LogMel(), SpectralDistance()
+        self.optimizer = Optimizer(self.model, set(), 0.0, adam)
+        self.average = Average(self.model)
+        self.progress = 0.0
+        self._path = work / CODEC / STATE
+        if self._path.exists():
+            self._load(torch.load(self._path, weights_only=True))
+        self._codec: MelCodec | None = load_codec(work) if coded else None
+        self._frames, self._rows = frames, rows
+        self._crops = Crops(work, shard_names(work), seed + self.optimizer.steps)
+        self._held_out = Crops(work, [HELD_OUT_SHARD], 0)(8, CODED_FRAMES * HOP_SAMPLES)
+
+    def step(self) -> dict[str, float]:
+        """One step, and its losses."""
+        mel, true = self._batch()
+        with torch.autocast("cpu", torch.bfloat16):
+            made = self.model(mel)
+        made = made.float()
+        near, spectral = F.l1_loss(self.mel(made), self.mel(true)), self._distance(made, true)
+        (near + spectral).backward()
+        length = self.optimizer.step(rate(self.progress, self.optimizer.steps))
+        self.average.update(self.model)
+        return {"mel": float(near.detach()), "spectral": float(spectral.detach()), "gradient": length}
+
+    @torch.no_grad()
+    def judge(self) -> dict[str, float]:
+        """On held-out sound, with averaged weights."""
+        model = Generator(self.widths)
+        model.load_state_dict(self.average.weights)
+        true = self._held_out
+        mel = self.mel(true)
+        if self._codec is not None:
+            mel = self._codec(mel)[0]
+        made = model(mel)
+        return {
+            "held_out_mel": float(F.l1_loss(self.mel(made), self.mel(true))),
+            "held_out_spectral": float(self._distance(made, true)),
+        }
+
+    def save(self) -> None:
+        """Everything needed to go on."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        part = self._path.with_suffix(".part")
+        torch.save(
+            {
+                "widths": self.widths.as_dict(),
+                "model": self.model.state_dict(),
+                "average": self.average.weights,
+                "optimizer": self.optimizer.state(),
+                "progress": self.progress,
+            },
+            part,
+        )
+        part.replace(self._path)
+
+    def _load(self, saved: dict[str, Any]) -> None:
+        self.model.load_state_dict(saved["model"])
+        self.average.load(saved["average"], saved["optimizer"]["steps"])
+        self.optimizer.load(saved["optimizer"])
+        self.progress = saved["progress"]
+
+    @torch.no_grad()
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        """Spectrograms (B, M, F) and the sound (B, 256 F) they are of."""
+        if self._codec is None:
+            samples = self._crops(self._rows, self._frames * HOP_SAMPLES)
+            return self.mel(samples), samples
+        pieces = CODED_FRAMES // self._frames // 2  # from the middle half of a longer stretch
+        samples = self._crops(-(-self._rows // pieces), CODED_FRAMES * HOP_SAMPLES)
+        mel = self._codec(self.mel(samples))[0]
+        first, last = CODED_FRAMES // 4, CODED_FRAMES // 4 + pieces * self._frames
+        cut = torch.unflatten(mel[..., first:last], -1, (pieces, -1)).transpose(1, 2).flatten(0, 1)
+        sound = torch.unflatten(samples[:, first * HOP_SAMPLES : last * HOP_SAMPLES], -1, (pieces, -1)).flatten(0, 1)
+        return cut[: self._rows].contiguous(), sound[: self._rows].contiguous()
+
+
+def main() -> None:
+    """Train for some minutes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument(
+        "--end", type=float, default=1.0, help="progress reached in this time; at 1 the rate is nothing"
+    )
+    parser.add_argument("--mels", choices=("true", "coded"), default="true")
+    parser.add_argument("--frames", type=int, default=32, help="of the spectrogram, a row")
+    parser.add_argument("--rows", type=int, default=8)
+    parser.add_argument("--adam", type=float, default=1e-3)
+    parser.add_argument("--every", type=int, default=100, help="steps between reports")
+    parser.add_argument("--seed", type=int, default=2)
+    asked = parser.parse_args()
+    clock, log = Clock(asked.minutes), Log(asked.work / CODEC / "wave.jsonl")
+    training = Training(asked.work, asked.frames, asked.rows, asked.mels == "coded", asked.adam, asked.seed)
+    began = training.progress
+    while not clock.over:
+        training.progress = began + (asked.end - began) * clock.part
+        losses = training.step()
+        if training.optimizer.steps % asked.every == 0:
+            log(step=training.optimizer.steps, progress=training.progress, seconds=clock.spent, **losses)
+        if training.optimizer.steps % (2 * asked.every) == 0:
+            log(step=training.optimizer.steps, **training.judge())
+            training.save()
+    training.progress = asked.end
+    training.save()
+    log(step=training.optimizer.steps, **training.judge())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Stage 4: the corpus in codes, and a part of it again in altered voices.
+
+A file for each shard: codes of its utterances on end, uint8 (4, frames), and how many frames each has. The encoder sees
+a few frames to each side only (``Widths.near``), so that codes of utterances may be put on end like sound.
+
+    python -m recipes.fish_mini.codes --work WORK
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import soxr
+import torch
+
+from backends.fish.model import CODE_SAMPLES, RATE_HZ
+from recipes.fish_mini.codec_mel import load_codec
+from recipes.fish_mini.columns import ALTERED
+from recipes.fish_mini.places import CODES, HELD_OUT_SHARD, Clock, say
+from recipes.fish_mini.sound import Shard, open_shard, shard_names
+from recipes.fish_mini.vqgan import LogMel, MelCodec
+
+PACES = (0.7, 1.3)
+NOISE = 0.01
+REACH = 2  # code frames of silence around, for the spectrogram's edges
+
+
+@torch.inference_mode()
+def encode(codec: MelCodec, mel: LogMel, shard: Shard, altered: bool) -> dict[str, np.ndarray]:
+    """Codes (4, T) of all utterances on end, the frames of each, and how much faster than it was each is.
+
+    :param altered: faster or slower, by which the voice becomes another, and with some noise.
+    """
+    found, sizes, rates = [], [], []
+    rng = np.random.default_rng(0)
+    for _, samples in shard.each():
+        pace = 1.0
+        if altered:
+            pace = float(rng.uniform(*PACES))
+            samples = soxr.resample(samples, RATE_HZ * pace, RATE_HZ, quality="LQ")
+            samples = samples + rng.uniform(0, NOISE) * rng.standard_normal(len(samples)).astype(np.float32)
+        frames = len(samples) // CODE_SAMPLES
+        padded = np.pad(samples, (REACH * CODE_SAMPLES, (REACH + 1) * CODE_SAMPLES))
+        heard = codec.encode(mel(torch.from_numpy(padded)[None]))[0, :, REACH : REACH + frames]
+        found.append(heard.to(torch.uint8).numpy())
+        sizes.append(frames)
+        rates.append(pace)
+    codes = np.concatenate(found, axis=1)
+    return {"codes": codes, "sizes": np.asarray(sizes, np.int32), "rates": np.asarray(rates)}
+
+
+def main() -> None:
+    """Encode what is not encoded yet, as far as time goes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--limit", type=int, default=None, help="encode so many shards only")
+    asked = parser.parse_args()
+    clock, folder = Clock(asked.minutes), asked.work / CODES
+    folder.mkdir(parents=True, exist_ok=True)
+    codec, mel = load_codec(asked.work), LogMel()
+    plain = [HELD_OUT_SHARD, *shard_names(asked.work)][: asked.limit]
+    for name in [*plain, f"{ALTERED}_{plain[-1]}"]:
+        path = folder / f"{name}.npz"
+        if path.exists() or clock.over:
+            continue
+        altered = name.startswith(ALTERED)
+        made = encode(codec, mel, open_shard(asked.work, name.removeprefix(f"{ALTERED}_")), altered)
+        part = folder / f"{name}.part.npz"
+        np.savez(part, codes=made["codes"], sizes=made["sizes"], rates=made["rates"])
+        part.rename(path)
+        say(f"{name}: {made['codes'].shape[1]} frames in {clock.spent:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Stage 6: the official layout, in float16.
+
+    python -m recipes.fish_mini.export --work WORK --out fish-mini
+
+Writes ``vqgan-v1.pth``, ``text2semantic.pth``, ``lm_config.json``, the tokenizer's files and ``fish-mini.yaml``, an
+engine's configuration. Networks are averaged weights. With --buffers the language model's file has the two constant
+tables that the classic code insists on (this project's engine computes them).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from msgspec import structs
+from torch import Tensor
+
+from backends.fish.codec.layers import NORM
+from backends.fish.codec.quantizer import codebook
+from backends.fish.codec.wavenet import KERNEL
+from backends.fish.lm.network import Sizes, rotations
+from recipes.fish_mini.codec_mel import STATE as MEL_STATE
+from recipes.fish_mini.codec_wave import STATE as WAVE_STATE
+from recipes.fish_mini.lm import CONFIG
+from recipes.fish_mini.places import CODEC, LANGUAGE_MODEL, say
+from recipes.fish_mini.train_lm import STATE as LM_STATE
+from recipes.fish_mini.vocabulary import write_tokenizer
+from recipes.fish_mini.vqgan import LogMel
+
+CODEC_FILE, LM_FILE, CONFIG_FILE = "vqgan-v1.pth", "text2semantic.pth", "lm_config.json"
+# The sampler's classic defaults were tuned for a model of many voices; a penalty makes this one skip sounds.
+DEFAULTS: dict[str, Any] = {
+    "temperature": 0.6,
+    "top_p": 0.6,
+    "repetition_penalty": 1.0,
+    "max_new_tokens": 500,
+    "order": "en",
+    "chunk_length": 150,
+}
+
+
+def codec_tensors(lower: dict[str, Tensor], upper: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The codec under official names: kernels of three, weight norm, codebooks apart."""
+    found: dict[str, Tensor] = {}
+    for name, value in lower.items():
+        if name.startswith("vq_encoder.vq."):
+            for group, part in enumerate(value):
+                book = codebook("vq_encoder", group).rpartition(".")[0]
+                found[f"{book}.{name.rpartition('.')[2]}"] = part[None]
+                found[f"{book}.initted"] = torch.ones(1)
+        elif name.endswith(".weight") and ("in_layers" in name or "res_skip_layers" in name):
+            size = value.shape[-1]
+            if "in_layers" in name and size < KERNEL:
+                value = torch.nn.functional.pad(value, (KERNEL // 2, KERNEL // 2))
+            found |= normed(name.removesuffix(".weight"), value)
+        else:
+            found[name] = value
+    for name, value in upper.items():
+        place = f"generator.{name}"
+        found |= normed(place.removesuffix(".weight"), value) if name.endswith(".weight") else {place: value}
+    mel = LogMel()
+    found["mel_transform.spectrogram.window"] = mel.window
+    found["mel_transform.mel_scale.fb"] = mel.bank.T
+    return found
+
+
+def normed(name: str, weight: Tensor) -> dict[str, Tensor]:
+    """A weight as length and direction; where it is nothing, any direction does."""
+    lengths = torch.linalg.vector_norm(weight, dim=(1, 2), keepdim=True)
+    directions = torch.where(lengths > 0, weight, torch.ones_like(weight))
+    return {f"{name}.{NORM}0": lengths, f"{name}.{NORM}1": directions}
+
+
+def lm_tensors(weights: dict[str, Tensor], buffers: bool) -> dict[str, Tensor]:
+    """The language model under official names."""
+    found = dict(weights)
+    if buffers:
+        turns = rotations(CONFIG.max_seq_len, Sizes.of(CONFIG).head_dim, CONFIG.rope_base)
+        found["freqs_cis"] = torch.view_as_real(turns).to(torch.bfloat16)
+        found["causal_mask"] = torch.ones(CONFIG.max_seq_len, CONFIG.max_seq_len, dtype=torch.bool).tril()
+    return found
+
+
+def engine_config(folder: Path) -> dict[str, Any]:
+    """The ``model:`` block for a folder this wrote."""
+    return {
+        "codec_checkpoint": str(folder / CODEC_FILE),
+        "lm_checkpoint": str(folder / LM_FILE),
+        "lm_config": str(folder / CONFIG_FILE),
+        "tokenizer": str(folder),
+        "languages": ["en"],
+    }
+
+
+def main() -> None:
+    """Write the folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--buffers", action="store_true")
+    asked = parser.parse_args()
+    out: Path = asked.out
+    write_tokenizer(out)
+    lower = _average(asked.work / CODEC / MEL_STATE)
+    upper = _average(asked.work / CODEC / WAVE_STATE)
+    _save(codec_tensors(lower, upper), out / CODEC_FILE)
+    if (asked.work / LANGUAGE_MODEL / LM_STATE).exists():
+        _save(lm_tensors(_average(asked.work / LANGUAGE_MODEL / LM_STATE), asked.buffers), out / LM_FILE)
+    sizes = {name: value for name, value in structs.asdict(CONFIG).items() if value is not None}
+    (out / CONFIG_FILE).write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
+    lines = ["engines:", "  fish-mini:", "    backend: fish", "    model:"]
+    lines += [f"      {name}: {json.dumps(value)}" for name, value in engine_config(out.resolve()).items()]
+    lines += ["    defaults:", *(f"      {name}: {json.dumps(value)}" for name, value in DEFAULTS.items())]
+    (out / "fish-mini.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    total = sum(path.stat().st_size for path in out.iterdir() if path.suffix == ".pth")
+    say(f"{out}: {total / 1e6:.1f} MB of weights")
+
+
+def _average(path: Path) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = torch.load(path, weights_only=True)["average"]
+    return weights
+
+
+def _save(tensors: dict[str, Tensor], path: Path) -> None:
+    halves = {
+        name: (value.half() if value.dtype == torch.float32 else value).contiguous().clone()
+        for name, value in tensors.items()
+    }
+    torch.save(halves, path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Where things lie in the work folder, and how progress is told."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HELD_OUT = Path(__file__).with_name("heldout.txt")
+
+SENTENCES = "sentences.txt"
+SOUND = "sound"  # shard_NNN.i16, the samples of its utterances on end, and shard_NNN.jsonl, a line for each
+HELD_OUT_SHARD = "heldout"
+CODEC = "codec"  # mel.pt, wave.pt: state of training
+CODES = "codes"  # a .npz for each shard
+LANGUAGE_MODEL = "lm"
+
+LONGEST_STEP_S = 300.0  # between two looks at the clock; more is a pause
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+class Log:
+    """Lines of JSON beside a run's state, and on the terminal."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, **values: Any) -> None:
+        """Add a line."""
+        line = json.dumps({name: _short(value) for name, value in values.items()})
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        say(line)
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+class Clock:
+    """Time of a command, bounded by --minutes; hardly any of it passes while the process is stopped (SIGSTOP)."""
+
+    def __init__(self, minutes: float):
+        self._seconds = minutes * 60
+        self._looked, self._spent = time.monotonic(), 0.0
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the start."""
+        now = time.monotonic()
+        self._spent += min(now - self._looked, LONGEST_STEP_S)
+        self._looked = now
+        return self._spent
+
+    @property
+    def part(self) -> float:
+        """Of the time given, 0 to 1."""
+        return min(1.0, self.spent / self._seconds)
+
+    @property
+    def over(self) -> bool:
+        """Whether it is time to stop."""
+        return self.spent >= self._seconds

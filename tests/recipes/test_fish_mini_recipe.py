@@ -1,0 +1,115 @@
+"""The recipe of fish-mini: what is trained is what the engine runs, and prompts of training are those of the engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backends.fish.codec.checkpoint import load_vqgan
+from backends.fish.lm.cache import Prompt
+from backends.fish.lm.checkpoint import load_language_model
+from backends.fish.model import CODE_OFFSET
+from backends.fish.text.phonemizer import Phonemizer
+from backends.fish.text.prompt import build_prompt, spell, with_codes
+from backends.fish.text.tokenizer import load_tokenizer
+from recipes.fish_mini.align import place
+from recipes.fish_mini.columns import END_CODE, Utterance, joined, stack
+from recipes.fish_mini.export import codec_tensors, lm_tensors
+from recipes.fish_mini.lm import CONFIG, IGNORED, LanguageModel, losses
+from recipes.fish_mini.vocabulary import END_ID, PAD_ID, SIZE, text_ids, write_tokenizer
+from recipes.fish_mini.vqgan import Generator, LogMel, MelCodec, Widths
+
+CPU = torch.device("cpu")
+EN = ("en",)
+
+
+def phones_of(text: str, phonemizer: Phonemizer) -> list[str]:
+    return [name.removeprefix("<p:").removesuffix(">") for name in spell(text, phonemizer, EN).split()]
+
+
+def utterance(phones: str, frames: int, seed: int, learnt: bool = True) -> Utterance:
+    ids = np.asarray(text_ids(phones.split())[2:-1], np.int16)
+    codes = np.random.default_rng(seed).integers(0, 160, (4, frames)).astype(np.uint8)
+    return Utterance(ids, codes, np.linspace(0, len(ids) - 1, frames).astype(np.int16), learnt)
+
+
+def test_phones_end_where_the_teachers_do() -> None:
+    letters = "ðə bˈɜɹʧ."
+    ends = [0.1 * (index + 1) for index in range(len(letters))]
+    found, misfit = place("DH AH0 B ER1 CH .".split(), letters, ends)
+    assert misfit < 0.05
+    assert [letters[round(end * 10) - 1] for end in found] == ["ð", " ", "b", "ɜ", "ʧ", "."]
+    assert place("K AE1 T".split(), letters, ends)[1] > 0.5
+
+
+@pytest.mark.parametrize("text", ["The birch canoe, isn't it? Oh, no!", "Well-known, thirty one."])
+def test_prompts_are_those_of_the_engine(tmp_path: Path, text: str) -> None:
+    write_tokenizer(tmp_path)
+    tokenizer, phonemizer = load_tokenizer(tmp_path), Phonemizer()
+    assert (tokenizer.size, tokenizer.eos_id, tokenizer.pad_id) == (SIZE, END_ID, PAD_ID)
+    said, phones = "Go on.", phones_of(text, phonemizer)
+    first = utterance(" ".join(phones_of(said, phonemizer)), 5, 0)
+    sequence = joined([first, utterance(" ".join(phones), 7, 1)])
+    transcript = spell(said, phonemizer, EN)
+    rows = build_prompt(tokenizer, text, transcript=transcript, phonemizer=phonemizer, order=EN)
+    prompt = with_codes(rows, first.codes, tokenizer.pad_id)
+    np.testing.assert_array_equal(sequence["ids"][: prompt.shape[1]], prompt.T)
+
+
+def test_every_frame_is_learnt_and_then_the_end() -> None:
+    one, stranger = utterance("G OW1 .", 6, 0), utterance("N OW1 .", 4, 1, learnt=False)
+    sequence = joined([stranger, one])
+    wanted = np.flatnonzero(sequence["text"] != IGNORED)
+    assert wanted.tolist() == list(range(len(sequence["ids"]) - 7, len(sequence["ids"])))
+    assert sequence["text"][wanted].tolist() == [PAD_ID] * 6 + [END_ID]
+    np.testing.assert_array_equal(sequence["codes"][wanted[:-1]], one.codes.T.astype(int) + CODE_OFFSET)
+    assert (sequence["codes"][wanted[-1]] == END_CODE).all()
+
+
+def test_the_exported_codec_is_the_trained_one(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    lower, upper = MelCodec(Widths()).eval(), Generator(Widths())
+    samples = torch.randn(1, 24000) * 0.1
+    with torch.no_grad():
+        mel = LogMel()(samples)
+        lower.vq_encoder.vq.start(lower.vq_encoder.conv_in(torch.randn(8, 192, 200)))
+        torch.save(codec_tensors(lower.state_dict(), upper.state_dict()), tmp_path / "codec.pth")
+        codec = load_vqgan(tmp_path / "codec.pth", CPU)
+        codes = lower.encode(mel)
+        whole = 24000 // 1024 - 4  # the last ones hear the end, which the engine masks
+        (found,) = codec.encode([samples[0].numpy()])
+        assert np.mean(found[:, :whole] == codes[0, :, :whole].numpy()) > 0.99
+        made = upper(lower.decode(codes))[0].numpy()
+    np.testing.assert_allclose(codec.decode([codes[0].numpy()])[0], made, atol=1e-4)
+
+
+def test_the_exported_language_model_is_the_trained_one(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = LanguageModel()
+    torch.save(lm_tensors(model.state_dict(), buffers=True), tmp_path / "lm.pth")
+    engine = load_language_model(tmp_path / "lm.pth", CONFIG, CPU, torch.float32, None, "lm_config")
+    batch = stack([joined([utterance("G OW1 .", 9, 2)])])
+    columns = batch.ids.shape[1]
+    with torch.no_grad():
+        logits, _ = model(batch.ids, torch.ones(1, columns, dtype=torch.bool))
+        expected = engine(batch.ids[0], torch.arange(columns), Prompt(engine.cache(1, 64), 0, 0, columns, columns))
+    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-3)
+
+
+def test_a_step_makes_it_better() -> None:
+    torch.manual_seed(0)
+    model = LanguageModel()
+    batch = stack([joined([utterance("G OW1 .", 9, 2)]), joined([utterance("N OW1 . HH AY1 .", 12, 3)])])
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    costs = []
+    for _ in range(4):
+        found = losses(model, batch.ids, batch.text, batch.codes, batch.places, guided=True)
+        total = found["text"] + found["codes"] + found["guide"]
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        costs.append(float(total.detach()))
+    assert costs[-1] < costs[0] - 0.1
