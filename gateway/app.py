@@ -132,6 +132,7 @@ def create_app(
     )
     clips = ClipReader(settings.limits)
     synthesizer = Synthesizer(engines, store, clips, settings.limits, metrics)
+    live_sessions = LiveSessions(synthesizer, settings.live, metrics)
     app.state.services = Services(
         settings=settings,
         engines=engines,
@@ -143,7 +144,7 @@ def create_app(
         prompts=ClassicPrompts(files, store),
         files=files,
         aliases=Aliases(settings.aliases, engines, models, store),
-        live=LiveSessions(synthesizer, settings.live, metrics),
+        live=live_sessions,
         codec=CodecService(engines, clips, settings.limits, metrics),
     )
     errors.install(app)
@@ -158,7 +159,9 @@ def create_app(
         max_body_bytes=limits.body_bytes,
         body_s=limits.body_s,
         max_requests=limits.requests,
+        stopping=live_sessions.draining.is_set,
         origins=origins,
+        own_names=bool(settings.access.keys),
     )
     if origins:
         app.add_middleware(

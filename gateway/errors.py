@@ -28,6 +28,8 @@ GatewayError
 
 from __future__ import annotations
 
+_LONGEST_PARAM = 200
+
 
 class GatewayError(Exception):
     """Root of the tree.
@@ -38,11 +40,13 @@ class GatewayError(Exception):
     """
 
     type: str = "internal_error"
+    max_chars: int = 1000  # many messages repeat what the request has, which may be megabytes
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_s: float | None = None):
+        message = shortened(message, self.max_chars)
         super().__init__(message)
         self.message = message
-        self.param = param
+        self.param = param if param is None else shortened(param, _LONGEST_PARAM)
         self.retry_after_s = retry_after_s
 
 
@@ -189,3 +193,12 @@ class ConfigError(GatewayError):
     """A setting is wrong; the message names the key and where it was set."""
 
     type = "config_error"
+    max_chars = 100_000  # all complaints at once
+
+
+def shortened(text: str, max_chars: int) -> str:
+    """A text with its middle left out where it is too long; beginning and end tell what it is about."""
+    if len(text) <= max_chars:
+        return text
+    end = max_chars // 4
+    return f"{text[: max_chars - end - 3]} … {text[-end:]}"

@@ -75,7 +75,7 @@ class Limits(_Block):
     body_bytes: int = Field(25 * 2**20, ge=1024, description="largest request body")
     reference_min_s: Seconds = Field(1.0, ge=0, description="shortest reference clip")
     reference_max_s: Seconds = Field(30.0, gt=0, description="longest reference clip")
-    body_s: Seconds = Field(60.0, gt=0, description="a request's body must be complete by then")
+    body_s: Seconds = Field(60.0, gt=0, description="a request's headers, and then its body, must be complete by then")
     requests: int = Field(1000, ge=1, description="requests under way; more get 503, health and metrics excepted")
     backlog_bytes: int = Field(512 * 2**20, ge=2**20, description="audio made and not yet read by clients; beyond, 503")
     voices: int = Field(1000, ge=0, description="stored voices")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ _OTHER_NAMES = {
     "audio/aacp": "aac",
     "audio/l16": "pcm",
 }
+_WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|\.[0-9]{1,3}|1(\.0{0,3})?")  # RFC 9110, 12.4.2; Java's clients send .2
+_LONGEST_RATE = 6  # digits
 _MEDIA_TYPES: Mapping[str, str] = {fmt.media_type: fmt.name for fmt in FORMATS.values()} | _OTHER_NAMES
 
 
@@ -38,13 +41,17 @@ class _Range:
     def specificity(self) -> int:
         return 2 - self.media.count("*")
 
-    def matches(self, fmt: str) -> bool:
+    def matches(self, fmt: str, rate_hz: int | None) -> bool:
         if self.media in ("*/*", "audio/*"):
             return True
-        return _MEDIA_TYPES.get(self.media) == fmt and self.parameters.get("channels", "1") == "1"
+        if _MEDIA_TYPES.get(self.media) != fmt or self.parameters.get("channels", "1") != "1":
+            return False
+        return rate_hz is None or _rate(self, fmt).get("sample_rate", rate_hz) == rate_hz
 
 
-def choose(accept: str, fmt: str | None = None, response: str | None = None) -> dict[str, Any]:
+def choose(
+    accept: str, fmt: str | None = None, response: str | None = None, rate_hz: int | None = None
+) -> dict[str, Any]:
     """The fields of a request that an ``Accept`` header stands for: ``format``, ``response``, ``sample_rate``.
 
     A kind of answer has the weight of the most specific range that it is in. Of those with the greatest weight, that of
@@ -53,6 +60,7 @@ def choose(accept: str, fmt: str | None = None, response: str | None = None) -> 
 
     :param fmt: the format that the request names.
     :param response: ``binary`` or ``base64``, if the request names one.
+    :param rate_hz: the sample rate that the request names.
     :raises NotAcceptable: the header allows nothing that can be made.
     :raises InvalidRequest: it cannot be read.
     """
@@ -62,7 +70,7 @@ def choose(accept: str, fmt: str | None = None, response: str | None = None) -> 
     found: list[tuple[_Range, dict[str, Any]]] = []
     if response != "base64":
         for name in [fmt] if fmt else FORMATS:  # wav is the first
-            if one := _most_specific([one for one in ranges if one.matches(name)]):
+            if one := _most_specific([one for one in ranges if one.matches(name, rate_hz)]):
                 found.append((one, {"format": name, **_rate(one, name)}))
     if response != "binary":
         taken = {JSON, "application/*", "*/*"} if response else {JSON}
@@ -71,7 +79,8 @@ def choose(accept: str, fmt: str | None = None, response: str | None = None) -> 
     best = max(found, key=lambda pair: (pair[0].q, pair[0].specificity, -pair[0].place), default=None)
     if best is None or not best[0].q:
         kinds = ", ".join([*(known.media_type for known in FORMATS.values()), JSON])
-        named = f" together with the format {fmt!r}" if fmt else ""
+        own = ([f"the format {fmt!r}"] if fmt else []) + ([f"{rate_hz} Hz"] if rate_hz is not None else [])
+        named = f" together with {' and '.join(own)}" if own else ""
         raise NotAcceptable(f"none of {accept!r} can be answered{named}; there are {kinds}", param="Accept")
     return best[1]
 
@@ -85,7 +94,7 @@ def _rate(one: _Range, fmt: str) -> dict[str, Any]:
     rate = one.parameters.get("rate")
     if fmt != "pcm" or rate is None:
         return {}
-    if not (rate.isascii() and rate.isdecimal()):
+    if not (rate.isascii() and rate.isdecimal() and len(rate) <= _LONGEST_RATE):
         raise InvalidRequest(f"{rate!r} is no sample rate", param="Accept")
     return {"sample_rate": int(rate)}
 
@@ -94,10 +103,9 @@ def _range(text: str, place: int) -> _Range:
     media, *rest = (part.strip() for part in text.split(";"))
     pairs = [part.partition("=") for part in rest if part]
     parameters = {name.strip().lower(): value.strip().strip('"').lower() for name, _, value in pairs}
-    try:
-        q = float(parameters.pop("q", "1"))
-    except ValueError:
-        q = -1.0
-    if not 0 <= q <= 1:
-        raise InvalidRequest(f"{text.strip()!r} has a weight that is no number from 0 to 1", param="Accept")
-    return _Range(media.lower(), parameters, q, place)
+    q = parameters.pop("q", "1")
+    if not _WEIGHT.fullmatch(q):
+        raise InvalidRequest(
+            f"{text.strip()!r} has a weight that is no number from 0 to 1 with at most three decimals", param="Accept"
+        )
+    return _Range(media.lower(), parameters, float(q), place)

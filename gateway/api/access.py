@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import structlog
+from starlette._utils import get_route_path
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,7 +21,7 @@ EXPOSED_HEADERS = (
 
 class AccessControl:
     """Finds the key of a request or a WebSocket and counts it; a refusal is left for the route to raise, so that it is
-    answered in the envelope of its API. Routes that give nothing away and do nothing (the documentation) raise none.
+    answered in the envelope of its API. Paths that are no route's raise none.
 
     Logs and metrics get the key's name, as does ``scope["state"]["key"]``.
     """
@@ -33,7 +34,7 @@ class AccessControl:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI)."""
         is_connection = scope["type"] in ("http", "websocket")
-        if not is_connection or self._access.is_open(scope["path"], scope.get("method", "")):
+        if not is_connection or self._access.is_open(get_route_path(scope), scope.get("method", "")):
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})

@@ -125,10 +125,12 @@ async def live() -> dict[str, str]:
 
 @router.get("/health/ready", summary="Can it serve?", responses={503: {"description": "An engine is not ready."}})
 async def ready(services: ServicesDep) -> Response:
-    """200 when the default engine and every eager one take requests (a lazy default may still be unloaded)."""
+    """200 when the default engine and every eager one take requests (a lazy default may still be unloaded), until the
+    gateway is to end.
+    """
     states = {engine.name: engine.client.status().state.value for engine in services.engines}
-    status = "ok" if services.engines.ready else "not ready"
-    return JSONResponse({"status": status, "engines": states}, 200 if services.engines.ready else 503)
+    status = "shutting down" if services.live.draining.is_set() else "ok" if services.engines.ready else "not ready"
+    return JSONResponse({"status": status, "engines": states}, 200 if status == "ok" else 503)
 
 
 @router.head("/health/live", include_in_schema=False)
@@ -140,7 +142,7 @@ async def live_head() -> Response:
 @router.head("/health/ready", include_in_schema=False)
 async def ready_head(services: ServicesDep) -> Response:
     """The same without a body."""
-    return Response(status_code=200 if services.engines.ready else 503)
+    return Response(status_code=(await ready(services)).status_code)
 
 
 def _show_gauges(services: Services) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+import string
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
@@ -22,9 +23,14 @@ from gateway.service.request import invalid_request, parse
 from gateway.text.fields import with_plain_text
 
 M = TypeVar("M", bound=BaseModel)
+P = TypeVar("P")
+T = TypeVar("T")
+
+MAX_COMMAS = 100_000  # the events of a model's stream have the most
+SMALL_BYTES = 64 * 2**10  # is read before a thread would have begun
 
 _DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w=.+-]+)*;base64,", re.ASCII)
-_URL_SAFE = str.maketrans("-_", "+/")
+_PLAIN = str.maketrans("-_", "+/", string.whitespace)  # both alphabets, without line breaks
 _MAX_FORM_FIELDS = 32
 _JSON_FIELDS = frozenset({"options"})  # the fields of a form that hold a JSON object
 
@@ -44,9 +50,7 @@ async def read(
     """
     content_type = media_type(request)
     if content_type in ("application/json", ""):
-        fields = _json_object(await request.body())
-        if isinstance(encoded := fields.get(file), str):
-            fields[file] = decode_base64(encoded, file)
+        fields = await off_loop(_json_fields, await request.body(), file)
     elif content_type == "multipart/form-data":
         fields = await _form(request, model)
     elif content_type == "text/plain" and plain:
@@ -76,7 +80,7 @@ def decode_base64(value: str, param: str) -> bytes:
     if match := _DATA_URL.match(value):
         value = value[match.end() :]
     try:
-        return base64.b64decode("".join(value.split()).translate(_URL_SAFE), validate=True)
+        return base64.b64decode(value.translate(_PLAIN), validate=True)
     except (binascii.Error, ValueError):
         raise InvalidRequest("neither base64 nor a data URL with base64", param=param) from None
 
@@ -84,8 +88,10 @@ def decode_base64(value: str, param: str) -> bytes:
 def decode_json(body: bytes) -> Any:
     """The JSON value in a body.
 
-    :raises InvalidRequest: when there is none.
+    :raises InvalidRequest: when there is none, or one of too many parts: a few megabytes would be gigabytes of objects.
     """
+    if (commas := body.count(b",")) > MAX_COMMAS:
+        raise InvalidRequest(f"the body has {commas} commas, more than any request needs ({MAX_COMMAS})")
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -95,6 +101,18 @@ def decode_json(body: bytes) -> Any:
 def media_type(request: Request) -> str:
     """The body's content type without its parameters; empty when the request names none."""
     return request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+
+
+async def off_loop(work: Callable[[bytes, P], T], body: bytes, argument: P) -> T:
+    """``work(body, argument)``, in a thread where the body is so large that others would have to wait for it."""
+    return await asyncio.to_thread(work, body, argument) if len(body) > SMALL_BYTES else work(body, argument)
+
+
+def _json_fields(body: bytes, file: str) -> dict[str, Any]:
+    fields = _json_object(body)
+    if isinstance(encoded := fields.get(file), str):
+        fields[file] = decode_base64(encoded, file)
+    return fields
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

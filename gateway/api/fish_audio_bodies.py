@@ -6,7 +6,6 @@ not override is the engine's business, so only what was sent counts.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
@@ -16,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 
 from gateway.api import msgpack
-from gateway.api.body import decode_base64, decode_json, media_type
+from gateway.api.body import decode_base64, decode_json, media_type, off_loop
 from gateway.errors import BadRequest, InvalidRequest, UnsupportedMedia
 from gateway.service.request import parse
 from gateway.voices.store import MAX_TRANSCRIPT_CHARS
@@ -25,7 +24,6 @@ MSGPACK_TYPES = frozenset({"application/msgpack", "application/x-msgpack", "appl
 FORM_TYPES = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 MAX_REFERENCES = 16
 MAX_FORM_FIELDS = 64
-SMALL_BODY_BYTES = 64 * 2**10  # is decoded before a thread would have begun
 
 Form = dict[str, list[str | bytes]]
 """A form's fields, each of which may be there several times; files as their bytes."""
@@ -130,12 +128,9 @@ async def read_fields(request: Request, max_items: int = 1000) -> dict[str, Any]
         return {name: _single(name, values) for name, values in (await read_form(request)).items()}
     body = await request.body()
     if kind in MSGPACK_TYPES:
-        fields = await _decoded(body, max_items)
+        fields = await off_loop(msgpack.decode, body, max_items)
     elif kind in ("", "application/json") or kind.endswith("+json"):
-        try:
-            fields = decode_json(body) if body else {}
-        except InvalidRequest as error:
-            raise BadRequest(error.message) from None
+        fields = await off_loop(_json, body, "{}")
     else:
         raise UnsupportedMedia(f"content type {kind!r}: send application/msgpack, application/json or a form")
     if not isinstance(fields, dict):
@@ -191,10 +186,11 @@ def _nested(name: str, value: str | bytes) -> Any:
         raise InvalidRequest("has to be JSON in a form", param=name) from None
 
 
-async def _decoded(body: bytes, max_items: int) -> Any:
-    if len(body) <= SMALL_BODY_BYTES:
-        return msgpack.decode(body, max_items)
-    return await asyncio.to_thread(msgpack.decode, body, max_items)
+def _json(body: bytes, absent: str) -> Any:
+    try:
+        return decode_json(body or absent.encode())
+    except InvalidRequest as error:
+        raise BadRequest(error.message) from None
 
 
 def _without_nulls(value: Any, depth: int = 3) -> Any:

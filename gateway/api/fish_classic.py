@@ -144,7 +144,7 @@ async def invoke(name: str, request: Request, services: ServicesDep) -> Response
 async def invoke_default(request: Request, services: ServicesDep) -> Response:
     """The whole audio from the model `default`, which is loaded first if need be."""
     body, unknown = await read(request, AprilInvokeBody)
-    wanted = _april_request(body)
+    wanted = await asyncio.to_thread(_april_request, body)  # with base64 of megabytes
 
     async def work() -> Response:
         with services.models.using(DEFAULT) as model:

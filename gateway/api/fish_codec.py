@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ async def encode(request: Request, services: ServicesDep) -> Response:
         param = f"audios.{index}"
         if not isinstance(audio, str | bytes):
             raise InvalidRequest("has to be an audio file", param=param)
-        recordings.append(decode_base64(audio, param) if isinstance(audio, str) else audio)
+        recordings.append(audio if isinstance(audio, bytes) else await asyncio.to_thread(decode_base64, audio, param))
     codes = await unless_gone(request, services.codec.encode(_engine(request, services), recordings))
     return packed(request, {"tokens": [one.tolist() for one in codes]})
 

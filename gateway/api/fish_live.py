@@ -10,10 +10,11 @@ import msgspec
 from fastapi import APIRouter, WebSocket
 
 from gateway.api import msgpack
+from gateway.api.body import SMALL_BYTES
 from gateway.api.deps import Services, services
 from gateway.api.errors import Problem
 from gateway.api.fish_audio import FIELDS, FishAudioRoute, speech_fields
-from gateway.api.fish_audio_bodies import SMALL_BODY_BYTES, tts_body
+from gateway.api.fish_audio_bodies import tts_body
 from gateway.api.lenient import renamed
 from gateway.api.live_socket import Command, Dialect, End, Failure, Flush, Start, Text, Wire, converse
 from gateway.errors import InvalidRequest
@@ -42,7 +43,7 @@ class FishDialect(Dialect):
         """See :class:`Dialect`."""
         if isinstance(message, str):
             raise InvalidRequest("messages are MessagePack in binary frames")
-        if len(message) > SMALL_BODY_BYTES:
+        if len(message) > SMALL_BYTES:
             fields = await asyncio.to_thread(msgpack.decode, message)
         else:
             fields = msgpack.decode(message)
@@ -65,7 +66,8 @@ class FishDialect(Dialect):
         if not isinstance(request, dict):
             raise InvalidRequest("must be a map", param="request")
         found: Services = self._websocket.app.state.services
-        body, unknown = tts_body({**_DEFAULTS, **request})
+        given = {name: value for name, value in request.items() if value is not None and value != ""}
+        body, unknown = tts_body({**_DEFAULTS, **given})
         with renamed({**FIELDS, "bitrate": f"{body.format}_bitrate"}):
             fields, unused = await speech_fields(body, self._websocket.headers.get("model"), found)
             stream = body.latency != "normal"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from fastapi import Request
 from pydantic import BaseModel
 
-from gateway.api.body import decode_json, media_type
+from gateway.api.body import decode_json, media_type, off_loop
 from gateway.errors import BadRequest, GatewayError, InvalidRequest, UnsupportedMedia
 from gateway.service.request import parse
 
@@ -30,6 +30,10 @@ async def read(request: Request, model: type[M]) -> tuple[M, list[str]]:
     kind = media_type(request)
     if kind not in ("", "application/json") and not kind.endswith("+json"):
         raise UnsupportedMedia(f"content type {kind!r}: send application/json")
+    return await off_loop(_read, body, model)
+
+
+def _read(body: bytes, model: type[M]) -> tuple[M, list[str]]:
     try:
         fields = decode_json(body)
     except InvalidRequest as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, WebSocket
 
-from gateway.api.body import decode_base64, decode_json
+from gateway.api.body import SMALL_BYTES, decode_base64, decode_json
 from gateway.api.deps import services
 from gateway.api.errors import Problem, native
 from gateway.api.live_socket import Command, Dialect, End, Failure, Flush, Interrupt, Start, Text, Wire, converse
@@ -40,7 +40,6 @@ _FIELDS = {
     "end": (),
 }
 _LONGEST_MS = 1e9
-_SMALL = 64 * 2**10  # is decoded before a thread would have begun
 
 
 @router.websocket("/tts/stream")
@@ -54,7 +53,7 @@ class JsonDialect(Dialect):
 
     async def read(self, message: Wire) -> Command:
         """See :class:`Dialect`. Binary messages are JSON as well, for clients that cannot send text."""
-        return await asyncio.to_thread(_read, message) if len(message) > _SMALL else _read(message)
+        return await asyncio.to_thread(_read, message) if len(message) > SMALL_BYTES else _read(message)
 
     def started(self, info: SpeechInfo, start: Start, request_id: str) -> Wire:
         """See :class:`Dialect`."""

@@ -10,7 +10,6 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from starlette.responses import JSONResponse
@@ -21,6 +20,7 @@ from gateway.api.errors import STATUS, Problem, headers
 from gateway.errors import BodyTimeout, BodyTooLarge, ClientGone, GatewayError, InvalidRequest, SessionIdle
 from gateway.service.live import LiveSession
 from gateway.service.live_events import Event, SegmentRefused
+from gateway.service.live_tasks import end_tasks
 from gateway.service.request import SpeechRequest
 from gateway.service.speech import SpeechInfo
 
@@ -193,7 +193,7 @@ class _Conversation:
         except TimeoutError:
             raise BodyTimeout(f"no start came within {self._limits.body_s:g} s") from None
         finally:
-            await _cancel(receiving, draining)
+            await end_tasks(receiving, draining)
         if not isinstance(command, Start):
             raise InvalidRequest("the first message must be a start", param="type")
         return command
@@ -210,7 +210,8 @@ class _Conversation:
                     task.result()
             return self._sessions.draining.is_set()
         finally:
-            await _cancel(telling, listening, leaving)
+            session.leave()
+            await end_tasks(telling, listening, leaving)
 
     async def _tell(self, session: LiveSession) -> None:
         async for event in session.events():
@@ -303,13 +304,3 @@ class _Conversation:
 
 class _Stalled(Exception):
     """The client reads nothing."""
-
-
-async def _cancel(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel and await tasks; what those failed with that ended in the same moment is nobody's business any more."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()

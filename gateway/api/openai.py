@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from starlette.convertors import Convertor, register_url_convertor
 
 from gateway.api.deps import Services, ServicesDep, request_id, unless_gone
 from gateway.api.lenient import ignored, read, schema
@@ -83,7 +84,24 @@ async def list_models(services: ServicesDep) -> dict[str, Any]:
     return {"models": [model.name for model in services.models.listed()], "object": "list", "data": data}
 
 
-@router.get("/v1/models/{model_id}", summary="One model")
+class _ModelId(Convertor[str]):
+    """A model's name, which may have slashes, but is not what the classic Fish-Speech API calls one of its routes."""
+
+    regex = "(?!.*/invoke$).+"
+
+    def convert(self, value: str) -> str:
+        """From a path."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Into a path."""
+        return value
+
+
+register_url_convertor("model_id", _ModelId())
+
+
+@router.get("/v1/models/{model_id:model_id}", summary="One model")
 async def show_model(model_id: str, services: ServicesDep) -> dict[str, Any]:
     """The same for one of them."""
     services.aliases.engine(model_id)
@@ -111,6 +129,8 @@ async def _speech_request(body: SpeechBody, services: Services) -> tuple[SpeechR
             options = {"instructions": body.instructions, **options}
         else:
             unused = ["instructions"]
+    if body.reference_audio:  # base64 of megabytes
+        return await asyncio.to_thread(body.speech_request, engine.name, voice, options), unused
     return body.speech_request(engine.name, voice, options), unused
 
 

@@ -14,6 +14,7 @@ from gateway.api.deps import ServicesDep
 from gateway.api.tts import RESPONSES, TtsBody, answer, documentation
 from gateway.engine.client import State
 from gateway.errors import InvalidRequest
+from gateway.service.request import parse
 
 router = APIRouter(tags=["SageMaker"])
 
@@ -21,13 +22,17 @@ ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 MAX_ATTRIBUTES_CHARS = 1024  # SageMaker's own limit
 _NO_ATTRIBUTES = frozenset({"text", "reference_audio", "reference_text", "options"})  # what belongs into the body
 
-_PING: dict[int | str, dict[str, Any]] = {503: {"description": "The default engine loads, or has failed."}}
+_PING: dict[int | str, dict[str, Any]] = {
+    503: {"description": "The default engine loads, or has failed, or the gateway is shutting down."}
+}
 
 
 @router.get("/ping", summary="Is the default engine ready?", responses=_PING, response_class=Response)
 @router.post("/ping", summary="Is the default engine ready?", responses=_PING, response_class=Response)
 async def ping(services: ServicesDep) -> Response:
     """200 when the default engine takes requests, or is not loaded and would load at the first one; no body."""
+    if services.live.draining.is_set():
+        return Response(status_code=503)
     state = services.engines.get(None).client.status().state
     return Response(status_code=200 if state in (State.READY, State.UNLOADED) else 503)
 
@@ -59,7 +64,9 @@ async def invocations(request: Request, services: ServicesDep) -> Response:
     """
     attributes = request.headers.get(ATTRIBUTES, "")
     body = await read(request, TtsBody, file="reference_audio", plain="text", further=_fields(attributes))
-    body = body.model_copy(update=_accepted(request.headers.get("accept", ""), body))
+    if accepted := _accepted(request.headers.get("accept", ""), body):
+        given = {name: getattr(body, name) for name in body.model_fields_set}
+        body = parse(TtsBody, {**given, **accepted}, strict=True)
     response = await answer(request, services, body)
     if attributes:
         response.headers[ATTRIBUTES] = attributes
@@ -72,7 +79,8 @@ router.add_api_websocket_route("/invocations-bidirectional-stream", live.stream)
 
 def _accepted(accept: str, body: TtsBody) -> dict[str, Any]:
     given = body.model_fields_set
-    chosen = choose(accept, body.format if "format" in given else None, body.response if "response" in given else None)
+    fmt, response = (getattr(body, name) if name in given else None for name in ("format", "response"))
+    chosen = choose(accept, fmt, response, body.sample_rate)
     return {name: value for name, value in chosen.items() if name not in given}
 
 

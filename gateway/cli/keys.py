@@ -40,6 +40,8 @@ def hash_() -> None:
     """The hash of a key, which is read from standard input so that no shell remembers it."""
     key = typer.prompt("key", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
     key = key.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise fail("a key is sent in a header, where clients encode other characters than ASCII in different ways", 2)
     if len(key) < SHORTEST:
         raise fail(
             f"a key needs {SHORTEST} random characters or more: the hash of one that can be guessed can be looked up. "

@@ -14,7 +14,7 @@ from gateway.cli.console import fail
 class RemoteGateway:
     """A running gateway, over HTTP.
 
-    :param api_key: sent with every request, and nowhere else: redirects are not followed.
+    :param api_key: sent with every :meth:`request`, and nowhere else: redirects are not followed.
     """
 
     def __init__(self, url: str, api_key: str | None = None):
@@ -22,14 +22,14 @@ class RemoteGateway:
         host = urlsplit(self.url).hostname or ""
         local = host == "localhost" or host.startswith("127.") or host == "::1"
         # A proxy from the environment is for other machines.
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         patience = httpx.Timeout(10.0, read=None)
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=patience, trust_env=not local)
+        self._http = httpx.Client(base_url=self.url, timeout=patience, trust_env=not local)
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
     def request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         """Send a request; any error ends the command with the server's own words."""
         try:
-            response = self._http.request(method, path, **kwargs)
+            response = self._http.request(method, path, headers=self._headers, **kwargs)
         except httpx.HTTPError as error:
             raise fail(f"{self.url} does not answer: {error}") from None
         if response.is_error:
@@ -37,7 +37,7 @@ class RemoteGateway:
         return response
 
     def answers(self) -> bool:
-        """Whether a gateway, and no other service, is there."""
+        """Whether a gateway, and no other service, is there. It is asked without the key, which is for gateways."""
         try:
             health = self._http.get("/health/live", timeout=1.0).json()
         except (httpx.HTTPError, ValueError):

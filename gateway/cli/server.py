@@ -7,12 +7,130 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.cli.console import err
 from gateway.settings import Settings
+
+MAX_HEAD_BYTES = 64 * 2**10
+
+
+class BoundedHeads(HttpToolsProtocol):
+    """HTTP whose heads (request line and headers) have a limit in bytes and in time, before anybody looks at a key.
+    WebSockets begin as such requests, and so have the same limits.
+
+    A deadline runs from the connection, or the first byte after an answer, until a head is complete. Where the body
+    of a request that has been answered goes on, it cannot for longer than that either.
+
+    :cvar head_s: how long a head may take.
+    """
+
+    head_s = 60.0
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._head_bytes = 0  # names and values that the parser has handed over; trailers count like headers
+        self._held_bytes = 0  # received in a row without anything complete: the parser keeps what is not
+        self._progress = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The first head may take its time from now on."""
+        super().connection_made(transport)
+        self._begin()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for any more."""
+        self._end()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and look at what came of it."""
+        if self._is_idle():
+            self._begin()
+        self._progress = False
+        super().data_received(data)
+        self._held_bytes = 0 if self._progress else self._held_bytes + len(data)
+        if self._held_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse()
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._head_bytes = 0
+        self._progress = True
+        self._begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the request line."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer."""
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """A head has come in time."""
+        self._end()
+        self._progress = True
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body, which the application bounds."""
+        self._progress = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is complete."""
+        self._progress = True
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn answers when the parser gives up; here it may have been told to."""
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse()
+        else:
+            super().send_400_response(msg)
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError("the request's head is too large")  # ends the parser, which ends in send_400_response
+
+    def _refuse(self) -> None:
+        if self._is_idle():  # else this would end up in the middle of an answer
+            text = f"The request line and headers are larger than {MAX_HEAD_BYTES} bytes.".encode()
+            own = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
+            headers = [*self.server_state.default_headers, *own, (b"connection", b"close")]
+            lines = [name + b": " + value + b"\r\n" for name, value in headers]
+            self.transport.write(b"".join([STATUS_LINE[431], *lines, b"\r\n", text]))
+        self.transport.close()
+
+    def _is_idle(self) -> bool:
+        """Whether no request is under way: the latest one has its answer."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _begin(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self.head_s, self._expire)
+
+    def _end(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expire(self) -> None:
+        self._deadline = None
+        if self._is_idle():
+            self.transport.close()
+        else:  # sent ahead, while an answer is under way: nothing is read meanwhile
+            self._begin()
 
 
 class GatewayServer(uvicorn.Server):
@@ -23,6 +141,7 @@ class GatewayServer(uvicorn.Server):
             app,
             host=settings.host,
             port=settings.port,
+            http=type("Protocol", (BoundedHeads,), {"head_s": settings.limits.body_s}),
             log_config=None,
             access_log=False,
             server_header=False,

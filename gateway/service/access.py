@@ -17,8 +17,9 @@ from gateway.settings import ApiKey
 
 BUSY_RETRY_S = 1.0  # nobody knows when one of a key's requests ends
 
-# Probes must not depend on a secret: load balancers and SageMaker have none.
-_ALWAYS_OPEN = frozenset({"/health", "/v1/health", "/ping"})
+# Probes must not depend on a secret: load balancers and SageMaker have none. The documentation gives nothing away.
+_ALWAYS_OPEN = frozenset({"/health", "/v1/health", "/ping", "/docs", "/openapi.json"})
+_ALWAYS_OPEN_BELOW = ("/health/", "/docs/", "/static-offline-docs/")
 
 
 def key_hash(key: str) -> str:
@@ -98,10 +99,13 @@ class Access:
         self._readable = frozenset(settings.open)
 
     def is_open(self, path: str, method: str) -> bool:
-        """Whether such requests need no key. What the settings open can be read, not changed."""
-        if not self._holders or path in _ALWAYS_OPEN or path.startswith("/health/"):
+        """Whether such requests need no key, and cost none. What the settings open can be read, not changed.
+
+        :param path: as routes have it, without what a proxy puts before it.
+        """
+        if not self._holders or path in _ALWAYS_OPEN or path.startswith(_ALWAYS_OPEN_BELOW):
             return True
-        return path in self._readable and method in ("GET", "HEAD")
+        return path in self._readable and method == "GET"
 
     def holder(self, key: str | None) -> KeyHolder:
         """Whose key that is. Takes as long for a wrong key as for a right one, whichever it is.

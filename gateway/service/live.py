@@ -19,6 +19,7 @@ import numpy as np
 
 from backends.base import Audio
 from gateway.audio.encode import Encoder
+from gateway.audio.threads import begin, in_thread, settled
 from gateway.errors import InvalidRequest, Overloaded, QueueFull
 from gateway.service.live_events import (
     Event,
@@ -31,6 +32,7 @@ from gateway.service.live_events import (
     SegmentRefused,
 )
 from gateway.service.live_spoken import Spoken
+from gateway.service.live_tasks import end_tasks
 from gateway.service.speech import Speech
 from gateway.service.synthesize import Synthesizer, Voicing
 from gateway.settings import LiveSettings
@@ -89,6 +91,7 @@ class LiveSession:
         self._segments = 0
         self._ended = False
         self._wound_up = False
+        self._left = False
         self._items: deque[_Part | _Flush | _End] = deque()  # the first one is being spoken
         self._playing: tuple[Segment, Speech] | None = None
         self._out: deque[Event | Exception] = deque()
@@ -106,8 +109,11 @@ class LiveSession:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._stop()
-        self._encoder.close()
+        self.leave()
+        try:
+            await self._stop()
+        finally:
+            self._encoder.close()
 
     @property
     def position(self) -> int:
@@ -162,15 +168,24 @@ class LiveSession:
             self._ended = self._wound_up = True
             self._enqueue(_End())
 
+    def leave(self) -> None:
+        """Nobody takes :meth:`events` any more, so that nothing needs to wait until they are told."""
+        self._left = True
+        self._changed.set()
+
     async def interrupt(self, played_s: float | None = None) -> None:
         """Stop speaking, and drop the text that was not spoken. Waits while an earlier interruption is not told yet.
 
         :param played_s: how much was heard of the audio since the beginning, or the last interruption; default: all
             that was handed out.
         """
-        await self._until(lambda: not any(isinstance(event, Interrupted) for event in self._out))
+        await self._until(lambda: self._left or not any(isinstance(event, Interrupted) for event in self._out))
+        if self._left:
+            return
         self._look_ahead()
+        self._drop_waiting()  # before anything else, which may take the engine a while
         await self._stop()
+        self._drop_waiting()
         heard = self._sent if played_s is None else min(self._sent, round(played_s * self._rate_hz))
         position = self._spoken.position(heard)
         text = "".join(self._turn)[: position - self._turn_start]
@@ -178,11 +193,9 @@ class LiveSession:
         self._turn, self._turn_start = [], self.position
         self._sent_before += self._sent
         self._spoken, self._sent = Spoken(self._rate_hz, self.position), 0
-        # Headers and trailers stay, so that it is one file as before; what the encoder holds back belongs to the past.
-        kept = [event for event in self._out if isinstance(event, Piece) and not event.length]
-        if not self._encoded_all:
-            kept.append(Piece(await self._encode(self._silence())))
-        self._out = deque([*kept, Interrupted(position, text, self.position)])
+        if not self._encoded_all:  # what the encoder holds back belongs to the past
+            self._out.append(Piece(await self._encode(self._silence())))
+        self._out.append(Interrupted(position, text, self.position))
         if self._encoded_all:
             self._out.append(self._finished())
         else:
@@ -226,15 +239,20 @@ class LiveSession:
 
     async def _stop(self) -> None:
         """End what is under way; the engine forgets its jobs at its next step."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await end_tasks(*self._tasks)
         while self._items:
             part = self._items[0]
             if isinstance(part, _Part) and part.speech.done() and part.speech.exception() is None:
                 await part.speech.result().aclose()
             self._items.popleft()
+
+    def _drop_waiting(self) -> None:
+        """Headers and trailers stay, so that it is one file as before; so does an error."""
+        self._out = deque(
+            event
+            for event in self._out
+            if isinstance(event, Exception) or (isinstance(event, Piece) and not event.length)
+        )
 
     def _look_ahead(self) -> None:
         """Note what the engine has made of the segment being spoken: it tells how far in it what was sent reaches."""
@@ -343,13 +361,12 @@ class LiveSession:
 
     async def _finish(self) -> None:
         """End the audio. What that gives is kept even when an interruption comes meanwhile."""
-        finishing = asyncio.ensure_future(asyncio.to_thread(self._encoder.finish))
-        try:
-            await asyncio.shield(finishing)
-        finally:
-            await asyncio.wait([finishing])
-            self._encoded_all = True
-            self._out += [Piece(finishing.result()), self._finished()]
+        finishing = begin(self._encoder.finish)
+        cancelled = await settled(finishing)
+        self._encoded_all = True
+        self._out += [Piece(finishing.result()), self._finished()]
+        if cancelled is not None:
+            raise cancelled
 
     def _silence(self) -> Audio:
         return np.zeros(math.ceil(self._encoder.lag_s * self._rate_hz), np.float32)
@@ -366,13 +383,4 @@ class LiveSession:
     async def _encode(self, samples: Audio) -> bytes:
         if self._encoder.is_quick(len(samples)):
             return self._encoder.write(samples)
-        return await self._in_thread(lambda: self._encoder.write(samples))
-
-    async def _in_thread(self, work: Callable[[], bytes]) -> bytes:
-        """Waits for the thread even when cancelled: nobody else may use the encoder meanwhile."""
-        encoding = asyncio.ensure_future(asyncio.to_thread(work))
-        try:
-            return await asyncio.shield(encoding)
-        except asyncio.CancelledError:
-            await asyncio.wait([encoding])
-            raise
+        return await in_thread(lambda: self._encoder.write(samples))

@@ -11,6 +11,7 @@ from gateway.errors import InvalidRequest
 from gateway.voices.store import LANGUAGE_TAG, MAX_TRANSCRIPT_CHARS
 
 MAX_SEED = 2**32 - 1
+MAX_OPTION_VALUES = 1000  # the schema they are checked against takes microseconds for each
 MAX_OPTION_DEPTH = 32
 
 M = TypeVar("M", bound=BaseModel)
@@ -40,7 +41,7 @@ class SpeechRequest(BaseModel):
     language: Language | None = Field(None, description="the text's language as a BCP 47 tag, e.g. en or zh-CN")
     speed: float = Field(1.0, ge=0.25, le=4.0, description="1 is the voice's own pace, 2 twice as fast")
     seed: int | None = Field(None, ge=0, le=MAX_SEED, description="same seed, same bytes; drawn at random if absent")
-    format: str = Field("wav", description="wav, mp3, flac, opus (in Ogg), aac (ADTS) or pcm (16-bit little-endian)")
+    format: Name = Field("wav", description="wav, mp3, flac, opus (in Ogg), aac (ADTS) or pcm (16-bit little-endian)")
     sample_rate: int | None = Field(None, description="in Hz; default: the engine's, or the next the format can hold")
     bitrate: int | None = Field(
         None, ge=6, le=320, description="in kbit/s, of mp3, opus and aac: the nearest there is at the sample rate"
@@ -61,6 +62,8 @@ class SpeechRequest(BaseModel):
     @field_validator("options")
     @classmethod
     def _options_fit(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if (values := _count(options)) > MAX_OPTION_VALUES:
+            raise ValueError(f"has {values} values in it, over {MAX_OPTION_VALUES}")
         for key, value in options.items():
             if not _fits(value):
                 raise ValueError(f"{key} holds a number of more than 64 bits, or is nested too deeply")
@@ -85,6 +88,14 @@ def _fits(value: Any, depth: int = MAX_OPTION_DEPTH) -> bool:
         inner = value.values() if isinstance(value, dict) else value
         return depth > 0 and all(_fits(one, depth - 1) for one in inner)
     return not isinstance(value, int) or -(2**63) <= value < 2**64
+
+
+def _count(value: Any, depth: int = MAX_OPTION_DEPTH) -> int:
+    """How many values there are in a JSON value, down to some depth."""
+    if not isinstance(value, dict | list) or not depth:
+        return 1
+    inner = value.values() if isinstance(value, dict) else value
+    return sum(_count(one, depth - 1) for one in inner)
 
 
 class _Complaints(Protocol):

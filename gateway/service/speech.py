@@ -12,6 +12,7 @@ import numpy as np
 from backends.base import Audio, AudioChunk, Job
 from gateway.audio.encode import Encoder
 from gateway.audio.formats import AudioFormat
+from gateway.audio.threads import in_thread
 from gateway.engine.catalog import ConfiguredEngine
 from gateway.errors import DeadlineExceeded, GatewayError, Overloaded, SynthesisFailed
 from gateway.metrics import Metrics
@@ -88,6 +89,7 @@ class Speech:
         self._chunks: asyncio.Queue[AudioChunk | None] = asyncio.Queue()
         self._first: AudioChunk | None = None
         self._pump: asyncio.Task[None] | None = None
+        self._closed = False
         self._arrived_at = asyncio.get_running_loop().time()
 
     async def start(self) -> None:
@@ -145,10 +147,14 @@ class Speech:
     async def aclose(self) -> None:
         """End it; the engine forgets the job at its next step."""
         self._hold(-self._held_bytes)
-        if self._pump is not None:
-            self._pump.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await self._pump
+        if self._pump is None:
+            return
+        if not self._closed:
+            self._closed = True
+            self._pump.cancel()  # once: a second time would break off how the engine lets go of the job
+            self._pump.add_done_callback(_outcome)
+        # Not `await self._pump`: its cancellation could not be told from one of whoever waits here.
+        await asyncio.wait({self._pump})
 
     def _encoder(self, streaming: bool) -> Encoder:
         info = self.info
@@ -204,14 +210,20 @@ class Speech:
         self._metrics.realtime_factor.labels(label).observe((loop.time() - began_at) / made_s)
 
 
+def _outcome(pump: asyncio.Task[None]) -> None:
+    """Take note of how it ended, so that asyncio does not complain that nobody did."""
+    if not pump.cancelled():
+        pump.exception()
+
+
 async def _write(encoder: Encoder, samples: Audio) -> bytes:
     """Off the event loop, unless it is done before a thread would have begun."""
     if encoder.is_quick(len(samples)):
         return encoder.write(samples)
-    return await asyncio.to_thread(encoder.write, samples)
+    return await in_thread(lambda: encoder.write(samples))
 
 
 async def _finish(encoder: Encoder, held_samples: int) -> bytes:
     if encoder.is_quick(held_samples):
         return encoder.finish()
-    return await asyncio.to_thread(encoder.finish)
+    return await in_thread(encoder.finish)

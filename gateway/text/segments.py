@@ -38,6 +38,7 @@ _ABBREVIATIONS = frozenset(
 )
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")  # "J", "e.g", "U.S.A" before their last full stop
 _WORD_BEFORE = re.compile(r"[\w.]+\Z")
+_LONGEST_ACCENTED = 32  # characters of one letter with its accents; a longer row of accents has no letter
 _SHORT_NUMBER = re.compile(r"\d{1,2}")  # of an item in a list, or an ordinal
 
 
@@ -189,10 +190,10 @@ class Segmenter:
         end = next((cut for cut in cuts if cut > half), 0) or max(cuts)
         if end and has_speech(self._text[:end]):
             return end
-        end = at
-        while end > 1 and unicodedata.combining(self._text[end]):
-            end -= 1  # an accent stays with its letter
-        return end
+        for end in range(at, max(0, at - _LONGEST_ACCENTED), -1):
+            if not unicodedata.combining(self._text[end]):
+                return end  # an accent stays with its letter
+        return at
 
 
 def has_speech(text: str) -> bool:

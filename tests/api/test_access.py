@@ -3,13 +3,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import json
 import os
 import pkgutil
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncGenerator, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ import numpy as np
 import pytest
 from app_fixtures import InMemory, in_memory
 from harness import TONE, Gateway, start_gateway, wait_ready
+from live_fixtures import Socket
 from openai import AuthenticationError, OpenAI, RateLimitError
 from starlette.routing import WebSocketRoute
 from structlog.testing import capture_logs
@@ -28,6 +32,7 @@ from websockets.sync.client import connect
 import gateway.api
 from backends.base import AudioChunk, Job
 from gateway.cli.keys import SHORTEST
+from gateway.cli.remote import find
 from gateway.errors import ConfigError, RateLimited, Unauthorized
 from gateway.service.access import Access, key_hash
 from gateway.settings import Access as AccessSettings
@@ -181,7 +186,6 @@ async def test_metrics_may_need_a_key_and_other_paths_none(tmp_path: Path) -> No
     assert (await gateway.client.get("/metrics", headers=bearer(KEY))).status_code == 200
     assert (await gateway.client.get("/v1/voices")).status_code == 200
     assert (await gateway.client.get("/v1/engines")).status_code == 401
-    assert (await gateway.client.head("/v1/voices")).status_code != 401
     assert (await gateway.client.post("/v1/voices", files={"name": (None, "x")})).status_code == 401
 
 
@@ -250,6 +254,24 @@ async def test_a_request_that_is_refused_otherwise_costs_the_key_nothing(tmp_pat
         answer = await gateway.client.post("/tts", content=b"x" * 2000, headers=bearer(OTHER))
         assert answer.status_code == 413
     assert (await speak(gateway, bearer(OTHER))).status_code == 200
+
+
+async def test_the_documentation_and_probes_cost_the_key_nothing(tmp_path: Path) -> None:
+    gateway = with_keys(tmp_path)
+    for path in ("/docs", "/docs/", "/openapi.json", "/static-offline-docs/swagger-ui.css", "/health/live") * 2:
+        assert (await gateway.client.get(path, headers=bearer(OTHER))).status_code < 400
+    assert gateway.metric("voxgate_key_requests_total", key="bob", outcome="ok") == 0
+    assert (await speak(gateway, bearer(OTHER))).status_code == 200
+
+
+@pytest.mark.parametrize("root_path", ["/health", "/ping", "/metrics"])
+async def test_what_a_proxy_puts_before_a_path_opens_nothing(tmp_path: Path, root_path: str) -> None:
+    gateway = with_keys(tmp_path)
+    transport = httpx.ASGITransport(gateway.app, root_path=root_path)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        assert (await client.post(f"{root_path}/tts", json={"text": "x"})).status_code == 401
+        assert (await client.get(f"{root_path}/health/live")).status_code == 200
+    assert gateway.engine.jobs == []
 
 
 async def test_logs_have_the_name_and_never_the_key(tmp_path: Path) -> None:
@@ -331,6 +353,39 @@ async def test_pages_of_other_sites_are_refused_unless_configured(tmp_path: Path
         assert (await preflight(gateway, origin)).status_code == 400
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost:8000",
+        "127.0.0.1:8000",
+        "192.168.0.7",
+        "[::1]:8000",
+        "voxgate.localhost",
+        "evil.example",
+        "gateway:80",
+    ],
+)
+async def test_without_keys_a_name_that_leads_here_is_no_page_of_the_gateway(tmp_path: Path, host: str) -> None:
+    """DNS rebinding: a page of evil.example whose name now leads to this machine."""
+    is_named = host in ("evil.example", "gateway:80")
+    own = {"Host": host, "Origin": f"http://{host}"}
+    answer = await speak(in_memory(tmp_path / "a"), own)
+    assert answer.status_code == (403 if is_named else 200)
+    async with Socket(in_memory(tmp_path / "b").app, headers={"Origin": "http://gateway"}) as socket:
+        assert socket.denial is not None
+        assert socket.denial[0] == 403
+    configured = in_memory(tmp_path / "c", settings={"cors": {"origins": [f"http://{host}"]}})
+    assert (await speak(configured, own)).status_code == 200
+    assert (await speak(with_keys(tmp_path / "d"), {**own, **bearer(KEY)})).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "//", "null", "http://", ""])
+async def test_a_malformed_origin_is_no_site_to_trust(tmp_path: Path, origin: str) -> None:
+    status = 403 if origin else 200
+    assert (await speak(in_memory(tmp_path / "a"), {"Origin": origin})).status_code == status
+    assert (await speak(with_keys(tmp_path / "b"), {"Origin": origin, **bearer(KEY)})).status_code == status
+
+
 async def test_preflights_need_no_key_and_errors_can_be_read(tmp_path: Path) -> None:
     gateway = with_keys(tmp_path, cors={"origins": ["*"]})
     assert (await preflight(gateway, PAGE)).status_code == 200
@@ -369,6 +424,43 @@ def test_keys_that_can_be_guessed_are_not_hashed() -> None:
     result = voxgate("key", "hash", stdin="x" * (SHORTEST - 1) + "\n", status=2)
     assert "random characters" in result.stderr
     assert result.stdout == ""
+
+
+def test_keys_that_clients_would_encode_differently_are_not_hashed() -> None:
+    for key in ("ü" * SHORTEST, "x" * SHORTEST + "\x07"):
+        result = voxgate("key", "hash", stdin=key + "\n", status=2)
+        assert "ASCII" in result.stderr
+        assert result.stdout == ""
+
+
+def test_whoever_listens_at_the_default_address_is_not_sent_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VOXGATE_SERVER", raising=False)
+    received: list[tuple[str, str | None]] = []
+    health = {"service": "something else"}
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            received.append((self.path, self.headers["Authorization"]))
+            body = json.dumps(health).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert find(None, address, KEY) is None
+        health["service"] = "voxgate"
+        found = find(None, address, KEY)
+        assert found is not None
+        assert {key for _, key in received} == {None}
+        found.request("GET", "/v1/engines")
+        assert received[-1] == ("/v1/engines", f"Bearer {KEY}")
+        server.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from app_fixtures import InMemory, in_memory
+from live_fixtures import Socket
 
 from gateway import errors
 from gateway.api.errors import STATUS
@@ -29,3 +32,59 @@ def test_types_are_unique_names() -> None:
 def test_the_tree_drawn_at_the_top_shows_it(kind: type[GatewayError]) -> None:
     assert errors.__doc__ is not None
     assert kind.__name__ in errors.__doc__
+
+
+# ---- while the gateway is about to end
+
+
+@pytest.fixture
+def ending(tmp_path: Path) -> InMemory:
+    gateway = in_memory(tmp_path)
+    gateway.app.state.services.live.draining.set()
+    return gateway
+
+
+@pytest.mark.parametrize(
+    ("path", "where", "type_"),
+    [
+        ("/tts", ("error", "type"), "engine_unavailable"),
+        ("/invocations", ("error", "type"), "engine_unavailable"),
+        ("/v1/audio/speech", ("error", "code"), "engine_unavailable"),
+        ("/v1/tts", ("message",), "the gateway is shutting down"),
+    ],
+)
+async def test_a_gateway_that_ends_takes_no_requests(
+    ending: InMemory, path: str, where: tuple[str, ...], type_: str
+) -> None:
+    refused = await ending.client.post(path, json={"text": "x", "input": "x"})
+    assert (refused.status_code, refused.headers["retry-after"], refused.headers["connection"]) == (503, "5", "close")
+    told = refused.json()
+    for key in where:
+        told = told[key]
+    assert told == type_
+    assert ending.engine.jobs == []
+
+
+async def test_a_gateway_that_ends_opens_no_sockets(ending: InMemory) -> None:
+    async with Socket(ending.app) as socket:
+        assert socket.denial is not None
+        assert (socket.denial[0], socket.denial[2]["error"]["type"]) == (503, "engine_unavailable")
+
+
+async def test_a_gateway_that_ends_is_alive_but_not_ready(ending: InMemory) -> None:
+    for method in ("GET", "HEAD"):
+        live, ready = [await ending.client.request(method, f"/health/{name}") for name in ("live", "ready")]
+        assert (live.status_code, ready.status_code) == (200, 503)
+        assert live.headers["connection"] == ready.headers["connection"] == "close"
+
+
+# ---- paths that two APIs share
+
+
+async def test_a_model_may_have_a_slash_in_its_name_beside_the_classic_routes(tmp_path: Path) -> None:
+    gateway = in_memory(tmp_path, aliases={"models": {"org/model": "fake", "org/invoke/it": "fake"}})
+    for name, path in (("org/model", "org%2Fmodel"), ("org/model", "org/model"), ("org/invoke/it", "org/invoke%2Fit")):
+        assert (await gateway.client.get(f"/v1/models/{path}")).json()["id"] == name
+    unknown = await gateway.client.get("/v1/models/org%2Fother")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
+    assert (await gateway.client.get("/v1/models/fake/invoke")).headers["allow"] == "POST"

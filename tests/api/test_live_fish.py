@@ -72,6 +72,17 @@ async def test_a_start_may_have_text_and_mp3_is_the_default(gateway: InMemory) -
         assert container.format.name == "mp3"
 
 
+@pytest.mark.parametrize("nothing", [None, ""])
+async def test_what_is_null_or_empty_is_as_good_as_absent(gateway: InMemory, nothing: str | None) -> None:
+    async with Socket(gateway.app, PATH) as socket:
+        send(socket, "start", request={"text": "Hello there.", "format": nothing, "reference_id": nothing})
+        send(socket, "stop")
+        events, audio = await rest(socket)
+    assert events == [{"event": "finish", "reason": "stop"}]
+    with av.open(io.BytesIO(audio)) as container:
+        assert container.format.name == "mp3"
+
+
 async def test_what_means_nothing_to_the_engine_is_named(gateway: InMemory) -> None:
     async with Socket(gateway.app, PATH) as socket:
         send(

@@ -276,11 +276,12 @@ async def test_sessions_are_requests_too(tmp_path: Path) -> None:
         assert (await gateway.client.get("/health/live")).status_code == 200
 
 
-async def test_pages_of_other_sites_get_no_socket(gateway: InMemory) -> None:
+async def test_pages_of_other_sites_get_no_socket(tmp_path: Path) -> None:
+    gateway = in_memory(tmp_path, settings={"cors": {"origins": ["https://friend.example"]}})
     async with Socket(gateway.app, headers={"Origin": "https://evil.example"}) as socket:
         assert socket.denial is not None
         assert (socket.denial[0], socket.denial[2]["error"]["type"]) == (403, "cross_site")
-    async with Socket(gateway.app, headers={"Origin": "http://gateway"}) as socket:
+    async with Socket(gateway.app, headers={"Origin": "https://friend.example"}) as socket:
         assert socket.accepted is not None
 
 

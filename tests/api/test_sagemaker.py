@@ -13,7 +13,7 @@ from harness import read_audio
 from gateway.api.accept import choose
 from gateway.engine.client import State
 from gateway.engine.fake import FakeEngine
-from gateway.errors import ConfigError, NotAcceptable
+from gateway.errors import ConfigError, InvalidRequest, NotAcceptable
 from gateway.service.access import key_hash
 from gateway.settings import load_settings
 
@@ -42,6 +42,12 @@ async def test_ping_follows_the_default_engine_only(tmp_path: Path, state: State
     for method in ("GET", "POST"):
         response = await gateway.client.request(method, "/ping")
         assert (response.status_code, response.content) == (status, b"")
+
+
+async def test_ping_says_that_the_gateway_is_about_to_end(gateway: InMemory) -> None:
+    assert (await gateway.client.get("/ping")).status_code == 200
+    gateway.app.state.services.live.draining.set()
+    assert (await gateway.client.get("/ping")).status_code == 503
 
 
 async def test_ping_needs_no_key_and_no_place(tmp_path: Path) -> None:
@@ -135,6 +141,7 @@ async def test_wrong_attributes_are_named(gateway: InMemory, attributes: str, pa
         ("Audio/X-WAV", None, {"format": "wav"}),
         ("audio/ogg;codecs=opus", None, {"format": "opus"}),
         ("audio/flac;q=0.2, audio/aac;q=0.9, */*;q=0.1", None, {"format": "aac"}),
+        ("audio/mpeg;q=.1, audio/flac; q=.2, */*; q=.1", None, {"format": "flac"}),
         ("*/*, audio/mpeg", None, {"format": "mp3"}),
         ("audio/mpeg, audio/wav", None, {"format": "mp3"}),
         ("*/*, audio/wav;q=0", None, {"format": "mp3"}),
@@ -170,6 +177,62 @@ def test_accept_chooses_the_format(accept: str, format_: str | None, chosen: dic
 def test_what_accept_does_not_allow_is_406(accept: str, format_: str | None, response: str | None) -> None:
     with pytest.raises(NotAcceptable, match="audio/mpeg"):
         choose(accept, format_, response)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        f"audio/pcm;rate={'9' * 5000}",
+        "audio/pcm;rate=1234567",
+        "audio/pcm;rate=-1",
+        "audio/wav;q=1_0e-1",
+        "audio/wav;q=1e-1",
+        "audio/wav;q=0.1234",
+        "audio/wav;q=1.001",
+        "audio/wav;q=nan",
+        "audio/wav;q=",
+        "audio/wav;q=\u0661",
+    ],
+)
+def test_numbers_in_accept_are_those_of_http(accept: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        choose(accept)
+    assert caught.value.param == "Accept"
+    for weight in ("0", "0.", "0.123", "1", "1.", "1.000"):
+        choose(f"audio/mpeg, audio/wav;q={weight}")
+
+
+@pytest.mark.parametrize(
+    ("accept", "rate_hz", "chosen"),
+    [
+        ("audio/pcm;rate=16000", 16000, {"format": "pcm", "sample_rate": 16000}),
+        ("audio/pcm", 8000, {"format": "pcm"}),
+        ("audio/pcm;rate=16000, audio/mpeg;q=0.1", 8000, {"format": "mp3"}),
+        ("audio/wav;rate=16000", 8000, {"format": "wav"}),
+    ],
+)
+def test_a_rate_that_the_request_names_is_what_accept_has_to_allow(
+    accept: str, rate_hz: int, chosen: dict[str, object]
+) -> None:
+    assert choose(accept, rate_hz=rate_hz) == chosen
+
+
+async def test_a_contradiction_about_the_rate_is_406(gateway: InMemory) -> None:
+    accept = "audio/pcm;rate=16000"
+    refused = await invoke(gateway, {"text": "x", "sample_rate": 8000}, accept=accept)
+    assert (refused.status_code, refused.json()["error"]["type"]) == (406, "not_acceptable")
+    assert "8000 Hz" in refused.json()["error"]["message"]
+    assert (await invoke(gateway, "x", "sample_rate=8000", accept)).status_code == 406
+    agreed = await invoke(gateway, {"text": "x", "sample_rate": 16000}, accept=accept)
+    assert agreed.headers["content-type"] == "audio/pcm;rate=16000;channels=1"
+    assert gateway.engine.jobs[0].text == "x"
+
+
+async def test_what_accept_adds_is_checked_like_a_field(gateway: InMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.api.sagemaker.choose", lambda *_: {"response": "nothing"})
+    refused = await invoke(gateway, {"text": "x"}, accept="audio/wav")
+    assert (refused.status_code, refused.json()["error"]["param"]) == (422, "response")
+    assert gateway.engine.jobs == []
 
 
 async def test_accept_over_http(gateway: InMemory) -> None:

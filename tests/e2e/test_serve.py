@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
@@ -14,6 +15,8 @@ import httpx
 import psutil
 import pytest
 from harness import TONE, Gateway, read_audio, start_gateway, wait_ready
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 ALL_FORMATS = ["wav", "mp3", "flac", "opus", "aac", "pcm"]
 LONG = "This is a sentence. " * 10
@@ -232,6 +235,115 @@ def test_a_signal_lets_running_requests_finish(tmp_path: Path, sig: int) -> None
     assert len(answers[0].content) == int(0.05 * len(LONG) * 24000) * 2
     _, alive = psutil.wait_procs(workers, timeout=5)
     assert not alive
+
+
+def test_new_requests_on_old_connections_are_refused_while_live_sessions_end(tmp_path: Path) -> None:
+    gateway = start_gateway(tmp_path, TONE)
+    wait_ready(gateway)
+    clients = [httpx.Client(base_url=gateway.url, timeout=60, trust_env=False) for _ in range(4)]
+    for client in clients:
+        assert client.get("/health/ready").status_code == 200
+    with connect(gateway.url.replace("http://", "ws://") + "/tts/stream", proxy=None) as talk:
+        talk.send(json.dumps({"type": "start", "engine": "tone", "options": {"step_s": 0.1}}))
+        assert json.loads(talk.recv(10))["type"] == "started"
+        talk.send(json.dumps({"type": "text", "text": "A sentence that lasts for a while. And"}))
+        assert json.loads(talk.recv(10))["type"] == "segment"
+        gateway.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 5
+        while clients[0].get("/health/ready").status_code == 200:
+            assert time.monotonic() < deadline
+        refused = clients[1].post("/tts", json={"text": "hi"})
+        assert refused.status_code == 503
+        assert refused.json()["error"]["type"] == "engine_unavailable"
+        assert refused.headers["connection"] == "close"
+        assert [clients[2].get("/ping").status_code, clients[3].get("/health/live").status_code] == [503, 200]
+        spoken = 0
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                message = talk.recv(20)
+                spoken += len(message) if isinstance(message, bytes) else 0
+    assert talk.close_code == 1012  # service restart
+    assert spoken > 0.05 * 30 * 24000, "what was being spoken is finished"
+    for client in clients:
+        client.close()
+    assert gateway.stop() == 0, gateway.log.read_text()
+
+
+def rss_mb(gateway: Gateway) -> float:
+    return psutil.Process(gateway.process.pid).memory_info().rss / 2**20
+
+
+def dialled(gateway: Gateway) -> socket.socket:
+    url = httpx.URL(gateway.url)
+    return socket.create_connection((url.host, url.port), timeout=10)
+
+
+UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n"
+HEADS = {
+    "many headers": (b"GET /tts HTTP/1.1\r\nhost: x\r\n", b"x-header: " + b"y" * 1000 + b"\r\n"),
+    "one header": (b"GET /tts HTTP/1.1\r\nhost: x\r\nx: ", b"y" * 1000),
+    "one name": (b"GET /tts HTTP/1.1\r\nhost: x\r\n", b"y" * 1000),
+    "a path": (b"GET /", b"y" * 1000),
+    "a handshake": (b"GET /tts/stream HTTP/1.1\r\nhost: x\r\n" + UPGRADE, b"x-header: " + b"y" * 1000 + b"\r\n"),
+    "trailers": (
+        b"POST /tts HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n",
+        b"x-header: " + b"y" * 1000 + b"\r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_headers_without_an_end_are_cut_off(gateway: Gateway, kind: str) -> None:
+    begin, more = HEADS[kind]
+    before = rss_mb(gateway)
+    sent = 0
+    with dialled(gateway) as client, contextlib.suppress(ConnectionError):
+        client.sendall(begin)
+        while sent < 50 * 2**20:
+            client.sendall(more * 100)
+            sent += len(more) * 100
+    assert sent < 20 * 2**20, "more than what lies in the sockets' buffers"
+    assert rss_mb(gateway) - before < 15
+    assert gateway.client.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize("piece", [100, 1000, 100_000])
+@pytest.mark.parametrize("kind", ["many headers", "one header", "a handshake"])
+def test_large_headers_are_answered(gateway: Gateway, kind: str, piece: int) -> None:
+    begin, more = HEADS[kind]
+    for size, status in ((60_000, b"HTTP/1.1 4"), (68_000, b"HTTP/1.1 431 Request Header Fields Too Large\r\n")):
+        head = begin + more * (size // len(more)) + b"\r\n" * 2
+        with dialled(gateway) as client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for start in range(0, len(head), piece):
+                client.sendall(head[start : start + piece])
+            answer = client.recv(1000)
+        assert answer.startswith(status), answer
+        assert (b" 431 " in answer) == (size > 2**16), answer
+
+
+def test_headers_that_do_not_come_are_not_waited_for(tmp_path: Path) -> None:
+    gateway = start_gateway(tmp_path, {**TONE, "limits": {"body_s": 0.5}})
+    wait_ready(gateway)
+    whole = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
+    handshake = b"GET /tts/stream HTTP/1.1\r\nhost: x\r\n" + UPGRADE
+    for earlier, begin in ((0, b""), (0, b"GET /tts HTT"), (0, handshake), (2, b"\r\n"), (2, b"GET /tts HTT")):
+        with dialled(gateway) as client:
+            for _ in range(earlier):
+                client.sendall(whole)
+                while not client.recv(1000).endswith(b"}"):
+                    pass
+                time.sleep(0.7)  # between requests it may be silent for longer
+            began_at = time.monotonic()
+            client.sendall(begin)
+            assert client.recv(1000) == b""
+            assert 0.3 < time.monotonic() - began_at < 5
+    body = json.dumps(tone(options={"step_s": 0.02})).encode()  # two seconds of work
+    head = f"POST /tts HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    with dialled(gateway) as client:
+        client.sendall(head.encode() + body + whole[:20])
+        assert client.recv(1000).startswith(b"HTTP/1.1 200"), "a head sent ahead does not cut an answer off"
+    assert gateway.stop() == 0
 
 
 def test_a_drain_is_bounded(tmp_path: Path) -> None:

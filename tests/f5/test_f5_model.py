@@ -193,7 +193,7 @@ def test_a_reading_that_only_context_gives_is_no_reason_to_refuse_or_to_leave_ou
     lines = package_file("infer/examples/vocab.txt").read_text().split("\n")
     text = "这个很有意思，弟弟！"
     vocabulary.require(text)
-    spoken = "zhe4 ge4 hen3 you3 yi4 si1 ， di4 di4 ！".split()  # noqa: SIM905
+    spoken = "zhe4 ge4 hen3 you3 yi4 si1 ， di4 di4 ！".split()
     assert [lines[index] for index in vocabulary.ids(text) if index] == spoken
     with pytest.raises(InvalidJob, match="cun3"):
         vocabulary.require("思忖")

@@ -89,6 +89,25 @@ def test_long_stretches_end_where_a_speaker_would_breathe() -> None:
     assert [len(text) for text in texts("x" * 250, max_bytes=100)] == [100, 100, 50]
     accents = texts("e\u0301" * 100, max_bytes=100)
     assert all(not text.startswith("\u0301") for text in accents)
+    stacks = texts("e" + ("\u0301" * 20 + "e") * 30, max_bytes=100)
+    assert all(text.startswith("e") for text in stacks)
+    assert len(texts("ab" + "\u0301" * 100, max_bytes=100)[0]) == 51  # so many accents are no letter's any more
+
+
+def test_accents_without_a_letter_are_looked_at_once_or_twice() -> None:
+    looked_at = 0
+
+    class Counting(Segmenter):
+        def _step(self) -> int:
+            nonlocal looked_at
+            looked_at += 1
+            return super()._step()
+
+    segmenter = Counting(300)
+    assert segmenter.feed("\u0301" * 2000) == []
+    (segment,) = segmenter.feed("a. ") + segmenter.flush()
+    assert segment.text.endswith("\u0301a. ")
+    assert looked_at <= 2 * 2003
 
 
 @pytest.mark.parametrize("max_bytes", [100, 300])

@@ -1,0 +1,105 @@
+"""What a body of some megabytes may cost: neither gigabytes of objects, nor an answer as large, nor time of others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app_fixtures import InMemory, in_memory
+
+from gateway.api.body import MAX_COMMAS
+from gateway.errors import ConfigError, InvalidRequest
+from gateway.service.request import MAX_OPTION_VALUES
+
+MEGABYTES = 10 * 2**20
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> InMemory:
+    return in_memory(tmp_path)
+
+
+async def longest_wait_s(gateway: InMemory, path: str, content: bytes) -> tuple[float, int, int]:
+    """How long others waited at most while a body was dealt with; the answer's status and size."""
+    waits = [0.0]
+
+    async def tick() -> None:
+        while True:
+            began_at = time.perf_counter()
+            await asyncio.sleep(0.005)
+            waits.append(time.perf_counter() - began_at)
+
+    ticking = asyncio.create_task(tick())
+    response = await gateway.client.post(path, content=content, headers={"content-type": "application/json"})
+    ticking.cancel()
+    return max(waits), response.status_code, len(response.content)
+
+
+@pytest.mark.parametrize("path", ["/tts", "/v1/audio/speech", "/v1/tts", "/v1/invoke", "/invocations"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({"text": "x", "input": "x", "options": {f"o{i}": 1 for i in range(10**6)}}).encode(),
+        json.dumps({"text": "x", "input": "x", "more": [{}] * (MEGABYTES // 4)}).encode(),
+        json.dumps({f"f{i}": 1 for i in range(10**6)}).encode(),
+    ],
+    ids=["options", "a list", "fields"],
+)
+async def test_a_body_of_a_million_parts_is_refused_before_it_is_read(
+    gateway: InMemory, path: str, content: bytes
+) -> None:
+    wait_s, status, size = await longest_wait_s(gateway, path, content)
+    assert status in (400, 422)
+    assert size < 2000
+    assert wait_s < 1
+    assert not gateway.engine.jobs
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"format": "x" * MEGABYTES},
+        {"voice": "x" * MEGABYTES},
+        {"engine": "x" * MEGABYTES},
+        {"language": "x" * MEGABYTES},
+        {"x" * MEGABYTES: 1},
+        {"options": {"x" * MEGABYTES: 1}},
+        {"options": {"energy": ["x" * MEGABYTES]}},
+        {"reference_audio": "!" * MEGABYTES},
+        {"text": {"x" * MEGABYTES: 1}},
+    ],
+)
+async def test_an_answer_does_not_repeat_megabytes(gateway: InMemory, field: dict[str, Any]) -> None:
+    content = json.dumps({"text": "x", **field}).encode()
+    wait_s, status, size = await longest_wait_s(gateway, "/tts", content)
+    assert status in (404, 422)
+    assert size < 2000
+    assert wait_s < 2
+
+
+async def test_options_have_a_limit_of_their_own(gateway: InMemory) -> None:
+    for options in ({f"o{i}": 1 for i in range(MAX_OPTION_VALUES + 1)}, {"o": [[0] * 600, [0] * 600]}):
+        response = await gateway.client.post("/tts", json={"text": "x", "options": options})
+        assert response.status_code == 422
+        assert response.json()["error"]["param"] == "options"
+
+
+async def test_what_requests_need_is_let_through(gateway: InMemory) -> None:
+    events = [{"generation": "a, " if i % 100 == 0 else ""} for i in range(20_000)]
+    assert (await gateway.client.post("/tts", json={"text": events})).status_code == 200
+    text = "a, " * 300
+    assert (await gateway.client.post("/tts", json={"text": text})).status_code == 200
+    assert len(text) < MAX_COMMAS
+
+
+def test_only_the_middle_of_a_long_message_is_left_out() -> None:
+    error = InvalidRequest("begin " + "x" * MEGABYTES + " end", param="p" * MEGABYTES)
+    assert error.message.startswith("begin xxx")
+    assert error.message.endswith("xxx end")
+    assert len(error.message) == 1000
+    assert len(error.param or "") == 200
+    assert len(ConfigError("x" * 50_000).message) == 50_000

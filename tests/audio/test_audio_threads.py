@@ -1,0 +1,171 @@
+"""Threads that encode: nobody who is cancelled leaves one behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from app_fixtures import in_memory
+from live_fixtures import Socket
+
+from backends.base import Audio, AudioChunk, Job
+from gateway.audio.encode import Encoder
+from gateway.audio.threads import begin, in_thread, settled
+from gateway.engine.fake import FakeEngine
+
+
+class Watch:
+    """Makes every encoder slow, and notes when one is closed while a thread is inside it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.entered = threading.Event()
+        self.closed = 0
+        self.closed_inside = 0
+        self._inside: set[int] = set()
+        write, close = Encoder.write, Encoder.close
+
+        def slow_write(encoder: Encoder, samples: Audio) -> bytes:
+            self._inside.add(id(encoder))
+            try:
+                if len(samples):
+                    self.entered.set()
+                    time.sleep(0.2)
+                return write(encoder, samples)
+            finally:
+                self._inside.discard(id(encoder))
+
+        def watched_close(encoder: Encoder) -> None:
+            self.closed += 1
+            self.closed_inside += id(encoder) in self._inside
+            close(encoder)
+
+        monkeypatch.setattr(Encoder, "write", slow_write)
+        monkeypatch.setattr(Encoder, "close", watched_close)
+
+    async def until_entered(self) -> None:
+        while not self.entered.is_set():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    return Watch(monkeypatch)
+
+
+async def test_a_cancellation_is_raised_when_the_thread_is_done() -> None:
+    ended = threading.Event()
+
+    def work() -> int:
+        time.sleep(0.1)
+        ended.set()
+        return 5
+
+    assert await in_thread(work) == 5
+    ended.clear()
+    task = asyncio.create_task(in_thread(work))
+    for _ in range(4):
+        await asyncio.sleep(0.01)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
+
+
+async def test_what_goes_wrong_in_a_thread_is_raised_unless_cancelled() -> None:
+    def fails() -> None:
+        time.sleep(0.02)
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        await in_thread(fails)
+    task = asyncio.create_task(in_thread(fails))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("ticks", range(5))
+async def test_no_cancellation_comes_between_the_end_and_what_is_noted_of_it(ticks: int) -> None:
+    noted = []
+
+    async def note() -> None:
+        working = begin(lambda: "done")
+        cancelled = await settled(working)
+        noted.append(working.result())
+        if cancelled is not None:
+            raise cancelled
+
+    task = asyncio.create_task(note())
+    await asyncio.sleep(0)
+    task.cancel()
+    time.sleep(0.02)  # the thread is done, and the loop not told yet
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert noted == ["done"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_encoder_outlives_the_thread_inside_it_when_a_client_hangs_up(
+    tmp_path: Path, watch: Watch, stream: bool
+) -> None:
+    gateway = in_memory(tmp_path)
+    incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    body = json.dumps({"text": "x", "format": "mp3", "stream": stream}).encode()
+    incoming.put_nowait({"type": "http.request", "body": body, "more_body": False})
+
+    async def send(_message: Any) -> None:
+        pass
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "path": "/tts",
+        "raw_path": b"/tts",
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "headers": [(b"host", b"gateway"), (b"content-type", b"application/json")],
+        "client": ("127.0.0.1", 1),
+        "server": ("gateway", 80),
+        "state": {},
+    }
+    request = asyncio.create_task(gateway.app(scope, incoming.get, send))
+    await watch.until_entered()
+    incoming.put_nowait({"type": "http.disconnect"})
+    await asyncio.wait_for(request, 5)
+    assert (watch.closed, watch.closed_inside) == (1, 0)
+
+
+async def test_an_encoder_outlives_the_thread_inside_it_when_a_session_is_cancelled_twice(
+    tmp_path: Path, watch: Watch
+) -> None:
+    async def endless(job: Job) -> AsyncGenerator[AudioChunk, None]:
+        while True:
+            yield AudioChunk(job.id, np.full(2400, 0.1, np.float32))
+            await asyncio.sleep(0.001)
+
+    gateway = in_memory(tmp_path, [FakeEngine(script=endless)])
+    sessions = gateway.app.state.services.live
+    async with Socket(gateway.app) as socket:
+        socket.send("start", format="mp3")
+        await socket.next()
+        socket.send("text", text="Hello there, my friends of old. And")
+        await watch.until_entered()
+        socket.send("interrupt")
+        await asyncio.sleep(0.02)
+        sessions.draining.set()
+        sessions.over.set()
+        await asyncio.wait_for(socket.task, 5)
+    assert (watch.closed, watch.closed_inside) == (1, 0)
