@@ -144,7 +144,7 @@ class Bounds:
             return Overloaded(f"{self._max_requests} requests are under way, which is the limit", retry_after_s=1.0)
         origin = _header(scope, b"origin")
         if origin and scope.get("method", _SOCKET) in _CHANGING and not self._is_trusted(origin, scope):
-            return CrossSite(f"a page of {origin} may not change anything here")
+            return CrossSite(f"a page of {origin} may not change anything here unless cors.origins lists it")
         declared = _header(scope, b"content-length")
         if declared.isdigit() and int(declared) > self._max_body_bytes:
             return self._too_large()
