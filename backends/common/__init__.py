@@ -1,1 +1,1 @@
-"""What engines share: device and precision, checkpoints, the fair queue, splitting text, change of pace."""
+"""What engines share: starting torch, precision, checkpoints, seeds, the fair queue, splitting text, change of pace."""

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from backends.base import EngineConfig, Progress
-from backends.common.device import pick_device, pick_dtype
-from backends.common.memory import bound_kernels, return_freed
+from backends.common.device import pick_dtype
+from backends.common.memory import return_freed
+from backends.common.start import fetch, start_torch
 from backends.errors import LoadError
 from backends.f5.checkpoint import load_network
 from backends.f5.listener import FILES as ASR_FILES
@@ -52,16 +53,13 @@ def load(model: F5Model, config: EngineConfig, progress: Progress) -> Loaded:
     :raises LoadError: saying what is missing or does not fit.
     """
     where = f"engines.{config.name}"
-    bound_kernels()
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    device = pick_device(config.device, where)
+    device = start_torch(config, where)
     dtype = pick_dtype(config.dtype, device, where)
     hub = Hub(HubSettings.from_environment(config.hub))
     architecture = _architecture(model.architecture, hub, progress)
-    checkpoint = _fetch(hub, model.checkpoint, progress)
+    checkpoint = fetch(hub, model.checkpoint, progress)
     vocabulary = read_vocabulary(_vocab(model.vocab, checkpoint, hub, progress))
-    vocoder_folder = _fetch(hub, model.vocoder, progress, FILES)
+    vocoder_folder = fetch(hub, model.vocoder, progress, FILES)
     hearing = _listener(model.asr, hub, progress, where)
     progress("loading the model", 0, None)
     with torch.inference_mode():
@@ -95,7 +93,7 @@ def _architecture(name: str, hub: Hub, progress: Progress) -> Architecture:
 
 def _vocab(reference: str | None, checkpoint: Path, hub: Hub, progress: Progress) -> Path:
     if reference is not None:
-        return _fetch(hub, reference, progress)
+        return fetch(hub, reference, progress)
     beside = checkpoint.parent / "vocab.txt"
     return beside if beside.exists() else package_file("infer/examples/vocab.txt")
 
@@ -103,11 +101,4 @@ def _vocab(reference: str | None, checkpoint: Path, hub: Hub, progress: Progress
 def _listener(reference: str | None, hub: Hub, progress: Progress, where: str) -> Listener | None:
     if reference is None:
         return None
-    return Listener(_fetch(hub, reference, progress, ASR_FILES), torch.get_num_threads(), where)
-
-
-def _fetch(hub: Hub, reference: str, progress: Progress, allow: tuple[str, ...] = ()) -> Path:
-    try:
-        return hub.fetch(reference, progress, allow=allow).path
-    except HubError as error:
-        raise LoadError(str(error)) from error
+    return Listener(fetch(hub, reference, progress, ASR_FILES), torch.get_num_threads(), where)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,6 +10,7 @@ import numpy as np
 from msgspec import Meta
 
 from backends.base import Audio, AudioChunk, Event, Finished, Job
+from backends.common.seeds import piece_seed
 from backends.errors import InvalidJob
 from backends.f5.model import HOP_SAMPLES, RATE_HZ
 from backends.f5.pieces import (
@@ -87,14 +87,6 @@ def plan_pieces(job: Job, voice: Voice, options: F5Options) -> list[Piece]:
             raise InvalidJob("the transcript is far too long for its audio", param="reference_text")
         pieces.append(Piece(span, prompt, frames, piece_seed(job.seed, index)))
     return pieces
-
-
-def piece_seed(seed: int, index: int) -> int:
-    """The job's seed for the first piece; for others a number that has nothing to do with their neighbours'."""
-    if index == 0:
-        return seed
-    digest = hashlib.blake2b(f"{seed}:{index}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
 
 
 class Speaking:

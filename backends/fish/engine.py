@@ -26,13 +26,14 @@ from backends.base import (
     Progress,
     no_progress,
 )
+from backends.common.seeds import piece_seed
 from backends.errors import FatalFault, InvalidJob, LoadError
 from backends.fish.letters import plain, require_letters, with_origins
 from backends.fish.lm.sequence import Sequence
 from backends.fish.model import CODE_SAMPLES, RATE_HZ, FishModel, read_lm_config
 from backends.fish.prompts import NO_CODES, KeptCodes, References, read_codes, require_room
 from backends.fish.request import VOICE_OPTIONS, FishOptions, check_defaults, read_options, sampling_of
-from backends.fish.speaking import Piece, Push, Speaking, piece_seed
+from backends.fish.speaking import Piece, Push, Speaking
 from backends.fish.text.pieces import piece_texts, split_text
 from backends.fish.text.prompt import Codes, check_speaker, with_codes
 from backends.fish.text.segment import Order, parse_order

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from backends.base import EngineConfig, Progress
-from backends.common.device import pick_device, pick_dtype
-from backends.common.memory import bound_kernels
+from backends.common.device import pick_dtype
+from backends.common.start import fetch, start_torch
 from backends.errors import InvalidJob, LoadError
 from backends.fish.codec.checkpoint import load_vqgan
 from backends.fish.codec.stream import StreamDecoder
@@ -26,7 +26,7 @@ from backends.fish.text.prompt import Prompt, build_prompt, spell
 from backends.fish.text.segment import Order
 from backends.fish.text.symbols import SUBTAGS
 from backends.fish.text.tokenizer import Tokenizer, load_tokenizer
-from backends.hub import Hub, HubError, HubSettings
+from backends.hub import Hub, HubSettings
 
 # A decoding step reads all weights once, however many sequences it serves: a GPU has compute to spare for many.
 SLOTS = {"cuda": 16, "cpu": 4}
@@ -87,10 +87,7 @@ def load(model: FishModel, config: EngineConfig, progress: Progress) -> Loaded:
     :raises LoadError: saying what is missing or does not fit.
     """
     where = f"engines.{config.name}"
-    bound_kernels()
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    device = pick_device(config.device, where)
+    device = start_torch(config, where)
     hub = Hub(HubSettings.from_environment(config.hub))
     sizes = read_lm_config(model.lm_config, f"{where}.model.lm_config")
     codec_file = fetch(hub, model.codec_checkpoint, progress)
@@ -190,14 +187,3 @@ def longest(model: FishModel, sizes: LMConfig, where: str) -> int:
     if tokens > sizes.max_seq_len:
         raise LoadError(f"configuration key {where}.model.max_tokens: the model ends at {sizes.max_seq_len}")
     return tokens
-
-
-def fetch(hub: Hub, reference: str, progress: Progress, allow: tuple[str, ...] = ()) -> Path:
-    """A checkpoint's place on this machine.
-
-    :raises LoadError: it cannot be had.
-    """
-    try:
-        return hub.fetch(reference, progress, allow=allow).path
-    except HubError as error:
-        raise LoadError(str(error)) from error

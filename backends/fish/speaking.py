@@ -5,7 +5,6 @@ Letters: Q codebooks, k code frames, N samples, S positions of a prompt.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,14 +35,6 @@ class Push:
     key: str
     codes: Codes
     last: bool
-
-
-def piece_seed(seed: int, index: int) -> int:
-    """The job's seed for the first piece; for others a number that has nothing to do with their neighbours'."""
-    if index == 0:
-        return seed
-    digest = hashlib.blake2b(f"{seed}:{index}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
 
 
 class Speaking:

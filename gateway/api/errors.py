@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import structlog
 from fastapi import FastAPI, Request
@@ -66,14 +67,18 @@ class Problem:
     param: str | None
     request_id: str
 
+    @property
+    def described(self) -> str:
+        """The message with the field at fault in front of it, for envelopes that have no place for the field."""
+        return f"{self.param}: {self.message}" if self.param else self.message
 
-class EnvelopedRoute(APIRoute):
-    """A route whose errors have an envelope of their own."""
-
-    @staticmethod
-    def envelope(problem: Problem) -> dict[str, object]:
-        """The body of an error answer."""
-        raise NotImplementedError
+    @property
+    def phrase(self) -> str:
+        """What HTTP calls the status, or else the error's type."""
+        try:
+            return HTTPStatus(self.status).phrase
+        except ValueError:  # 499
+            return self.type
 
 
 def native(problem: Problem) -> dict[str, object]:
@@ -86,6 +91,13 @@ def native(problem: Problem) -> dict[str, object]:
             "request_id": problem.request_id,
         }
     }
+
+
+class EnvelopedRoute(APIRoute):
+    """A route of an API whose errors have an envelope of their own: a subclass says which."""
+
+    envelope = staticmethod(native)
+    """The body of an error answer."""
 
 
 def install(app: FastAPI) -> None:

@@ -38,12 +38,7 @@ class FishAudioRoute(EnvelopedRoute):
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:
         """The body of an error answer; the field at fault stands in front of the message."""
-        return {"status": problem.status, "message": described(problem)}
-
-
-def described(problem: Problem) -> str:
-    """The message, with the field at fault in front of it."""
-    return f"{problem.param}: {problem.message}" if problem.param else problem.message
+        return {"status": problem.status, "message": problem.described}
 
 
 router = APIRouter(tags=["Fish Audio"], route_class=FishAudioRoute)

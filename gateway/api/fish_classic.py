@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -53,12 +52,7 @@ class ClassicRoute(EnvelopedRoute):
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:
         """The body of an error answer; the field at fault stands in front of the message."""
-        try:
-            phrase = HTTPStatus(problem.status).phrase
-        except ValueError:
-            phrase = problem.type
-        message = f"{problem.param}: {problem.message}" if problem.param else problem.message
-        return {"statusCode": problem.status, "message": message, "error": phrase}
+        return {"statusCode": problem.status, "message": problem.described, "error": problem.phrase}
 
 
 router = APIRouter(tags=["Fish-Speech, classic"], route_class=ClassicRoute)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -11,7 +10,6 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.api.deps import ServicesDep
 from gateway.api.errors import EnvelopedRoute, Problem
-from gateway.api.fish_audio import described
 from gateway.api.fish_audio_bodies import read_fields, read_form
 from gateway.api.lenient import ignored, renamed
 from gateway.api.voices import rename_stored, store_upload
@@ -28,11 +26,12 @@ class FishReferencesRoute(EnvelopedRoute):
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:
         """The body of an error answer."""
-        try:
-            phrase = HTTPStatus(problem.status).phrase
-        except ValueError:
-            phrase = problem.type
-        return {"success": False, "message": described(problem), "statusCode": problem.status, "error": phrase}
+        return {
+            "success": False,
+            "message": problem.described,
+            "statusCode": problem.status,
+            "error": problem.phrase,
+        }
 
 
 router = APIRouter(prefix="/v1/references", tags=["Fish Audio"], route_class=FishReferencesRoute)

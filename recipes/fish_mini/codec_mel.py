@@ -8,7 +8,6 @@ start from k-means and follow by a moving average; the loss is the distance of l
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backends.fish.model import HOP_SAMPLES
-from recipes.fish_mini.optim import Average, Optimizer, rate
-from recipes.fish_mini.places import CODEC, HELD_OUT_SHARD, Clock, Log
+from recipes.fish_mini.optim import Average, rate
+from recipes.fish_mini.places import CODEC, HELD_OUT_SHARD, Log
+from recipes.fish_mini.run import Run, run, run_arguments
 from recipes.fish_mini.sound import Crops, shard_names
 from recipes.fish_mini.vqgan import LogMel, MelCodec, Widths
 
@@ -27,20 +27,13 @@ COMMITMENT = 0.25
 FREE_STEPS, START_BATCHES = 200, 8
 
 
-class Training:
-    """The network, its optimizer and its data, saved and resumed as a whole."""
+class Training(Run[MelCodec]):
+    """The lower half of the codec and the sound it learns from."""
 
     def __init__(self, work: Path, frames: int, rows: int, adam: float, seed: int):
-        torch.manual_seed(seed)
         self.widths = Widths()
-        self.model = MelCodec(self.widths)
         self.mel = LogMel()
-        self.optimizer = Optimizer(self.model, set(), 0.0, adam)
-        self.average = Average(self.model)
-        self.progress = 0.0
-        self._path = work / CODEC / STATE
-        if self._path.exists():
-            self._load(torch.load(self._path, weights_only=True))
+        super().__init__(work / CODEC / STATE, MelCodec(self.widths), set(), 0.0, adam)
         self._samples, self._rows = frames * HOP_SAMPLES, rows
         self._crops = Crops(work, shard_names(work), seed + self.optimizer.steps)
         self._held_out = Crops(work, [HELD_OUT_SHARD], 0)(16, self._samples)
@@ -76,27 +69,9 @@ class Training:
             "bits": float(bits.sum()),
         }
 
-    def save(self) -> None:
-        """Everything needed to go on."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        part = self._path.with_suffix(".part")
-        torch.save(
-            {
-                "widths": self.widths.as_dict(),
-                "model": self.model.state_dict(),
-                "average": self.average.weights,
-                "optimizer": self.optimizer.state(),
-                "progress": self.progress,
-            },
-            part,
-        )
-        part.replace(self._path)
-
-    def _load(self, saved: dict[str, Any]) -> None:
-        self.model.load_state_dict(saved["model"])
-        self.average.load(saved["average"], saved["optimizer"]["steps"])
-        self.optimizer.load(saved["optimizer"])
-        self.progress = saved["progress"]
+    def further(self) -> dict[str, Any]:
+        """See :class:`Run`."""
+        return {"widths": self.widths.as_dict()}
 
     @torch.no_grad()
     def _centre(self) -> None:
@@ -130,32 +105,12 @@ def load_codec(work: Path) -> MelCodec:
 
 def main() -> None:
     """Train for some minutes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument(
-        "--end", type=float, default=1.0, help="progress reached in this time; at 1 the rate is nothing"
-    )
+    parser = run_arguments(__doc__, minutes=60, every=100, seed=1)
     parser.add_argument("--frames", type=int, default=256, help="of the spectrogram, a row")
     parser.add_argument("--rows", type=int, default=16)
-    parser.add_argument("--adam", type=float, default=1e-3)
-    parser.add_argument("--every", type=int, default=100, help="steps between reports")
-    parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    clock, log = Clock(asked.minutes), Log(asked.work / CODEC / "mel.jsonl")
-    training = Training(asked.work, asked.frames, asked.rows, asked.adam, asked.seed)
-    began = training.progress
-    while not clock.over:
-        training.progress = began + (asked.end - began) * clock.part
-        losses = training.step()
-        if training.optimizer.steps % asked.every == 0:
-            log(step=training.optimizer.steps, progress=training.progress, seconds=clock.spent, **losses)
-        if training.optimizer.steps % (2 * asked.every) == 0:
-            log(step=training.optimizer.steps, **training.judge())
-            training.save()
-    training.progress = asked.end
-    training.save()
-    log(step=training.optimizer.steps, **training.judge())
+    log = Log(asked.work / CODEC / "mel.jsonl")
+    run(asked, log, 2 * asked.every, lambda: Training(asked.work, asked.frames, asked.rows, asked.adam, asked.seed))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ what is missing. First on true spectrograms (``--mels true``, beside stage 3a), 
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,9 @@ from torch import Tensor, nn
 
 from backends.fish.model import HOP_SAMPLES
 from recipes.fish_mini.codec_mel import load_codec
-from recipes.fish_mini.optim import Average, Optimizer, rate
-from recipes.fish_mini.places import CODEC, HELD_OUT_SHARD, Clock, Log
+from recipes.fish_mini.optim import rate
+from recipes.fish_mini.places import CODEC, HELD_OUT_SHARD, Log
+from recipes.fish_mini.run import Run, run, run_arguments
 from recipes.fish_mini.sound import Crops, shard_names
 from recipes.fish_mini.vqgan import Generator, LogMel, MelCodec, Widths
 
@@ -51,20 +51,13 @@ class SpectralDistance(nn.Module):
         return total / len(RESOLUTIONS)
 
 
-class Training:
-    """The network, its optimizer and its data, saved and resumed as a whole."""
+class Training(Run[Generator]):
+    """The upper half of the codec and the sound it learns from."""
 
     def __init__(self, work: Path, frames: int, rows: int, coded: bool, adam: float, seed: int):
-        torch.manual_seed(seed)
         self.widths = Widths()
-        self.model = Generator(self.widths)
         self.mel, self._distance = LogMel(), SpectralDistance()
-        self.optimizer = Optimizer(self.model, set(), 0.0, adam)
-        self.average = Average(self.model)
-        self.progress = 0.0
-        self._path = work / CODEC / STATE
-        if self._path.exists():
-            self._load(torch.load(self._path, weights_only=True))
+        super().__init__(work / CODEC / STATE, Generator(self.widths), set(), 0.0, adam)
         self._codec: MelCodec | None = load_codec(work) if coded else None
         self._frames, self._rows = frames, rows
         self._crops = Crops(work, shard_names(work), seed + self.optimizer.steps)
@@ -97,27 +90,9 @@ class Training:
             "held_out_spectral": float(self._distance(made, true)),
         }
 
-    def save(self) -> None:
-        """Everything needed to go on."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        part = self._path.with_suffix(".part")
-        torch.save(
-            {
-                "widths": self.widths.as_dict(),
-                "model": self.model.state_dict(),
-                "average": self.average.weights,
-                "optimizer": self.optimizer.state(),
-                "progress": self.progress,
-            },
-            part,
-        )
-        part.replace(self._path)
-
-    def _load(self, saved: dict[str, Any]) -> None:
-        self.model.load_state_dict(saved["model"])
-        self.average.load(saved["average"], saved["optimizer"]["steps"])
-        self.optimizer.load(saved["optimizer"])
-        self.progress = saved["progress"]
+    def further(self) -> dict[str, Any]:
+        """See :class:`Run`."""
+        return {"widths": self.widths.as_dict()}
 
     @torch.no_grad()
     def _batch(self) -> tuple[Tensor, Tensor]:
@@ -136,33 +111,17 @@ class Training:
 
 def main() -> None:
     """Train for some minutes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument(
-        "--end", type=float, default=1.0, help="progress reached in this time; at 1 the rate is nothing"
-    )
+    parser = run_arguments(__doc__, minutes=60, every=100, seed=2)
     parser.add_argument("--mels", choices=("true", "coded"), default="true")
     parser.add_argument("--frames", type=int, default=32, help="of the spectrogram, a row")
     parser.add_argument("--rows", type=int, default=8)
-    parser.add_argument("--adam", type=float, default=1e-3)
-    parser.add_argument("--every", type=int, default=100, help="steps between reports")
-    parser.add_argument("--seed", type=int, default=2)
     asked = parser.parse_args()
-    clock, log = Clock(asked.minutes), Log(asked.work / CODEC / "wave.jsonl")
-    training = Training(asked.work, asked.frames, asked.rows, asked.mels == "coded", asked.adam, asked.seed)
-    began = training.progress
-    while not clock.over:
-        training.progress = began + (asked.end - began) * clock.part
-        losses = training.step()
-        if training.optimizer.steps % asked.every == 0:
-            log(step=training.optimizer.steps, progress=training.progress, seconds=clock.spent, **losses)
-        if training.optimizer.steps % (2 * asked.every) == 0:
-            log(step=training.optimizer.steps, **training.judge())
-            training.save()
-    training.progress = asked.end
-    training.save()
-    log(step=training.optimizer.steps, **training.judge())
+    log, coded = Log(asked.work / CODEC / "wave.jsonl"), asked.mels == "coded"
+
+    def start() -> Training:
+        return Training(asked.work, asked.frames, asked.rows, coded, asked.adam, asked.seed)
+
+    run(asked, log, 2 * asked.every, start)
 
 
 if __name__ == "__main__":

@@ -300,12 +300,13 @@ async def test_a_socket_needs_a_key_where_requests_do(tmp_path: Path) -> None:
         assert (second.denial[0], second.denial[2]["error"]["type"]) == (429, "rate_limited")
 
 
-async def test_a_client_that_hangs_up_leaves_no_job(tmp_path: Path) -> None:
-    async def endless(job: Job) -> AsyncGenerator[AudioChunk, None]:
-        while True:
-            yield AudioChunk(job.id, np.zeros(2400, np.float32))
-            await asyncio.sleep(0.001)
+async def endless(job: Job) -> AsyncGenerator[AudioChunk, None]:
+    while True:
+        yield AudioChunk(job.id, np.zeros(2400, np.float32))
+        await asyncio.sleep(0.001)
 
+
+async def test_a_client_that_hangs_up_leaves_no_job(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(script=endless)])
     async with Socket(gateway.app) as socket:
         await started(socket)
@@ -355,11 +356,6 @@ async def test_the_gateways_end_lets_sessions_finish_what_they_say(gateway: InMe
 
 
 async def test_the_gateways_end_does_not_wait_for_ever(tmp_path: Path) -> None:
-    async def endless(job: Job) -> AsyncGenerator[AudioChunk, None]:
-        while True:
-            yield AudioChunk(job.id, np.zeros(2400, np.float32))
-            await asyncio.sleep(0.001)
-
     gateway = in_memory(tmp_path, [FakeEngine(script=endless)])
     async with Socket(gateway.app) as socket:
         await started(socket)

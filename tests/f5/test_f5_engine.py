@@ -13,11 +13,12 @@ import torch
 from f5.sampling import write_model
 
 from backends.base import AudioChunk, EngineConfig, Event, Failed, Finished, Job, Reference
+from backends.common.seeds import piece_seed
 from backends.errors import FatalFault, InvalidJob
 from backends.f5.engine import F5Engine
 from backends.f5.model import HOP_SAMPLES, RATE_HZ
 from backends.f5.pieces import duration_frames
-from backends.f5.speaking import F5Options, Piece, Speaking, piece_seed
+from backends.f5.speaking import F5Options, Piece, Speaking
 from backends.f5.voices import Voice
 
 TEXT = "The first sentence is long enough to be heard. The second one follows at once, and it has two clauses. "

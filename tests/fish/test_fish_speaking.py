@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from backends.base import AudioChunk, Failed, Finished
-from backends.fish.speaking import Piece, Speaking, piece_seed
+from backends.common.seeds import piece_seed
+from backends.fish.speaking import Piece, Speaking
 
 NONE = np.zeros((4, 0), np.int64)
 

@@ -145,31 +145,24 @@ def _merge_yi(words: list[Word]) -> list[Word]:
         else:
             around.append(words[place])
             place += 1
-    merged: list[Word] = []
-    for word, tag in around:
-        if merged and merged[-1][0] == "一":
-            merged[-1] = ("一" + word, merged[-1][1])
-        else:
-            merged.append((word, tag))
-    return merged
+    return _merge(around, lambda before, _: before == "一")
 
 
 def _merge_doubled(words: Sequence[Word]) -> list[Word]:
     """A word goes with its like."""
-    merged: list[Word] = []
-    for word, tag in words:
-        if merged and word == merged[-1][0]:
-            merged[-1] = (word + word, merged[-1][1])
-        else:
-            merged.append((word, tag))
-    return merged
+    return _merge(words, lambda before, word: word == before)
 
 
 def _merge_er(words: Sequence[Word]) -> list[Word]:
     """儿 goes with the word before it; it stays a syllable of its own."""
+    return _merge(words, lambda _, word: word == "儿")
+
+
+def _merge(words: Sequence[Word], together: Callable[[str, str], bool]) -> list[Word]:
+    """Put words to what is before them, which keeps its tag, where ``together(before, word)``."""
     merged: list[Word] = []
     for word, tag in words:
-        if merged and word == "儿":
+        if merged and together(merged[-1][0], word):
             merged[-1] = (merged[-1][0] + word, merged[-1][1])
         else:
             merged.append((word, tag))
