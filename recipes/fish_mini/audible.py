@@ -17,11 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backends.fish.codec.mel import WINDOW_SAMPLES
-from backends.fish.model import CODE_HOPS, HOP_SAMPLES
+from backends.fish.model import CODE_HOPS, HOP_SAMPLES, RATE_HZ
+from recipes.common.listener import Listener, words
+from recipes.common.places import HELD_OUT_SHARD, say
+from recipes.common.sound import open_shard
 from recipes.fish_mini.codec_mel import load_codec
-from recipes.fish_mini.places import HELD_OUT_SHARD, say
-from recipes.fish_mini.score import Listener, words
-from recipes.fish_mini.sound import open_shard
 from recipes.fish_mini.vqgan import LogMel
 
 ROUNDS, MOMENTUM = 32, 0.9
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=None)
     asked = parser.parse_args()
     torch.manual_seed(0)
-    codec, transform, listener = load_codec(asked.work), LogMel(), Listener()
+    codec, transform, listener = load_codec(asked.work), LogMel(), Listener(RATE_HZ)
     held_out = list(open_shard(asked.work, HELD_OUT_SHARD).each())[: asked.sentences]
     texts, distances = [words(about["text"]) for about, _ in held_out], []
     heard: dict[str, list[str]] = {"true": [], "coded": []}

@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backends.fish.model import HOP_SAMPLES
-from recipes.fish_mini.optim import Average, rate
-from recipes.fish_mini.places import CODEC, HELD_OUT_SHARD, Log
-from recipes.fish_mini.run import Run, run, run_arguments
-from recipes.fish_mini.sound import Crops, shard_names
+from recipes.common.optim import Average, rate
+from recipes.common.places import CODEC, HELD_OUT_SHARD, Log
+from recipes.common.run import Run, run, run_arguments
+from recipes.common.sound import Crops, shard_names
 from recipes.fish_mini.vqgan import LogMel, MelCodec, Widths
 
 STATE = "mel.pt"

@@ -18,11 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from backends.fish.model import HOP_SAMPLES
+from recipes.common.optim import rate
+from recipes.common.places import CODEC, HELD_OUT_SHARD, Log
+from recipes.common.run import Run, run, run_arguments
+from recipes.common.sound import Crops, shard_names
 from recipes.fish_mini.codec_mel import load_codec
-from recipes.fish_mini.optim import rate
-from recipes.fish_mini.places import CODEC, HELD_OUT_SHARD, Log
-from recipes.fish_mini.run import Run, run, run_arguments
-from recipes.fish_mini.sound import Crops, shard_names
 from recipes.fish_mini.vqgan import Generator, LogMel, MelCodec, Widths
 
 STATE = "wave.pt"

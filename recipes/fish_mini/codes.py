@@ -16,10 +16,10 @@ import soxr
 import torch
 
 from backends.fish.model import CODE_SAMPLES, RATE_HZ
+from recipes.common.places import CODES, HELD_OUT_SHARD, Clock, say
+from recipes.common.sound import Shard, open_shard, shard_names
 from recipes.fish_mini.codec_mel import load_codec
 from recipes.fish_mini.columns import ALTERED
-from recipes.fish_mini.places import CODES, HELD_OUT_SHARD, Clock, say
-from recipes.fish_mini.sound import Shard, open_shard, shard_names
 from recipes.fish_mini.vqgan import LogMel, MelCodec
 
 PACES = (0.7, 1.3)

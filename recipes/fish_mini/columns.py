@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from backends.fish.model import CODE_OFFSET, CODE_SAMPLES, CODEBOOKS, RATE_HZ
+from recipes.common.places import CODES, HELD_OUT_SHARD
+from recipes.common.sound import open_shard
 from recipes.fish_mini.lm import IGNORED
-from recipes.fish_mini.places import CODES, HELD_OUT_SHARD
-from recipes.fish_mini.sound import open_shard
 from recipes.fish_mini.vocabulary import CLOSE_ID, END_ID, PAD_ID, text_ids
 
 END_CODE = 1

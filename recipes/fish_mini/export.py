@@ -22,10 +22,10 @@ from backends.fish.codec.layers import NORM
 from backends.fish.codec.quantizer import codebook
 from backends.fish.codec.wavenet import KERNEL
 from backends.fish.lm.network import Sizes, rotations
+from recipes.common.places import CODEC, LANGUAGE_MODEL, say
 from recipes.fish_mini.codec_mel import STATE as MEL_STATE
 from recipes.fish_mini.codec_wave import STATE as WAVE_STATE
 from recipes.fish_mini.lm import CONFIG
-from recipes.fish_mini.places import CODEC, LANGUAGE_MODEL, say
 from recipes.fish_mini.train_lm import STATE as LM_STATE
 from recipes.fish_mini.vocabulary import write_tokenizer
 from recipes.fish_mini.vqgan import LogMel

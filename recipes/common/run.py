@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import nn
 
-from recipes.fish_mini.optim import Average, Optimizer
-from recipes.fish_mini.places import Clock, Log
+from recipes.common.optim import Average, Optimizer
+from recipes.common.places import Clock, Log
 
 N = TypeVar("N", bound=nn.Module)
 
