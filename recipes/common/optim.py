@@ -23,7 +23,9 @@ class Muon:
         for parameter in parameters:
             rows, width = parameter.shape[0], parameter[0].numel()
             self._groups.setdefault((min(rows, width), max(rows, width)), []).append(parameter)
-        self.state = {shape: torch.zeros(len(group), *shape) for shape, group in self._groups.items()}
+        self.state = {
+            shape: torch.zeros(len(group), *shape, device=group[0].device) for shape, group in self._groups.items()
+        }
 
     @torch.no_grad()
     def step(self, scale: float) -> None:
@@ -114,7 +116,9 @@ class Average:
 
     def load(self, weights: dict[str, Tensor], steps: int) -> None:
         """Go on from what was saved."""
-        self.weights, self._steps = weights, steps
+        for name, value in weights.items():
+            self.weights[name].copy_(value)
+        self._steps = steps
 
 
 def rate(progress: float, steps: int, warm_up: int = 100, decay_from: float = 0.5) -> float:

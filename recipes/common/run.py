@@ -33,7 +33,7 @@ class Run(ABC, Generic[N]):
         self.progress = 0.0
         self._path = path
         if path.exists():
-            self.load(torch.load(path, weights_only=True))
+            self.load(torch.load(path, map_location="cpu", weights_only=True))
 
     @abstractmethod
     def step(self) -> dict[str, float]:

@@ -1,10 +1,16 @@
 """Stage 2: the teacher speaks every sentence.
 
-hibari-tts (Apache-2.0; distilled from Kokoro-82M af_heart), always at its own pace and with the same noise, so that a
-text has one sound and the model little to guess. Sound is resampled to the codec's rate and kept as 16-bit samples; its
-level is the teacher's. Phones are the engine's own (``backends/fish/text``), with the time at which each ends.
+hibari-tts (Apache-2.0; distilled from Kokoro-82M af_heart), at its own pace if not asked otherwise and with the same
+noise, so that a text has one sound and the model little to guess. Sound is resampled to the codec's rate and kept as
+16-bit samples; its level is the teacher's. Phones are those of ``backends/fish/text``, with the time at which each
+ends.
 
     python -m recipes.common.teacher --work WORK --minutes 60
+    python -m recipes.common.teacher --work WORK --minutes 60 --rate 24000 --paces 0.85 1.2 --deeper 0.5
+
+With --paces each text is spoken at a speed of its own between two; with --deeper that part of the texts is in a deeper
+voice, made of the teacher's by slowing its sound down (it speaks so much faster that the tempo stays). Both depend on
+the text alone.
 """
 
 from __future__ import annotations
@@ -13,7 +19,9 @@ import argparse
 import json
 import multiprocessing
 import os
+import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +44,26 @@ QUIET = 0.004
 WORST_FIT = 0.15  # one sentence in a thousand is worse
 LONGEST_S = 14.0
 SHARD = 2000  # sentences
+DEEPER = 0.82  # of the teacher's pitch and formants
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How texts are spoken.
+
+    :param rate_hz: of the samples.
+    :param paces: the slowest and the fastest speed.
+    :param deeper: part of the texts in the deeper voice.
+    """
+
+    rate_hz: int = RATE_HZ
+    paces: tuple[float, float] = (1.0, 1.0)
+    deeper: float = 0.0
+
+    def of(self, text: str) -> tuple[float, bool]:
+        """A text's speed, and whether its voice is the deeper one."""
+        rng = random.Random(text)
+        return rng.uniform(*self.paces), rng.random() < self.deeper
 
 
 class Teacher:
@@ -53,7 +81,7 @@ class Teacher:
         graph = Path(self._voice.model_path).read_bytes() + _field(7, _field(12, _field(1, DURATIONS.encode())))
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
-    def __call__(self, text: str) -> tuple[np.ndarray, str, list[float]] | None:
+    def __call__(self, text: str, speed: float = 1.0) -> tuple[np.ndarray, str, list[float]] | None:
         """Sound (N,) at 24 kHz, phonemes, and the second at which each ends; None when it is not one sentence."""
         from hibari import dsp
 
@@ -62,19 +90,26 @@ class Teacher:
             return None
         (letters,) = ("".join(letter for letter in spelled[0] if letter in self._voice.vocab),)
         ids = np.asarray([self._voice.ids(letters)], np.int64)
-        *parts, lengths = self._session.run(None, {"ids": ids, "speed": np.ones(1, np.float32)})
+        *parts, lengths = self._session.run(None, {"ids": ids, "speed": np.full(1, speed, np.float32)})
         sound = dsp.synth(*(part[0] for part in parts), np.random.default_rng(0))
         ends = np.cumsum(lengths)[1:-1] * (UNIT_SAMPLES / TEACHER_HZ)
         return sound, letters, ends.tolist()
 
 
-def utterance(teacher: Teacher, phonemizer: Phonemizer, text: str) -> tuple[np.ndarray, dict[str, Any]] | None:
-    """Samples (N,) int16 at the codec's rate and what is known of them; None when they are no good."""
+PLAIN = Manner()
+
+
+def utterance(
+    teacher: Teacher, phonemizer: Phonemizer, text: str, manner: Manner = PLAIN
+) -> tuple[np.ndarray, dict[str, Any]] | None:
+    """Samples (N,) int16 at the rate asked for and what is known of them; None when they are no good."""
     try:
         spelled = spell(text, phonemizer, ("en",))
     except InvalidJob:
         return None
-    spoken = teacher(text)
+    speed, deeper = manner.of(text)
+    pitch = DEEPER if deeper else 1.0
+    spoken = teacher(text, speed / pitch)
     if spoken is None:
         return None
     sound, letters, letter_ends = spoken
@@ -87,43 +122,47 @@ def utterance(teacher: Teacher, phonemizer: Phonemizer, text: str) -> tuple[np.n
         return None
     first = max(0, loud[0] * step - int(BEFORE_S * TEACHER_HZ))
     last = min(len(sound), (loud[-1] + 1) * step + int(AFTER_S * TEACHER_HZ))
-    if last - first > LONGEST_S * TEACHER_HZ:
+    if last - first > LONGEST_S * pitch * TEACHER_HZ:
         return None
-    resampled = soxr.resample(sound[first:last], TEACHER_HZ, RATE_HZ, quality="HQ")
+    resampled = soxr.resample(sound[first:last], TEACHER_HZ * pitch, manner.rate_hz, quality="HQ")
     samples = (np.clip(resampled, -1, 1) * 32767).round().astype(np.int16)
     starts = first / TEACHER_HZ
     about = {
         "text": text,
         "phones": " ".join(phones),
-        "ends": [round(max(0.0, end - starts), 3) for end in ends],
+        "ends": [round(max(0.0, end - starts) / pitch, 3) for end in ends],
         "samples": len(samples),
+        "speed": round(speed, 3),
+        "deeper": deeper,
     }
     return samples, about
 
 
-def write_shard(folder: Path, name: str, texts: Sequence[str], teacher: Teacher, phonemizer: Phonemizer) -> None:
+def write_shard(
+    folder: Path, name: str, texts: Sequence[str], teacher: Teacher, phonemizer: Phonemizer, manner: Manner
+) -> None:
     """Speak some sentences; the .jsonl appears once both files are whole."""
     seconds = 0.0
     part = folder / f"{name}.part"
     with part.open("w", encoding="utf-8") as lines, (folder / f"{name}.i16").open("wb") as sound:
         for text in texts:
-            made = utterance(teacher, phonemizer, text)
+            made = utterance(teacher, phonemizer, text, manner)
             if made is not None:
                 samples, about = made
                 samples.tofile(sound)
                 lines.write(json.dumps(about) + "\n")
-                seconds += len(samples) / RATE_HZ
+                seconds += len(samples) / manner.rate_hz
     part.rename(folder / f"{name}.jsonl")
     say(f"{name}: {seconds / 3600:.2f} h")
 
 
-def work(folder: Path, shards: Sequence[tuple[str, Sequence[str]]], minutes: float) -> None:
+def work(folder: Path, shards: Sequence[tuple[str, Sequence[str]]], minutes: float, manner: Manner) -> None:
     """One process's part."""
     clock, teacher, phonemizer = Clock(minutes), Teacher(), Phonemizer()
     for name, texts in shards:
         if clock.over:
             break
-        write_shard(folder, name, texts, teacher, phonemizer)
+        write_shard(folder, name, texts, teacher, phonemizer, manner)
 
 
 def main() -> None:
@@ -134,7 +173,11 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--limit", type=int, default=None, help="use so many sentences only")
     parser.add_argument("--shard", type=int, default=SHARD, help="sentences of a shard; the same at every call")
+    parser.add_argument("--rate", type=int, default=RATE_HZ, help="of the samples, Hz")
+    parser.add_argument("--paces", type=float, nargs=2, default=(1.0, 1.0), help="slowest and fastest speed")
+    parser.add_argument("--deeper", type=float, default=0.0, help="part of the texts in a deeper voice")
     asked = parser.parse_args()
+    manner = Manner(asked.rate, tuple(asked.paces), asked.deeper)
     os.environ["OMP_NUM_THREADS"] = "1"
     folder: Path = asked.work / SOUND
     folder.mkdir(parents=True, exist_ok=True)
@@ -146,7 +189,7 @@ def main() -> None:
     left = [(name, texts) for name, texts in shards if not (folder / f"{name}.jsonl").exists()]
     jobs = [
         multiprocessing.get_context("spawn").Process(
-            target=work, args=(folder, left[k :: asked.processes], asked.minutes)
+            target=work, args=(folder, left[k :: asked.processes], asked.minutes, manner)
         )
         for k in range(asked.processes)
     ]

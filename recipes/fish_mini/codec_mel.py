@@ -20,7 +20,7 @@ from recipes.common.optim import Average, rate
 from recipes.common.places import CODEC, HELD_OUT_SHARD, Log
 from recipes.common.run import Run, run, run_arguments
 from recipes.common.sound import Crops, shard_names
-from recipes.fish_mini.vqgan import LogMel, MelCodec, Widths
+from recipes.fish_mini.vqgan import LogMel, MelCodec, Widths, centre
 
 STATE = "mel.pt"
 COMMITMENT = 0.25
@@ -77,12 +77,10 @@ class Training(Run[MelCodec]):
     def _centre(self) -> None:
         """Have the first layer take the spectrogram's mean away and the last put it back: Adam would need long."""
         mel = self.mel(self._crops(64, self._samples))
-        mean, spread = mel.mean((0, 2)), mel.std()
         first, last = self.model.downsample.convs[0][0], self.model.decoder.out_layer  # type: ignore[index]
-        first.weight.div_(spread)
-        first.bias.sub_((first.weight.sum(-1) * mean).sum(-1))
-        last.weight.mul_(spread)  # type: ignore[union-attr]
-        last.bias.copy_(mean)  # type: ignore[union-attr]
+        centre(first, mel)
+        last.weight.mul_(mel.std())  # type: ignore[union-attr]
+        last.bias.copy_(mel.mean((0, 2)))  # type: ignore[union-attr]
         self.average = Average(self.model)
 
     @torch.no_grad()

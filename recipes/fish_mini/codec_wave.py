@@ -1,8 +1,9 @@
 """Stage 3b: the codec's upper half, from a spectrogram to sound (HiFi-GAN without its discriminators).
 
 Spectral distances at several resolutions only: on a CPU a discriminator would halve the number of steps, and steps are
-what is missing. First on true spectrograms (``--mels true``, beside stage 3a), then on those that codes leave
-(``--mels coded``), which are what it will be given.
+what is missing. Muon trains the kernels: with it the network is after 200 steps beyond where AdamW alone was after 400.
+First on true spectrograms (``--mels true``, beside stage 3a), then on those that codes leave (``--mels coded``), which
+are what it will be given.
 
     python -m recipes.fish_mini.codec_wave --work WORK --minutes 60 --end 0.6
     python -m recipes.fish_mini.codec_wave --work WORK --minutes 60 --mels coded
@@ -15,53 +16,36 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from backends.fish.model import HOP_SAMPLES
-from recipes.common.optim import rate
+from recipes.common.optim import Average, rate
 from recipes.common.places import CODEC, HELD_OUT_SHARD, Log
 from recipes.common.run import Run, run, run_arguments
 from recipes.common.sound import Crops, shard_names
+from recipes.common.spectral import SpectralDistance
 from recipes.fish_mini.codec_mel import load_codec
-from recipes.fish_mini.vqgan import Generator, LogMel, MelCodec, Widths
+from recipes.fish_mini.vqgan import Generator, LogMel, MelCodec, Widths, centre
 
 STATE = "wave.pt"
-RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))  # window and hop, samples
 CODED_FRAMES = 256  # of which a crop is a part: codes need their surroundings
-FLOOR = 1e-5
-
-
-class SpectralDistance(nn.Module):
-    """How far two sounds (B, N) are apart: magnitudes and their logarithms, as Parallel WaveGAN compares them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        for size, _ in RESOLUTIONS:
-            self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
-
-    def forward(self, made: Tensor, true: Tensor) -> Tensor:
-        """Mean over the resolutions."""
-        total = made.new_zeros(())
-        for size, hop in RESOLUTIONS:
-            window = getattr(self, f"window_{size}")
-            both = torch.stft(torch.cat((made, true)), size, hop, window=window, return_complex=True)
-            a, b = torch.view_as_real(both).square().sum(-1).add(FLOOR**2).sqrt().chunk(2)
-            convergence = (a - b).norm() / b.norm().clamp(min=1e-3)
-            total = total + convergence + F.l1_loss(a.clamp(min=FLOOR).log(), b.clamp(min=FLOOR).log())
-        return total / len(RESOLUTIONS)
 
 
 class Training(Run[Generator]):
     """The upper half of the codec and the sound it learns from."""
 
-    def __init__(self, work: Path, frames: int, rows: int, coded: bool, adam: float, seed: int):
+    def __init__(self, work: Path, frames: int, rows: int, coded: bool, muon: float, adam: float, seed: int):
         self.widths = Widths()
         self.mel, self._distance = LogMel(), SpectralDistance()
-        super().__init__(work / CODEC / STATE, Generator(self.widths), set(), 0.0, adam)
+        model = Generator(self.widths)
+        super().__init__(work / CODEC / STATE, model, model.matrices(), muon, adam)
         self._codec: MelCodec | None = load_codec(work) if coded else None
         self._frames, self._rows = frames, rows
         self._crops = Crops(work, shard_names(work), seed + self.optimizer.steps)
         self._held_out = Crops(work, [HELD_OUT_SHARD], 0)(8, CODED_FRAMES * HOP_SAMPLES)
+        if not self.optimizer.steps:
+            centre(self.model.conv_pre, self.mel(self._crops(64, frames * HOP_SAMPLES)))
+            self.average = Average(self.model)
 
     def step(self) -> dict[str, float]:
         """One step, and its losses."""
@@ -113,13 +97,14 @@ def main() -> None:
     """Train for some minutes."""
     parser = run_arguments(__doc__, minutes=60, every=100, seed=2)
     parser.add_argument("--mels", choices=("true", "coded"), default="true")
+    parser.add_argument("--muon", type=float, default=0.01, help="its learning rate")
     parser.add_argument("--frames", type=int, default=32, help="of the spectrogram, a row")
     parser.add_argument("--rows", type=int, default=8)
     asked = parser.parse_args()
     log, coded = Log(asked.work / CODEC / "wave.jsonl"), asked.mels == "coded"
 
     def start() -> Training:
-        return Training(asked.work, asked.frames, asked.rows, coded, asked.adam, asked.seed)
+        return Training(asked.work, asked.frames, asked.rows, coded, asked.muon, asked.adam, asked.seed)
 
     run(asked, log, 2 * asked.every, start)
 

@@ -2,9 +2,9 @@
 
     python -m recipes.fish_mini.export --work WORK --out fish-mini
 
-Writes ``vqgan-v1.pth``, ``text2semantic.pth``, ``lm_config.json``, the tokenizer's files and ``fish-mini.yaml``, an
-engine's configuration. Networks are averaged weights. With --buffers the language model's file has the two constant
-tables that the classic code insists on (this project's engine computes them).
+Writes ``vqgan-fish-mini.pth``, ``text2semantic-fish-mini.pth``, ``lm_config.json``, the tokenizer's files and
+``fish-mini.yaml``, an engine's configuration. Networks are averaged weights. With --buffers the language model's file
+has the two constant tables that the classic code insists on (this project's engine computes them).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from recipes.fish_mini.train_lm import STATE as LM_STATE
 from recipes.fish_mini.vocabulary import write_tokenizer
 from recipes.fish_mini.vqgan import LogMel
 
-CODEC_FILE, LM_FILE, CONFIG_FILE = "vqgan-v1.pth", "text2semantic.pth", "lm_config.json"
+CODEC_FILE, LM_FILE, CONFIG_FILE = "vqgan-fish-mini.pth", "text2semantic-fish-mini.pth", "lm_config.json"
 # The sampler's classic defaults were tuned for a model of many voices; a penalty makes this one skip sounds.
 DEFAULTS: dict[str, Any] = {
     "temperature": 0.6,

@@ -14,36 +14,21 @@ import json
 import time
 from pathlib import Path
 
-import jiwer
 import numpy as np
 import soundfile
 import torch
 
-from backends.base import AudioChunk, EngineConfig, Failed, Finished, Job, Reference
+from backends.base import EngineConfig, Job, Reference
 from backends.fish.codec.checkpoint import load_vqgan
 from backends.fish.engine import FishEngine
 from backends.fish.model import RATE_HZ
-from recipes.common.listener import Listener, words
-from recipes.common.places import HELD_OUT_SHARD, say
+from recipes.common.listener import Listener
+from recipes.common.places import HELD_OUT_SHARD
+from recipes.common.score import report, speak
 from recipes.common.sound import open_shard
 from recipes.fish_mini.export import CODEC_FILE, DEFAULTS, engine_config
 
 REFERENCES = 2  # utterances of the held-out ones that make a reference
-
-
-def speak(engine: FishEngine, job: Job) -> np.ndarray:
-    """Samples (N,) of one job."""
-    engine.add(job)
-    parts: list[np.ndarray] = []
-    while True:
-        for event in engine.step():
-            match event:
-                case AudioChunk():
-                    parts.append(event.samples)
-                case Failed():
-                    raise RuntimeError(event.message)
-                case Finished():
-                    return np.concatenate(parts)
 
 
 def main() -> None:
@@ -84,12 +69,7 @@ def main() -> None:
             sounds = [speak(engine, Job(str(i), text, i, reference=reference)) for i, text in enumerate(texts)]
             spent = time.perf_counter() - began
             engine.close()
-        heard = [listener(samples) for samples in sounds]
-        seconds = sum(map(len, sounds)) / RATE_HZ
-        rate = jiwer.wer([words(text) for text in texts], heard)
-        say(f"{what}: word error rate {rate:.3f}, {seconds:.0f} s of sound, real-time factor {spent / seconds:.2f}")
-        if asked.show:
-            say("\n".join(f"  {text}\n    {one}" for text, one in zip(texts, heard, strict=True)))
+        report(what, texts, sounds, listener, rate_hz=RATE_HZ, spent=spent, show=asked.show)
         if what != "teacher":
             soundfile.write(asked.model / f"{what}.wav", np.concatenate(sounds[:8]), RATE_HZ)
 

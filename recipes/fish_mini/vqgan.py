@@ -144,6 +144,22 @@ class Generator(nn.Module):
             x = (total + (len(KERNELS) - trained) * x) / len(KERNELS)
         return torch.tanh(self.conv_post(F.leaky_relu(x, LAST_SLOPE)))[:, 0]
 
+    def matrices(self) -> set[str]:
+        """Names of the kernels that are trained, but for the last, which has one channel."""
+        named = self.named_parameters()
+        return {name for name, value in named if value.requires_grad and value.ndim > 1 and value.shape[0] > 1}
+
+
+def centre(layer: nn.Conv1d, mel: Tensor) -> None:
+    """Have a fresh layer take the spectrogram's mean away and its spread: an optimizer would need long.
+
+    :param mel: (B, M, F), log.
+    """
+    with torch.no_grad():
+        layer.weight.div_(mel.std())
+        if layer.bias is not None:
+            layer.bias.sub_((layer.weight.sum(-1) * mel.mean((0, 2))).sum(-1))
+
 
 class ResBlock(nn.Module):
     """Three pairs of convolutions, each added to its input."""

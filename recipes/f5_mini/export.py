@@ -1,0 +1,185 @@
+"""Stage 7: the official layout, in float16.
+
+    python -m recipes.f5_mini.export --work WORK --out f5-mini
+
+Writes ``model.safetensors``, ``config.yaml`` and ``vocab.txt`` as f5-tts names and reads them, the vocoder in
+``vocoder/``, a recording with its transcript for each voice in ``voices/``, and ``f5-mini.yaml``, an engine's
+configuration. Networks are averaged weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+import yaml
+from msgspec import structs
+from safetensors.torch import save_file
+from torch import Tensor
+
+from backends.f5.model import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES, Architecture
+from backends.f5.modules import ROTARY_BASE
+from recipes.common.places import HELD_OUT_SHARD, say
+from recipes.common.sound import open_shard
+from recipes.f5_mini.dit import ARCHITECTURE
+from recipes.f5_mini.features import level
+from recipes.f5_mini.spelling import FOLD, write_vocabulary
+from recipes.f5_mini.train import FOLDER as FLOW
+from recipes.f5_mini.train import STATE as FLOW_STATE
+from recipes.f5_mini.vocoder import BACKBONE, HEAD, WEIGHTS_FILE
+from recipes.f5_mini.vocoder import FOLDER as VOCODER
+from recipes.f5_mini.vocoder import STATE as VOCODER_STATE
+
+CHECKPOINT_FILE, CONFIG_FILE, ENGINE_FILE = "model.safetensors", "config.yaml", "f5-mini.yaml"
+VOCODER_FOLDER, VOICES_FOLDER = "vocoder", "voices"
+VOICES = {False: "clear", True: "deep"}
+PROMPT_S = (2.0, 6.0)  # length of a voice's recording
+HIGHEST = 0.95  # sample of it
+
+
+def flow_tensors(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The network under official names, capital letters with the vectors of their small ones.
+
+    :param weights: of the ``DiT``.
+    """
+    found = {f"ema_model.transformer.{name}": value for name, value in weights.items()}
+    rows = weights["text_embed.text_embed.weight"]
+    order = torch.cat((torch.zeros(1, dtype=torch.long), torch.from_numpy(FOLD.astype(np.int64)) + 1))
+    found["ema_model.transformer.text_embed.text_embed.weight"] = rows[order]
+    head = ARCHITECTURE.dim_head
+    inverse = 1.0 / ROTARY_BASE ** (torch.arange(0, head, 2).float() / head)
+    return found | {"ema_model.transformer.rotary_embed.inv_freq": inverse}
+
+
+def config(architecture: Architecture) -> dict[str, Any]:
+    """What f5-tts's own configurations say of a model."""
+    arch = structs.asdict(architecture)
+    backbone = arch.pop("backbone")
+    del arch["skip_connect_type"]  # of the other backbone
+    arch |= {"attn_backend": "torch", "attn_mask_enabled": False, "checkpoint_activations": False}
+    mel = {
+        "target_sample_rate": RATE_HZ,
+        "n_mel_channels": MELS,
+        "hop_length": HOP_SAMPLES,
+        "win_length": WINDOW_SAMPLES,
+        "n_fft": WINDOW_SAMPLES,
+        "mel_spec_type": "vocos",
+    }
+    tokens = {"tokenizer": "custom", "tokenizer_path": "vocab.txt"}
+    vocoder = {"is_local": True, "local_path": VOCODER_FOLDER}
+    return {
+        "model": {
+            "name": "F5TTS_Mini",
+            **tokens,
+            "backbone": backbone,
+            "arch": arch,
+            "mel_spec": mel,
+            "vocoder": vocoder,
+        }
+    }
+
+
+def vocoder_config() -> dict[str, Any]:
+    """As charactr/vocos-mel-24khz has it."""
+    mel = {"sample_rate": RATE_HZ, "n_fft": WINDOW_SAMPLES, "hop_length": HOP_SAMPLES, "n_mels": MELS}
+    return {
+        "feature_extractor": {
+            "class_path": "vocos.feature_extractors.MelSpectrogramFeatures",
+            "init_args": mel | {"padding": "center"},
+        },
+        "backbone": {"class_path": "vocos.models.VocosBackbone", "init_args": BACKBONE},
+        "head": {"class_path": "vocos.heads.ISTFTHead", "init_args": HEAD},
+    }
+
+
+def engine_config(folder: Path) -> dict[str, Any]:
+    """The ``model:`` block for a folder this wrote."""
+    return {
+        "checkpoint": str(folder / CHECKPOINT_FILE),
+        "architecture": str(folder / CONFIG_FILE),
+        "vocoder": str(folder / VOCODER_FOLDER),
+        "languages": ["en"],
+    }
+
+
+def prompts(work: Path) -> Iterator[tuple[str, str, np.ndarray]]:
+    """For each voice its name, a held-out text and its sound (N,).
+
+    The engine takes the length of a speech from that of its reference: one of usual pace is chosen.
+    """
+    held_out = list(open_shard(work, HELD_OUT_SHARD).each())
+    for deeper, name in VOICES.items():
+        own = [(about, sound) for about, sound in held_out if about.get("deeper", False) == deeper]
+        if not own:
+            continue
+        paces = [len(sound) / len(about["text"]) for about, sound in own]
+        shortest, longest = (seconds * RATE_HZ for seconds in PROMPT_S)
+        usual = float(np.median(paces))
+        order = sorted(range(len(own)), key=lambda index: abs(paces[index] - usual))
+        fitting = [i for i in order if shortest <= len(own[i][1]) <= longest and own[i][0]["text"].endswith(".")]
+        about, sound = own[(fitting or order)[0]]
+        loud = level(sound)
+        yield name, about["text"], loud * min(1.0, HIGHEST / float(np.abs(loud).max()))
+
+
+def average(path: Path, prefix: str = "") -> dict[str, Tensor]:
+    """Averaged weights of a state on the CPU, those under a prefix only."""
+    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["average"]
+    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+
+
+def halves(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """In float16, but for constants: rotary frequencies do not bear rounding."""
+    kept = ("inv_freq", "window")
+    return {
+        name: (value if name.endswith(kept) or not value.is_floating_point() else value.half()).contiguous().clone()
+        for name, value in tensors.items()
+    }
+
+
+def write_flow(weights: dict[str, Tensor], out: Path, steps: int = 0) -> None:
+    """The network's three files."""
+    write_vocabulary(out)
+    marks = {"initted": torch.tensor(True), "step": torch.tensor(steps)}
+    path = out / CHECKPOINT_FILE
+    save_file(halves(flow_tensors(weights)) | marks, path)
+    path.chmod(0o644)  # safetensors leaves it to its owner alone
+    (out / CONFIG_FILE).write_text(yaml.safe_dump(config(ARCHITECTURE), sort_keys=False), encoding="utf-8")
+
+
+def write_vocoder(weights: dict[str, Tensor], folder: Path) -> None:
+    """The vocoder's two files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(halves(weights), folder / WEIGHTS_FILE)
+    (folder / "config.yaml").write_text(yaml.safe_dump(vocoder_config(), sort_keys=False), encoding="utf-8")
+
+
+def main() -> None:
+    """Write the folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    asked = parser.parse_args()
+    out: Path = asked.out
+    write_flow(average(asked.work / FLOW / FLOW_STATE, "transformer."), out)
+    write_vocoder(average(asked.work / VOCODER / VOCODER_STATE), out / VOCODER_FOLDER)
+    voices = out / VOICES_FOLDER
+    voices.mkdir(exist_ok=True)
+    for name, text, sound in prompts(asked.work):
+        soundfile.write(voices / f"{name}.wav", sound, RATE_HZ, subtype="PCM_16")
+        (voices / f"{name}.txt").write_text(text + "\n", encoding="utf-8")
+    lines = ["engines:", "  f5-mini:", "    backend: f5", "    model:"]
+    lines += [f"      {name}: {json.dumps(value)}" for name, value in engine_config(out.resolve()).items()]
+    (out / ENGINE_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    total = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    say(f"{out}: {total / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Stage 3: the corpus as the network learns it: spectrograms, symbols, and what is spoken in every frame.
+
+Two files for each shard: spectrograms of its utterances on end, float16 (F, M), and all the rest. Sound is brought to
+the loudness that the engine gives a reference.
+
+    python -m recipes.f5_mini.features --work WORK
+
+Letters: U utterances, F frames of all of them, S symbols of all of them, n frames of one, N samples, M mel channels.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from backends.f5.mel import LogMel
+from backends.f5.model import HOP_SAMPLES, MELS, RATE_HZ
+from backends.f5.reference import EDGE_DBFS, TARGET_RMS
+from backends.f5.vocabulary import Vocabulary
+from recipes.common.places import HELD_OUT_SHARD, Clock, say
+from recipes.common.sound import Shard, open_shard, shard_names
+from recipes.f5_mini.spelling import FOLD, NO_PHONE, PHONE_IDS, SYMBOLS, vocabulary, written
+
+FOLDER = "features"
+WORST_FIT = 0.25  # of letters and phones; in 2,000 sentences none was worse than 0.23
+LEAST_FRAMES = 2  # of speech for a symbol
+FRAME_S = HOP_SAMPLES / RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One of the corpus.
+
+    :param mel: float16 (n, M), left on disk.
+    :param symbols: ids as they are trained, uint8 (L,).
+    :param sounds: the one or two phones each symbol stands for, uint8 (L, 2), filled up with ``NO_PHONE``.
+    :param phones: the phone that is spoken in each frame, uint8 (n,).
+    :param places: which symbol stands for it, int16 (n,).
+    :param quiet: frames before and after all speech.
+    :param speed: 1 for the teacher's pace.
+    :param deeper: whether the voice is the deeper one.
+    """
+
+    mel: np.ndarray
+    symbols: np.ndarray
+    sounds: np.ndarray
+    phones: np.ndarray
+    places: np.ndarray
+    quiet: tuple[int, int]
+    speed: float
+    deeper: bool
+
+
+def describe(about: dict[str, Any], ids: list[int], samples: np.ndarray) -> dict[str, Any] | None:
+    """Everything but the spectrogram; None when letters and phones do not fit, or there are too few frames.
+
+    :param about: a line of the teacher's.
+    :param ids: of its text, as the vocabulary gives them.
+    :param samples: float32 (N,).
+    """
+    symbols = FOLD[ids]
+    phones = about["phones"].split()
+    letters, misfit = written("".join(SYMBOLS[place] for place in symbols), phones)
+    frames = len(samples) // HOP_SAMPLES
+    loudness = np.sqrt(np.square(samples[: frames * HOP_SAMPLES].reshape(-1, HOP_SAMPLES)).mean(1))
+    loud = np.flatnonzero(loudness > 10 ** (EDGE_DBFS / 20))
+    if misfit > WORST_FIT or not len(loud) or loud[-1] - loud[0] < LEAST_FRAMES * len(symbols):
+        return None
+    numbers = np.array([PHONE_IDS[phone] for phone in phones], np.uint8)
+    sounds = np.full((len(symbols), 2), PHONE_IDS[NO_PHONE], np.uint8)
+    for number, place in zip(numbers, letters, strict=True):
+        free = np.flatnonzero(sounds[place] == PHONE_IDS[NO_PHONE])
+        sounds[place, free[:1]] = number
+    middles = np.arange(frames) * FRAME_S  # the window of a frame is centred on its first sample
+    spoken = np.searchsorted(about["ends"], middles, side="right").clip(max=len(phones) - 1)
+    return {
+        "symbols": symbols,
+        "sounds": sounds,
+        "phones": numbers[spoken],
+        "places": np.asarray(letters, np.int16)[spoken],
+        "quiet": (int(loud[0]), frames - 1 - int(loud[-1])),
+        "speed": about.get("speed", 1.0),
+        "deeper": about.get("deeper", False),
+    }
+
+
+def level(samples: np.ndarray) -> np.ndarray:
+    """As loud as the engine makes a quiet reference, (N,)."""
+    return samples * np.float32(TARGET_RMS / max(1e-6, float(np.sqrt(np.square(samples).mean()))))
+
+
+def write(folder: Path, shard: Shard, words: Vocabulary, mel: LogMel) -> int:
+    """Compute a shard's features and return how many utterances were left out."""
+    mels: list[np.ndarray] = []
+    found: list[dict[str, Any]] = []
+    for about, sound in shard.each():
+        samples = level(sound)
+        one = describe(about, words.ids(about["text"]), samples)
+        if one is not None:
+            found.append(one)
+            frames = mel(torch.from_numpy(samples)).numpy()
+            mels.append(frames[: len(one["phones"])].astype(np.float16))
+    if not found:
+        raise SystemExit(f"{shard.name}: no utterance of it can be used")
+    arrays = {name: np.concatenate([one[name] for one in found]) for name in ("symbols", "sounds", "phones", "places")}
+    arrays |= {name: np.array([one[name] for one in found]) for name in ("quiet", "speed", "deeper")}
+    arrays["sizes"] = np.array([(len(one["symbols"]), len(one["phones"])) for one in found])
+    np.save(folder / f"{shard.name}.mel.npy", np.concatenate(mels))
+    np.savez(folder / f"{shard.name}.part.npz", **arrays)  # type: ignore[arg-type]
+    (folder / f"{shard.name}.part.npz").rename(folder / f"{shard.name}.npz")  # it appears once both files are whole
+    return len(shard.utterances) - len(found)
+
+
+def read(work: Path, name: str) -> list[Utterance]:
+    """The utterances of a shard."""
+    folder = work / FOLDER
+    mels = np.load(folder / f"{name}.mel.npy", mmap_mode="r")
+    if mels.shape[1] != MELS:
+        raise ValueError(f"{name}: spectrograms of {mels.shape[1]} channels")
+    with np.load(folder / f"{name}.npz") as file:
+        arrays = dict(file)
+    found, symbol, frame = [], 0, 0
+    for index, (symbols, frames) in enumerate(arrays["sizes"].tolist()):
+        letters, times = slice(symbol, symbol + symbols), slice(frame, frame + frames)
+        found.append(
+            Utterance(
+                mels[times],
+                arrays["symbols"][letters],
+                arrays["sounds"][letters],
+                arrays["phones"][times],
+                arrays["places"][times],
+                (int(arrays["quiet"][index, 0]), int(arrays["quiet"][index, 1])),
+                float(arrays["speed"][index]),
+                bool(arrays["deeper"][index]),
+            )
+        )
+        symbol, frame = symbol + symbols, frame + frames
+    return found
+
+
+def names(work: Path) -> list[str]:
+    """Shards for training that have features."""
+    found = sorted(path.name.removesuffix(".npz") for path in (work / FOLDER).glob("*.npz") if ".part" not in path.name)
+    return [name for name in found if name != HELD_OUT_SHARD]
+
+
+def main() -> None:
+    """Compute what is not there yet, as far as time goes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=60)
+    asked = parser.parse_args()
+    clock, folder = Clock(asked.minutes), asked.work / FOLDER
+    words, mel = vocabulary(folder), LogMel()
+    for name in [HELD_OUT_SHARD, *shard_names(asked.work)]:
+        if clock.over or (folder / f"{name}.npz").exists():
+            continue
+        shard = open_shard(asked.work, name)
+        left = write(folder, shard, words, mel)
+        say(f"{name}: {len(shard.utterances)} utterances, {left} of them left out, {clock.spent:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
