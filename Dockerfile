@@ -1,14 +1,18 @@
-# The gateway with the lite engine, for the CPU. No CUDA stage yet: the engines that need one are not here yet.
-#   docker build -t voxgate .                                   the gateway, on port 8000
+#   docker build -t voxgate .                                   the gateway with the engine lite, on port 8000
 #   docker build --target sagemaker -t voxgate-sagemaker .      the same as a container for Amazon SageMaker
+# --build-arg EXTRAS=lite,f5,fish,fish-en,fish-zh,fish-ja takes the other engines in. PyTorch's wheels bring CUDA along: the
+# image serves from a CPU and, with the NVIDIA container toolkit, from a GPU.
 FROM python:3.11-slim AS base
 
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml constraints.txt overrides.txt README.md ./
 COPY gateway gateway
 COPY backends backends
 COPY configs configs
-RUN pip install --no-cache-dir --constraint constraints.txt '.[lite]' && rm -rf /src
+ARG EXTRAS=lite
+RUN pip install --no-cache-dir --constraint constraints.txt uv \
+    && uv pip install --system --no-cache --constraints constraints.txt --overrides overrides.txt ".[${EXTRAS}]" \
+    && rm -rf /src
 
 WORKDIR /
 ENV VOXGATE_HOST=0.0.0.0 \

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from backends.f5.model import MELS, Architecture
 from backends.f5.modules import CONV_GROUPS, CONV_TAPS, EPS, ROTARY_BASE, TEXT_CONV_TAPS, TIME_FREQUENCIES
+from recipes.common.attention import attend
 from recipes.f5_mini.spelling import SYMBOLS
 
 ARCHITECTURE = Architecture(
@@ -44,40 +44,6 @@ class Helpers:
 
     scores: list[Tensor] = field(default_factory=list)
     features: Tensor | None = None
-
-
-class Attention(torch.autograd.Function):
-    """Attention that keeps its probabilities: at these lengths a CPU takes two to three times as long for torch's.
-
-    Neither ``scaled_dot_product_attention`` nor autograd of the written-out products reuses them; the arithmetic is
-    that of FlashAttention's backward pass (arXiv 2205.14135, appendix B.4), without its blocks.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """All (B, H, N, d)."""
-        shares = ((query * query.shape[-1] ** -0.5) @ key.mT).softmax(-1)
-        mixed: Tensor = shares @ value
-        ctx.save_for_backward(query, key, value, shares, mixed)
-        return mixed
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of query, key and value."""
-        (gradient,) = gradients
-        query, key, value, shares, mixed = ctx.saved_tensors
-        mean = (gradient.float() * mixed.float()).sum(-1, keepdim=True).to(gradient.dtype)
-        scores = (gradient @ value.mT).sub_(mean).mul_(shares)
-        scale = query.shape[-1] ** -0.5
-        return (scores @ key) * scale, (scores.mT @ query) * scale, shares.mT @ gradient
-
-
-def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """The faster one for where it runs."""
-    if query.is_cuda:
-        return F.scaled_dot_product_attention(query, key, value)
-    mixed: Tensor = Attention.apply(query, key, value)  # type: ignore[no-untyped-call]
-    return mixed
 
 
 class ResponseNorm(nn.Module):

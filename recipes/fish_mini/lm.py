@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from backends.fish.lm.network import Sizes, rotations
 from backends.fish.model import CODE_OFFSET, LMConfig
+from recipes.common.attention import attend, later
 from recipes.fish_mini.vocabulary import SIZE
 
 # A head's width is 64. Sequences of training have up to 900 columns.
@@ -25,7 +26,6 @@ CONFIG = LMConfig(
 )
 GUIDED = (3, 5)  # layers whose first head is shown where in the text it is
 IGNORED = -100
-HIDDEN = -1e4
 
 
 class Layer(nn.Module):
@@ -51,22 +51,19 @@ class Layer(nn.Module):
         self.attention_norm = nn.RMSNorm(width, config.norm_eps)
         self.ffn_norm = nn.RMSNorm(width, config.norm_eps)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, later: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, S, W) to the same, with the first head's scores (B, S, S).
-
-        Scores are written out: at these lengths a CPU's fused attention takes three times as long with its gradient.
-
-        :param later: a very small number where a column may not look, (S, S).
-        """
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, asked: bool) -> tuple[Tensor, Tensor | None]:
+        """(B, S, W) to the same, and if ``asked`` the first head's scores (B, S, S)."""
         qkv = self.attention["wqkv"](self.attention_norm(x)).unflatten(-1, (3, self.heads, -1))
         q, k, v = qkv.transpose(1, 3).unbind(2)  # each (B, H, S, D)
         q, k = _turn(q, cos, sin), _turn(k, cos, sin)
-        scores = (q * q.shape[-1] ** -0.5) @ k.mT + later.to(q.dtype)
-        y = scores.softmax(-1).to(v.dtype) @ v
+        scores = None
+        if asked:
+            scores = (q[:, 0] * q.shape[-1] ** -0.5) @ k[:, 0].mT + later(q.shape[-2], q.dtype)
+        y = attend(q, k, v, causal=True)
         x = x + self.attention["wo"](y.transpose(1, 2).flatten(2))
         parts, hidden = self.feed_forward, self.ffn_norm(x)
         x = x + parts["w2"](F.silu(parts["w1"](hidden)) * parts["w3"](hidden))
-        return x, scores[:, 0]
+        return x, scores
 
 
 class LanguageModel(nn.Module):
@@ -107,11 +104,10 @@ class LanguageModel(nn.Module):
         known = (ids != self.config.codebook_padding_idx) | (torch.arange(ids.shape[-1]) == 0)
         x = (self.embeddings(ids + self.offsets) * known[..., None]).sum(2)
         cos, sin = self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]
-        later = torch.full((ids.shape[1], ids.shape[1]), HIDDEN).triu(1)
         pointers = []
         for index, layer in enumerate(self.layers):
-            x, scores = layer(x, cos, sin, later)
-            if index in GUIDED:
+            x, scores = layer(x, cos, sin, index in GUIDED)
+            if scores is not None:
                 pointers.append(scores)
         return self.output(self.norm(x[wanted])), pointers
 

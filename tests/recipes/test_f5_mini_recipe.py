@@ -28,7 +28,7 @@ from recipes.common.score import speak
 from recipes.common.sound import open_shard
 from recipes.common.teacher import DEEPER, PLAIN, TEACHER_HZ, Manner, utterance
 from recipes.f5_mini import export, features, flow, pretrain_text, train, vocoder
-from recipes.f5_mini.dit import ARCHITECTURE, Attention, DiT
+from recipes.f5_mini.dit import ARCHITECTURE, DiT
 from recipes.f5_mini.features import Utterance
 from recipes.f5_mini.flow import Learner, draw, losses, missed_aims
 from recipes.f5_mini.sequences import Plan, Sequences, arrange, row, spread, stack
@@ -193,12 +193,6 @@ def test_a_batch_is_of_one_length_and_each_row_of_one_voice(utterances: list[Utt
         assert batch.mels.shape[:2] == batch.span.shape == (len(plans), longest)
     places = [place for place, _ in zip((place for place, _ in sequences.after((0, 2))), range(3), strict=False)]
     assert places == [(0, 3), (0, 4), (0, 5)]
-
-
-def test_attention_has_the_gradients_of_torchs() -> None:
-    parts = [torch.randn(2, 1, 3, 2, dtype=torch.float64, requires_grad=True) for _ in range(3)]
-    torch.testing.assert_close(Attention.apply(*parts), F.scaled_dot_product_attention(*parts))
-    assert torch.autograd.gradcheck(Attention.apply, parts)
 
 
 @pytest.fixture(scope="module")
