@@ -6,12 +6,12 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve install install-f5 install-fish install-dev test test-gpu lint format bench constraints system-deps clean
+.PHONY: serve install install-lite install-f5 install-fish install-dev test test-gpu lint format bench constraints system-deps clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
-install: $(VENV)/.installed ## the gateway and the engines that need no further download
+install: $(VENV)/.installed ## everything the default configuration serves, PyTorch included (some 6 GB)
 install-dev: $(VENV)/.installed-dev
 
 $(BIN)/uv: constraints.txt
@@ -20,8 +20,11 @@ $(BIN)/uv: constraints.txt
 	touch $@
 
 $(VENV)/.installed: $(BIN)/uv pyproject.toml
-	$(UV) --editable '.[lite]'
+	$(UV) --editable '.[lite,fish,fish-en]'
 	touch $@
+
+install-lite: $(BIN)/uv ## the gateway and the engine lite alone, without PyTorch
+	$(UV) --editable '.[lite]'
 
 install-f5: $(BIN)/uv ## add the F5-TTS engine: PyTorch and what f5-tts needs, some 6 GB
 	$(UV) --overrides overrides.txt --editable '.[lite,f5]'
