@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jiwer
 import numpy as np
 
 from backends.base import AudioChunk, Engine, Failed, Finished, Job
-from recipes.common.listener import Listener, words
+from recipes.common.listener import Listener, word_error_rate
 from recipes.common.places import say
 
 
@@ -43,10 +42,10 @@ def report(
     :param spent: seconds that it took to make them.
     :param show: say what was heard, too.
     """
-    heard = [listener(samples) for samples in sounds]
+    heard = [listener.transcribe(samples, rate_hz) for samples in sounds]
     seconds = sum(map(len, sounds)) / rate_hz
-    rate = jiwer.wer([words(text) for text in texts], heard)
+    rate = word_error_rate(texts, heard)
     say(f"{what}: word error rate {rate:.3f}, {seconds:.0f} s of sound, real-time factor {spent / seconds:.2f}")
     if show:
         say("\n".join(f"  {text}\n    {one}" for text, one in zip(texts, heard, strict=True)))
-    return float(rate)
+    return rate

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from backends.f5.model import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES, Architecture
 from backends.f5.modules import ROTARY_BASE
+from recipes.common.export import average, halves
 from recipes.common.places import HELD_OUT_SHARD, say
 from recipes.common.sound import open_shard
 from recipes.f5_mini.dit import ARCHITECTURE
@@ -41,6 +42,7 @@ VOCODER_FOLDER, VOICES_FOLDER = "vocoder", "voices"
 VOICES = {False: "clear", True: "deep"}
 PROMPT_S = (2.0, 6.0)  # length of a voice's recording
 HIGHEST = 0.95  # sample of it
+CONSTANTS = ("inv_freq", "window")
 
 
 def flow_tensors(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -128,27 +130,12 @@ def prompts(work: Path) -> Iterator[tuple[str, str, np.ndarray]]:
         yield name, about["text"], loud * min(1.0, HIGHEST / float(np.abs(loud).max()))
 
 
-def average(path: Path, prefix: str = "") -> dict[str, Tensor]:
-    """Averaged weights of a state on the CPU, those under a prefix only."""
-    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["average"]
-    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-
-
-def halves(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """In float16, but for constants: rotary frequencies do not bear rounding."""
-    kept = ("inv_freq", "window")
-    return {
-        name: (value if name.endswith(kept) or not value.is_floating_point() else value.half()).contiguous().clone()
-        for name, value in tensors.items()
-    }
-
-
 def write_flow(weights: dict[str, Tensor], out: Path, steps: int = 0) -> None:
     """The network's three files."""
     write_vocabulary(out)
     marks = {"initted": torch.tensor(True), "step": torch.tensor(steps)}
     path = out / CHECKPOINT_FILE
-    save_file(halves(flow_tensors(weights)) | marks, path)
+    save_file(halves(flow_tensors(weights), CONSTANTS) | marks, path)
     path.chmod(0o644)  # safetensors leaves it to its owner alone
     (out / CONFIG_FILE).write_text(yaml.safe_dump(config(ARCHITECTURE), sort_keys=False), encoding="utf-8")
 
@@ -156,7 +143,7 @@ def write_flow(weights: dict[str, Tensor], out: Path, steps: int = 0) -> None:
 def write_vocoder(weights: dict[str, Tensor], folder: Path) -> None:
     """The vocoder's two files."""
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(halves(weights), folder / WEIGHTS_FILE)
+    torch.save(halves(weights, CONSTANTS), folder / WEIGHTS_FILE)
     (folder / "config.yaml").write_text(yaml.safe_dump(vocoder_config(), sort_keys=False), encoding="utf-8")
 
 

@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print what was heard")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    listener, known = Listener(RATE_HZ), voices(asked.model)
+    listener, known = Listener(asked.threads), voices(asked.model)
     prompts = {reference.text for reference in known.values()}
     held_out = [one for one in open_shard(asked.work, HELD_OUT_SHARD).each() if one[0]["text"] not in prompts]
     held_out = held_out[: asked.sentences]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import jiwer
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from backends.fish.codec.mel import WINDOW_SAMPLES
 from backends.fish.model import CODE_HOPS, HOP_SAMPLES, RATE_HZ
-from recipes.common.listener import Listener, words
+from recipes.common.listener import Listener, word_error_rate
 from recipes.common.places import HELD_OUT_SHARD, say
 from recipes.common.sound import open_shard
 from recipes.fish_mini.codec_mel import load_codec
@@ -52,9 +51,9 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=None)
     asked = parser.parse_args()
     torch.manual_seed(0)
-    codec, transform, listener = load_codec(asked.work), LogMel(), Listener(RATE_HZ)
+    codec, transform, listener = load_codec(asked.work), LogMel(), Listener(torch.get_num_threads())
     held_out = list(open_shard(asked.work, HELD_OUT_SHARD).each())[: asked.sentences]
-    texts, distances = [words(about["text"]) for about, _ in held_out], []
+    texts, distances = [about["text"] for about, _ in held_out], []
     heard: dict[str, list[str]] = {"true": [], "coded": []}
     for _, samples in held_out:
         mel = transform(torch.from_numpy(samples)[None])
@@ -62,8 +61,11 @@ def main() -> None:
         coded = codec.decode(codec.encode(mel))
         distances.append(float(F.l1_loss(coded, mel)))
         for name, one in (("true", mel), ("coded", coded)):
-            heard[name].append(listener(sound_of(one[0], transform)))
-    say(f"distance {np.mean(distances):.3f}; " + ", ".join(f"{k}: {jiwer.wer(texts, v):.3f}" for k, v in heard.items()))
+            heard[name].append(listener.transcribe(sound_of(one[0], transform), RATE_HZ))
+    say(
+        f"distance {np.mean(distances):.3f}; "
+        + ", ".join(f"{k}: {word_error_rate(texts, v):.3f}" for k, v in heard.items())
+    )
 
 
 if __name__ == "__main__":

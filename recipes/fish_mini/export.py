@@ -22,6 +22,7 @@ from backends.fish.codec.layers import NORM
 from backends.fish.codec.quantizer import codebook
 from backends.fish.codec.wavenet import KERNEL
 from backends.fish.lm.network import Sizes, rotations
+from recipes.common.export import average, halves
 from recipes.common.places import CODEC, LANGUAGE_MODEL, say
 from recipes.fish_mini.codec_mel import STATE as MEL_STATE
 from recipes.fish_mini.codec_wave import STATE as WAVE_STATE
@@ -104,11 +105,12 @@ def main() -> None:
     asked = parser.parse_args()
     out: Path = asked.out
     write_tokenizer(out)
-    lower = _average(asked.work / CODEC / MEL_STATE)
-    upper = _average(asked.work / CODEC / WAVE_STATE)
-    _save(codec_tensors(lower, upper), out / CODEC_FILE)
+    lower = average(asked.work / CODEC / MEL_STATE)
+    upper = average(asked.work / CODEC / WAVE_STATE)
+    torch.save(halves(codec_tensors(lower, upper)), out / CODEC_FILE)
     if (asked.work / LANGUAGE_MODEL / LM_STATE).exists():
-        _save(lm_tensors(_average(asked.work / LANGUAGE_MODEL / LM_STATE), asked.buffers), out / LM_FILE)
+        model = average(asked.work / LANGUAGE_MODEL / LM_STATE)
+        torch.save(halves(lm_tensors(model, asked.buffers)), out / LM_FILE)
     sizes = {name: value for name, value in structs.asdict(CONFIG).items() if value is not None}
     (out / CONFIG_FILE).write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
     lines = ["engines:", "  fish-mini:", "    backend: fish", "    model:"]
@@ -117,19 +119,6 @@ def main() -> None:
     (out / "fish-mini.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     total = sum(path.stat().st_size for path in out.iterdir() if path.suffix == ".pth")
     say(f"{out}: {total / 1e6:.1f} MB of weights")
-
-
-def _average(path: Path) -> dict[str, Tensor]:
-    weights: dict[str, Tensor] = torch.load(path, weights_only=True)["average"]
-    return weights
-
-
-def _save(tensors: dict[str, Tensor], path: Path) -> None:
-    halves = {
-        name: (value.half() if value.dtype == torch.float32 else value).contiguous().clone()
-        for name, value in tensors.items()
-    }
-    torch.save(halves, path)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print what was heard")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    listener = Listener(RATE_HZ)
+    listener = Listener(asked.threads)
     held_out = list(open_shard(asked.work, HELD_OUT_SHARD).each())
     known, asked_for = held_out[:REFERENCES], held_out[REFERENCES:][: asked.sentences]
     texts = [about["text"] for about, _ in asked_for]

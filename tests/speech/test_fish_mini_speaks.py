@@ -11,9 +11,9 @@ import numpy as np
 import ormsgpack
 import pytest
 from harness import Gateway, read_audio, start_gateway, wait_ready
-from speech.listener import Listener, word_error_rate
 
 from backends.fish.model import RATE_HZ
+from recipes.common.listener import Listener, word_error_rate
 from recipes.common.sentences import held_out
 
 pytestmark = [pytest.mark.speech, pytest.mark.timeout(600)]

@@ -7,7 +7,8 @@ import subprocess
 import numpy as np
 import pytest
 from harness import Gateway, read_audio
-from speech.listener import Listener, word_error_rate
+
+from recipes.common.listener import Listener, word_error_rate
 
 pytestmark = pytest.mark.speech
 
