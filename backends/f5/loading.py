@@ -20,7 +20,7 @@ from backends.f5.model import PRESETS, Architecture, F5Model, read_architecture
 from backends.f5.sampler import Sampler
 from backends.f5.vocabulary import Vocabulary, package_file, read_vocabulary
 from backends.f5.vocoder import FILES, Vocoder, load_vocoder
-from backends.f5.voices import Voices
+from backends.f5.voices import CLIP_FILES, Clip, Voices, folder_clips, shipped_clips
 from backends.hub import Hub, HubError, HubSettings
 
 # On a GPU a larger batch is nearly free until it is busy; a CPU is busy with one sample, and a larger batch only makes
@@ -60,6 +60,7 @@ def load(model: F5Model, config: EngineConfig, progress: Progress) -> Loaded:
     checkpoint = fetch(hub, model.checkpoint, progress)
     vocabulary = read_vocabulary(_vocab(model.vocab, checkpoint, hub, progress))
     vocoder_folder = fetch(hub, model.vocoder, progress, FILES)
+    clips = _clips(model, hub, progress)
     hearing = _listener(model.asr, hub, progress, where)
     progress("loading the model", 0, None)
     with torch.inference_mode():
@@ -71,7 +72,7 @@ def load(model: F5Model, config: EngineConfig, progress: Progress) -> Loaded:
         sampler=Sampler(network, model.max_batch_frames or MAX_FRAMES[device.type]),
         vocoder=vocoder,
         vocabulary=vocabulary,
-        voices=Voices(LogMel(), model.languages, hearing),
+        voices=Voices(LogMel(), clips, hearing),
         max_jobs=MAX_JOBS[device.type],
     )
 
@@ -96,6 +97,12 @@ def _vocab(reference: str | None, checkpoint: Path, hub: Hub, progress: Progress
         return fetch(hub, reference, progress)
     beside = checkpoint.parent / "vocab.txt"
     return beside if beside.exists() else package_file("infer/examples/vocab.txt")
+
+
+def _clips(model: F5Model, hub: Hub, progress: Progress) -> list[Clip]:
+    if model.voices is None:
+        return shipped_clips(model.languages)
+    return folder_clips(fetch(hub, model.voices, progress, CLIP_FILES), next(iter(model.languages), "en"))
 
 
 def _listener(reference: str | None, hub: Hub, progress: Progress, where: str) -> Listener | None:

@@ -28,8 +28,10 @@ class F5Model(Options, frozen=True):
     ``architecture`` is a preset's name, or a YAML with a ``model`` block as f5-tts writes it. ``vocab`` null: the
     ``vocab.txt`` beside the checkpoint, or else the package's. ``asr`` is a folder with a Whisper model in the format
     of CTranslate2; it writes the transcript of a reference that comes without one. Null: such a reference is refused.
-    ``languages`` are those the checkpoint was trained on. ``max_batch_frames`` bounds how many frames (93.75 a second,
-    reference included) are computed at once; null: what suits the device. One sample is always computed, however long.
+    ``voices`` is a folder of clips that are the built-in voices, NAME.wav and its transcript NAME.txt; null: those that
+    f5-tts ships. ``languages`` are those the checkpoint was trained on. ``max_batch_frames`` bounds how many frames
+    (93.75 a second, reference included) are computed at once; null: what suits the device. One sample is always
+    computed, however long.
     """
 
     checkpoint: str = OFFICIAL
@@ -37,6 +39,7 @@ class F5Model(Options, frozen=True):
     vocab: str | None = None
     vocoder: str = VOCOS
     asr: str | None = None
+    voices: str | None = None
     languages: tuple[str, ...] = ("en", "zh")
     max_batch_frames: Annotated[int, Meta(ge=1)] | None = None
 

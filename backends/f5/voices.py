@@ -1,4 +1,4 @@
-"""Reference voices: those that f5-tts ships, and a bounded store of what was made of any voice.
+"""Reference voices: those that come with the model, and a bounded store of what was made of any voice.
 
 Letters: n frames, M mel channels.
 """
@@ -6,7 +6,9 @@ Letters: n frames, M mel channels.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from backends.f5.mel import LogMel
 
 KEPT_VOICES = 128  # each about half a megabyte
+CLIP_FILES = ("*.wav", "*.txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,14 @@ SHIPPED = (
         "对，这就是我，万人敬仰的太乙真人。",
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A built-in voice and what it is imitated from."""
+
+    voice: BuiltinVoice
+    reference: Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +87,21 @@ class Hearing(Protocol):
 class Voices:
     """Makes voices from references and keeps the latest ones, by content.
 
-    :param languages: the languages whose shipped clips serve as built-in voices; English when none fits.
+    :param clips: of the built-in voices; the first is the one that speaks where none is asked for.
     :param hearing: for references without transcript, which are refused without it.
-    :raises LoadError: a shipped clip is not there.
     """
 
-    def __init__(
-        self, mel: LogMel, languages: tuple[str, ...], hearing: Hearing | None = None, kept: int = KEPT_VOICES
-    ):
+    def __init__(self, mel: LogMel, clips: Sequence[Clip], hearing: Hearing | None = None, kept: int = KEPT_VOICES):
         self._mel = mel
         self._hearing = hearing
         self._kept = kept
         self._made: OrderedDict[tuple[str, int], Voice] = OrderedDict()
-        fitting = [shipped for shipped in SHIPPED if shipped.voice.language in languages] or list(SHIPPED[:1])
-        self.builtin = {shipped.voice.name: shipped.voice for shipped in fitting}
-        self._shipped = {shipped.voice.name: _read(shipped) for shipped in fitting}
+        self.builtin = {clip.voice.name: clip.voice for clip in clips}
+        self._references = {clip.voice.name: clip.reference for clip in clips}
 
     def named(self, name: str | None) -> Voice | None:
         """A built-in voice, the first for None; None when there is no such voice."""
-        reference = self._shipped.get(name or next(iter(self._shipped)))
+        reference = self._references.get(name or next(iter(self._references)))
         return self.of(reference) if reference else None
 
     def of(self, reference: Reference) -> Voice | None:
@@ -148,10 +155,42 @@ def _key(reference: Reference) -> tuple[str, int]:
     return reference.digest, reference.sample_rate_hz
 
 
-def _read(shipped: Shipped) -> Reference:
-    path = package_file(shipped.file)
+def shipped_clips(languages: Sequence[str]) -> list[Clip]:
+    """Those that f5-tts ships in these languages; the English one when there is none.
+
+    :raises LoadError: one is not there.
+    """
+    fitting = [one for one in SHIPPED if one.voice.language in languages] or list(SHIPPED[:1])
+    return [Clip(one.voice, _read(package_file(one.file), one.text, one.voice.name)) for one in fitting]
+
+
+def folder_clips(folder: Path, language: str) -> list[Clip]:
+    """A checkpoint's own: NAME.wav with what is said in it in NAME.txt makes the voice NAME. In order of their names.
+
+    :raises LoadError: naming the file that is missing or of no use.
+    """
+    paths = sorted(folder.glob("*.wav"))
+    if not 0 < len(paths) <= KEPT_VOICES:
+        raise LoadError(f"{folder}: {len(paths)} recordings (NAME.wav); there have to be 1 to {KEPT_VOICES}")
+    clips = []
+    for path in paths:
+        transcript = path.with_suffix(".txt")
+        try:
+            text = transcript.read_text(encoding="utf-8").strip()
+            reference = _read(path, text, path.stem)
+            close_text(text)
+            prepare(reference.audio, reference.sample_rate_hz)
+        except (OSError, UnicodeDecodeError) as error:
+            raise LoadError(f"{transcript}: no readable transcript of {path.name} ({error})") from error
+        except InvalidJob as error:
+            raise LoadError(f"{path}: {error}") from error
+        clips.append(Clip(BuiltinVoice(path.stem, language, "comes with the checkpoint"), reference))
+    return clips
+
+
+def _read(path: Path, text: str, name: str) -> Reference:
     try:
         audio, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise LoadError(f"{path}: {error}") from error
-    return Reference(audio.mean(axis=1), rate_hz, shipped.text, f"shipped:{shipped.voice.name}")
+    return Reference(audio.mean(axis=1), rate_hz, text, f"builtin:{name}")
