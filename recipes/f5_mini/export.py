@@ -2,7 +2,7 @@
 
     python -m recipes.f5_mini.export --work WORK --out f5-mini
 
-Writes ``model.safetensors``, ``config.yaml`` and ``vocab.txt`` as f5-tts names and reads them, the vocoder in
+Writes ``f5-mini.safetensors``, ``config.yaml`` and ``vocab.txt`` as f5-tts names and reads them, the vocoder in
 ``vocoder/``, a recording with its transcript for each voice in ``voices/``, and ``f5-mini.yaml``, an engine's
 configuration. Networks are averaged weights.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from recipes.f5_mini.vocoder import BACKBONE, HEAD, WEIGHTS_FILE
 from recipes.f5_mini.vocoder import FOLDER as VOCODER
 from recipes.f5_mini.vocoder import STATE as VOCODER_STATE
 
-CHECKPOINT_FILE, CONFIG_FILE, ENGINE_FILE = "model.safetensors", "config.yaml", "f5-mini.yaml"
+CHECKPOINT_FILE, CONFIG_FILE, ENGINE_FILE = "f5-mini.safetensors", "config.yaml", "f5-mini.yaml"
 VOCODER_FOLDER, VOICES_FOLDER = "vocoder", "voices"
 VOICES = {False: "clear", True: "deep"}
 PROMPT_S = (2.0, 6.0)  # length of a voice's recording
@@ -106,6 +106,7 @@ def engine_config(folder: Path) -> dict[str, Any]:
         "checkpoint": str(folder / CHECKPOINT_FILE),
         "architecture": str(folder / CONFIG_FILE),
         "vocoder": str(folder / VOCODER_FOLDER),
+        "voices": str(folder / VOICES_FOLDER),
         "languages": ["en"],
     }
 
@@ -147,6 +148,14 @@ def write_vocoder(weights: dict[str, Tensor], folder: Path) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(vocoder_config(), sort_keys=False), encoding="utf-8")
 
 
+def write_voices(voices: Iterable[tuple[str, str, np.ndarray]], folder: Path) -> None:
+    """Two files for each voice: its name, what is said, and the sound (N,)."""
+    folder.mkdir(exist_ok=True)
+    for name, text, sound in voices:
+        soundfile.write(folder / f"{name}.wav", sound, RATE_HZ, subtype="PCM_16")
+        (folder / f"{name}.txt").write_text(text + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Write the folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -156,11 +165,7 @@ def main() -> None:
     out: Path = asked.out
     write_flow(average(asked.work / FLOW / FLOW_STATE, "transformer."), out)
     write_vocoder(average(asked.work / VOCODER / VOCODER_STATE), out / VOCODER_FOLDER)
-    voices = out / VOICES_FOLDER
-    voices.mkdir(exist_ok=True)
-    for name, text, sound in prompts(asked.work):
-        soundfile.write(voices / f"{name}.wav", sound, RATE_HZ, subtype="PCM_16")
-        (voices / f"{name}.txt").write_text(text + "\n", encoding="utf-8")
+    write_voices(prompts(asked.work), out / VOICES_FOLDER)
     lines = ["engines:", "  f5-mini:", "    backend: f5", "    model:"]
     lines += [f"      {name}: {json.dumps(value)}" for name, value in engine_config(out.resolve()).items()]
     (out / ENGINE_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")

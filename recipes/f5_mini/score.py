@@ -17,11 +17,12 @@ import numpy as np
 import soundfile
 import torch
 
-from backends.base import EngineConfig, Job, Reference
+from backends.base import EngineConfig, Job
 from backends.f5.engine import F5Engine
 from backends.f5.mel import LogMel
 from backends.f5.model import RATE_HZ
 from backends.f5.vocoder import load_vocoder
+from backends.f5.voices import folder_clips
 from recipes.common.listener import Listener
 from recipes.common.places import HELD_OUT_SHARD
 from recipes.common.score import report, speak
@@ -30,15 +31,6 @@ from recipes.f5_mini.export import VOCODER_FOLDER, VOICES_FOLDER, engine_config
 from recipes.f5_mini.features import level
 
 Sounds = list[np.ndarray]
-
-
-def voices(model: Path) -> dict[str, Reference]:
-    """Those that were exported, by name."""
-    found = {}
-    for path in sorted((model / VOICES_FOLDER).glob("*.wav")):
-        samples, rate_hz = soundfile.read(path, dtype="float32")
-        found[path.stem] = Reference(samples, rate_hz, path.with_suffix(".txt").read_text("utf-8").strip(), path.stem)
-    return found
 
 
 def through_vocoder(model: Path, sounds: Sounds) -> tuple[Sounds, float]:
@@ -63,8 +55,8 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print what was heard")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    listener, known = Listener(asked.threads), voices(asked.model)
-    prompts = {reference.text for reference in known.values()}
+    listener, known = Listener(asked.threads), folder_clips(asked.model / VOICES_FOLDER, "en")
+    prompts = {clip.reference.text for clip in known}
     held_out = [one for one in open_shard(asked.work, HELD_OUT_SHARD).each() if one[0]["text"] not in prompts]
     held_out = held_out[: asked.sentences]
     texts, sounds = [about["text"] for about, _ in held_out], [samples for _, samples in held_out]
@@ -84,9 +76,9 @@ def main() -> None:
         )
         engine = F5Engine(config)
         engine.load()
-        for name, reference in known.items():
+        for name in (clip.voice.name for clip in known):
             began = time.perf_counter()
-            made = [speak(engine, Job(str(i), text, i, reference=reference)) for i, text in enumerate(texts)]
+            made = [speak(engine, Job(str(i), text, i, voice=name)) for i, text in enumerate(texts)]
             told(f"{name} at {nfe}", made, time.perf_counter() - began)
             soundfile.write(asked.model / f"{name}-{nfe}.wav", np.concatenate(made[:8]), RATE_HZ)
         engine.close()

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from f5.synthetic import official_class
 from safetensors.torch import load_file
 
-from backends.base import EngineConfig, Job, Reference
+from backends.base import EngineConfig, Job
 from backends.f5.checkpoint import load_network
 from backends.f5.engine import F5Engine
 from backends.f5.layout import Shape
@@ -256,10 +256,10 @@ def test_the_engine_speaks_what_was_exported(exported: tuple[DiT, Path]) -> None
     made = load_vocoder(folder / export.VOCODER_FOLDER, CPU).decode([mel])[0]
     torch.testing.assert_close(made, expected, atol=1e-4, rtol=1e-3)
     samples = sound(lines()[3])
-    reference = Reference(samples, RATE_HZ, "He thought so.", "voice")
+    export.write_voices([("someone", "He thought so.", samples)], folder / export.VOICES_FOLDER)
     engine = F5Engine(EngineConfig("f5-mini", "cpu", "float32", 1, export.engine_config(folder), {"nfe": 5}))
     engine.load()
-    spoken = speak(engine, Job("1", "He thought so too, I hope.", 1, reference=reference))
+    spoken = speak(engine, Job("1", "He thought so too, I hope.", 1, voice="someone"))
     engine.close()
     assert np.isfinite(spoken).all()
     assert 1.3 < len(spoken) / frames_of(len(samples)) / 256 < 2.6
