@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import ormsgpack
 import pytest
-from harness import Gateway, read_audio, start_gateway, wait_ready
+from harness import Gateway, read_audio
 
 from backends.fish.model import RATE_HZ
 from recipes.common.listener import Listener, word_error_rate
@@ -18,31 +15,13 @@ from recipes.common.sentences import held_out
 
 pytestmark = [pytest.mark.speech, pytest.mark.timeout(600)]
 
-DEFAULTS = Path(__file__).parents[2] / "configs/gateway.yaml"
+ENGINE = "fish"
 MSGPACK = {"content-type": "application/msgpack"}
 AT_ONCE = 4
 
 
-@pytest.fixture(scope="module")
-def listener() -> Listener:
-    return Listener()
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """The default configuration, on another port."""
-    gateway = start_gateway(tmp_path_factory.mktemp("mini"), {"include": [str(DEFAULTS)], "port": 0})
-    gateway.client.timeout = 300
-    wait_ready(gateway)
-    while (first := gateway.client.post("/tts?engine=fish", json={"text": "Hello."})).status_code == 503:
-        assert "loading" in first.text, first.text
-        time.sleep(float(first.headers["retry-after"]))
-    yield gateway
-    assert gateway.stop() == 0, gateway.log.read_text()
-
-
 def speak(gateway: Gateway, **body: object) -> np.ndarray:
-    response = gateway.client.post("/tts", json={"seed": 1, "engine": "fish", **body})
+    response = gateway.client.post("/tts", json={"seed": 1, "engine": ENGINE, **body})
     assert response.status_code == 200, response.text
     assert "fish-mini" in response.headers["x-voxgate-model"]
     return read_audio(response.content)[0]
@@ -79,4 +58,4 @@ def test_the_codec_alone_loses_hardly_a_word(served: Gateway, listener: Listener
 
 def test_nobody_takes_it_for_the_official_model(served: Gateway) -> None:
     engines = {engine["name"]: engine for engine in served.client.get("/v1/engines").json()["engines"]}
-    assert "fish-mini" in engines["fish"]["model"]
+    assert "fish-mini" in engines[ENGINE]["model"]

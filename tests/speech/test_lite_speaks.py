@@ -26,11 +26,6 @@ SENTENCES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def listener() -> Listener:
-    return Listener()
-
-
 def test_ten_sentences_are_understood(gateway: Gateway, listener: Listener) -> None:
     heard = []
     for sentence in SENTENCES:

@@ -1,0 +1,34 @@
+"""What tests of speech share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import Gateway, start_gateway, wait_ready
+
+from recipes.common.listener import Listener
+
+DEFAULTS = Path(__file__).parents[2] / "configs/gateway.yaml"
+
+
+@pytest.fixture(scope="session")
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture(scope="module")
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """The default configuration on another port, the engine that the test module names as ``ENGINE`` loaded."""
+    gateway = start_gateway(tmp_path_factory.mktemp("mini"), {"include": [str(DEFAULTS)], "port": 0})
+    gateway.client.timeout = 300
+    wait_ready(gateway)
+    request_for = {"engine": request.module.ENGINE, "text": "Hello."}
+    while (first := gateway.client.post("/tts", json=request_for)).status_code == 503:
+        assert "loading" in first.text, first.text
+        time.sleep(float(first.headers["retry-after"]))
+    assert first.status_code == 200, first.text
+    yield gateway
+    assert gateway.stop() == 0, gateway.log.read_text()
