@@ -27,7 +27,7 @@ from recipes.f5_mini.pretrain_text import start_text_encoder
 from recipes.f5_mini.sequences import Batch, Sequences, ahead, stack
 
 FOLDER, STATE = "flow", "flow.pt"
-HELPERS = {"phones": 0.2, "guide": 0.2}  # weights at first
+HELPERS = {"phones": 0.3, "guide": 0.3}  # weights at first
 HELPED_UNTIL = 0.6  # the progress at which there is nothing left of them
 POWER = 1.6  # of the time: half of the rows are in the noisiest third
 NO_PROMPT, NO_TEXT = 0.2, 0.12
