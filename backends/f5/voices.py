@@ -89,6 +89,7 @@ class Voices:
 
     :param clips: of the built-in voices; the first is the one that speaks where none is asked for.
     :param hearing: for references without transcript, which are refused without it.
+    :raises LoadError: a clip is of no use. They are made ready here, so that no request has to wait for it.
     """
 
     def __init__(self, mel: LogMel, clips: Sequence[Clip], hearing: Hearing | None = None, kept: int = KEPT_VOICES):
@@ -98,6 +99,11 @@ class Voices:
         self._made: OrderedDict[tuple[str, int], Voice] = OrderedDict()
         self.builtin = {clip.voice.name: clip.voice for clip in clips}
         self._references = {clip.voice.name: clip.reference for clip in clips}
+        for name, reference in self._references.items():
+            try:
+                self.of(reference)
+            except InvalidJob as error:
+                raise LoadError(f"built-in voice {name!r}: {error}") from error
 
     def named(self, name: str | None) -> Voice | None:
         """A built-in voice, the first for None; None when there is no such voice."""
@@ -167,7 +173,7 @@ def shipped_clips(languages: Sequence[str]) -> list[Clip]:
 def folder_clips(folder: Path, language: str) -> list[Clip]:
     """A checkpoint's own: NAME.wav with what is said in it in NAME.txt makes the voice NAME. In order of their names.
 
-    :raises LoadError: naming the file that is missing or of no use.
+    :raises LoadError: naming the file that is missing or cannot be read.
     """
     paths = sorted(folder.glob("*.wav"))
     if not 0 < len(paths) <= KEPT_VOICES:
@@ -177,14 +183,11 @@ def folder_clips(folder: Path, language: str) -> list[Clip]:
         transcript = path.with_suffix(".txt")
         try:
             text = transcript.read_text(encoding="utf-8").strip()
-            reference = _read(path, text, path.stem)
-            close_text(text)
-            prepare(reference.audio, reference.sample_rate_hz)
         except (OSError, UnicodeDecodeError) as error:
             raise LoadError(f"{transcript}: no readable transcript of {path.name} ({error})") from error
-        except InvalidJob as error:
-            raise LoadError(f"{path}: {error}") from error
-        clips.append(Clip(BuiltinVoice(path.stem, language, "comes with the checkpoint"), reference))
+        if not text:
+            raise LoadError(f"{transcript}: does not say what is said in {path.name}")
+        clips.append(Clip(BuiltinVoice(path.stem, language, "comes with the checkpoint"), _read(path, text, path.stem)))
     return clips
 
 

@@ -12,7 +12,8 @@ from f5.sampling import write_model
 from backends.base import EngineConfig, Finished, Job
 from backends.errors import InvalidJob, LoadError
 from backends.f5.engine import F5Engine
-from backends.f5.voices import folder_clips
+from backends.f5.mel import LogMel
+from backends.f5.voices import Voices, folder_clips
 
 SAID = "A clip of some two seconds."
 
@@ -50,15 +51,15 @@ def test_a_checkpoints_own_voices_speak_instead_of_the_shipped_ones(tmp_path: Pa
     ("clip", "complaint"),
     [
         ({"text": None}, r"one\.txt: no readable transcript of one\.wav"),
-        ({"text": " "}, r"one\.wav: .*needs to know what is said"),
-        ({"seconds": 0.2}, r"one\.wav: .*less than 0\.5 s of sound"),
-        ({"seconds": 0}, r"one\.wav: .*less than 0\.5 s of sound"),
+        ({"text": " "}, r"one\.txt: does not say what is said in one\.wav"),
+        ({"seconds": 0.2}, r"voice 'one': .*less than 0\.5 s of sound"),
+        ({"seconds": 0}, r"voice 'one': .*less than 0\.5 s of sound"),
     ],
 )
 def test_a_clip_of_no_use_is_named(tmp_path: Path, clip: dict, complaint: str) -> None:
     write_clip(tmp_path, "one", **clip)
     with pytest.raises(LoadError, match=complaint):
-        folder_clips(tmp_path, "en")
+        Voices(LogMel(), folder_clips(tmp_path, "en"))
 
 
 def test_a_file_that_is_no_sound_and_a_folder_without_any_are_named(tmp_path: Path) -> None:
