@@ -25,9 +25,11 @@ from torch import Tensor
 
 from backends.f5.model import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES, Architecture
 from backends.f5.modules import ROTARY_BASE
+from backends.fish.text.phonemizer import Phonemizer
 from recipes.common.export import average, halves
 from recipes.common.places import HELD_OUT_SHARD, say
-from recipes.common.sound import open_shard
+from recipes.common.sound import SCALE, open_shard
+from recipes.common.teacher import Manner, Teacher, utterance
 from recipes.f5_mini.dit import ARCHITECTURE
 from recipes.f5_mini.features import level
 from recipes.f5_mini.spelling import FOLD, write_vocabulary
@@ -40,7 +42,8 @@ from recipes.f5_mini.vocoder import STATE as VOCODER_STATE
 CHECKPOINT_FILE, CONFIG_FILE, ENGINE_FILE = "f5-mini.safetensors", "config.yaml", "f5-mini.yaml"
 VOCODER_FOLDER, VOICES_FOLDER = "vocoder", "voices"
 VOICES = {False: "clear", True: "deep"}
-PROMPT_S = (2.0, 6.0)  # length of a voice's recording
+PROMPT = "Nothing happened for an hour, and then the lights went out."
+PROMPT_PACE = 0.85  # the slowest that was trained: what has more time is understood better
 HIGHEST = 0.95  # sample of it
 CONSTANTS = ("inv_freq", "window")
 
@@ -112,23 +115,17 @@ def engine_config(folder: Path) -> dict[str, Any]:
 
 
 def prompts(work: Path) -> Iterator[tuple[str, str, np.ndarray]]:
-    """For each voice its name, a held-out text and its sound (N,).
+    """For each voice its name, a text that was not trained on, and its sound (N,), spoken anew by the teacher.
 
-    The engine takes the length of a speech from that of its reference: one of usual pace is chosen.
+    The engine takes the length of a speech from that of its reference: both speak at one pace, a slow one.
     """
-    held_out = list(open_shard(work, HELD_OUT_SHARD).each())
-    for deeper, name in VOICES.items():
-        own = [(about, sound) for about, sound in held_out if about.get("deeper", False) == deeper]
-        if not own:
-            continue
-        paces = [len(sound) / len(about["text"]) for about, sound in own]
-        shortest, longest = (seconds * RATE_HZ for seconds in PROMPT_S)
-        usual = float(np.median(paces))
-        order = sorted(range(len(own)), key=lambda index: abs(paces[index] - usual))
-        fitting = [i for i in order if shortest <= len(own[i][1]) <= longest and own[i][0]["text"].endswith(".")]
-        about, sound = own[(fitting or order)[0]]
-        loud = level(sound)
-        yield name, about["text"], loud * min(1.0, HIGHEST / float(np.abs(loud).max()))
+    teacher, phonemizer = Teacher(), Phonemizer()
+    spoken = {about.get("deeper", False) for about, _ in open_shard(work, HELD_OUT_SHARD).each()}
+    for deeper in sorted(spoken):
+        made = utterance(teacher, phonemizer, PROMPT, Manner(RATE_HZ, (PROMPT_PACE, PROMPT_PACE), float(deeper)))
+        assert made is not None, PROMPT
+        loud = level(made[0].astype(np.float32) * SCALE)
+        yield VOICES[deeper], PROMPT, loud * min(1.0, HIGHEST / float(np.abs(loud).max()))
 
 
 def write_flow(weights: dict[str, Tensor], out: Path, steps: int = 0) -> None:

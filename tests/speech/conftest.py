@@ -10,6 +10,7 @@ import pytest
 from harness import Gateway, start_gateway, wait_ready
 
 from recipes.common.listener import Listener
+from recipes.common.sentences import held_out
 
 DEFAULTS = Path(__file__).parents[2] / "configs/gateway.yaml"
 
@@ -32,3 +33,9 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     assert first.status_code == 200, first.text
     yield gateway
     assert gateway.stop() == 0, gateway.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def teacher(served: Gateway) -> list[bytes]:
+    """The sentences in the voice that the small checkpoints were taught by, which is that of `lite`: WAV files."""
+    return [served.client.post("/tts", json={"text": text, "engine": "lite"}).content for text in held_out()]
