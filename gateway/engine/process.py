@@ -118,10 +118,11 @@ class ProcessEngine(EngineClient):
         self._stop_idle_timer()
         await asyncio.gather(*(replica.close() for replica in self._replicas))
 
-    def _start_idle_timer(self) -> None:
+    def _start_idle_timer(self, already_s: float = 0.0) -> None:
         self._stop_idle_timer()
         if self._idle_unload_s is not None:
-            self._idle_timer = asyncio.get_running_loop().call_later(self._idle_unload_s, self._unload_if_idle)
+            after_s = self._idle_unload_s - already_s
+            self._idle_timer = asyncio.get_running_loop().call_later(after_s, self._unload_if_idle)
 
     def _stop_idle_timer(self) -> None:
         if self._idle_timer is not None:
@@ -130,7 +131,10 @@ class ProcessEngine(EngineClient):
 
     def _unload_if_idle(self) -> None:
         status = self.status()
-        if status.state is State.READY and not status.active_jobs:
+        ready_for_s = max(replica.ready_for_s for replica in self._replicas)
+        if status.state is State.READY and ready_for_s < (self._idle_unload_s or 0.0):
+            self._start_idle_timer(ready_for_s)  # the time it took to load was no idleness
+        elif status.state is State.READY and not status.active_jobs:
             log.info("unloading an idle engine", engine=self.name, idle_s=self._idle_unload_s)
             self._idle_unload = asyncio.create_task(self.unload())
         elif status.state not in (State.UNLOADED, State.STOPPING):

@@ -102,6 +102,11 @@ class Supervisor:
         return self._state is State.READY
 
     @property
+    def ready_for_s(self) -> float:
+        """How long its worker has been taking jobs; 0 while none does."""
+        return asyncio.get_running_loop().time() - self._ready_at if self.ready and self._ready_at is not None else 0.0
+
+    @property
     def active_jobs(self) -> int:
         """Jobs under way."""
         return self._submitted

@@ -231,7 +231,16 @@ async def test_an_idle_engine_unloads_itself_and_a_busy_one_does_not() -> None:
         assert engine.status().state is State.READY
         await until(engine, State.UNLOADED)
         assert not workers()
-        await ready(engine)
+
+
+async def test_the_time_an_engine_takes_to_load_is_not_counted_as_idle() -> None:
+    async with tone(idle_unload_s=0.5, model={"load_s": 0.4}) as engine:
+        for _ in range(2):
+            await ready(engine)
+            (replica,) = engine._replicas
+            ready_at = asyncio.get_running_loop().time() - replica.ready_for_s
+            await until(engine, State.UNLOADED)
+            assert asyncio.get_running_loop().time() - ready_at > 0.5
 
 
 async def test_replicas_share_the_jobs_and_one_death_leaves_the_others() -> None:
