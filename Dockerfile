@@ -1,6 +1,6 @@
 #   docker build -t voxgate .                                   the gateway, on port 8000
 #   docker build --target sagemaker -t voxgate-sagemaker .      the same as a container for Amazon SageMaker
-# --build-arg EXTRAS=lite leaves PyTorch out, EXTRAS=lite,f5,fish,fish-en,fish-zh,fish-ja takes all engines in. PyTorch's
+# --build-arg EXTRAS=lite leaves PyTorch out, EXTRAS=lite,f5,fish,fish-en,fish-zh,fish-ja takes all languages in. PyTorch's
 # wheels bring CUDA along: the image serves from a CPU and, with the NVIDIA container toolkit, from a GPU.
 FROM python:3.11-slim AS base
 
@@ -9,7 +9,7 @@ COPY pyproject.toml constraints.txt overrides.txt README.md ./
 COPY gateway gateway
 COPY backends backends
 COPY configs configs
-ARG EXTRAS=lite,fish,fish-en
+ARG EXTRAS=lite,f5,fish,fish-en
 RUN pip install --no-cache-dir --constraint constraints.txt uv \
     && uv pip install --system --no-cache --constraints constraints.txt --overrides overrides.txt ".[${EXTRAS}]" \
     && rm -rf /src

@@ -19,19 +19,19 @@ $(BIN)/uv: constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	touch $@
 
-$(VENV)/.installed: $(BIN)/uv pyproject.toml
-	$(UV) --editable '.[lite,fish,fish-en]'
+$(VENV)/.installed: $(BIN)/uv pyproject.toml overrides.txt
+	$(UV) --overrides overrides.txt --editable '.[lite,f5,fish,fish-en]'
 	touch $@
 
 install-lite: $(BIN)/uv ## the gateway and the engine lite alone, without PyTorch
 	$(UV) --editable '.[lite]'
 
-install-f5: $(BIN)/uv ## add the F5-TTS engine: PyTorch and what f5-tts needs, some 6 GB
+install-f5: $(BIN)/uv ## the gateway with lite and the F5-TTS engine: PyTorch and what f5-tts needs, some 6 GB
 	$(UV) --overrides overrides.txt --editable '.[lite,f5]'
 
 FISH := fish,fish-en,fish-ja,fish-zh
 
-install-fish: $(BIN)/uv ## add the Fish-Speech engine: PyTorch, and dictionaries for Chinese, Japanese and English
+install-fish: $(BIN)/uv ## the Fish-Speech engine with dictionaries for Chinese, Japanese and English
 	$(UV) --editable '.[lite,$(FISH)]'
 
 $(VENV)/.installed-dev: $(BIN)/uv pyproject.toml overrides.txt

@@ -1,0 +1,30 @@
+"""The checkpoints of our own are small enough to be part of a package, and say what they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+BACKENDS = Path(__file__).parents[1] / "backends"
+FOLDERS = [BACKENDS / "f5/assets/f5_mini", BACKENDS / "fish/assets/fish_mini"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_small_checkpoint_is_small_and_in_half_precision(folder: Path) -> None:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 40e6
+    weights = [load_file(path) for path in files if path.suffix == ".safetensors"]
+    weights += [torch.load(path, weights_only=True) for path in files if path.suffix in (".pth", ".bin")]
+    assert len(weights) == 2
+    matrices = [tensor for state in weights for tensor in state.values() if tensor.ndim > 1]
+    assert {tensor.dtype for tensor in matrices} == {torch.float16}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_its_card_says_data_licence_figures_and_limits(folder: Path) -> None:
+    card = (folder / "README.md").read_text()
+    for part in ("## What it was made of", "| licence |", "## Figures", "## Limits"):
+        assert part in card
