@@ -17,6 +17,8 @@ from gateway.cli.console import err
 from gateway.settings import Settings
 
 MAX_HEAD_BYTES = 64 * 2**10
+LINGER_BYTES = 2**20  # what is still read, unseen, from a client that sends on while it is being refused
+LINGER_S = 2.0
 
 
 class BoundedHeads(HttpToolsProtocol):
@@ -37,6 +39,7 @@ class BoundedHeads(HttpToolsProtocol):
         self._head_bytes = 0  # names and values that the parser has handed over; trailers count like headers
         self._held_bytes = 0  # received in a row without anything complete: the parser keeps what is not
         self._progress = False
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The first head may take its time from now on."""
@@ -50,12 +53,17 @@ class BoundedHeads(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, and look at what came of it."""
+        if self._refused:
+            self._held_bytes += len(data)
+            if self._held_bytes > LINGER_BYTES:
+                self.transport.close()
+            return
         if self._is_idle():
             self._begin()
         self._progress = False
         super().data_received(data)
         self._held_bytes = 0 if self._progress else self._held_bytes + len(data)
-        if self._held_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+        if self._held_bytes > MAX_HEAD_BYTES and not (self._refused or self.transport.is_closing()):
             self._refuse()
 
     def on_message_begin(self) -> None:
@@ -104,13 +112,22 @@ class BoundedHeads(HttpToolsProtocol):
             raise ValueError("the request's head is too large")  # ends the parser, which ends in send_400_response
 
     def _refuse(self) -> None:
-        if self._is_idle():  # else this would end up in the middle of an answer
-            text = f"The request line and headers are larger than {MAX_HEAD_BYTES} bytes.".encode()
-            own = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
-            headers = [*self.server_state.default_headers, *own, (b"connection", b"close")]
-            lines = [name + b": " + value + b"\r\n" for name, value in headers]
-            self.transport.write(b"".join([STATUS_LINE[431], *lines, b"\r\n", text]))
-        self.transport.close()
+        """Answer, and close the sending half only: a socket that is closed while bytes for it are under way answers
+        them with a reset, which takes the answer from the client (RFC 9112, section 9.6).
+        """
+        if not self._is_idle():  # an answer would end up in the middle of another
+            self.transport.close()
+            return
+        text = f"The request line and headers are larger than {MAX_HEAD_BYTES} bytes.".encode()
+        own = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
+        headers = [*self.server_state.default_headers, *own, (b"connection", b"close")]
+        lines = [name + b": " + value + b"\r\n" for name, value in headers]
+        self.transport.write(b"".join([STATUS_LINE[431], *lines, b"\r\n", text]))
+        self.transport.write_eof()
+        self._refused = True
+        self._held_bytes = 0
+        self._end()
+        self._deadline = self.loop.call_later(LINGER_S, self._expire)
 
     def _is_idle(self) -> bool:
         """Whether no request is under way: the latest one has its answer."""

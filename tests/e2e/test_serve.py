@@ -322,6 +322,24 @@ def test_large_headers_are_answered(gateway: Gateway, kind: str, piece: int) -> 
         assert (b" 431 " in answer) == (size > 2**16), answer
 
 
+def test_a_client_that_sends_on_while_it_is_refused_gets_its_answer(gateway: Gateway) -> None:
+    begin, more = HEADS["many headers"]
+    with dialled(gateway) as client:
+        client.sendall(begin + more * 68)
+        assert client.recv(1, socket.MSG_PEEK), "the answer is there, and not read yet"
+        for _ in range(5):
+            client.sendall(more)
+            time.sleep(0.05)
+        answer = b"".join(iter(lambda: client.recv(1000), b""))
+        assert answer.startswith(b"HTTP/1.1 431 "), answer
+        time.sleep(2.5)
+        with contextlib.suppress(ConnectionError):  # the first only brings the news
+            client.sendall(more)
+        time.sleep(0.1)
+        with pytest.raises(ConnectionError):  # it is not listened to for ever
+            client.sendall(more)
+
+
 def test_headers_that_do_not_come_are_not_waited_for(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, {**TONE, "limits": {"body_s": 0.5}})
     wait_ready(gateway)
