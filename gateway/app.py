@@ -12,38 +12,35 @@ from starlette.middleware.cors import CORSMiddleware
 
 from backends.registry import Registry
 from gateway import __version__
-from gateway.api import (
-    admin,
-    errors,
-    fish_audio,
-    fish_audio_models,
-    fish_classic,
-    fish_codec,
-    fish_live,
-    fish_references,
-    live,
-    openai,
-    openai_voices,
-    sagemaker,
-    tts,
-    voices,
-)
-from gateway.api.access import EXPOSED_HEADERS, AccessControl
-from gateway.api.deps import Services
-from gateway.api.middleware import Bounds, RequestContext
+from gateway.api.common import errors
+from gateway.api.common.auth import EXPOSED_HEADERS, AccessControl
+from gateway.api.common.deps import Services
+from gateway.api.common.middleware import Bounds, RequestContext
+from gateway.api.fish_audio import codec as fish_codec
+from gateway.api.fish_audio import live as fish_live
+from gateway.api.fish_audio import models as fish_audio_models
+from gateway.api.fish_audio import references as fish_references
+from gateway.api.fish_audio import speech as fish_audio
+from gateway.api.fish_classic import routes as fish_classic
+from gateway.api.native import engines as admin
+from gateway.api.native import live, voices
+from gateway.api.native import speech as tts
+from gateway.api.openai import speech as openai
+from gateway.api.openai import voices as openai_voices
+from gateway.api.sagemaker import routes as sagemaker
 from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.engine.client import EngineClient
 from gateway.engine.process import ProcessEngine
 from gateway.errors import ConfigError
 from gateway.metrics import Metrics
-from gateway.service.access import Access
 from gateway.service.aliases import Aliases
-from gateway.service.classic_models import ClassicModels, MakeClient
-from gateway.service.classic_prompts import ClassicPrompts
+from gateway.service.auth import Access
+from gateway.service.classic.files import RequestFiles
+from gateway.service.classic.models import ClassicModels, MakeClient
+from gateway.service.classic.prompts import ClassicPrompts
 from gateway.service.clips import ClipReader
 from gateway.service.codec import CodecService
-from gateway.service.live_sessions import LiveSessions
-from gateway.service.request_files import RequestFiles
+from gateway.service.live.sessions import LiveSessions
 from gateway.service.synthesize import Synthesizer
 from gateway.settings import EngineSettings, Settings
 from gateway.voices.fs import FileVoiceStore

@@ -14,7 +14,7 @@ from gateway.app import create_app
 from gateway.engine.client import EngineClient
 from gateway.engine.fake import FakeEngine
 from gateway.metrics import Metrics
-from gateway.service.classic_models import MakeClient
+from gateway.service.classic.models import MakeClient
 from gateway.settings import AliasSettings, EngineSettings, FishApi, Limits, Settings
 from gateway.voices.fs import FileVoiceStore
 

@@ -73,7 +73,7 @@ def test_the_api_page_lists_every_route_and_only_those(gateway: Gateway) -> None
 
 
 def test_the_api_page_lists_every_error_type() -> None:
-    from gateway.api.errors import STATUS
+    from gateway.api.common.errors import STATUS
 
     page = (ROOT / "docs/api.md").read_text()
     answered = {kind.type for kind in STATUS} - {"client_gone", "config_error"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from gateway.engine.catalog import Engines
 from gateway.errors import EngineNotFound, VoiceNotFound
-from gateway.service.classic_models import ClassicModels
+from gateway.service.classic.models import ClassicModels
 from gateway.settings import AliasSettings
 from gateway.voices.store import VoiceStore
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from gateway.errors import InvalidRequest
-from gateway.text.bedrock import MAX_CHARS, is_response, spoken_text
+from gateway.text.bedrock.answers import MAX_CHARS, is_response, spoken_text
 
 # What stands beside the text in a response, so that a misspelt field of the request is not taken for a part of it.
 _RESPONSE_KEYS = frozenset(

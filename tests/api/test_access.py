@@ -34,7 +34,7 @@ from backends.base import AudioChunk, Job
 from gateway.cli.keys import SHORTEST
 from gateway.cli.remote import find
 from gateway.errors import ConfigError, RateLimited, Unauthorized
-from gateway.service.access import Access, key_hash
+from gateway.service.auth import Access, key_hash
 from gateway.settings import Access as AccessSettings
 from gateway.settings import ApiKey, load_settings
 
@@ -107,7 +107,7 @@ async def test_without_a_valid_key_nothing_is_done(tmp_path: Path, headers: dict
 OPEN = {"/health/live", "/health/ready", "/v1/health", "/ping", "/metrics", "/docs/", "/docs/json"}
 ROUTES = [
     route
-    for module in pkgutil.iter_modules(gateway.api.__path__, "gateway.api.")
+    for module in pkgutil.walk_packages(gateway.api.__path__, "gateway.api.")
     for route in getattr(getattr(importlib.import_module(module.name), "router", None), "routes", ())
 ]
 

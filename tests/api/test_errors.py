@@ -8,7 +8,7 @@ from app_fixtures import InMemory, in_memory
 from live_fixtures import Socket
 
 from gateway import errors
-from gateway.api.errors import STATUS
+from gateway.api.common.errors import STATUS
 from gateway.errors import GatewayError
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from app_fixtures import InMemory, in_memory
 
-from gateway.api.body import MAX_COMMAS
+from gateway.api.common.body import MAX_COMMAS
 from gateway.errors import ConfigError, InvalidRequest
 from gateway.service.request import MAX_OPTION_VALUES
 

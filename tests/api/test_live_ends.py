@@ -18,10 +18,10 @@ from backends.base import Audio, AudioChunk, Job
 from gateway.audio.encode import Encoder
 from gateway.engine.fake import FakeEngine
 from gateway.errors import SynthesisFailed
-from gateway.service import live_tasks
-from gateway.service.live import LiveSession
-from gateway.service.live_events import Event, Finished, Interrupted, Piece
-from gateway.service.live_tasks import end_tasks
+from gateway.service.live import tasks as live_tasks
+from gateway.service.live.events import Event, Finished, Interrupted, Piece
+from gateway.service.live.session import LiveSession
+from gateway.service.live.tasks import end_tasks
 from gateway.service.request import SpeechRequest
 
 

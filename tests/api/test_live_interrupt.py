@@ -15,7 +15,7 @@ from test_live import CHARS_PER_S, RATE, decoded, of, pcm, proportional, started
 
 from backends.base import AudioChunk, Job
 from gateway.engine.fake import FakeEngine
-from gateway.service.live_spoken import Spoken
+from gateway.service.live.spoken import Spoken
 from gateway.text.segments import Segment
 
 FIRST = "Alpha beta gamma delta epsilon zeta eta theta. "  # 46 characters spoken

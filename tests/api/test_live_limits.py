@@ -19,7 +19,7 @@ from backends.errors import InvalidJob
 from gateway.engine.client import State
 from gateway.engine.fake import FakeEngine
 from gateway.errors import SynthesisFailed
-from gateway.service.live_sessions import LiveSessions
+from gateway.service.live.sessions import LiveSessions
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import ormsgpack
 import pytest
 
-from gateway.api.msgpack import decode
+from gateway.api.fish_audio.msgpack import decode
 from gateway.errors import BadRequest
 
 

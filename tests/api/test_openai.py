@@ -18,8 +18,8 @@ from fish_fixtures import fish_gateway
 from harness import read_audio
 
 from backends.base import AudioChunk, Job
-from gateway.api.errors import Problem
-from gateway.api.openai_errors import OpenAIRoute
+from gateway.api.common.errors import Problem
+from gateway.api.openai.errors import OpenAIRoute
 from gateway.engine.client import State
 from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine
 from gateway.errors import EngineNotFound, SynthesisFailed

@@ -10,11 +10,11 @@ import pytest
 from app_fixtures import InMemory, in_memory
 from harness import read_audio
 
-from gateway.api.accept import choose
+from gateway.api.sagemaker.accept import choose
 from gateway.engine.client import State
 from gateway.engine.fake import FakeEngine
 from gateway.errors import ConfigError, InvalidRequest, NotAcceptable
-from gateway.service.access import key_hash
+from gateway.service.auth import key_hash
 from gateway.settings import load_settings
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -229,7 +229,7 @@ async def test_a_contradiction_about_the_rate_is_406(gateway: InMemory) -> None:
 
 
 async def test_what_accept_adds_is_checked_like_a_field(gateway: InMemory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.api.sagemaker.choose", lambda *_: {"response": "nothing"})
+    monkeypatch.setattr("gateway.api.sagemaker.routes.choose", lambda *_: {"response": "nothing"})
     refused = await invoke(gateway, {"text": "x"}, accept="audio/wav")
     assert (refused.status_code, refused.json()["error"]["param"]) == (422, "response")
     assert gateway.engine.jobs == []

@@ -33,7 +33,7 @@ from botocore.stub import Stubber
 from botocore.validate import ParamValidator
 
 from gateway.errors import InvalidRequest
-from gateway.text.bedrock import MAX_CHARS, TextDeltas, is_response, spoken_text
+from gateway.text.bedrock.answers import MAX_CHARS, TextDeltas, is_response, spoken_text
 
 INDEX = "text.0.contentBlockDelta.contentBlockIndex"
 MESSAGES = [{"role": "user", "content": [{"text": "When?"}]}]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from gateway.errors import InvalidRequest
 from gateway.service.request import SpeechRequest, parse
-from gateway.text.bedrock import MAX_CHARS
+from gateway.text.bedrock.answers import MAX_CHARS
 from gateway.text.fields import with_plain_text
 
 OWN = [*SpeechRequest.model_fields, "markdown"]

@@ -1,0 +1,99 @@
+"""What routes are given, and how."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
+from starlette.types import Receive
+
+from gateway.engine.catalog import Engines
+from gateway.errors import ClientGone
+from gateway.metrics import Metrics
+from gateway.service.aliases import Aliases
+from gateway.service.classic.files import RequestFiles
+from gateway.service.classic.models import ClassicModels
+from gateway.service.classic.prompts import ClassicPrompts
+from gateway.service.clips import ClipReader
+from gateway.service.codec import CodecService
+from gateway.service.live.sessions import LiveSessions
+from gateway.service.synthesize import Synthesizer
+from gateway.settings import Settings
+from gateway.voices.store import VoiceStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the application is composed of."""
+
+    settings: Settings
+    engines: Engines
+    voices: VoiceStore
+    clips: ClipReader
+    synthesizer: Synthesizer
+    metrics: Metrics
+    models: ClassicModels
+    prompts: ClassicPrompts
+    files: RequestFiles
+    aliases: Aliases
+    codec: CodecService
+    live: LiveSessions
+
+
+async def services(connection: HTTPConnection) -> Services:
+    """The application's services, unless the request, or the WebSocket, is refused beforehand (see
+    ``middleware.Bounds``).
+
+    A coroutine, because FastAPI sends plain functions through a thread pool.
+    """
+    if refusal := connection.scope["state"].get("refusal"):
+        raise refusal
+    found: Services = connection.app.state.services
+    return found
+
+
+ServicesDep = Annotated[Services, Depends(services)]
+
+
+def request_id(connection: HTTPConnection) -> str:
+    """The id that the middleware gave this request, or this WebSocket."""
+    found: str = connection.scope["state"]["request_id"]
+    return found
+
+
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has hung up. The request's body must have been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def unless_gone(request: Request, work: Awaitable[T]) -> T:
+    """Await ``work``, but cancel it when the client hangs up.
+
+    :raises ClientGone: when it did.
+    """
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(_seen)
+    gone = asyncio.create_task(disconnected(request.receive))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientGone("the client closed the connection")
+    finally:
+        gone.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+
+
+def _seen(task: asyncio.Future[T]) -> None:
+    """Failures of what was given up in the same moment are nobody's business any more."""
+    if not task.cancelled():
+        task.exception()

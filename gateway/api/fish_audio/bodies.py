@@ -1,0 +1,200 @@
+"""Bodies of the Fish Audio API: how they are read, and what they ask for in this gateway's terms.
+
+Names, types and defaults are those of ``fish-audio-sdk`` and of Fish-Speech's own server. A default that a request does
+not override is the engine's business, so only what was sent counts.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+
+from gateway.api.common.body import decode_base64, decode_json, media_type, off_loop
+from gateway.api.fish_audio import msgpack
+from gateway.errors import BadRequest, InvalidRequest, UnsupportedMedia
+from gateway.service.request import parse
+from gateway.voices.store import MAX_TRANSCRIPT_CHARS
+
+MSGPACK_TYPES = frozenset({"application/msgpack", "application/x-msgpack", "application/vnd.msgpack"})
+FORM_TYPES = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
+MAX_REFERENCES = 16
+MAX_FORM_FIELDS = 64
+
+Form = dict[str, list[str | bytes]]
+"""A form's fields, each of which may be there several times; files as their bytes."""
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ReferenceBody(_Body):
+    """A recording of a voice."""
+
+    audio: bytes = Field(description="an audio file; base64 in JSON")
+    text: str = Field("", max_length=MAX_TRANSCRIPT_CHARS, description="what is said in it")
+
+    @field_validator("audio", mode="before")
+    @classmethod
+    def _from_base64(cls, audio: object) -> object:
+        return decode_base64(audio, "references.audio") if isinstance(audio, str) else audio
+
+
+class ProsodyBody(_Body):
+    """How it is spoken."""
+
+    speed: float = Field(1.0, ge=0.25, le=4.0)
+    volume: _Finite = Field(0.0, ge=-20.0, le=20.0, description="in dB")
+
+
+class TtsBody(_Body):
+    """A text to speak."""
+
+    text: str = ""
+    references: tuple[ReferenceBody, ...] = Field((), max_length=MAX_REFERENCES, description="the first one is cloned")
+    reference_id: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        None, description="a voice: stored, built-in, or an alias"
+    )
+    format: str = Field("wav", description="wav, pcm, mp3, opus; or flac, aac")
+    sample_rate: int | None = Field(None, description="in Hz; default: the engine's")
+    mp3_bitrate: int = Field(128, ge=8, le=320, description="in kbit/s")
+    opus_bitrate: int = Field(32, ge=-1000, le=256, description="in kbit/s; up to 0: what suits the sample rate")
+    normalize: bool = True
+    latency: Literal["low", "normal", "balanced"] = Field(
+        "balanced", description="normal: the first piece of a long text is not cut short"
+    )
+    streaming: bool | None = Field(None, description="default: true but for wav")
+    prosody: ProsodyBody = Field(default_factory=ProsodyBody)
+    chunk_length: int = Field(200, ge=0, description="bytes of UTF-8")
+    top_p: _Finite = Field(0.7, ge=0, le=1)
+    temperature: _Finite = Field(0.7, ge=0)
+    repetition_penalty: _Finite = Field(1.2, ge=0)
+    max_new_tokens: int = Field(1024, ge=0)
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
+
+    @field_validator("reference_id", mode="before")
+    @classmethod
+    def _one_voice(cls, given: object) -> object:
+        if not isinstance(given, list):
+            return given
+        if len(given) > 1:
+            raise ValueError("a text is spoken by one voice here; give one id")
+        return given[0] if given else None
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Those of the named fields that the request has, with their values."""
+        return {name: getattr(self, name) for name in names if name in self.model_fields_set}
+
+
+def tts_body(fields: dict[str, Any]) -> tuple[TtsBody, list[str]]:
+    """The body that fields make, and the names of those that mean nothing here. Null is as good as absent.
+
+    :raises InvalidRequest: naming the field.
+    """
+    fields = {name: value for name, value in _without_nulls(fields).items() if value != ""}
+    unknown = [name for name in fields if name not in TtsBody.model_fields]
+    prosody = fields.get("prosody")
+    if isinstance(prosody, dict):
+        unknown += [f"prosody.{name}" for name in prosody if name not in ProsodyBody.model_fields]
+    return parse(TtsBody, fields), unknown
+
+
+async def read_tts(request: Request) -> tuple[TtsBody, list[str]]:
+    """A request's body, and the names of fields in it that mean nothing here.
+
+    :raises GatewayError: see :func:`read_fields` and :func:`tts_body`.
+    """
+    if media_type(request) in FORM_TYPES:
+        return tts_body(_fields_of_form(await read_form(request)))
+    return tts_body(await read_fields(request))
+
+
+async def read_fields(request: Request, max_items: int = 1000) -> dict[str, Any]:
+    """The fields of a MessagePack or JSON body, or of a form in which each is there once.
+
+    :param max_items: see :func:`gateway.api.fish_audio.msgpack.decode`.
+    :raises BadRequest: it cannot be read.
+    :raises UnsupportedMedia: it says that it is something else.
+    """
+    kind = media_type(request)
+    if kind in FORM_TYPES:
+        return {name: _single(name, values) for name, values in (await read_form(request)).items()}
+    body = await request.body()
+    if kind in MSGPACK_TYPES:
+        fields = await off_loop(msgpack.decode, body, max_items)
+    elif kind in ("", "application/json") or kind.endswith("+json"):
+        fields = await off_loop(_json, body, "{}")
+    else:
+        raise UnsupportedMedia(f"content type {kind!r}: send application/msgpack, application/json or a form")
+    if not isinstance(fields, dict):
+        raise BadRequest("the body must be a map of fields to values")
+    return fields
+
+
+async def read_form(request: Request) -> Form:
+    """All fields of a form.
+
+    :raises InvalidRequest: it cannot be read, or has too many.
+    """
+    try:
+        form = await request.form(max_files=MAX_REFERENCES, max_fields=MAX_FORM_FIELDS)
+    except (MultiPartException, HTTPException) as error:
+        raise BadRequest(f"the form cannot be read: {getattr(error, 'detail', error)}") from None
+    fields: Form = {}
+    try:
+        for name, value in form.multi_items():
+            fields.setdefault(name, []).append(await value.read() if isinstance(value, UploadFile) else value)
+    finally:
+        await form.close()
+    return fields
+
+
+def _fields_of_form(form: Form) -> dict[str, Any]:
+    """Files in ``references`` go with texts in ``reference_text``, in their order; what is nested may be JSON."""
+    texts = form.pop("reference_text", [])
+    audios = form.get("references", [])
+    fields: dict[str, Any] = {}
+    if any(isinstance(audio, bytes) for audio in audios):
+        del form["references"]
+        spoken = [*texts, *[""] * len(audios)]
+        fields["references"] = [{"audio": audio, "text": text} for audio, text in zip(audios, spoken, strict=False)]
+    elif texts:
+        raise InvalidRequest("belongs to files in references, which are missing", param="reference_text")
+    for name, values in form.items():
+        value = _single(name, values)
+        fields[name] = _nested(name, value) if name in ("references", "prosody") else value
+    return fields
+
+
+def _single(name: str, values: list[str | bytes]) -> str | bytes:
+    if len(values) > 1:
+        raise InvalidRequest("given twice", param=name)
+    return values[0]
+
+
+def _nested(name: str, value: str | bytes) -> Any:
+    try:
+        return decode_json(value.encode() if isinstance(value, str) else value)
+    except InvalidRequest:
+        raise InvalidRequest("has to be JSON in a form", param=name) from None
+
+
+def _json(body: bytes, absent: str) -> Any:
+    try:
+        return decode_json(body or absent.encode())
+    except InvalidRequest as error:
+        raise BadRequest(error.message) from None
+
+
+def _without_nulls(value: Any, depth: int = 3) -> Any:
+    """Down to the fields of a reference; what is nested deeper means nothing here."""
+    if isinstance(value, dict) and depth:
+        return {name: _without_nulls(inner, depth - 1) for name, inner in value.items() if inner is not None}
+    return [_without_nulls(inner, depth - 1) for inner in value] if isinstance(value, list) and depth else value

@@ -1,0 +1,121 @@
+"""``/v1/references`` of Fish-Speech's own server: stored voices by the names that they have there, ids."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from gateway.api.common.deps import ServicesDep
+from gateway.api.common.errors import EnvelopedRoute, Problem
+from gateway.api.common.ignored_fields import ignored, renamed
+from gateway.api.fish_audio.bodies import read_fields, read_form
+from gateway.api.native.voices import rename_stored, store_upload
+from gateway.errors import Conflict, InvalidRequest
+from gateway.service.request import parse
+from gateway.service.voices import VoiceUpload
+
+JSON = "application/json"
+
+
+class FishReferencesRoute(EnvelopedRoute):
+    """Errors are ``{"success": false, "message", "statusCode", "error"}``, in JSON."""
+
+    @staticmethod
+    def envelope(problem: Problem) -> dict[str, object]:
+        """The body of an error answer."""
+        return {
+            "success": False,
+            "message": problem.described,
+            "statusCode": problem.status,
+            "error": problem.phrase,
+        }
+
+
+router = APIRouter(prefix="/v1/references", tags=["Fish Audio"], route_class=FishReferencesRoute)
+
+
+def packed(request: Request, value: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    """An answer in MessagePack, or in JSON for a client that asks for it (``Accept``, or ``?format=json``)."""
+    if request.query_params.get("format") == "json" or JSON in request.headers.get("accept", ""):
+        return Response(msgspec.json.encode(value), media_type=JSON, headers=headers)
+    return Response(msgspec.msgpack.encode(value), media_type="application/msgpack", headers=headers)
+
+
+def body(*names: str, kind: str = JSON, file: str | None = None) -> dict[str, Any]:
+    """How OpenAPI shows a body of text fields."""
+    properties = {name: {"type": "string", **({"format": "binary"} if name == file else {})} for name in names}
+    schema = {"type": "object", "properties": properties, "required": list(names)}
+    return {"requestBody": {"required": True, "content": {kind: {"schema": schema}}}}
+
+
+@router.post(
+    "/add",
+    summary="Store a voice",
+    response_class=Response,
+    openapi_extra=body("id", "audio", "text", kind="multipart/form-data", file="audio"),
+    responses={409: {"description": "There is one of that name, or the same recording under another."}},
+)
+async def add_reference(request: Request, services: ServicesDep) -> Response:
+    """Store a recording with its transcript under a name."""
+    form = await read_form(request)
+    fields = {}
+    for name, own in (("id", "name"), ("audio", "audio"), ("text", "transcript")):
+        values = form.get(name, [])
+        if len(values) != 1 or isinstance(values[0], bytes) != (name == "audio"):
+            raise InvalidRequest(f"has to be there, once, as {'a file' if name == 'audio' else 'text'}", param=name)
+        fields[own] = values[0]
+    with renamed({"name": "id", "transcript": "text"}):
+        voice, created = await store_upload(parse(VoiceUpload, fields), services)
+        if not created:
+            raise Conflict("this recording is stored already under this name", param="name")
+    message = f"the voice {voice.name!r} is stored"
+    unknown = [name for name in form if name not in ("id", "audio", "text")]
+    return packed(request, {"success": True, "message": message, "reference_id": voice.name}, ignored(unknown))
+
+
+@router.get("/list", summary="List voices", response_class=Response)
+async def list_references(request: Request, services: ServicesDep) -> Response:
+    """The names of all stored voices."""
+    names = [voice.name for voice in await asyncio.to_thread(services.voices.list)]
+    return packed(request, {"success": True, "message": f"{len(names)} voices", "reference_ids": names})
+
+
+@router.delete("/delete", summary="Remove a voice", response_class=Response, openapi_extra=body("reference_id"))
+async def delete_reference(request: Request, services: ServicesDep) -> Response:
+    """Forget a voice."""
+    (name,) = await _names(request, "reference_id")
+    with renamed({"voice": "reference_id"}):
+        voice = await asyncio.to_thread(services.voices.remove, name)
+    answer = {"success": True, "message": f"the voice {voice.name!r} is removed", "reference_id": voice.name}
+    return packed(request, answer)
+
+
+@router.post(
+    "/update",
+    summary="Rename a voice",
+    response_class=Response,
+    openapi_extra=body("old_reference_id", "new_reference_id"),
+)
+async def update_reference(request: Request, services: ServicesDep) -> Response:
+    """Give a voice another name."""
+    old, new = await _names(request, "old_reference_id", "new_reference_id")
+    with renamed({"voice": "old_reference_id", "name": "new_reference_id"}):
+        voice = await rename_stored(old, new, services)
+    message = f"the voice {old!r} is {voice.name!r} now"
+    answer = {"success": True, "message": message, "old_reference_id": old, "new_reference_id": voice.name}
+    return packed(request, answer)
+
+
+async def _names(request: Request, *fields: str) -> list[str]:
+    """Fields of the body, all of them text.
+
+    :raises InvalidRequest: one is missing.
+    """
+    found = await read_fields(request)
+    for field in fields:
+        if not isinstance(found.get(field), str):
+            raise InvalidRequest("has to be there, as text", param=field)
+    return [found[field] for field in fields]

@@ -1,0 +1,1 @@
+"""The classic Fish-Speech 0.2 API."""

@@ -1,0 +1,1 @@
+"""Voxgate's own API: speech, voices, engines, health, live sessions."""

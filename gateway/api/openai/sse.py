@@ -1,0 +1,58 @@
+"""Speech as server-sent events, OpenAI's ``stream_format: sse``."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import AsyncIterator, Mapping
+
+import msgspec
+
+from gateway.api.common.errors import STATUS, Problem
+from gateway.api.common.responses import AudioStream
+from gateway.api.openai.errors import OpenAIRoute, as_openai
+from gateway.errors import GatewayError
+from gateway.metrics import Metrics
+from gateway.service.speech import Speech
+
+TOKEN_S = 0.05  # of audio: OpenAI counts one token for so much of it
+
+
+class SpeechEvents(AudioStream):
+    """Sends speech while it is being made: ``speech.audio.delta`` events with the file's bytes in base64, then
+    ``speech.audio.done``, or else an ``error`` event.
+
+    :param input_tokens: what the last event says of the text.
+    """
+
+    def __init__(self, speech: Speech, metrics: Metrics, stall_s: float, request_id: str, input_tokens: int):
+        super().__init__(speech, metrics, stall_s)
+        self.headers["content-type"] = "text/event-stream; charset=utf-8"
+        self.headers["cache-control"] = "no-cache"
+        self._request_id = request_id
+        self._input_tokens = input_tokens
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """One event after the other."""
+        try:
+            async for data in self.speech.stream():
+                yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(data).decode()})
+        except GatewayError as error:
+            self.broke_off(error.type, error.message)
+            yield _event({"type": "error", **self._envelope(as_openai(error))})
+            return
+        output_tokens = math.ceil(self.speech.heard_s / TOKEN_S)
+        usage = {
+            "input_tokens": self._input_tokens,
+            "output_tokens": output_tokens,
+            "total_tokens": self._input_tokens + output_tokens,
+        }
+        yield _event({"type": "speech.audio.done", "usage": usage})
+
+    def _envelope(self, error: GatewayError) -> Mapping[str, object]:
+        problem = Problem(STATUS[type(error)], error.type, error.message, error.param, self._request_id)
+        return OpenAIRoute.envelope(problem)
+
+
+def _event(data: Mapping[str, object]) -> bytes:
+    return b"data: " + msgspec.json.encode(data) + b"\n\n"

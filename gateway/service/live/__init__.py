@@ -1,0 +1,1 @@
+"""Live sessions: text in while audio flows out."""
