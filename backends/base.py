@@ -94,6 +94,10 @@ class Capabilities:
     options_schema: dict[str, Any]
     codec: CodecInfo | None = None
 
+    def supports(self, option: str) -> bool:
+        """Whether a job may set this option."""
+        return option in self.options_schema.get("properties", {})
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:

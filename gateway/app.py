@@ -12,22 +12,11 @@ from starlette.middleware.cors import CORSMiddleware
 
 from backends.registry import Registry
 from gateway import __version__
+from gateway.api import fish_audio, fish_classic, native, openai, sagemaker
 from gateway.api.common import errors
 from gateway.api.common.auth import EXPOSED_HEADERS, AccessControl
 from gateway.api.common.deps import Services
 from gateway.api.common.middleware import Bounds, RequestContext
-from gateway.api.fish_audio import codec as fish_codec
-from gateway.api.fish_audio import live as fish_live
-from gateway.api.fish_audio import models as fish_audio_models
-from gateway.api.fish_audio import references as fish_references
-from gateway.api.fish_audio import speech as fish_audio
-from gateway.api.fish_classic import routes as fish_classic
-from gateway.api.native import engines as admin
-from gateway.api.native import live, voices
-from gateway.api.native import speech as tts
-from gateway.api.openai import speech as openai
-from gateway.api.openai import voices as openai_voices
-from gateway.api.sagemaker import routes as sagemaker
 from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.engine.client import EngineClient
 from gateway.engine.process import ProcessEngine
@@ -145,9 +134,9 @@ def create_app(
         codec=CodecService(engines, clips, settings.limits, metrics),
     )
     errors.install(app)
-    fish = (fish_classic, fish_audio, fish_audio_models, fish_references, fish_codec, fish_live)
-    for module in (tts, live, voices, *fish, openai, openai_voices, sagemaker, admin):
-        app.include_router(module.router)
+    for dialect in (native, fish_classic, fish_audio, openai, sagemaker):
+        for router in dialect.ROUTERS:
+            app.include_router(router)
     limits, origins = settings.limits, settings.cors.origins
     # The last one added is the first one that a request comes to.
     app.add_middleware(AccessControl, access=Access(settings.access), metrics=metrics)

@@ -20,16 +20,15 @@ Name = Annotated[str, Field(min_length=1, max_length=128)]
 Language = Annotated[str, Field(pattern=f"^{LANGUAGE_TAG.pattern}$")]
 
 
-class SpeechRequest(BaseModel):
-    """One text to speak, and how. Unknown fields are errors; limits that depend on settings or on the engine are
-    checked by the synthesizer.
+class VoiceSpec(BaseModel):
+    """Everything a request asks for except its text: engine, voice, options and output format.
 
+    Unknown fields are errors. The synthesizer checks the limits that depend on settings or on the engine.
     ``reference_audio`` is the bytes of an audio file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: str = Field(min_length=1, description="what to say; as long as limits.text_chars and the engine allow")
     engine: Name | None = Field(None, description="a configured engine's name; default: the setting default_engine")
     voice: Name | None = Field(None, description="a built-in voice of the engine, or a stored voice's id or name")
     reference_audio: bytes | None = Field(
@@ -52,13 +51,6 @@ class SpeechRequest(BaseModel):
     stream: bool = Field(False, description="send audio while it is being made")
     options: dict[str, Any] = Field(default_factory=dict, description="engine-specific; schema in GET /v1/engines")
 
-    @field_validator("text")
-    @classmethod
-    def _text_has_something(cls, text: str) -> str:
-        if not text.strip():
-            raise ValueError("there is nothing but white space in it")
-        return text
-
     @field_validator("options")
     @classmethod
     def _options_fit(cls, options: dict[str, Any]) -> dict[str, Any]:
@@ -68,6 +60,19 @@ class SpeechRequest(BaseModel):
             if not _fits(value):
                 raise ValueError(f"{key} holds a number of more than 64 bits, or is nested too deeply")
         return options
+
+
+class SpeechRequest(VoiceSpec):
+    """One text to speak, and how."""
+
+    text: str = Field(min_length=1, description="what to say; as long as limits.text_chars and the engine allow")
+
+    @field_validator("text")
+    @classmethod
+    def _text_has_something(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("there is nothing but white space in it")
+        return text
 
 
 def parse(model: type[M], fields: dict[str, Any], strict: bool = False) -> M:

@@ -18,21 +18,21 @@ from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.errors import InvalidRequest, VoiceNotFound
 from gateway.metrics import Metrics
 from gateway.service.clips import ClipReader
-from gateway.service.request import MAX_SEED, SpeechRequest
+from gateway.service.request import MAX_SEED, SpeechRequest, VoiceSpec
 from gateway.service.speech import Backlog, Speech, SpeechInfo
 from gateway.settings import Limits
 from gateway.voices.store import VoiceStore
 
 
 @dataclass(frozen=True, slots=True)
-class Voicing:
-    """Who speaks, and how: a request resolved and checked, apart from its text.
+class ResolvedRequest:
+    """A validated request with engine, voice and output format resolved; its text comes later.
 
-    :param reference: the clip to clone, decoded; None for a built-in voice.
-    :param max_text_chars: of a text.
+    :param reference: the decoded clip to clone; None for a built-in voice.
+    :param max_text_chars: longest text.
     """
 
-    request: SpeechRequest
+    spec: VoiceSpec
     engine: ConfiguredEngine
     capabilities: Capabilities
     info: SpeechInfo
@@ -60,12 +60,12 @@ class Synthesizer:
         self._check_length(request.text, self._limits.text_chars)
         return await self.open_text(await self.resolve(request), request.text)
 
-    async def open_text(self, voicing: Voicing, text: str) -> Speech:
+    async def open_text(self, resolved: ResolvedRequest, text: str) -> Speech:
         """The same with what was resolved before: for several texts of one voice.
 
         :raises GatewayError: why there will be no audio.
         """
-        speech = self._prepare(voicing, text)
+        speech = self._prepare(resolved, text)
         try:
             await speech.start()
         except BaseException:
@@ -85,49 +85,49 @@ class Synthesizer:
             await speech.aclose()
         return speech.info, data, duration_s
 
-    async def resolve(self, request: SpeechRequest) -> Voicing:
+    async def resolve(self, spec: VoiceSpec) -> ResolvedRequest:
         """Find and check everything that a request names, apart from its text. Decodes its reference clip.
 
         :raises GatewayError: naming the field that is wrong, or why the engine takes no requests now.
         """
-        engine = self._engines.get(request.engine)
-        fmt = get_format(request.format)
+        engine = self._engines.get(spec.engine)
+        fmt = get_format(spec.format)
         self._backlog.check()
         capabilities = self._capabilities(engine)
-        voice, reference = await self._voice(request, engine, capabilities)
-        self._check_language(request, engine, capabilities)
-        self._check_options(request.options, capabilities)
-        check_bitrate(fmt, request.bitrate)
+        voice, reference = await self._voice(spec, engine, capabilities)
+        self._check_language(spec, engine, capabilities)
+        self._check_options(spec.options, capabilities)
+        check_bitrate(fmt, spec.bitrate)
         info = SpeechInfo(
             engine=engine.name,
             model=capabilities.model,
             voice=voice,
-            seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed,
+            seed=secrets.randbelow(MAX_SEED + 1) if spec.seed is None else spec.seed,
             format=fmt,
-            sample_rate_hz=choose_rate(fmt, capabilities.sample_rate_hz, request.sample_rate),
-            bitrate_kbps=request.bitrate,
+            sample_rate_hz=choose_rate(fmt, capabilities.sample_rate_hz, spec.sample_rate),
+            bitrate_kbps=spec.bitrate,
         )
         longest = min(self._limits.text_chars, capabilities.max_text_chars)
-        return Voicing(request, engine, capabilities, info, reference, longest)
+        return ResolvedRequest(spec, engine, capabilities, info, reference, longest)
 
-    def _prepare(self, voicing: Voicing, text: str) -> Speech:
-        request, engine, capabilities = voicing.request, voicing.engine, voicing.capabilities
+    def _prepare(self, resolved: ResolvedRequest, text: str) -> Speech:
+        spec, engine, capabilities = resolved.spec, resolved.engine, resolved.capabilities
         self._backlog.check()
         self._check_length(text, self._limits.text_chars)
         self._check_length(text, capabilities.max_text_chars)
         job = Job(
             id=str(next(self._job_ids)),
             text=text,
-            seed=voicing.info.seed,
-            speed=request.speed,
-            language=request.language,
-            voice=None if voicing.reference else voicing.info.voice,
-            reference=voicing.reference,
-            stream=request.stream,
-            options=request.options,
+            seed=resolved.info.seed,
+            speed=spec.speed,
+            language=spec.language,
+            voice=None if resolved.reference else resolved.info.voice,
+            reference=resolved.reference,
+            stream=spec.stream,
+            options=spec.options,
         )
         return Speech(
-            voicing.info,
+            resolved.info,
             job,
             engine,
             engine_rate_hz=capabilities.sample_rate_hz,
@@ -135,7 +135,7 @@ class Synthesizer:
             metrics=self._metrics,
             backlog=self._backlog,
             translate=lambda error: self._translate(error, engine),
-            gain=10.0 ** (request.volume / 20.0),
+            gain=10.0 ** (spec.volume / 20.0),
         )
 
     def _check_length(self, text: str, limit: int) -> None:
@@ -149,37 +149,37 @@ class Synthesizer:
         raise engine.client.unavailable()
 
     async def _voice(
-        self, request: SpeechRequest, engine: ConfiguredEngine, capabilities: Capabilities
+        self, spec: VoiceSpec, engine: ConfiguredEngine, capabilities: Capabilities
     ) -> tuple[str, Reference | None]:
         """The voice's name for the answer, and what to clone."""
-        if request.reference_audio is not None:
+        if spec.reference_audio is not None:
             self._check_cloning(engine, capabilities, param="reference_audio")
-            if request.voice is not None:
+            if spec.voice is not None:
                 raise InvalidRequest("give either voice or reference_audio, not both", param="voice")
-            return "reference", await self._reference(request, request.reference_audio)
-        if request.reference_text is not None:
+            return "reference", await self._reference(spec, spec.reference_audio)
+        if spec.reference_text is not None:
             raise InvalidRequest("reference_text belongs to reference_audio, which is missing", param="reference_text")
         built_in = [voice.name for voice in capabilities.voices]
-        if request.voice is None:
+        if spec.voice is None:
             if not built_in:
                 raise InvalidRequest(f"engine {engine.name!r} has no voice of its own; name one", param="voice")
             return built_in[0], None
-        if request.voice in built_in:
-            return request.voice, None
+        if spec.voice in built_in:
+            return spec.voice, None
         try:
-            voice = await asyncio.to_thread(self._voices.get, request.voice)
+            voice = await asyncio.to_thread(self._voices.get, spec.voice)
         except VoiceNotFound:
             raise VoiceNotFound(
-                f"no voice {request.voice!r}: engine {engine.name!r} has {', '.join(built_in) or 'none of its own'}, "
+                f"no voice {spec.voice!r}: engine {engine.name!r} has {', '.join(built_in) or 'none of its own'}, "
                 "and no stored voice has that name or id",
                 param="voice",
             ) from None
         self._check_cloning(engine, capabilities, param="voice")
         return voice.name, await asyncio.to_thread(self._voices.load_reference, voice)
 
-    async def _reference(self, request: SpeechRequest, audio: bytes) -> Reference:
+    async def _reference(self, spec: VoiceSpec, audio: bytes) -> Reference:
         clip = await self._clips.read(audio, param="reference_audio")
-        text = (request.reference_text or "").strip()
+        text = (spec.reference_text or "").strip()
         content = clip.samples.tobytes() + f"\0{clip.rate_hz}\0{text}".encode()
         digest = hashlib.sha256(content).hexdigest()
         return Reference(clip.samples, clip.rate_hz, text, digest)
@@ -189,10 +189,10 @@ class Synthesizer:
             others = self._names(lambda other: other.cloning != "none")
             raise InvalidRequest(f"engine {engine.name!r} cannot clone voices{others}", param=param)
 
-    def _check_language(self, request: SpeechRequest, engine: ConfiguredEngine, capabilities: Capabilities) -> None:
-        if request.language is None:
+    def _check_language(self, spec: VoiceSpec, engine: ConfiguredEngine, capabilities: Capabilities) -> None:
+        if spec.language is None:
             return
-        language = request.language.split("-", 1)[0].lower()
+        language = spec.language.split("-", 1)[0].lower()
         if language not in capabilities.languages:
             others = self._names(lambda other: language in other.languages)
             raise InvalidRequest(

@@ -1,4 +1,4 @@
-"""What routes are given, and how."""
+"""Dependencies of routes: the services, the request ID, cancellation when the client disconnects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything the application is composed of."""
+    """The collaborators that the composition root builds."""
 
     settings: Settings
     engines: Engines
@@ -46,14 +46,19 @@ class Services:
     live: LiveSessions
 
 
-async def services(connection: HTTPConnection) -> Services:
-    """The application's services, unless the request, or the WebSocket, is refused beforehand (see
-    ``middleware.Bounds``).
+def admit(connection: HTTPConnection) -> None:
+    """Raise the refusal that the middleware decided on, if any.
 
-    A coroutine, because FastAPI sends plain functions through a thread pool.
+    The middleware leaves it to the route, so that the response has the envelope of the route's API.
+
+    :raises GatewayError: the refusal.
     """
     if refusal := connection.scope["state"].get("refusal"):
         raise refusal
+
+
+async def services(connection: HTTPConnection) -> Services:
+    """The application's services. A coroutine, because FastAPI runs plain functions in a thread pool."""
     found: Services = connection.app.state.services
     return found
 
@@ -62,24 +67,24 @@ ServicesDep = Annotated[Services, Depends(services)]
 
 
 def request_id(connection: HTTPConnection) -> str:
-    """The id that the middleware gave this request, or this WebSocket."""
+    """The ID that the middleware assigned to this request or WebSocket."""
     found: str = connection.scope["state"]["request_id"]
     return found
 
 
 async def disconnected(receive: Receive) -> None:
-    """Return when the client has hung up. The request's body must have been read."""
+    """Return when the client has disconnected. The request body must have been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """Await ``work``, but cancel it when the client hangs up.
+async def cancel_on_disconnect(request: Request, work: Awaitable[T]) -> T:
+    """Await ``work``; cancel it if the client disconnects.
 
-    :raises ClientGone: when it did.
+    :raises ClientGone: if the client disconnected.
     """
     task = asyncio.ensure_future(work)
-    task.add_done_callback(_seen)
+    task.add_done_callback(_retrieve_exception)
     gone = asyncio.create_task(disconnected(request.receive))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -93,7 +98,7 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
             await asyncio.wait({task})
 
 
-def _seen(task: asyncio.Future[T]) -> None:
-    """Failures of what was given up in the same moment are nobody's business any more."""
+def _retrieve_exception(task: asyncio.Future[T]) -> None:
+    """Retrieve an abandoned task's exception so that asyncio does not log it."""
     if not task.cancelled():
         task.exception()

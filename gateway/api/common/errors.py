@@ -1,15 +1,16 @@
-"""The one table from errors to HTTP, and the envelopes around them.
+"""The table from errors to HTTP status codes, and error envelopes.
 
-The native API's envelope is ``{"error": {"type": …, "message": …, "param": …, "request_id": …}}``. A group of routes
-has another one when its router is made with a subclass of :class:`EnvelopedRoute` as ``route_class``.
+The native API's envelope is ``{"error": {"type": …, "message": …, "param": …, "request_id": …}}``. Another API sets its
+own by a subclass of :class:`DialectRoute` as the ``route_class`` of its routers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -17,10 +18,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from gateway import errors
-from gateway.api.common.deps import request_id
+from gateway.api.common.deps import admit, request_id
 from gateway.errors import GatewayError
 from gateway.service.request import invalid_request
 
@@ -93,11 +94,24 @@ def native(problem: Problem) -> dict[str, object]:
     }
 
 
-class EnvelopedRoute(APIRoute):
-    """A route of an API whose errors have an envelope of their own: a subclass says which."""
+class DialectRoute(APIRoute):
+    """A route of one API: refuses requests that are not admitted, and defines the envelope of errors.
+
+    Every router has this class or a subclass as its ``route_class``.
+    """
 
     envelope = staticmethod(native)
-    """The body of an error answer."""
+    """The body of an error response."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler, after admission."""
+        handle = super().get_route_handler()
+
+        async def handle_admitted(request: Request) -> Response:
+            admit(request)
+            return await handle(request)
+
+        return handle_admitted
 
 
 def install(app: FastAPI) -> None:
@@ -135,7 +149,7 @@ def _answer(
     request.app.state.services.metrics.errors.labels(type_).inc()
     problem = Problem(status, type_, message, param, request_id(request))
     route = request.scope.get("route")  # set for wrong methods too, but not for unknown paths
-    body = route.envelope(problem) if isinstance(route, EnvelopedRoute) else native(problem)
+    body = route.envelope(problem) if isinstance(route, DialectRoute) else native(problem)
     return JSONResponse(body, status, headers=headers)
 
 

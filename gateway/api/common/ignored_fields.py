@@ -1,4 +1,4 @@
-"""Bodies and answers of APIs whose servers ignore what they do not know: here the answer names what was ignored."""
+"""Compatibility APIs ignore unknown fields; the response lists them in ``X-Voxgate-Ignored``."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ M = TypeVar("M", bound=BaseModel)
 
 
 async def read(request: Request, model: type[M]) -> tuple[M, list[str]]:
-    """A request's JSON body, and the names of fields in it that mean nothing here. Null is as good as absent.
+    """Read a JSON body as a model; return it with the names of unknown fields. Null means absent.
 
-    :raises BadRequest: it is no JSON.
-    :raises UnsupportedMedia: it says that it is something else.
-    :raises InvalidRequest: naming the field.
+    :raises BadRequest: if the body is not JSON.
+    :raises UnsupportedMedia: if its content type is not JSON.
+    :raises InvalidRequest: naming the invalid field.
     """
     body = await request.body()
     if not body:
@@ -34,35 +34,32 @@ async def read(request: Request, model: type[M]) -> tuple[M, list[str]]:
 
 
 def _read(body: bytes, model: type[M]) -> tuple[M, list[str]]:
-    try:
+    with malformed_is_bad_request():
         fields = decode_json(body)
-    except InvalidRequest as error:
-        raise BadRequest(error.message) from None
     if not isinstance(fields, dict):
         raise InvalidRequest("the body must be a JSON object")
     return parse(model, _without_nulls(fields)), _unknown(model, fields)
 
 
-def schema(model: type[BaseModel]) -> dict[str, Any]:
-    """A body's JSON schema as OpenAPI shows it, with nested ones in their places."""
-    top = model.model_json_schema()
-    nested = top.pop("$defs", {})
-    for name, field in top["properties"].items():
-        if "$ref" in field:
-            top["properties"][name] = nested[field["$ref"].rsplit("/", 1)[1]]
-    return top
+@contextmanager
+def malformed_is_bad_request() -> Iterator[None]:
+    """Answer bodies that cannot be parsed with status 400, as the servers of these APIs do."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise BadRequest(error.message) from None
 
 
 def ignored(names: Sequence[str]) -> dict[str, str]:
-    """The header that tells which fields of a request meant nothing."""
+    """The response header that lists the ignored fields of a request."""
     return {"X-Voxgate-Ignored": quote(", ".join(names)[:500], safe=" ,.")} if names else {}
 
 
 @contextmanager
 def renamed(names: Mapping[str, str | None]) -> Iterator[None]:
-    """Errors name the fields of another API, and options of an engine by their own names.
+    """Translate field names in errors to those of another API; engine options lose their prefix ``options.``.
 
-    :param names: what the gateway calls a field, and what that API does; None: it has no such field.
+    :param names: from the gateway's field names to the API's; None if the API has no such field.
     """
     try:
         yield
@@ -73,7 +70,7 @@ def renamed(names: Mapping[str, str | None]) -> Iterator[None]:
 
 
 def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
-    """Of a body and the blocks in it; what is nested deeper is as it is."""
+    """Drop nulls from a body and from the objects directly in it."""
     blocks = ((name, _given(value) if isinstance(value, dict) else value) for name, value in fields.items())
     return {name: value for name, value in blocks if value is not None}
 

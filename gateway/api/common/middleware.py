@@ -22,7 +22,7 @@ from gateway.metrics import Metrics
 log = structlog.get_logger("gateway.access")
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_PROBES = ("/health/", "/metrics", "/ping")
+_PROBES = ("/health/", "/v1/health", "/metrics", "/ping")
 _STOPPING_RETRY_S = 5.0  # when another gateway may have taken over
 _SOCKET = "WEBSOCKET"  # in place of a method; pages of any site can open one, with no question asked beforehand
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE", _SOCKET})

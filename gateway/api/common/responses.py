@@ -1,25 +1,28 @@
-"""How speech becomes an HTTP answer, for every API that sends audio."""
+"""Speech as an HTTP response, complete or streamed, for every API that sends audio."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import MappingProxyType
 from urllib.parse import quote
 
 import structlog
+from fastapi import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.api.common.deps import disconnected
+from gateway.api.common.deps import Services, cancel_on_disconnect, disconnected
 from gateway.errors import GatewayError
 from gateway.metrics import Metrics
+from gateway.service.request import SpeechRequest
 from gateway.service.speech import Speech, SpeechInfo
 
 log = structlog.get_logger(__name__)
 
 
 def speech_headers(info: SpeechInfo) -> dict[str, str]:
-    """What an answer says of itself. Characters that a header cannot hold are percent-encoded (UTF-8)."""
+    """Response headers that describe the audio. Characters not allowed in headers are percent-encoded (UTF-8)."""
     return {
         "X-Voxgate-Engine": info.engine,
         "X-Voxgate-Model": quote(info.model, safe=" ()/:;,.@+"),
@@ -28,14 +31,52 @@ def speech_headers(info: SpeechInfo) -> dict[str, str]:
     }
 
 
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+def duration_header(duration_s: float) -> dict[str, str]:
+    """The response header with the duration of complete audio."""
+    return {"X-Voxgate-Duration": f"{duration_s:.3f}"}
+
+
+async def complete_audio(
+    request: Request, services: Services, wanted: SpeechRequest, headers: Mapping[str, str] = _NO_HEADERS
+) -> Response:
+    """Respond with the complete audio file.
+
+    :raises GatewayError: if there is no audio.
+    """
+    info, data, duration_s = await cancel_on_disconnect(request, services.synthesizer.speak(wanted))
+    described = {**speech_headers(info), **duration_header(duration_s), **headers}
+    return Response(data, media_type=info.format.content_type(info.sample_rate_hz), headers=described)
+
+
+async def streamed_audio(
+    request: Request,
+    services: Services,
+    wanted: SpeechRequest,
+    headers: Mapping[str, str] = _NO_HEADERS,
+    stream: Callable[[Speech, Metrics, float], AudioStream] | None = None,
+) -> AudioStream:
+    """Respond with audio while it is generated, once the first audio is there.
+
+    :param stream: makes the response; default: :class:`AudioStream`.
+    :raises GatewayError: if there is no audio.
+    """
+    speech = await cancel_on_disconnect(request, services.synthesizer.open(wanted))
+    response = (stream or AudioStream)(speech, services.metrics, services.settings.limits.stall_s)
+    response.headers.update(headers)
+    return response
+
+
 class AudioStream(Response):
-    """Sends speech while it is being made, and aborts it when the client hangs up or stops reading.
+    """Streams speech while it is generated; aborts it if the client disconnects or stops reading.
 
-    A failure after the first byte ends the answer without its last chunk, so that the client sees it broken off
-    and never mistakes it for the whole.
+    After a failure mid-stream the response ends without its last chunk, so that the client does not take it for
+    complete.
 
-    :ivar speech: what is sent; closed with the answer.
-    :param stall_s: how long the client may read nothing.
+    :ivar speech: the speech that is sent; closed with the response.
+    :param stall_s: seconds that the client may read nothing.
     """
 
     def __init__(self, speech: Speech, metrics: Metrics, stall_s: float):
@@ -47,13 +88,13 @@ class AudioStream(Response):
         self._stall_s = stall_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI)."""
+        """Send the response (ASGI)."""
         deliver = asyncio.create_task(self._deliver(send))
         gone = asyncio.create_task(disconnected(receive))
         try:
             await asyncio.wait({deliver, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not deliver.done():
-                self.broke_off("client_gone", "the client hung up")
+                self.record_failure("client_gone", "the client disconnected")
             elif error := deliver.exception():
                 self._explain(error)
         finally:
@@ -62,21 +103,21 @@ class AudioStream(Response):
             await asyncio.wait({deliver, gone})
             await self.speech.aclose()
 
-    def pieces(self) -> AsyncIterator[bytes]:
-        """The answer's body, piece by piece.
+    def body_chunks(self) -> AsyncIterator[bytes]:
+        """Chunks of the body.
 
-        :raises GatewayError: when it breaks off.
+        :raises GatewayError: if the speech fails.
         """
         return self.speech.stream()
 
-    def broke_off(self, type_: str, why: str) -> None:
-        """Count and log that the speech did not come to its end."""
+    def record_failure(self, type_: str, reason: str) -> None:
+        """Count and log a stream that ends early."""
         self._metrics.errors.labels(type_).inc()
-        log.warning("audio stream broken off", type=type_, error=why)
+        log.warning("audio stream broken off", type=type_, error=reason)
 
     async def _deliver(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        async for data in self.pieces():
+        async for data in self.body_chunks():
             message = {"type": "http.response.body", "body": data, "more_body": True}
             # Not wait_for(): before Python 3.12 it swallows a cancellation that comes as the connection is lost.
             async with asyncio.timeout(self._stall_s):
@@ -85,8 +126,8 @@ class AudioStream(Response):
 
     def _explain(self, error: BaseException) -> None:
         if isinstance(error, GatewayError):
-            self.broke_off(error.type, error.message)
+            self.record_failure(error.type, error.message)
         elif isinstance(error, TimeoutError):
-            self.broke_off("client_stalled", f"the client read nothing for {self._stall_s:g} s")
+            self.record_failure("client_stalled", f"the client read nothing for {self._stall_s:g} s")
         else:
             raise error

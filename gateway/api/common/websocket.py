@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from gateway.api.common.deps import Services, request_id
+from gateway.api.common.deps import Services, admit, request_id
 from gateway.api.common.errors import STATUS, Problem, headers
 from gateway.errors import BodyTimeout, BodyTooLarge, ClientGone, GatewayError, InvalidRequest, SessionIdle
 from gateway.service.live.events import Event, SegmentRefused
 from gateway.service.live.session import LiveSession
 from gateway.service.live.tasks import end_tasks
-from gateway.service.request import SpeechRequest
+from gateway.service.request import VoiceSpec
 from gateway.service.speech import SpeechInfo
 
 log = structlog.get_logger(__name__)
@@ -36,9 +35,13 @@ Wire = str | bytes
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Begin with the voice, format and options of a request, whose text does not count."""
+    """Begin a session.
 
-    request: SpeechRequest
+    :param text: the first text of the session.
+    :param ignored: fields of the message that have no effect.
+    """
+
+    spec: VoiceSpec
     text: str = ""
     ignored: tuple[str, ...] = ()
 
@@ -113,20 +116,18 @@ class Dialect(ABC):
         """The body of the HTTP answer to a socket that is not accepted."""
 
 
-async def converse(websocket: WebSocket, connect: Callable[[WebSocket], Awaitable[Services]], dialect: Dialect) -> None:
-    """Accept a socket and hold a session over it; or refuse it with an HTTP answer.
-
-    :param connect: gives the services, or raises why the socket is refused.
-    """
+async def converse(websocket: WebSocket, dialect: Dialect) -> None:
+    """Accept a WebSocket and run a session over it, or refuse it with an HTTP response."""
+    services: Services = websocket.app.state.services
     try:
-        services = await connect(websocket)
+        admit(websocket)
         with services.live.place():
             await websocket.accept()
             await _Conversation(websocket, services, dialect).run()
     except GatewayError as error:
         if websocket.application_state is not WebSocketState.CONNECTING:
             raise
-        websocket.app.state.services.metrics.errors.labels(error.type).inc()
+        services.metrics.errors.labels(error.type).inc()
         body = dialect.envelope(_problem(error, websocket))
         await websocket.send_denial_response(JSONResponse(body, STATUS[type(error)], headers=headers(error)))
 
@@ -173,7 +174,7 @@ class _Conversation:
         if start is None:
             await self._close(GOING_AWAY, "shutdown")
             return "shutdown"
-        async with await self._sessions.open(start.request) as session:
+        async with await self._sessions.open(start.spec) as session:
             self._session = session
             await self._send(self._dialect.started(session.info, start, request_id(self._websocket)))
             await self._feed(session, start.text)

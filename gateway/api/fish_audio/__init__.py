@@ -1,1 +1,11 @@
-"""The API of Fish Audio and of Fish-Speech's own server from 1.4 on."""
+"""Fish Audio's API, which Fish-Speech's own server has had since version 1.4."""
+
+from gateway.api.fish_audio import codec, live, models, references, speech
+
+ROUTERS = (
+    codec.router,
+    live.router,
+    models.router,
+    references.router,
+    speech.router,
+)

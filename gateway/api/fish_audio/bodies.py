@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
 
-from gateway.api.common.body import decode_base64, decode_json, media_type, off_loop
+from gateway.api.common import body
+from gateway.api.common.body import Form, decode_base64, media_type, off_loop, single
+from gateway.api.common.ignored_fields import malformed_is_bad_request
 from gateway.api.fish_audio import msgpack
 from gateway.errors import BadRequest, InvalidRequest, UnsupportedMedia
 from gateway.service.request import parse
@@ -24,9 +23,6 @@ MSGPACK_TYPES = frozenset({"application/msgpack", "application/x-msgpack", "appl
 FORM_TYPES = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 MAX_REFERENCES = 16
 MAX_FORM_FIELDS = 64
-
-Form = dict[str, list[str | bytes]]
-"""A form's fields, each of which may be there several times; files as their bytes."""
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -125,12 +121,13 @@ async def read_fields(request: Request, max_items: int = 1000) -> dict[str, Any]
     """
     kind = media_type(request)
     if kind in FORM_TYPES:
-        return {name: _single(name, values) for name, values in (await read_form(request)).items()}
-    body = await request.body()
+        form = await read_form(request)
+        return {name: single(form, name) for name in form}
+    data = await request.body()
     if kind in MSGPACK_TYPES:
-        fields = await off_loop(msgpack.decode, body, max_items)
+        fields = await off_loop(msgpack.decode, data, max_items)
     elif kind in ("", "application/json") or kind.endswith("+json"):
-        fields = await off_loop(_json, body, "{}")
+        fields = await off_loop(_json, data, "{}")
     else:
         raise UnsupportedMedia(f"content type {kind!r}: send application/msgpack, application/json or a form")
     if not isinstance(fields, dict):
@@ -139,21 +136,12 @@ async def read_fields(request: Request, max_items: int = 1000) -> dict[str, Any]
 
 
 async def read_form(request: Request) -> Form:
-    """All fields of a form.
+    """Read all fields of a form.
 
-    :raises InvalidRequest: it cannot be read, or has too many.
+    :raises BadRequest: if it is malformed or has too many fields or files.
     """
-    try:
-        form = await request.form(max_files=MAX_REFERENCES, max_fields=MAX_FORM_FIELDS)
-    except (MultiPartException, HTTPException) as error:
-        raise BadRequest(f"the form cannot be read: {getattr(error, 'detail', error)}") from None
-    fields: Form = {}
-    try:
-        for name, value in form.multi_items():
-            fields.setdefault(name, []).append(await value.read() if isinstance(value, UploadFile) else value)
-    finally:
-        await form.close()
-    return fields
+    with malformed_is_bad_request():
+        return await body.read_form(request, max_files=MAX_REFERENCES, max_fields=MAX_FORM_FIELDS)
 
 
 def _fields_of_form(form: Form) -> dict[str, Any]:
@@ -167,30 +155,22 @@ def _fields_of_form(form: Form) -> dict[str, Any]:
         fields["references"] = [{"audio": audio, "text": text} for audio, text in zip(audios, spoken, strict=False)]
     elif texts:
         raise InvalidRequest("belongs to files in references, which are missing", param="reference_text")
-    for name, values in form.items():
-        value = _single(name, values)
+    for name in form:
+        value = single(form, name)
         fields[name] = _nested(name, value) if name in ("references", "prosody") else value
     return fields
 
 
-def _single(name: str, values: list[str | bytes]) -> str | bytes:
-    if len(values) > 1:
-        raise InvalidRequest("given twice", param=name)
-    return values[0]
-
-
 def _nested(name: str, value: str | bytes) -> Any:
     try:
-        return decode_json(value.encode() if isinstance(value, str) else value)
+        return body.decode_json(value.encode() if isinstance(value, str) else value)
     except InvalidRequest:
-        raise InvalidRequest("has to be JSON in a form", param=name) from None
+        raise InvalidRequest("must be JSON in a form", param=name) from None
 
 
-def _json(body: bytes, absent: str) -> Any:
-    try:
-        return decode_json(body or absent.encode())
-    except InvalidRequest as error:
-        raise BadRequest(error.message) from None
+def _json(data: bytes, absent: str) -> Any:
+    with malformed_is_bad_request():
+        return body.decode_json(data or absent.encode())
 
 
 def _without_nulls(value: Any, depth: int = 3) -> Any:

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Request, Response
 
 from backends.base import Codes
 from gateway.api.common.body import decode_base64
-from gateway.api.common.deps import Services, ServicesDep, unless_gone
+from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect
+from gateway.api.common.fish import ClassicRoute
+from gateway.api.common.openapi import JSON, MSGPACK, request_body
 from gateway.api.fish_audio.bodies import read_fields
 from gateway.api.fish_audio.references import packed
-from gateway.api.fish_classic.routes import ClassicRoute
 from gateway.errors import InvalidRequest
 
 MAX_VALUES = 1 << 17  # of a body: two minutes of ten codebooks, four times over
@@ -24,8 +25,7 @@ router = APIRouter(prefix="/v1/vqgan", tags=["Fish Audio"], route_class=ClassicR
 
 def _documentation(field: str, items: dict[str, Any]) -> dict[str, Any]:
     schema = {"type": "object", "properties": {field: {"type": "array", "items": items}}, "required": [field]}
-    kinds = ("application/msgpack", "application/json")
-    return {"requestBody": {"required": True, "content": {kind: {"schema": schema} for kind in kinds}}}
+    return request_body(schema, (MSGPACK, JSON))
 
 
 def _engine(request: Request, services: Services) -> str:
@@ -50,7 +50,7 @@ async def encode(request: Request, services: ServicesDep) -> Response:
         if not isinstance(audio, str | bytes):
             raise InvalidRequest("has to be an audio file", param=param)
         recordings.append(audio if isinstance(audio, bytes) else await asyncio.to_thread(decode_base64, audio, param))
-    codes = await unless_gone(request, services.codec.encode(_engine(request, services), recordings))
+    codes = await cancel_on_disconnect(request, services.codec.encode(_engine(request, services), recordings))
     return packed(request, {"tokens": [one.tolist() for one in codes]})
 
 
@@ -65,7 +65,7 @@ async def encode(request: Request, services: ServicesDep) -> Response:
 async def decode(request: Request, services: ServicesDep) -> Response:
     """`audios` are samples: mono, float16, little-endian, at the rate in the header `X-Voxgate-Sample-Rate`."""
     tokens = [_codes(one, f"tokens.{index}") for index, one in enumerate(await _list(request, "tokens"))]
-    sounds, rate_hz = await unless_gone(request, services.codec.decode(_engine(request, services), tokens))
+    sounds, rate_hz = await cancel_on_disconnect(request, services.codec.decode(_engine(request, services), tokens))
     audios = [sound.astype("<f2").tobytes() for sound in sounds]
     return packed(request, {"audios": audios}, {"X-Voxgate-Sample-Rate": str(rate_hz)})
 

@@ -10,16 +10,16 @@ import msgspec
 from fastapi import APIRouter, WebSocket
 
 from gateway.api.common.body import SMALL_BYTES
-from gateway.api.common.deps import Services, services
+from gateway.api.common.deps import Services
 from gateway.api.common.errors import Problem
 from gateway.api.common.ignored_fields import renamed
 from gateway.api.common.websocket import Command, Dialect, End, Failure, Flush, Start, Text, Wire, converse
 from gateway.api.fish_audio import msgpack
 from gateway.api.fish_audio.bodies import tts_body
-from gateway.api.fish_audio.speech import FIELDS, FishAudioRoute, speech_fields
+from gateway.api.fish_audio.speech import FIELDS, FishAudioRoute, spec_fields
 from gateway.errors import InvalidRequest
 from gateway.service.live.events import Event, Finished, Piece, SegmentRefused
-from gateway.service.request import SpeechRequest, parse
+from gateway.service.request import VoiceSpec, parse
 from gateway.service.speech import SpeechInfo
 
 router = APIRouter()
@@ -30,7 +30,7 @@ _DEFAULTS = {"format": "mp3"}  # the clients' own; they name it all the same
 @router.websocket("/v1/tts/live")
 async def live(websocket: WebSocket) -> None:
     """One session of a client of Fish Audio."""
-    await converse(websocket, services, FishDialect(websocket))
+    await converse(websocket, FishDialect(websocket))
 
 
 class FishDialect(Dialect):
@@ -69,12 +69,12 @@ class FishDialect(Dialect):
         given = {name: value for name, value in request.items() if value is not None and value != ""}
         body, unknown = tts_body({**_DEFAULTS, **given})
         with renamed({**FIELDS, "bitrate": f"{body.format}_bitrate"}):
-            fields, unused = await speech_fields(body, self._websocket.headers.get("model"), found)
+            fields, unused = await spec_fields(body, self._websocket.headers.get("model"), found)
             stream = body.latency != "normal"
-            wanted = parse(SpeechRequest, {**fields, "text": "-", "stream": stream})
+            spec = parse(VoiceSpec, {**fields, "stream": stream})
         if body.streaming is False:
             unused.append("streaming")
-        return Start(wanted, body.text, (*unknown, *unused))
+        return Start(spec, body.text, (*unknown, *unused))
 
     def started(self, info: SpeechInfo, start: Start, request_id: str) -> Wire | None:
         """See :class:`Dialect`. This API has no answer to a start; what means nothing here is told all the same."""

@@ -9,11 +9,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import JSONResponse
 
+from gateway.api.common.body import Form
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.ignored_fields import ignored, renamed
-from gateway.api.fish_audio.bodies import Form, read_form
+from gateway.api.common.openapi import FORM, request_body
+from gateway.api.common.voices import rename_stored, store_upload
+from gateway.api.fish_audio.bodies import read_form
 from gateway.api.fish_audio.speech import FishAudioRoute
-from gateway.api.native.voices import rename_stored, store_upload
 from gateway.errors import InvalidRequest
 from gateway.service.request import parse
 from gateway.service.voices import VoiceUpload
@@ -105,7 +107,7 @@ def _documentation(*names: str, required: Sequence[str] = ()) -> dict[str, Any]:
     kinds = {"voices": files, "texts": texts, "tags": texts}
     properties = {name: kinds.get(name, {"type": "string"}) for name in names}
     schema = {"type": "object", "properties": properties, "required": list(required)}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    return request_body(schema, [FORM])
 
 
 @router.post(

@@ -9,18 +9,17 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from gateway.api.common.deps import ServicesDep
-from gateway.api.common.errors import EnvelopedRoute, Problem
+from gateway.api.common.errors import DialectRoute, Problem
 from gateway.api.common.ignored_fields import ignored, renamed
+from gateway.api.common.openapi import FORM, JSON, MSGPACK, request_body, text_schema
+from gateway.api.common.voices import rename_stored, store_upload
 from gateway.api.fish_audio.bodies import read_fields, read_form
-from gateway.api.native.voices import rename_stored, store_upload
 from gateway.errors import Conflict, InvalidRequest
 from gateway.service.request import parse
 from gateway.service.voices import VoiceUpload
 
-JSON = "application/json"
 
-
-class FishReferencesRoute(EnvelopedRoute):
+class FishReferencesRoute(DialectRoute):
     """Errors are ``{"success": false, "message", "statusCode", "error"}``, in JSON."""
 
     @staticmethod
@@ -41,21 +40,14 @@ def packed(request: Request, value: dict[str, Any], headers: dict[str, str] | No
     """An answer in MessagePack, or in JSON for a client that asks for it (``Accept``, or ``?format=json``)."""
     if request.query_params.get("format") == "json" or JSON in request.headers.get("accept", ""):
         return Response(msgspec.json.encode(value), media_type=JSON, headers=headers)
-    return Response(msgspec.msgpack.encode(value), media_type="application/msgpack", headers=headers)
-
-
-def body(*names: str, kind: str = JSON, file: str | None = None) -> dict[str, Any]:
-    """How OpenAPI shows a body of text fields."""
-    properties = {name: {"type": "string", **({"format": "binary"} if name == file else {})} for name in names}
-    schema = {"type": "object", "properties": properties, "required": list(names)}
-    return {"requestBody": {"required": True, "content": {kind: {"schema": schema}}}}
+    return Response(msgspec.msgpack.encode(value), media_type=MSGPACK, headers=headers)
 
 
 @router.post(
     "/add",
     summary="Store a voice",
     response_class=Response,
-    openapi_extra=body("id", "audio", "text", kind="multipart/form-data", file="audio"),
+    openapi_extra=request_body(text_schema("id", "audio", "text", binary=["audio"]), [FORM]),
     responses={409: {"description": "There is one of that name, or the same recording under another."}},
 )
 async def add_reference(request: Request, services: ServicesDep) -> Response:
@@ -83,7 +75,12 @@ async def list_references(request: Request, services: ServicesDep) -> Response:
     return packed(request, {"success": True, "message": f"{len(names)} voices", "reference_ids": names})
 
 
-@router.delete("/delete", summary="Remove a voice", response_class=Response, openapi_extra=body("reference_id"))
+@router.delete(
+    "/delete",
+    summary="Remove a voice",
+    response_class=Response,
+    openapi_extra=request_body(text_schema("reference_id")),
+)
 async def delete_reference(request: Request, services: ServicesDep) -> Response:
     """Forget a voice."""
     (name,) = await _names(request, "reference_id")
@@ -97,7 +94,7 @@ async def delete_reference(request: Request, services: ServicesDep) -> Response:
     "/update",
     summary="Rename a voice",
     response_class=Response,
-    openapi_extra=body("old_reference_id", "new_reference_id"),
+    openapi_extra=request_body(text_schema("old_reference_id", "new_reference_id")),
 )
 async def update_reference(request: Request, services: ServicesDep) -> Response:
     """Give a voice another name."""

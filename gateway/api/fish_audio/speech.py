@@ -1,7 +1,7 @@
 """The HTTP API of Fish Audio and of Fish-Speech's own server from version 1.4 on: speech.
 
-The voices are in :mod:`gateway.api.fish_audio.models` and :mod:`gateway.api.fish_audio.references`, the codec in
-:mod:`gateway.api.fish_audio.codec`, the socket for text in pieces in :mod:`gateway.api.fish_audio.live`.
+Voices are in :mod:`gateway.api.fish_audio.models` and :mod:`gateway.api.fish_audio.references`, the codec in
+:mod:`gateway.api.fish_audio.codec`, the live WebSocket in :mod:`gateway.api.fish_audio.live`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Any, NoReturn
 
 from fastapi import APIRouter, Request, Response
 
-from gateway.api.common.deps import Services, ServicesDep, unless_gone
-from gateway.api.common.errors import EnvelopedRoute, Problem
-from gateway.api.common.ignored_fields import ignored, renamed, schema
-from gateway.api.common.responses import AudioStream, speech_headers
+from gateway.api.common.deps import Services, ServicesDep
+from gateway.api.common.errors import DialectRoute, Problem
+from gateway.api.common.fish import fitted
+from gateway.api.common.ignored_fields import ignored, renamed
+from gateway.api.common.openapi import FORM, JSON, MSGPACK, model_schema, request_body
+from gateway.api.common.responses import complete_audio, streamed_audio
 from gateway.api.fish_audio.bodies import TtsBody, read_tts
-from gateway.api.fish_classic.routes import LEAST_TOP_P, LONGEST_CONTEXT
 from gateway.errors import NotFound
 from gateway.service.request import MAX_SEED, SpeechRequest, parse
 
@@ -32,7 +33,7 @@ FIELDS = {
 }
 
 
-class FishAudioRoute(EnvelopedRoute):
+class FishAudioRoute(DialectRoute):
     """Errors are ``{"status", "message"}``, which is what both clients of ``fish-audio-sdk`` read."""
 
     @staticmethod
@@ -45,12 +46,11 @@ router = APIRouter(tags=["Fish Audio"], route_class=FishAudioRoute)
 
 
 def _documentation() -> dict[str, Any]:
-    fields = schema(TtsBody)
+    fields = model_schema(TtsBody)
     reference = {"type": "object", "properties": {"audio": {"type": "string"}, "text": {"type": "string"}}}
     fields["properties"]["references"] = {"type": "array", "items": reference}
-    kinds = ("application/msgpack", "application/json", "multipart/form-data")
     model = {"name": "model", "in": "header", "schema": {"type": "string"}, "description": "an engine or an alias"}
-    return {"requestBody": {"content": {kind: {"schema": fields} for kind in kinds}}, "parameters": [model]}
+    return {**request_body(fields, (MSGPACK, JSON, FORM), required=False), "parameters": [model]}
 
 
 @router.post(
@@ -65,17 +65,11 @@ async def tts(request: Request, services: ServicesDep) -> Response:
     body, unknown = await read_tts(request)
     chunked = body.format != "wav" if body.streaming is None else body.streaming
     with renamed(names_of(body)):
-        fields, unused = await speech_fields(body, request.headers.get("model"), services)
-        wanted = parse(SpeechRequest, {**fields, "stream": chunked and body.latency != "normal"})
-        headers = ignored([*unknown, *unused])
-        if not chunked:
-            info, data, duration_s = await unless_gone(request, services.synthesizer.speak(wanted))
-            headers |= {**speech_headers(info), "X-Voxgate-Duration": f"{duration_s:.3f}"}
-            return Response(data, media_type=info.format.content_type(info.sample_rate_hz), headers=headers)
-        speech = await unless_gone(request, services.synthesizer.open(wanted))
-    answer = AudioStream(speech, services.metrics, services.settings.limits.stall_s)
-    answer.headers.update(headers)
-    return answer
+        fields, unused = await spec_fields(body, request.headers.get("model"), services)
+        stream = chunked and body.latency != "normal"
+        wanted = parse(SpeechRequest, {**fields, "text": body.text, "stream": stream})
+        respond = streamed_audio if chunked else complete_audio
+        return await respond(request, services, wanted, ignored([*unknown, *unused]))
 
 
 def names_of(body: TtsBody) -> dict[str, str | None]:
@@ -83,29 +77,27 @@ def names_of(body: TtsBody) -> dict[str, str | None]:
     return {**FIELDS, "bitrate": f"{body.format}_bitrate"}
 
 
-async def speech_fields(body: TtsBody, model: str | None, services: Services) -> tuple[dict[str, Any], list[str]]:
-    """What a body asks for, as fields of a :class:`SpeechRequest`, and which of its own mean nothing to the engine.
+async def spec_fields(body: TtsBody, model: str | None, services: Services) -> tuple[dict[str, Any], list[str]]:
+    """Map a body to fields of a :class:`VoiceSpec`; also return the names of fields that have no effect here.
 
-    :param model: the engine, or what stands for it; None or empty: the default engine.
-    :raises EngineNotFound: there is none of that name.
-    :raises EngineUnavailable: nothing is known of the engine yet; it begins to load.
+    :param model: an engine's name or alias; None or empty: the default engine.
+    :raises EngineNotFound: if there is no such engine.
+    :raises EngineUnavailable: if the engine has not been loaded yet; loading starts.
     """
     engine = services.engines.get(services.aliases.engine(model) if model else None)
     capabilities = engine.client.capabilities
     if capabilities is None:
         raise engine.client.unavailable()
-    known = capabilities.options_schema.get("properties", {})
     options = body.given(*_OPTIONS)
-    unused = [name for name in options if name not in known]
+    unused = [name for name in options if not capabilities.supports(name)]
     fields: dict[str, Any] = {
-        "text": body.text,
         "engine": engine.name,
         "format": body.format,
         "sample_rate": body.sample_rate,
         "speed": body.prosody.speed,
         "volume": body.prosody.volume,
         "seed": None if body.seed is None else body.seed % (MAX_SEED + 1),
-        "options": {name: _fitted(name, value) for name, value in options.items() if name in known},
+        "options": {name: fitted(name, value) for name, value in options.items() if capabilities.supports(name)},
         **_bitrate(body),
     }
     if body.reference_id is not None:
@@ -125,13 +117,6 @@ def _bitrate(body: TtsBody) -> dict[str, int]:
     if body.format == "opus" and body.opus_bitrate > 0:
         return body.given("opus_bitrate") and {"bitrate": body.opus_bitrate}
     return {}
-
-
-def _fitted(name: str, value: float) -> float:
-    """Values at which these mean the same as just inside the range that engines take."""
-    if name == "top_p":
-        return max(LEAST_TOP_P, value)
-    return min(LONGEST_CONTEXT, value) if name == "max_new_tokens" else value
 
 
 @router.get("/v1/health", summary="Is the process alive?")

@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, RedirectResponse
 
 from gateway.api.common.body import decode_base64
-from gateway.api.common.deps import Services, ServicesDep, unless_gone
-from gateway.api.common.errors import EnvelopedRoute, Problem
-from gateway.api.common.ignored_fields import ignored, read, renamed, schema
+from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect
+from gateway.api.common.fish import ClassicRoute, fitted
+from gateway.api.common.ignored_fields import ignored, read, renamed
+from gateway.api.common.openapi import model_schema, request_body
 from gateway.api.common.responses import speech_headers
 from gateway.api.fish_classic.bodies import (
     CODEC_CHECKPOINT,
@@ -30,10 +31,6 @@ from gateway.service.request import MAX_SEED, SpeechRequest, parse
 
 BYTES_PER_CHARACTER = 3  # of UTF-8 in Chinese and Japanese, which the limit of April 2024 was made for
 LONGEST_PIECE_BYTES = 1000
-LONGEST_CONTEXT = 4096  # a limit beyond it was cut to it
-# The values at which these meant the same as just inside the range that engines take.
-LEAST_TOP_P = 1e-6
-LEAST_PENALTY = 0.1
 # Where the server of April 2024 had other defaults, they hold for engines that have such an option.
 APRIL_DEFAULTS = {"top_p": 0.7, "chunk_length": 30 * BYTES_PER_CHARACTER}
 
@@ -46,29 +43,16 @@ _FIELDS = {
 }
 
 
-class ClassicRoute(EnvelopedRoute):
-    """Errors are ``{"statusCode", "message", "error"}``."""
-
-    @staticmethod
-    def envelope(problem: Problem) -> dict[str, object]:
-        """The body of an error answer; the field at fault stands in front of the message."""
-        return {"statusCode": problem.status, "message": problem.described, "error": problem.phrase}
-
-
 router = APIRouter(tags=["Fish-Speech, classic"], route_class=ClassicRoute)
 
 
-def _body(model: type[BaseModel]) -> dict[str, Any]:
-    return {"requestBody": {"content": {"application/json": {"schema": schema(model)}}}}
-
-
-class Loaded(BaseModel):
+class LoadedModel(BaseModel):
     """The answer to a PUT."""
 
     name: str
 
 
-class Deleted(BaseModel):
+class DeletedModel(BaseModel):
     """The answer to a DELETE."""
 
     message: str = "Model deleted."
@@ -83,32 +67,32 @@ _AUDIO: dict[int | str, dict[str, Any]] = {
 @router.put(
     "/v1/models/{name}",
     summary="Load a model",
-    openapi_extra=_body(LoadBody),
+    openapi_extra=request_body(model_schema(LoadBody), required=False),
     responses={500: {"description": "It cannot be loaded; the name is free again."}},
 )
-async def load_model(name: str, request: Request, response: Response, services: ServicesDep) -> Loaded:
+async def load_model(name: str, request: Request, response: Response, services: ServicesDep) -> LoadedModel:
     """Load a model under a name, in place of what had it; answers when it is loaded. An empty body loads the configured
     one. Loading goes on if the client hangs up.
     """
     body, unknown = await read(request, LoadBody)
     settings = await asyncio.to_thread(_changes(body).applied, services.models.base, services.files)
-    await unless_gone(request, services.models.put(name, settings))
+    await cancel_on_disconnect(request, services.models.put(name, settings))
     response.headers.update(ignored(unknown))
-    return Loaded(name=name)
+    return LoadedModel(name=name)
 
 
 @router.delete("/v1/models/{name}", summary="Unload a model")
-async def delete_model(name: str, services: ServicesDep) -> Deleted:
+async def delete_model(name: str, services: ServicesDep) -> DeletedModel:
     """Forget a model at once, let its requests finish and free its memory; answers when that is done."""
     await services.models.delete(name)
-    return Deleted()
+    return DeletedModel()
 
 
 @router.post(
     "/v1/models/{name}/invoke",
     summary="Speak with a model",
     response_class=Response,
-    openapi_extra=_body(InvokeBody),
+    openapi_extra=request_body(model_schema(InvokeBody), required=False),
     responses=_AUDIO,
 )
 async def invoke(name: str, request: Request, services: ServicesDep) -> Response:
@@ -123,7 +107,7 @@ async def invoke(name: str, request: Request, services: ServicesDep) -> Response
             return await _speak(wanted, await services.models.ready(model), services)
 
     with renamed(_FIELDS):
-        response = await unless_gone(request, work())
+        response = await cancel_on_disconnect(request, work())
     response.headers.update(ignored(unknown))
     return response
 
@@ -132,7 +116,7 @@ async def invoke(name: str, request: Request, services: ServicesDep) -> Response
     "/v1/invoke",
     summary="Speak, as in April 2024",
     response_class=Response,
-    openapi_extra=_body(AprilInvokeBody),
+    openapi_extra=request_body(model_schema(AprilInvokeBody), required=False),
     responses=_AUDIO,
 )
 async def invoke_default(request: Request, services: ServicesDep) -> Response:
@@ -147,7 +131,7 @@ async def invoke_default(request: Request, services: ServicesDep) -> Response:
             return await _speak(wanted.model_copy(update={"options": options}), engine, services)
 
     with renamed({"engine": None}):
-        response = await unless_gone(request, work())
+        response = await cancel_on_disconnect(request, work())
     response.headers.update(ignored(unknown))
     return response
 
@@ -193,13 +177,7 @@ def _options(body: InvokeBody | AprilInvokeBody, *further: str) -> dict[str, Any
     options = body.given(*_SAMPLING, *further)
     if not options.get("speaker", True):
         del options["speaker"]
-    for name, least in (("top_p", LEAST_TOP_P), ("repetition_penalty", LEAST_PENALTY)):
-        if name in options:
-            options[name] = max(least, options[name])
-    for name in ("top_k", "max_new_tokens"):
-        if name in options:
-            options[name] = min(LONGEST_CONTEXT, options[name])
-    return options
+    return {name: value if isinstance(value, str) else fitted(name, value) for name, value in options.items()}
 
 
 async def _classic_request(body: InvokeBody, services: Services) -> SpeechRequest:
@@ -229,8 +207,7 @@ def _april_request(body: AprilInvokeBody) -> SpeechRequest:
 
 def _supported(options: Mapping[str, Any], engine: ConfiguredEngine) -> dict[str, Any]:
     capabilities = engine.client.capabilities
-    known = capabilities.options_schema.get("properties", {}) if capabilities else {}
-    return {name: value for name, value in options.items() if name in known}
+    return {name: value for name, value in options.items() if capabilities and capabilities.supports(name)}
 
 
 async def _speak(wanted: SpeechRequest, engine: ConfiguredEngine, services: Services) -> Response:

@@ -1,33 +1,31 @@
-"""Operation: engines, health, metrics."""
+"""``/v1/engines``: state, capabilities and loading of engines."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
-from starlette.responses import JSONResponse
 
 from backends.base import CodecInfo
-from gateway import __version__
-from gateway.api.common.deps import Services, ServicesDep
+from gateway.api.common.deps import ServicesDep
+from gateway.api.common.errors import DialectRoute
 from gateway.engine.catalog import ConfiguredEngine
 from gateway.engine.client import State
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(tags=["operation"], route_class=DialectRoute)
 
 
 class Queue(BaseModel):
-    """Requests at the engine's door."""
+    """Admission to the engine."""
 
-    waiting: int = Field(description="wait for a place")
-    active: int = Field(description="are in the engine")
-    limit: int = Field(description="may wait; one more gets 429")
+    waiting: int = Field(description="queued requests")
+    active: int = Field(description="admitted requests")
+    limit: int = Field(description="longest queue; one more request gets 429")
 
 
 class LoadingProgress(BaseModel):
-    """How far loading is; bytes when the stage is a download."""
+    """Loading progress; in bytes when the stage is a download."""
 
     stage: str
     done: int
@@ -35,27 +33,27 @@ class LoadingProgress(BaseModel):
 
 
 class EngineInfo(BaseModel):
-    """One configured engine. What depends on the model is null until it has been loaded once."""
+    """One configured engine. Fields that depend on the model are null until it has been loaded once."""
 
     name: str
     backend: str
-    state: State = Field(description="unloaded, loading, ready, failed (tried again by itself) or stopping")
+    state: State = Field(description="unloaded, loading, ready, failed (retried automatically) or stopping")
     load: str = Field(description="eager or lazy")
     model: str | None = None
     sample_rate: int | None = None
     languages: list[str] | None = None
     cloning: str | None = Field(None, description="none, optional or required")
-    streaming: str | None = Field(None, description="what becomes audible first: sentence, frame or none")
+    streaming: str | None = Field(None, description="unit of streaming: sentence, frame or none")
     voices: list[str] | None = None
     max_text_chars: int | None = None
     options_schema: dict[str, Any] | None = None
-    codec: CodecInfo | None = Field(None, description="what /v1/vqgan converts with")
+    codec: CodecInfo | None = Field(None, description="the codec of /v1/vqgan")
     queue: Queue
     replicas: int
-    restarts: int = Field(description="workers started again after a failure")
+    restarts: int = Field(description="workers restarted after a failure")
     progress: LoadingProgress | None = Field(None, description="while loading")
     error: str | None = Field(None, description="why it is not ready")
-    retry_in_s: float | None = Field(None, description="when it is tried again, or loading should be done")
+    retry_in_s: float | None = Field(None, description="seconds until the next attempt, or until loading ends")
 
 
 class EngineList(BaseModel):
@@ -97,13 +95,13 @@ async def list_engines(services: ServicesDep) -> EngineList:
 
 @router.get("/v1/engines/{name}", summary="One engine")
 async def show_engine(name: str, services: ServicesDep) -> EngineInfo:
-    """The same for one engine."""
+    """State, capabilities, option schema and queue of one engine."""
     return _info(services.engines.get(name))
 
 
 @router.post("/v1/engines/{name}/load", summary="Load an engine", status_code=202)
 async def load_engine(name: str, services: ServicesDep) -> EngineInfo:
-    """Begin loading and answer at once; poll the engine's state. A failed engine is tried again at once."""
+    """Start loading and return at once; poll the engine's state. A failed engine is retried at once."""
     engine = services.engines.get(name)
     engine.client.load()
     return _info(engine)
@@ -111,56 +109,7 @@ async def load_engine(name: str, services: ServicesDep) -> EngineInfo:
 
 @router.post("/v1/engines/{name}/unload", summary="Unload an engine")
 async def unload_engine(name: str, services: ServicesDep) -> EngineInfo:
-    """Let its running requests finish, then free its memory; answers when that is done."""
+    """Let running requests finish, then free the engine's memory; respond when that is done."""
     engine = services.engines.get(name)
     await engine.client.unload()
     return _info(engine)
-
-
-@router.get("/health/live", summary="Is the process alive?")
-async def live() -> dict[str, str]:
-    """200 as long as the gateway answers at all."""
-    return {"status": "ok", "service": "voxgate", "version": __version__}
-
-
-@router.get("/health/ready", summary="Can it serve?", responses={503: {"description": "An engine is not ready."}})
-async def ready(services: ServicesDep) -> Response:
-    """200 when the default engine and every eager one take requests (a lazy default may still be unloaded), until the
-    gateway is to end.
-    """
-    states = {engine.name: engine.client.status().state.value for engine in services.engines}
-    status = "shutting down" if services.live.draining.is_set() else "ok" if services.engines.ready else "not ready"
-    return JSONResponse({"status": status, "engines": states}, 200 if status == "ok" else 503)
-
-
-@router.head("/health/live", include_in_schema=False)
-async def live_head() -> Response:
-    """The same without a body, as some load balancers ask."""
-    return Response()
-
-
-@router.head("/health/ready", include_in_schema=False)
-async def ready_head(services: ServicesDep) -> Response:
-    """The same without a body."""
-    return Response(status_code=(await ready(services)).status_code)
-
-
-def _show_gauges(services: Services) -> None:
-    metrics = services.metrics
-    for gauge in (metrics.queue_depth, metrics.active_jobs, metrics.engine_ready):
-        gauge.clear()  # of engines that requests had loaded and that are gone
-    by_label: dict[str, list[ConfiguredEngine]] = {}
-    for engine in services.engines:
-        by_label.setdefault(engine.label, []).append(engine)
-    for label, engines in by_label.items():
-        metrics.queue_depth.labels(label).set(sum(engine.admission.waiting for engine in engines))
-        metrics.active_jobs.labels(label).set(sum(engine.admission.active for engine in engines))
-        is_ready = all(engine.client.status().state is State.READY for engine in engines)
-        metrics.engine_ready.labels(label).set(is_ready)
-
-
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-async def metrics(services: ServicesDep) -> Response:
-    """Counters, gauges and histograms in the Prometheus text format."""
-    _show_gauges(services)
-    return Response(services.metrics.render(), media_type=CONTENT_TYPE_LATEST)

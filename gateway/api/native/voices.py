@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from itertools import starmap
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
+from backends.base import BuiltinVoice
 from gateway.api.common.body import read
-from gateway.api.common.deps import Services, ServicesDep
-from gateway.service.voices import VoiceUpload, rename_voice, store_voice
+from gateway.api.common.deps import ServicesDep
+from gateway.api.common.errors import DialectRoute
+from gateway.api.common.openapi import FORM, model_schema, request_body
+from gateway.api.common.voices import built_in_voices, store_upload
+from gateway.service.voices import VoiceUpload
 from gateway.voices.store import Voice
 
-router = APIRouter(prefix="/v1/voices", tags=["voices"])
+router = APIRouter(prefix="/v1/voices", tags=["voices"], route_class=DialectRoute)
 
 
 class VoiceInfo(BaseModel):
@@ -38,6 +42,17 @@ class VoiceList(BaseModel):
     voices: list[VoiceInfo]
 
 
+def _built_in(engine: str, voice: BuiltinVoice) -> VoiceInfo:
+    return VoiceInfo(
+        id=voice.name,
+        name=voice.name,
+        kind="built-in",
+        engine=engine,
+        language=voice.language,
+        description=voice.description,
+    )
+
+
 def _stored(voice: Voice) -> VoiceInfo:
     return VoiceInfo(
         id=voice.id,
@@ -51,44 +66,11 @@ def _stored(voice: Voice) -> VoiceInfo:
     )
 
 
-def _built_in(services: Services) -> list[VoiceInfo]:
-    """Voices of the engines whose capabilities are known, that is, which have been loaded."""
-    found = []
-    for engine in services.engines:
-        if capabilities := engine.client.status().capabilities:
-            for voice in capabilities.voices:
-                info = VoiceInfo(id=voice.name, name=voice.name, kind="built-in", engine=engine.name)
-                info.language, info.description = voice.language, voice.description
-                found.append(info)
-    return found
-
-
-async def store_upload(upload: VoiceUpload, services: Services) -> tuple[Voice, bool]:
-    """Keep a voice; see :func:`gateway.service.voices.store_voice`."""
-    return await store_voice(upload, services.voices, services.clips, _taken(services))
-
-
-async def rename_stored(id_or_name: str, name: str, services: Services) -> Voice:
-    """Give a voice another name; see :func:`gateway.service.voices.rename_voice`."""
-    return await rename_voice(id_or_name, name, services.voices, _taken(services))
-
-
-def _taken(services: Services) -> dict[str, str]:
-    """Names that no stored voice may have, and the engine of each."""
-    return {voice.name: str(voice.engine) for voice in _built_in(services)}
-
-
 @router.get("", summary="List voices", response_model_exclude_none=True)
 async def list_voices(services: ServicesDep) -> VoiceList:
     """Stored voices, and the built-in ones of every engine that has been loaded."""
     stored = await asyncio.to_thread(services.voices.list)
-    return VoiceList(voices=[*(_stored(voice) for voice in stored), *_built_in(services)])
-
-
-def _documentation() -> dict[str, Any]:
-    schema = VoiceUpload.model_json_schema()
-    schema["properties"]["audio"]["format"] = "binary"
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    return VoiceList(voices=[*map(_stored, stored), *starmap(_built_in, built_in_voices(services))])
 
 
 @router.post(
@@ -96,7 +78,7 @@ def _documentation() -> dict[str, Any]:
     summary="Store a voice",
     status_code=201,
     response_model=VoiceInfo,
-    openapi_extra=_documentation(),
+    openapi_extra=request_body(model_schema(VoiceUpload, binary=["audio"]), [FORM]),
     responses={200: {"description": "The same clip was stored before."}, 409: {"description": "The name is taken."}},
 )
 async def add_voice(request: Request, services: ServicesDep) -> Response:

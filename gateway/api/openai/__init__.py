@@ -1,1 +1,8 @@
-"""OpenAI-compatible speech and voices."""
+"""OpenAI-compatible API: speech, models, voices."""
+
+from gateway.api.openai import speech, voices
+
+ROUTERS = (
+    speech.router,
+    voices.router,
+)

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from gateway.api.common.errors import EnvelopedRoute, Problem
+from gateway.api.common.errors import DialectRoute, Problem
 from gateway.errors import BadRequest, GatewayError, InvalidRequest
 
 # What errors call a field, and what this API does.
@@ -23,7 +23,7 @@ _CODES_BY_STATUS = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 _CODES_BY_TYPE = {"engine_not_found": "model_not_found", "bad_request": "invalid_value"}
 
 
-class OpenAIRoute(EnvelopedRoute):
+class OpenAIRoute(DialectRoute):
     """Errors are ``{"error": {"message", "type", "param", "code"}}``; wrong fields are a 400."""
 
     @staticmethod

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
-from gateway.api.common.deps import Services, ServicesDep, request_id, unless_gone
-from gateway.api.common.ignored_fields import ignored, read, schema
-from gateway.api.common.responses import AudioStream, speech_headers
+from gateway.api.common.deps import Services, ServicesDep, request_id
+from gateway.api.common.ignored_fields import ignored, read
+from gateway.api.common.openapi import model_schema, request_body
+from gateway.api.common.responses import complete_audio, streamed_audio
 from gateway.api.openai.bodies import SpeechBody
 from gateway.api.openai.errors import OpenAIRoute
 from gateway.api.openai.sse import SpeechEvents
@@ -19,22 +21,15 @@ from gateway.service.request import SpeechRequest
 
 router = APIRouter(tags=["OpenAI"], route_class=OpenAIRoute)
 
-_SPEECH_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": schema(SpeechBody),
-                "examples": {
-                    "plain": {
-                        "summary": "As OpenAI's client sends it",
-                        "value": {"model": "tts-1", "voice": "alloy", "input": "Hello from Voxgate."},
-                    }
-                },
-            }
-        },
-    }
-}
+_SPEECH_BODY = request_body(
+    model_schema(SpeechBody),
+    examples={
+        "plain": {
+            "summary": "As OpenAI's client sends it",
+            "value": {"model": "tts-1", "voice": "alloy", "input": "Hello from Voxgate."},
+        }
+    },
+)
 _SPEECH_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The audio, sent while it is being made; with `stream_format: sse`, events.",
@@ -58,21 +53,13 @@ async def speak(request: Request, services: ServicesDep) -> Response:
     """Speak `input` with the engine and voice that `model` and `voice` stand for."""
     body, unknown = await read(request, SpeechBody)
     wanted, unused = await _speech_request(body, services)
-    further = ignored([*unknown, *unused])
+    headers = ignored([*unknown, *unused])
     if not body.stream:
-        info, data, duration_s = await unless_gone(request, services.synthesizer.speak(wanted))
-        headers = {**speech_headers(info), "X-Voxgate-Duration": f"{duration_s:.3f}", **further}
-        return Response(data, media_type=info.format.content_type(info.sample_rate_hz), headers=headers)
-    speech = await unless_gone(request, services.synthesizer.open(wanted))
-    stall_s = services.settings.limits.stall_s
-    if body.stream_format == "sse":
-        response: AudioStream = SpeechEvents(
-            speech, services.metrics, stall_s, request_id(request), input_tokens=len(body.input)
-        )
-    else:
-        response = AudioStream(speech, services.metrics, stall_s)
-    response.headers.update(further)
-    return response
+        return await complete_audio(request, services, wanted, headers)
+    if body.stream_format == "audio":
+        return await streamed_audio(request, services, wanted, headers)
+    events = partial(SpeechEvents, request_id=request_id(request), input_tokens=len(body.input))
+    return await streamed_audio(request, services, wanted, headers, events)
 
 
 @router.get("/v1/models", summary="List models")
@@ -125,7 +112,7 @@ async def _speech_request(body: SpeechBody, services: Services) -> tuple[SpeechR
     options, unused = body.options, []
     if body.instructions:
         capabilities = engine.client.capabilities
-        if capabilities and "instructions" in capabilities.options_schema.get("properties", {}):
+        if capabilities and capabilities.supports("instructions"):
             options = {"instructions": body.instructions, **options}
         else:
             unused = ["instructions"]

@@ -15,14 +15,14 @@ from gateway.errors import GatewayError
 from gateway.metrics import Metrics
 from gateway.service.speech import Speech
 
-TOKEN_S = 0.05  # of audio: OpenAI counts one token for so much of it
+TOKEN_S = 0.05  # seconds of audio that OpenAI counts as one token
 
 
 class SpeechEvents(AudioStream):
-    """Sends speech while it is being made: ``speech.audio.delta`` events with the file's bytes in base64, then
-    ``speech.audio.done``, or else an ``error`` event.
+    """Streams speech as ``speech.audio.delta`` events with the file's bytes in base64, then ``speech.audio.done`` or,
+    after a failure, an ``error`` event.
 
-    :param input_tokens: what the last event says of the text.
+    :param input_tokens: reported in the last event.
     """
 
     def __init__(self, speech: Speech, metrics: Metrics, stall_s: float, request_id: str, input_tokens: int):
@@ -32,13 +32,13 @@ class SpeechEvents(AudioStream):
         self._request_id = request_id
         self._input_tokens = input_tokens
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """One event after the other."""
+    async def body_chunks(self) -> AsyncIterator[bytes]:
+        """The events."""
         try:
             async for data in self.speech.stream():
                 yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(data).decode()})
         except GatewayError as error:
-            self.broke_off(error.type, error.message)
+            self.record_failure(error.type, error.message)
             yield _event({"type": "error", **self._envelope(as_openai(error))})
             return
         output_tokens = math.ceil(self.speech.heard_s / TOKEN_S)

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.ignored_fields import ignored
-from gateway.api.native.voices import list_voices, store_upload
+from gateway.api.common.openapi import FORM, model_schema, request_body
+from gateway.api.common.voices import built_in_voices, store_upload
 from gateway.api.openai.bodies import VoiceBody
 from gateway.api.openai.errors import OpenAIRoute
 from gateway.service.request import parse
@@ -42,22 +43,17 @@ class AudioVoiceDeleted(BaseModel):
 @router.get("", summary="List voices")
 async def list_audio_voices(services: ServicesDep) -> dict[str, Any]:
     """What `voice` may be: stored voices, the built-in ones of every engine that has been loaded, and aliases."""
-    names = {voice.id: voice.name for voice in (await list_voices(services)).voices}
+    names = {voice.id: voice.name for voice in await asyncio.to_thread(services.voices.list)}
+    names |= {voice.name: voice.name for _, voice in built_in_voices(services)}
     for alias in services.aliases.voices:
         names.setdefault(alias, alias)
     return {"voices": [{"id": voice_id, "name": name} for voice_id, name in names.items()]}
 
 
-def _documentation() -> dict[str, Any]:
-    schema = VoiceBody.model_json_schema(by_alias=False)
-    schema["properties"]["audio_sample"]["format"] = "binary"
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
-
-
 @router.post(
     "",
     summary="Store a voice",
-    openapi_extra=_documentation(),
+    openapi_extra=request_body(model_schema(VoiceBody, binary=["audio_sample"], by_alias=False), [FORM]),
     responses={409: {"description": "The name is taken."}},
 )
 async def add_audio_voice(request: Request, response: Response, services: ServicesDep) -> AudioVoice:

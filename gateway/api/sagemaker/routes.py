@@ -7,16 +7,17 @@ from urllib.parse import unquote
 
 from fastapi import APIRouter, Request, Response
 
+from gateway.api.common import json_socket
 from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep
-from gateway.api.native import live
-from gateway.api.native.speech import RESPONSES, TtsBody, answer, documentation
+from gateway.api.common.errors import DialectRoute
+from gateway.api.common.tts import RESPONSES, TtsBody, documentation, respond
 from gateway.api.sagemaker.accept import choose
 from gateway.engine.client import State
 from gateway.errors import InvalidRequest
 from gateway.service.request import parse
 
-router = APIRouter(tags=["SageMaker"])
+router = APIRouter(tags=["SageMaker"], route_class=DialectRoute)
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 MAX_ATTRIBUTES_CHARS = 1024  # SageMaker's own limit
@@ -67,14 +68,14 @@ async def invocations(request: Request, services: ServicesDep) -> Response:
     if accepted := _accepted(request.headers.get("accept", ""), body):
         given = {name: getattr(body, name) for name in body.model_fields_set}
         body = parse(TtsBody, {**given, **accepted}, strict=True)
-    response = await answer(request, services, body)
+    response = await respond(request, services, body)
     if attributes:
         response.headers[ATTRIBUTES] = attributes
     return response
 
 
 # Text in while audio flows out; one part of SageMaker's stream is one message.
-router.add_api_websocket_route("/invocations-bidirectional-stream", live.stream)
+router.add_api_websocket_route("/invocations-bidirectional-stream", json_socket.stream)
 
 
 def _accepted(accept: str, body: TtsBody) -> dict[str, Any]:

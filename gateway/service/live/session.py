@@ -34,7 +34,7 @@ from gateway.service.live.events import (
 from gateway.service.live.spoken import Spoken
 from gateway.service.live.tasks import end_tasks
 from gateway.service.speech import Speech
-from gateway.service.synthesize import Synthesizer, Voicing
+from gateway.service.synthesize import ResolvedRequest, Synthesizer
 from gateway.settings import LiveSettings
 from gateway.text.segments import Segment, Segmenter
 
@@ -67,14 +67,14 @@ class LiveSession:
     :ivar info: what is known of all its audio.
     """
 
-    def __init__(self, synthesizer: Synthesizer, voicing: Voicing, settings: LiveSettings):
-        self.info = voicing.info
+    def __init__(self, synthesizer: Synthesizer, resolved: ResolvedRequest, settings: LiveSettings):
+        self.info = resolved.info
         self._synthesizer = synthesizer
-        self._voicing = voicing
+        self._resolved = resolved
         self._max_chars = settings.text_chars
         self._max_begun = settings.ahead + 1
-        self._rate_hz = voicing.capabilities.sample_rate_hz
-        self._segmenter = Segmenter(min(settings.segment_bytes, voicing.max_text_chars))
+        self._rate_hz = resolved.capabilities.sample_rate_hz
+        self._segmenter = Segmenter(min(settings.segment_bytes, resolved.max_text_chars))
         self._encoder = Encoder(
             self.info.format,
             self._rate_hz,
@@ -279,13 +279,13 @@ class LiveSession:
     async def _open(self, part: _Part) -> Speech:
         text = part.segment.text.strip()
         try:
-            return await self._synthesizer.open_text(self._voicing, text)
+            return await self._synthesizer.open_text(self._resolved, text)
         except (QueueFull, Overloaded):
             if self._items[0] is part:
                 raise
         # It was early. The session's own jobs may be what it had to wait for: once more when its turn has come.
         await self._until(lambda: self._items[0] is part)
-        return await self._synthesizer.open_text(self._voicing, text)
+        return await self._synthesizer.open_text(self._resolved, text)
 
     def _next_part(self) -> _Part | None:
         """The segment to be opened now, if any may be."""

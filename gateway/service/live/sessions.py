@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from gateway.errors import Overloaded
 from gateway.metrics import Metrics
 from gateway.service.live.session import LiveSession
-from gateway.service.request import SpeechRequest
+from gateway.service.request import VoiceSpec
 from gateway.service.synthesize import Synthesizer
 from gateway.settings import LiveSettings
 
@@ -57,12 +57,12 @@ class LiveSessions:
             if not self._count:
                 self._empty.set()
 
-    async def open(self, request: SpeechRequest) -> LiveSession:
-        """A session with the voice, format and options of a request, whose text does not count.
+    async def open(self, spec: VoiceSpec) -> LiveSession:
+        """Open a session with one engine, voice, format and set of options.
 
         :raises GatewayError: naming the field that is wrong, or why the engine takes no requests now.
         """
-        return LiveSession(self._synthesizer, await self._synthesizer.resolve(request), self.settings)
+        return LiveSession(self._synthesizer, await self._synthesizer.resolve(spec), self.settings)
 
     async def drain(self, within_s: float) -> None:
         """Let every session finish what it speaks, and cut off those that take longer."""
