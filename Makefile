@@ -32,7 +32,7 @@ install-f5: $(BIN)/uv ## the gateway with lite and the F5-TTS engine: PyTorch an
 FISH := fish,fish-en,fish-ja,fish-zh
 
 install-fish: $(BIN)/uv ## the Fish-Speech engine with dictionaries for Chinese, Japanese and English
-	$(UV) --editable '.[lite,$(FISH)]'
+	$(UV) --overrides overrides.txt --editable '.[lite,$(FISH)]'
 
 $(VENV)/.installed-dev: $(BIN)/uv pyproject.toml overrides.txt
 	$(UV) --overrides overrides.txt --editable '.[lite,f5,$(FISH),dev,bench]'
