@@ -55,7 +55,7 @@ def test_the_requests_of_the_readme_do_what_it_says(default: Gateway, tmp_path: 
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
             if not target.startswith(("http://", "https://")):
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
@@ -131,9 +131,18 @@ def test_an_installed_voxgate_brings_its_configuration(wheel: Path) -> None:
     assert default == "lite"
 
 
+def test_wheel_has_licenses_and_type_markers(wheel: Path) -> None:
+    licenses = wheel / "voxgate-0.1.0.dist-info/licenses"
+    for name in ("LICENSE", "NOTICE", "backends/fish/assets/cmudict/LICENSE"):
+        assert (licenses / name).read_bytes() == (ROOT / name).read_bytes()
+    for name in ("gateway/py.typed", "backends/py.typed", "backends/fish/assets/cmudict/cmudict.dict.gz"):
+        assert (wheel / name).exists()
+
+
 def test_the_dockerfile_copies_what_the_build_needs() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
-    for needed in ("pyproject.toml", "constraints.txt", "README.md", "gateway", "backends", "configs"):
+    names = "pyproject.toml constraints.txt README.md LICENSE NOTICE gateway backends configs"
+    for needed in names.split():
         assert re.search(rf"^COPY .*\b{re.escape(needed)}\b", dockerfile, re.MULTILINE), needed
     ignored = (ROOT / ".dockerignore").read_text().split()
     assert not {"gateway", "backends", "configs"} & set(ignored)

