@@ -15,6 +15,7 @@ import yaml
 from harness import Gateway, read_audio, start_gateway, wait_ready
 
 ROOT = Path(__file__).parents[1]
+READMES = ("README.md", "README.zh.md")
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -52,6 +53,18 @@ def test_the_requests_of_the_readme_do_what_it_says(default: Gateway, tmp_path: 
     (shown,) = blocks("README.md", "json")
     without_id = r'"request_id":"[0-9a-f]+"'
     assert re.sub(without_id, "", printed[3]) == re.sub(without_id, "", shown.strip())
+
+
+def test_chinese_readme_has_the_sections_code_links_and_tables_of_the_english_one() -> None:
+    english, chinese = (re.sub(r"^\[.*\]\(README.*\)$", "", (ROOT / name).read_text(), flags=re.M) for name in READMES)
+    for pattern in (r"^```.*?^```$", r"\]\(([^)]+)\)", r"`[^`\n]+`", r"[\d.,]*\d×?"):
+        found = [re.findall(pattern, text, re.MULTILINE | re.DOTALL) for text in (english, chinese)]
+        assert found[0] == found[1]
+    shapes = [
+        [re.sub(r"[^#|]", "", line) for line in text.splitlines() if re.match(r"#|\|", line)]
+        for text in (english, chinese)
+    ]
+    assert shapes[0] == shapes[1]
 
 
 def test_links_between_pages_lead_somewhere() -> None:
