@@ -15,7 +15,7 @@ from contract.profiles import PROFILES, Profile
 from backends.base import (
     AudioChunk,
     Capabilities,
-    CodesMade,
+    CodesChunk,
     DecodeJob,
     EncodeJob,
     Engine,
@@ -252,7 +252,7 @@ def test_a_codec_converts_there_and_back_or_is_refused(bench: Bench) -> None:
     bench.engine.convert(sound)
     while not made or not isinstance(made[-1], Finished):
         made += bench.engine.step()
-    codes = np.concatenate([event.codes for event in made if isinstance(event, CodesMade)], axis=1)
+    codes = np.concatenate([event.codes for event in made if isinstance(event, CodesChunk)], axis=1)
     assert codes.shape == (codec.codebooks, pytest.approx(rate_hz / codec.samples_per_frame, abs=1))
     assert 0 <= codes.min() <= codes.max() < codec.codebook_size
     bench.engine.convert(DecodeJob("b", codes))
