@@ -1,7 +1,7 @@
 """A hub on this machine that speaks the real one's protocol, and breaks in the ways real ones do.
 
 Two servers on loopback: the hub, and the storage host it redirects large files to (another origin). Run it by
-hand with ``python -m tests.hub.fake_hub --root DIR``; README.md beside this file says how.
+hand with ``python -m tests.support.hub.fake_hub --root DIR``; README.md beside this file says how.
 """
 
 from __future__ import annotations
@@ -294,7 +294,7 @@ def _set_fault(faults: Faults, text: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.hub.fake_hub", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.support.hub.fake_hub", description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="serve DIR/owner/repo/…")
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--storage-port", type=int, default=0)

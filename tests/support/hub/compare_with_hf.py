@@ -1,6 +1,6 @@
 """Measures what this fetcher and the real huggingface_hub do about the same faults; prints a Markdown table.
 
-    python -m tests.hub.compare_with_hf [WORD …]     only the faults whose description contains a WORD
+    python -m tests.support.hub.compare_with_hf [WORD …]     only the faults whose description contains a WORD
 
 Every cell is a run in a process of its own with an empty cache and default settings, against two fake hubs that
 hold the same; the first of them has the fault. huggingface_hub takes one endpoint and gets the first.
