@@ -1,3 +1,5 @@
+"""Typed options: parsing, error paths and JSON schema."""
+
 from __future__ import annotations
 
 from typing import Annotated

@@ -1,3 +1,5 @@
+"""The registry of engine plugins."""
+
 from __future__ import annotations
 
 import subprocess

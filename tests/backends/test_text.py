@@ -1,3 +1,5 @@
+"""Scripts of a text, and splitting of long sentences."""
+
 from __future__ import annotations
 
 from itertools import pairwise

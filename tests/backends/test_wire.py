@@ -1,3 +1,5 @@
+"""Messages round-trip, and invalid frames raise WireError."""
+
 from __future__ import annotations
 
 import msgspec

@@ -1,3 +1,5 @@
+"""A list of endpoints in HF_ENDPOINT moves into the configuration."""
+
 from __future__ import annotations
 
 import subprocess

@@ -1,4 +1,4 @@
-"""The worker's loop, with a channel in memory."""
+"""The worker's loop, with an in-memory channel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from backends.worker.channel import Channel
 
 
 class Script(Channel):
-    """Hands out one prepared batch per call; a shutdown follows the last one."""
+    """A channel that returns one prepared batch per call, then a shutdown."""
 
     def __init__(self, *batches: list[ToWorker]):
         self.batches = deque(batches)

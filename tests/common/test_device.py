@@ -1,3 +1,5 @@
+"""Selection of device and dtype."""
+
 from __future__ import annotations
 
 import pytest

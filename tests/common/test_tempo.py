@@ -1,4 +1,4 @@
-"""Changing the pace keeps the pitch, whether the audio comes whole or piecewise."""
+"""Tempo change at constant pitch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verifying what is cached, and mending it."""
+"""Verification and repair of cached files."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_partial_downloads_are_listed(official: FakeHub, hub_for: HubFor) -> Non
 
 
 def test_link_to_another_files_content_is_reported(official: FakeHub, hub_for: HubFor) -> None:
-    """Each link leads to a sound blob, but not to its own."""
+    """Each link points to a valid blob of another file."""
     fetched = hub_for(official).fetch(f"hf://{REPO}/base")
     one, other = fetched.path / "config.json", fetched.path / "vocab.txt"
     targets = one.readlink(), other.readlink()

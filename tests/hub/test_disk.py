@@ -1,4 +1,4 @@
-"""Disks that are full, forbidden, read-only or without symlinks."""
+"""Disk faults: full, forbidden, read-only, or without symbolic links."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_full_disk_keeps_the_partial_download(
 
 
 def settled(hub: FakeHub) -> int:
-    """Bytes served, once the server has noticed that its last client is gone: it may have sent one more piece."""
+    """Bytes served, after the server has noticed that its last client is gone; it may have sent one more chunk."""
     while True:
         served = hub.served_bytes()
         time.sleep(0.3)
@@ -62,7 +62,7 @@ def settled(hub: FakeHub) -> int:
 
 
 def test_file_size_limit_raises_disk_full(official: FakeHub, hub_for: HubFor, python: Python, cache_dir: Path) -> None:
-    """A limit on the size of files stands in for a file system that has one."""
+    """A resource limit on file size simulates a file system that has one."""
     code = """
 import resource, sys
 from backends.hub import Hub, HubError, HubSettings
@@ -165,7 +165,7 @@ def test_failed_rename_keeps_the_blob(
 def test_file_system_without_locks_is_refused(
     official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not worked around: others that share the cache would not notice."""
+    """There is no fallback, because other programs that share the cache would not see it."""
 
     def unsupported(*args: object) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")

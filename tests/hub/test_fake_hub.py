@@ -1,4 +1,4 @@
-"""The tools beside these tests, started as their README says."""
+"""The fake hub's command line, the comparison script, and their documentation."""
 
 from __future__ import annotations
 

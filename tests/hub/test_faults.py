@@ -1,4 +1,4 @@
-"""Endpoints that are dead, slow, lying, lagging or picky: the next one is asked, and the reason is told."""
+"""Faulty endpoints are skipped, and the reason is logged or raised."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_lagging_mirror_is_skipped(official: FakeHub, hub_for: HubFor) -> None:
 
 
 def test_outdated_mirror_does_not_mix_files_into_a_commit(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
-    """The branch is resolved at the first endpoint; the others are asked for that commit."""
+    """The branch is resolved at the first endpoint; the others must deliver that commit."""
     mirror.add(REPO, {"base/model.safetensors": b"old weights"})
     official.faults.storage_url = DEAD
     official.add(REPO, {"base/model.safetensors": b"new weights"})

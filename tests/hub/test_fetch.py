@@ -1,4 +1,4 @@
-"""The ordinary ways: a file, a folder, everything; branches and commits; what is asked for twice."""
+"""Fetching files, folders and repositories at branches and commits."""
 
 from __future__ import annotations
 

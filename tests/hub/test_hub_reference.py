@@ -1,3 +1,5 @@
+"""Parsing and locating references."""
+
 from __future__ import annotations
 
 import sys
@@ -29,7 +31,7 @@ COMMIT = "a" * 40
         (f"hf://o/r/a/b.txt@{COMMIT}", HubReference("o/r", "a/b.txt", COMMIT)),
         ("hf://o/r/a.txt@refs/pr/3", HubReference("o/r", "a.txt", "refs/pr/3")),
         ("hf://o/r/a.txt@feature/x", HubReference("o/r", "a.txt", "feature/x")),
-        # As huggingface_hub writes them: the revision behind the repository.
+        # huggingface_hub's form: the revision follows the repository.
         ("hf://o/r@main/a/b.txt", HubReference("o/r", "a/b.txt", "main")),
         ("hf://o/r@main/icon@2x.png", HubReference("o/r", "icon@2x.png", "main")),
         ("hf://o/r@refs/pr/3/a.txt", HubReference("o/r", "a.txt", "refs/pr/3")),

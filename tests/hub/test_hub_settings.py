@@ -1,3 +1,5 @@
+"""Hub settings from the environment and the configuration."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Endpoints that answer what no hub would: skipped like dead ones, within the time allowed, and never a traceback."""
+"""Malformed responses are skipped like dead endpoints, within the time limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONTENT = files()["base/model.safetensors"]
 
 
 def weights(hub: FakeHub) -> str:
-    """Pinned, so that the listing is the first thing that is asked for."""
+    """Pinned, so that the listing is the first request."""
     return f"hf://{REPO}/base/model.safetensors@{hub.repos[REPO].refs['main']}"
 
 
@@ -65,7 +65,7 @@ def test_malformed_response_is_skipped(official: FakeHub, hub_for: HubFor, scrip
     with answering(script) as odd:
         with pytest.raises(EndpointsFailed) as caught:
             hub_for(odd).fetch(weights(official))
-        # httpx calls some addresses a broken protocol.
+        # httpx reports some URLs as a protocol error.
         assert isinstance(caught.value.failures[0][1], IntegrityError | Broken)
         assert str(caught.value).isascii()
         assert len(str(caught.value)) < 1000
@@ -145,7 +145,7 @@ def slowly(number: int) -> list[object]:
 
 
 def pages(make: Callable[[int], list[object]]) -> Script:
-    """A listing each page of which names another one."""
+    """A listing in which each page links to another one."""
     asked = iter(range(10**9))
 
     def script(connection: socket.socket, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Without a network, on purpose or not: the cache answers, or says what it lacks."""
+"""Offline mode, and unreachable endpoints: the cache is used, or the error lists what is missing."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_damaged_listing_is_requested_again(official: FakeHub, hub_for: HubFor, 
 def test_listing_that_escapes_the_cache_is_ignored(
     official: FakeHub, hub_for: HubFor, cache_dir: Path, lie: dict[str, object]
 ) -> None:
-    """Whoever else may write to the cache may have written it."""
+    """Other programs can write to the cache."""
     hub_for(official).fetch(f"hf://{REPO}/base/config.json")
     (cache_dir.parent / "secret.txt").write_bytes(b"secret")
     (listing,) = (cache_dir / "models--owner--voice/trees").iterdir()

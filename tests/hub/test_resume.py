@@ -1,4 +1,4 @@
-"""A transfer that breaks goes on where it stopped: the same process, another process, another endpoint."""
+"""Interrupted downloads are resumed, by the same process, another process or another endpoint."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_next_run_resumes(official: FakeHub, mirror: FakeHub, hub_for: HubFor, c
 
 
 def test_interrupted_attempt_with_progress_is_not_counted(official: FakeHub, hub_for: HubFor) -> None:
-    """A large file over a connection that breaks every few megabytes still arrives."""
+    """A large file arrives over a connection that breaks every few megabytes."""
     content = weights(1, 6 << 20)
     official.add("owner/large", {"model.bin": content})
     official.faults.cut_every = (1 << 20) + 1
@@ -118,7 +118,7 @@ def test_progress_distinguishes_verifying_from_fetching(official: FakeHub, hub_f
 
 
 def test_file_that_is_always_corrupt_fails(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
-    """Endpoints that bring much each time, of which none can be told to be the one at fault."""
+    """All endpoints make progress, and the one at fault cannot be identified."""
     content = weights(3, 6 << 20)
     for hub in (official, mirror):
         hub.add("owner/large", {"model.bin": content})

@@ -1,4 +1,4 @@
-"""The token reaches the endpoints it is meant for, and nobody else."""
+"""The token is sent only to the endpoints it is meant for."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_redirect_to_another_host_carries_no_token(
 def test_redirect_there_and_back_carries_no_token(
     official: FakeHub, mirror: FakeHub, trusted: Endpoint, hub_for: HubFor
 ) -> None:
-    """Whoever stands between could have rewritten the address."""
+    """The other host could have rewritten the URL."""
     official.faults.redirect_to = mirror.url
     mirror.faults.redirect_to = official.url
     with pytest.raises(Exception, match="redirects more than"):

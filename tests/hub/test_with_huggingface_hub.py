@@ -1,4 +1,4 @@
-"""The real huggingface_hub and this fetcher share one cache: what one fetched, the other finds."""
+"""Voxgate and huggingface_hub share one cache."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_huggingface_hub_keeps_our_partial_downloads(
 
 
 def test_endpoint_list_in_the_environment_works_beside_huggingface_hub(official: FakeHub, python: Python) -> None:
-    """It keeps huggingface_hub from being imported, so nothing here may import it."""
+    """huggingface_hub cannot be imported then, so the fetch must not import it."""
     endpoints = f"http://127.0.0.1:9,{official.url}"
     failed = python("import huggingface_hub.file_download", HF_ENDPOINT=endpoints)
     assert "ValueError" in failed.communicate(timeout=60)[1]
@@ -109,7 +109,7 @@ def test_endpoint_list_in_the_environment_works_beside_huggingface_hub(official:
 
 
 def test_both_libraries_at_once_fetch_a_file_once(official: FakeHub, hub_for: HubFor, python: Python) -> None:
-    """They wait for each other's locks."""
+    """Each waits for the other's lock."""
     official.faults.throttle_bytes_s = 300_000
     process = python(READ, REPO, "base/model.safetensors", "online", HF_ENDPOINT=official.url)
     deadline_s = time.monotonic() + 60
