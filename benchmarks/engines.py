@@ -27,7 +27,7 @@ from typing import Any
 import soundfile
 
 HERE = Path(__file__).parent
-PATIENCE = {"GOMP_SPINCOUNT": "3000"}  # as the gateway starts workers; the other side gets it too
+OPENMP_ENV = {"GOMP_SPINCOUNT": "3000"}  # as the gateway starts workers; the other side gets it too
 sys.path.insert(0, str(HERE.parent / "tests"))  # the synthetic checkpoints are those of the tests
 
 SENTENCE = "Nobody expected the old lighthouse to speak again, but on a quiet evening in March it did, and we listened."
@@ -76,7 +76,7 @@ class Process:
             stderr=subprocess.DEVNULL if not os.environ.get("BENCHMARK_VERBOSE") else None,
             text=True,
             # Nothing is fetched: every file is named. Offline, a mistake in that shows at once.
-            env={**PATIENCE, **os.environ, "HF_HUB_OFFLINE": "1"},
+            env={**OPENMP_ENV, **os.environ, "HF_HUB_OFFLINE": "1"},
         )
         self.name = self._answer()["ready"]
         self.ready_s = time.perf_counter() - began_at

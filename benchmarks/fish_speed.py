@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).parent
-PATIENCE = {"GOMP_SPINCOUNT": "3000"}  # as the gateway starts workers; the other side gets it too
+OPENMP_ENV = {"GOMP_SPINCOUNT": "3000"}  # as the gateway starts workers; the other side gets it too
 FRAMES_PER_S = 22050 / 1024
 PROMPT_TEXT_IDS, PROMPT_FRAMES = 60, 150  # a sentence and 7 s of a voice
 CONCURRENCY = (1, 4, 16)
@@ -224,7 +224,7 @@ class Side:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if not os.environ.get("BENCHMARK_VERBOSE") else None,
             text=True,
-            env={**PATIENCE, **os.environ},
+            env={**OPENMP_ENV, **os.environ},
         )
 
     def ask(self, do: str, **command: Any) -> dict[str, float]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from backends.common.device import fatal_when_lost
-from backends.common.waiting import Waiting
+from backends.common.fair_queue import FairQueue
 from backends.f5.layout import Shape
 from backends.f5.model import MELS
 from backends.f5.network import Moments, Network, Plan
@@ -64,7 +64,7 @@ class Sampler:
     def __init__(self, network: Network, max_frames: int):
         self._network = network
         self._max_frames = max_frames
-        self._waiting: Waiting[Sample] = Waiting()
+        self._waiting: FairQueue[Sample] = FairQueue()
         self._paused: list[_Active] = []  # put back for want of memory, to go on where they were
         self._active: list[_Active] = []
         self._plan: Plan | None = None
@@ -111,8 +111,8 @@ class Sampler:
         failed: list[Made] = []
         while self._paused and self._fits(self._paused[0].sample):
             self._keep([*self._active, self._paused.pop(0)])
-        while self._waiting and not self._paused and self._fits(self._waiting.next):
-            sample = self._waiting.next
+        while self._waiting and not self._paused and self._fits(self._waiting.head):
+            sample = self._waiting.head
             try:
                 self._keep([*self._active, self._begin(sample)])
             except torch.AcceleratorError:

@@ -30,7 +30,7 @@ SOCKET = "socket"
 LONGEST_ADDRESS = 100  # bytes of a path that a Unix socket can be bound to, with some to spare
 # OpenMP threads spin when they wait for each other. libgomp's own patience (300,000 turns and more) costs two workers
 # that share cores three quarters of their speed; this one costs a worker alone nothing that can be measured.
-PATIENCE = {"GOMP_SPINCOUNT": "3000"}
+OPENMP_ENV = {"GOMP_SPINCOUNT": "3000"}
 HANDSHAKE_S = 60.0  # starting an interpreter on a loaded machine; importing an engine happens after the greeting
 
 
@@ -107,7 +107,7 @@ class WorkerProcess:
                     "backends.worker",
                     "--address",
                     address,
-                    env={**PATIENCE, **os.environ, **_thread_limits(spec.config.threads), **spec.env},
+                    env={**OPENMP_ENV, **os.environ, **_thread_limits(spec.config.threads), **spec.env},
                     stdin=asyncio.subprocess.PIPE,  # held open: the worker leaves when the gateway is gone
                     stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.PIPE,
@@ -198,7 +198,7 @@ class WorkerProcess:
                     inbox.put_nowait(wire.audio_chunk(message))
             case wire.CodesPart(job_id=job_id):
                 if inbox := self._inboxes.get(job_id):
-                    inbox.put_nowait(wire.codes_made(message))
+                    inbox.put_nowait(wire.codes_chunk(message))
             case wire.JobDone(job_id=job_id):
                 self._end(job_id, None)
             case wire.JobRejected(job_id=job_id):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from backends.common.waiting import Waiting
+from backends.common.fair_queue import FairQueue
 from backends.f5 import products
 from backends.f5.layout import Layout, Shape
 from backends.f5.mel import LogMel
@@ -21,7 +21,7 @@ class Work:
     frames: int
 
 
-def order(waiting: Waiting[Work]) -> list[str]:
+def order(waiting: FairQueue[Work]) -> list[str]:
     return [waiting.pop().id for _ in range(len(waiting))]
 
 
@@ -39,7 +39,7 @@ def test_schedules_are_pruned_where_f5_tts_prunes_them_and_sway_towards_the_star
 
 
 def test_jobs_take_turns_by_the_work_they_ask_for() -> None:
-    waiting: Waiting[Work] = Waiting()
+    waiting: FairQueue[Work] = FairQueue()
     for index in range(3):
         waiting.push(Work(f"book{index}", "book", 100))
     assert waiting.pop().id == "book0"
@@ -50,7 +50,7 @@ def test_jobs_take_turns_by_the_work_they_ask_for() -> None:
 
 
 def test_a_stream_of_short_jobs_does_not_keep_a_long_one_waiting_for_ever() -> None:
-    waiting: Waiting[Work] = Waiting()
+    waiting: FairQueue[Work] = FairQueue()
     for index in range(3):
         waiting.push(Work(f"book{index}", "book", 50))
     taken = []
@@ -61,13 +61,13 @@ def test_a_stream_of_short_jobs_does_not_keep_a_long_one_waiting_for_ever() -> N
 
 
 def test_who_leaves_the_queue_leaves_nothing_behind() -> None:
-    waiting: Waiting[Work] = Waiting()
+    waiting: FairQueue[Work] = FairQueue()
     for owner in ("a", "b"):
         for index in range(3):
             waiting.push(Work(f"{owner}{index}", owner, 10))
     waiting.remove({"a0", "b1", "b2", "nobody"})
     assert order(waiting) == ["b0", "a1", "a2"]
-    assert waiting._asked == {}
+    assert waiting._finish_tags == {}
 
 
 @pytest.mark.parametrize("lead", [0, 1])

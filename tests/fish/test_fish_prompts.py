@@ -58,7 +58,7 @@ def test_what_is_no_codes_is_refused(data: bytes, why: str) -> None:
 def test_what_a_header_promises_is_not_believed() -> None:
     data = npy(CODES).replace(b"(4, 6), ", b"(4, 60000000000), ")
     data = data.replace(b" " * 10 + b"\n", b"\n", 1)  # the header keeps its length
-    with pytest.raises(InvalidJob, match="where its header says 1920000000000"):
+    with pytest.raises(InvalidJob, match="but its header says 1920000000000"):
         read_codes(data, 160, "x")
 
 

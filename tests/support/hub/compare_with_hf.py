@@ -1,9 +1,9 @@
-"""Measures what this fetcher and the real huggingface_hub do about the same faults; prints a Markdown table.
+"""Compares how Voxgate and huggingface_hub handle the same faults; prints a Markdown table.
 
-    python -m tests.hub.compare_with_hf [WORD …]     only the faults whose description contains a WORD
+    python -m tests.support.hub.compare_with_hf [WORD …]     only faults whose description contains a WORD
 
-Every cell is a run in a process of its own with an empty cache and default settings, against two fake hubs that
-hold the same; the first of them has the fault. huggingface_hub takes one endpoint and gets the first.
+Each cell is a run in its own process with an empty cache and default settings, against two fake hubs with the same
+files; the first hub has the fault. huggingface_hub supports one endpoint and gets the first.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .content import ROOT
 from .fake_hub import FakeHub, running
 from .fake_state import DEAD
 
 REPO = "owner/voice"
 LARGE_BYTES = 40_000_000
-PATIENCE_S = 90
+TIMEOUT_S = 90
 FILES = {"small.txt": b"small " * 1000, "model.bin": os.urandom(LARGE_BYTES)} | {
     f"voices/{index}.txt": b"voice %d" % index for index in range(5)
 }
@@ -60,8 +61,8 @@ except Exception as error:
 class Case:
     """One fault.
 
-    :param broken: breaks the first hub.
-    :param file: what is fetched; empty for the whole repository.
+    :param broken: a function that breaks the first hub.
+    :param file: the file to fetch; empty: the whole repository.
     """
 
     fault: str
@@ -75,7 +76,7 @@ class Case:
 
 
 def _set(**faults: object) -> Callable[[FakeHub], object]:
-    # Copied, because a hub uses up its cuts.
+    # Copied, because a hub consumes its list of cuts.
     return lambda hub: [setattr(hub.faults, name, deepcopy(value)) for name, value in faults.items()]
 
 
@@ -152,7 +153,7 @@ def _measure(case: Case, code: str, several_endpoints: bool) -> str:
             before_bytes = first.served_bytes()
             processes = [_start(code, case, environment)]
         try:
-            outputs = [process.communicate(timeout=PATIENCE_S)[0] for process in processes]
+            outputs = [process.communicate(timeout=TIMEOUT_S)[0] for process in processes]
         except subprocess.TimeoutExpired:
             for process in processes:
                 process.kill()
@@ -168,7 +169,7 @@ def _start(code: str, case: Case, environment: dict[str, str]) -> subprocess.Pop
     return subprocess.Popen(
         [sys.executable, "-c", code + RUN, case.file],
         env=environment,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -177,7 +178,7 @@ def _start(code: str, case: Case, environment: dict[str, str]) -> subprocess.Pop
 
 def _outcome(case: Case, results: list[dict[str, str]]) -> str:
     if not results:
-        return f"**still waiting after {PATIENCE_S} s**"
+        return f"**still waiting after {TIMEOUT_S} s**"
     for result in results:
         if "error" in result:
             return f"`{result['error']}`"

@@ -1,3 +1,5 @@
+"""Parsing and locating references."""
+
 from __future__ import annotations
 
 import sys
@@ -29,7 +31,7 @@ COMMIT = "a" * 40
         (f"hf://o/r/a/b.txt@{COMMIT}", HubReference("o/r", "a/b.txt", COMMIT)),
         ("hf://o/r/a.txt@refs/pr/3", HubReference("o/r", "a.txt", "refs/pr/3")),
         ("hf://o/r/a.txt@feature/x", HubReference("o/r", "a.txt", "feature/x")),
-        # As huggingface_hub writes them: the revision behind the repository.
+        # huggingface_hub's form: the revision follows the repository.
         ("hf://o/r@main/a/b.txt", HubReference("o/r", "a/b.txt", "main")),
         ("hf://o/r@main/icon@2x.png", HubReference("o/r", "icon@2x.png", "main")),
         ("hf://o/r@refs/pr/3/a.txt", HubReference("o/r", "a.txt", "refs/pr/3")),
@@ -40,7 +42,7 @@ COMMIT = "a" * 40
         ("package://f5_tts", PackageReference("f5_tts")),
     ],
 )
-def test_forms(text: str, expected: object) -> None:
+def test_valid_forms_are_parsed(text: str, expected: object) -> None:
     assert parse_reference(text) == expected
 
 
@@ -55,7 +57,7 @@ def test_forms(text: str, expected: object) -> None:
         PackageReference("p.q", "a/b"),
     ],
 )
-def test_a_reference_reads_back_as_itself(reference: HubReference | PackageReference) -> None:
+def test_reference_round_trips_through_text(reference: HubReference | PackageReference) -> None:
     assert parse_reference(str(reference)) == reference
 
 
@@ -69,15 +71,15 @@ def test_a_reference_reads_back_as_itself(reference: HubReference | PackageRefer
         ("hf://o/r--s/a", "repository"),
         ("hf://o/r.git", "repository"),
         ("hf:///r/a", "repository"),
-        ("hf://o/r/../../etc/passwd", "not a path"),
-        ("hf://o/r//a", "not a path"),
-        ("hf://o/r/a\\b", "not a path"),
-        ("hf://o/r/C:/a", "not a path"),
-        (f"hf://o/r/{'a' * 300}", "not a path"),
-        (f"hf://o/r/{'ü' * 128}", "not a path"),
-        (f"hf://o/r/{'a/' * 1500}b", "not a path"),
-        ("hf://o/r/\ud800", "not a path"),
-        ("hf://o/r/\x1b[2J", "not a path"),
+        ("hf://o/r/../../etc/passwd", "not a valid path"),
+        ("hf://o/r//a", "not a valid path"),
+        ("hf://o/r/a\\b", "not a valid path"),
+        ("hf://o/r/C:/a", "not a valid path"),
+        (f"hf://o/r/{'a' * 300}", "not a valid path"),
+        (f"hf://o/r/{'ü' * 128}", "not a valid path"),
+        (f"hf://o/r/{'a/' * 1500}b", "not a valid path"),
+        ("hf://o/r/\ud800", "not a valid path"),
+        ("hf://o/r/\x1b[2J", "not a valid path"),
         (f"hf://o/r/a@{'b' * 300}", "branch"),
         ("hf://o/r/a@\ud800", "branch"),
         ("hf://o/r@", "revision|branch"),
@@ -88,21 +90,21 @@ def test_a_reference_reads_back_as_itself(reference: HubReference | PackageRefer
         ("hf://o/r/a@-x", "branch"),
         ("hf://o/r/a@a b", "branch"),
         ("hf://datasets/o/r", "model repositories"),
-        ("package://", "dotted name"),
-        ("package://a-b/c", "dotted name"),
-        ("package://a/../b", "not a path"),
-        ("s3://bucket/key", "unknown kind s3"),
+        ("package://", "dotted package name"),
+        ("package://a-b/c", "dotted package name"),
+        ("package://a/../b", "not a valid path"),
+        ("s3://bucket/key", "unknown scheme s3"),
         ("https://huggingface.co/o/r/resolve/v1/a/b.bin", "did you mean hf://o/r/a/b.bin@v1"),
         ("https://huggingface.co/o/r", "did you mean hf://o/r@main"),
-        ("https://huggingface.co/", "unknown kind https"),
+        ("https://huggingface.co/", "unknown scheme https"),
     ],
 )
-def test_malformed_references_say_what_is_wrong(text: str, complaint: str) -> None:
+def test_malformed_reference_names_the_fault(text: str, complaint: str) -> None:
     with pytest.raises(MalformedReference, match=complaint):
         parse_reference(text)
 
 
-def test_local_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_path_is_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     for text, base_dir, expected in [
@@ -117,21 +119,21 @@ def test_local_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert reference.path == expected
 
 
-def test_a_missing_local_path_that_looks_like_a_repository_gets_a_hint(tmp_path: Path) -> None:
+def test_missing_path_that_looks_like_a_repository_gets_a_hint(tmp_path: Path) -> None:
     reference = parse_reference("SWivid/F5-TTS", tmp_path)
     assert isinstance(reference, LocalReference)
     with pytest.raises(LocalFileMissing, match="hf://SWivid/F5-TTS"):
         reference.locate()
 
 
-def test_a_local_path_no_file_system_takes_is_missing() -> None:
+def test_path_too_long_for_the_file_system_is_missing() -> None:
     reference = parse_reference("a" * 300)
     assert isinstance(reference, LocalReference)
     with pytest.raises(LocalFileMissing, match="too long"):
         reference.locate()
 
 
-def test_package_files_are_found_without_importing_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_package_file_is_located_without_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tmp_path / "brokenpkg" / "sub" / "data"
     data.mkdir(parents=True)
     (tmp_path / "brokenpkg" / "__init__.py").write_text("raise RuntimeError('imported')")
@@ -145,7 +147,7 @@ def test_package_files_are_found_without_importing_the_package(tmp_path: Path, m
     assert "brokenpkg" not in sys.modules
     for package, complaint in [
         ("brokenpkg/nothing", "not in"),
-        ("nosuchpkg/a", "no package"),
+        ("nosuchpkg/a", "is not installed"),
         ("singlemodule/a", "single module"),
     ]:
         missing = parse_reference(f"package://{package}")

@@ -1,7 +1,7 @@
-"""A hub on this machine that speaks the real one's protocol, and breaks in the ways real ones do.
+"""Fake Hugging Face hub on loopback, with faults on demand.
 
-Two servers on loopback: the hub, and the storage host it redirects large files to (another origin). Run it by
-hand with ``python -m tests.hub.fake_hub --root DIR``; README.md beside this file says how.
+It runs two servers: the hub, and at another origin the storage host that large files are redirected to. Run it by hand
+with ``python -m tests.support.hub.fake_hub --root DIR``; see README.md in this folder.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .fake_state import DEAD, LFS_SUFFIXES, Content, Faults, Repo, Seen
 
 
 class FakeHub:
-    """The two servers and what they serve.
+    """The two servers and their repositories.
 
-    :param tokens: those that open gated and private repositories; any other one is refused.
+    :ivar tokens: accepted tokens; others are refused.
     """
 
     def __init__(self, port: int = 0, storage_port: int = 0, page_size: int = 1000):
@@ -39,7 +39,7 @@ class FakeHub:
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def add(self, repo: str, files: Mapping[str, bytes | Path], branch: str = "main", **state: bool) -> str:
-        """Commit files to a branch; return the commit."""
+        """Commit files to a branch and return the commit."""
         contents = {path: Content(source, path.endswith(LFS_SUFFIXES)) for path, source in files.items()}
         names = json.dumps({path: content.etag for path, content in sorted(contents.items())})
         commit = hashlib.sha1(f"{repo} {names}".encode()).hexdigest()
@@ -55,7 +55,7 @@ class FakeHub:
             self.add(folder.relative_to(root).as_posix(), files)
 
     def bodies(self) -> list[Seen]:
-        """The requests for files that brought bytes."""
+        """The requests for files that sent bytes."""
         return [seen for seen in self.seen if seen.for_file and seen.sent_bytes]
 
     def served_bytes(self) -> int:
@@ -87,7 +87,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that hang up are part of the game."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -122,17 +122,17 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet; ``FakeHub.seen`` remembers."""
+        """Log nothing; ``FakeHub.seen`` records requests."""
 
     def _drip(self) -> None:
         self.close_connection = True
-        with suppress(OSError):  # the client hung up
+        with suppress(OSError):  # the client disconnected
             self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Drip: ")
             while not self.server.hub.closing.wait(0.3):
                 self.wfile.write(b"x")
 
     def _find(self, repo: str, revision: str, path: str | None = None) -> tuple[Repo, str] | None:
-        """Look up a commit, or answer what the real hub answers."""
+        """Look up a commit, or respond with the real hub's error."""
         hub = self.server.hub
         authorization = self.headers.get("Authorization")
         known = authorization is not None and authorization.removeprefix("Bearer ") in hub.tokens
@@ -218,7 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
             for files in repo.commits.values():
                 for content in files.values():
                     if content.sha256 == sha256 and content.lfs:
-                        # A storage host's etag is not the hub's.
+                        # A storage host's ETag differs from the hub's.
                         self._body(content, {"ETag": '"d41d8cd98f00b204e9800998ecf8427e-2"'})
                         return
         self._answer(404, {})
@@ -258,7 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
                 chunk[content.size // 2 - position] ^= 1
             try:
                 self.wfile.write(chunk)
-            except OSError:  # the client hung up
+            except OSError:  # the client disconnected
                 break
             position += len(chunk)
             self.seen.sent_bytes += len(chunk)
@@ -294,7 +294,7 @@ def _set_fault(faults: Faults, text: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.hub.fake_hub", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.support.hub.fake_hub", description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="serve DIR/owner/repo/…")
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--storage-port", type=int, default=0)

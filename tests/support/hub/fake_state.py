@@ -1,4 +1,4 @@
-"""What a fake hub serves, what it does wrong, and what it was asked."""
+"""State of the fake hub: repositories, faults, and recorded requests."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DEAD = "http://127.0.0.1:9"
-"""An address nothing listens at."""
+"""A URL without a server."""
 
 LFS_SUFFIXES = (".safetensors", ".bin", ".pt", ".onnx")
 
 
 @dataclass
 class Faults:
-    """What goes wrong. Bodies are those of files, unless said otherwise; change at any time."""
+    """Active faults; may change at any time. "Body" means the body of a file."""
 
     cut_after: list[int] = field(default_factory=list)
-    """Each number cuts one body off after that many bytes, the next one that is longer; used up from the front."""
+    """Each number cuts off one body after that many bytes: the next body that is longer. Consumed from the front."""
     cut_every: int = 0
-    """Cuts every body off after that many bytes."""
+    """Cut off every body after that many bytes."""
     hang: str = ""
     """``answer``: accept connections and stay silent. ``header``: send a header, one byte every 0.3 s.
     ``body``: stay silent after ``hang_after`` bytes."""
@@ -29,28 +29,28 @@ class Faults:
     corrupt: bool = False
     """Flip a bit in the middle of every body; sizes stay right."""
     announce: int = 0
-    """Added to the Content-Length that is announced."""
+    """Added to the ``Content-Length``."""
     no_length: bool = False
-    """Say no Content-Length; the body ends with the connection."""
+    """Send no ``Content-Length``; the body ends with the connection."""
     ignore_range: bool = False
     status: int = 0
-    """Answer everything with this status."""
+    """Respond to everything with this status."""
     file_status: int = 0
-    """Answer requests for files with this status."""
+    """Respond to requests for files with this status."""
     redirect_to: str = ""
-    """Answer everything with a 308 to that host."""
+    """Respond to everything with a 308 to that host."""
     storage_url: str = ""
-    """Send large files' readers there."""
+    """Redirect large files there."""
     next_link_host: str = ""
-    """Let links to a listing's next page point there."""
+    """Host of the links to a listing's next page."""
     etag: str = ""
-    """Say this of every file."""
+    """``ETag`` of every file."""
     xet: bool = False
-    """Offer large files by the xet protocol too, at a host that is dead."""
+    """Offer large files also by the xet protocol, at a dead host."""
 
 
 class Content:
-    """One file's bytes, in memory or on disk, and what the hub calls them."""
+    """One file's bytes, in memory or on disk, and their hashes."""
 
     def __init__(self, source: bytes | Path, lfs: bool):
         self.source = source
@@ -81,7 +81,7 @@ class Repo:
 
 @dataclass
 class Seen:
-    """One request, as it came."""
+    """One received request."""
 
     server: str
     method: str

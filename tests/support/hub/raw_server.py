@@ -1,4 +1,4 @@
-"""A server that answers with whatever bytes a test likes, which no HTTP library would send."""
+"""A server that sends arbitrary bytes, including invalid HTTP."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 Script = Callable[[socket.socket, str], None]
-"""Told the connection and the path that is asked for; the connection is closed when it returns."""
+"""Called with the connection and the requested path; the connection closes when it returns."""
 
 
 @contextmanager
 def answering(script: Script) -> Iterator[str]:
-    """Run it; give its address."""
+    """Run the server and yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -39,7 +39,7 @@ def answering(script: Script) -> Iterator[str]:
 
 
 def answer(body: bytes = b"", status: str = "200 OK", **headers: str) -> Script:
-    """Answer everything with that."""
+    """A script that sends the same response to every request."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     head = "\r\n".join([*lines, "", ""]).encode()
