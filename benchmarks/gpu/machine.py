@@ -10,7 +10,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("torch", "torchaudio", "triton", "numpy", "transformers", "huggingface-hub", "tokenizers", "f5-tts", "vocos")
+PACKAGES = (
+    "torch",
+    "torchaudio",
+    "triton",
+    "numpy",
+    "transformers",
+    "huggingface-hub",
+    "tokenizers",
+    "f5-tts",
+    "vocos",
+)
 
 
 def describe(device: str) -> dict[str, str]:
