@@ -18,6 +18,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 F5_ARCHITECTURE = "F5TTS_v1_Base"
+FOLDER_VARIABLE = "VOXGATE_BENCH_CACHE"
 TEXT_END = 2  # of the tests' tokenizer
 
 
@@ -38,8 +39,8 @@ def use_tests() -> None:
 use_tests()
 
 
-def f5(quick: bool = False, device: str = "cpu", architecture: str = F5_ARCHITECTURE) -> dict[str, Any]:
-    """Return the ``model:`` block of an official architecture with Vocos, or of a tiny relative of both.
+def f5(quick: bool = False, device: str = "cpu") -> dict[str, Any]:
+    """Return the ``model:`` block of F5TTS_v1_Base with Vocos, or of a tiny relative of both.
 
     :param device: where the weights are drawn; a GPU takes no time for it.
     """
@@ -49,15 +50,15 @@ def f5(quick: bool = False, device: str = "cpu", architecture: str = F5_ARCHITEC
         from f5.synthetic import write_architecture, write_checkpoint, write_vocoder
 
         with torch.device(device):
-            write_checkpoint(folder, "tiny" if quick else architecture)
+            write_checkpoint(folder, "tiny" if quick else F5_ARCHITECTURE)
         if quick:
             write_architecture(folder, "tiny")
         write_vocoder(folder / "vocoder", **({} if quick else {"dim": 512, "layers": 8}))
 
-    folder = _made("f5-tiny" if quick else architecture, write)
+    folder = _made("f5-tiny" if quick else "f5-base", write)
     return {
         "checkpoint": str(folder / "model_1.safetensors"),
-        "architecture": str(folder / "architecture.yaml") if quick else architecture,
+        "architecture": str(folder / "architecture.yaml") if quick else F5_ARCHITECTURE,
         "vocoder": str(folder / "vocoder"),
     }
 
@@ -92,7 +93,7 @@ def fish(quick: bool = False, device: str = "cpu") -> dict[str, Any]:
 
 def _made(name: str, write: Callable[[Path], None]) -> Path:
     """Return the folder of that name, written first where it is missing."""
-    kept = os.environ.get("VOXGATE_BENCH_CACHE") or Path(tempfile.gettempdir()) / f"voxgate-bench-{os.getuid()}"
+    kept = os.environ.get(FOLDER_VARIABLE) or Path(tempfile.gettempdir()) / f"voxgate-bench-{os.getuid()}"
     folder = Path(kept) / name
     if not folder.is_dir():
         part = folder.with_suffix(f".{os.getpid()}.part")
