@@ -19,7 +19,7 @@ F5_RATE_HZ, CLOSING_S, HOP_SAMPLES = 24000, 0.05, 256
 
 
 def f5_samples(text: str) -> float:
-    """How many samples F5-TTS gives a text: for a byte as much time as in the reference, closed by a pause and two spaces."""
+    """How many samples F5-TTS gives a text: as much time for a byte as the reference, with its closing pause, takes."""
     spoken_s = speech.REFERENCE_S + CLOSING_S
     return F5_RATE_HZ * spoken_s * len(text.encode()) / len(f"{speech.REFERENCE_TEXT}  ".encode())
 
