@@ -8,7 +8,7 @@ from typing import Any
 from report import show
 
 MOST_LINES = 60
-CELL_CHARS = 160
+CELL_CHARS = 240
 
 
 def render(machine: Mapping[str, str], stages: Sequence[Mapping[str, Any]], most_lines: int = MOST_LINES) -> str:
