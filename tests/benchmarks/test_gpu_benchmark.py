@@ -84,7 +84,7 @@ def test_a_stage_that_fails_leaves_its_rows_and_the_next_one_runs(tmp_path: Path
 
 def test_a_stage_over_its_limit_ends_with_its_children_and_the_time_is_shared(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
-    child = f"import time; time.sleep(2); open({str(marker)!r}, 'w')"
+    child = f"import time; time.sleep(3.5); open({str(marker)!r}, 'w')"
     stage(tmp_path, "a", f"subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)")
     stage(tmp_path, "b")
     code, _, results = drive(tmp_path, "--limit-s", "6")
@@ -92,7 +92,7 @@ def test_a_stage_over_its_limit_ends_with_its_children_and_the_time_is_shared(tm
     assert [one["status"] for one in results["stages"]] == ["stopped after its 3 s", "passed"]
     assert results["stages"][0]["limit_s"] == pytest.approx(3, abs=0.2)
     assert len(results["stages"][0]["rows"]) == 1
-    time.sleep(2)
+    time.sleep(3.5)
     assert not marker.exists()
 
 
