@@ -94,7 +94,6 @@ def main() -> int:
             "OUT": str(folder / "out"),
             "PIP_NO_INDEX": "1",
             "HF_HUB_OFFLINE": "1",
-            "GOMP_SPINCOUNT": "3000",  # as the gateway starts workers
         }
         command = ["bash", "benchmarks/gpu/run.sh", "--device", "cpu", "--quick", "--limit-s", str(LIMIT_S)]
         ended = subprocess.run([*isolation(), *command, *arguments.run], cwd=tree, env=environment, check=False)
