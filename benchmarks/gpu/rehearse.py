@@ -9,7 +9,6 @@ that this Python can use, or else those of ``constraints.txt``. Standard library
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -75,7 +74,8 @@ def main() -> int:
     parser.add_argument("--python", default=sys.executable, help="the interpreter (default: %(default)s)")
     parser.add_argument("--uv", default=str(Path(sys.executable).parent / "uv"), help="default: %(default)s")
     parser.add_argument("--for", dest="purpose", default="bench", help="which kit (default: %(default)s)")
-    parser.add_argument("run", nargs=argparse.REMAINDER, help="further arguments of run.sh, e.g. --stage smoke")
+    parser.add_argument("--keep", type=Path, help="copy what the run leaves under $OUT into this folder")
+    parser.add_argument("run", nargs=argparse.REMAINDER, help="arguments of run.sh after --, e.g. -- --stage smoke")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="voxgate-gpu-") as name:
         folder = Path(name)
@@ -96,11 +96,12 @@ def main() -> int:
             "HF_HUB_OFFLINE": "1",
         }
         command = ["bash", "benchmarks/gpu/run.sh", "--device", "cpu", "--quick", "--limit-s", str(LIMIT_S)]
-        ended = subprocess.run([*isolation(), *command, *arguments.run], cwd=tree, env=environment, check=False)
+        command += [argument for argument in arguments.run if argument != "--"]
+        ended = subprocess.run([*isolation(), *command], cwd=tree, env=environment, check=False)
         files = sorted(path.name for path in (folder / "out").iterdir())
         print(f"left under $OUT: {', '.join(files)}", flush=True)
-        if os.environ.get("KEEP"):
-            shutil.copytree(folder / "out", os.environ["KEEP"], dirs_exist_ok=True)
+        if arguments.keep:
+            shutil.copytree(folder / "out", arguments.keep, dirs_exist_ok=True)
     return ended.returncode
 
 
