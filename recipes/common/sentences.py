@@ -20,6 +20,8 @@ from backends.fish.text.g2p.packages import optional_file
 from recipes.common.places import HELD_OUT, JUDGED, SENTENCES, say
 from recipes.common.words import SHORT, TEMPLATES, fill, greetings
 
+COUNTS = {"example": 40000, "phrase": 8000, "definition": 30000, "template": 9000, "short": 2500}
+SEED = 7
 LONGEST_CHARS, LONGEST_WORD = 120, 16
 _PLAIN = re.compile(r"[A-Za-z',.?! :;\-]+")
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
@@ -101,9 +103,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wordnet", type=Path, required=True, help="the folder with data.noun and so on")
     parser.add_argument("--work", type=Path, required=True)
-    for kind, count in {"example": 40000, "phrase": 8000, "definition": 30000, "template": 9000, "short": 2500}.items():
+    for kind, count in COUNTS.items():
         parser.add_argument(f"--{kind}", type=int, default=count, help="how many at most")
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--seed", type=int, default=SEED)
     asked = parser.parse_args()
     found = collect(asked.wordnet, vars(asked), random.Random(asked.seed))
     asked.work.mkdir(parents=True, exist_ok=True)

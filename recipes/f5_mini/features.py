@@ -22,6 +22,7 @@ from backends.f5.mel import LogMel
 from backends.f5.model import HOP_SAMPLES, MELS, RATE_HZ
 from backends.f5.reference import EDGE_DBFS, TARGET_RMS
 from backends.f5.vocabulary import Vocabulary
+from recipes.common.arrivals import finished
 from recipes.common.places import HELD_OUT_SHARD, Clock, say
 from recipes.common.sound import Shard, open_shard, shard_names
 from recipes.f5_mini.spelling import FOLD, NO_PHONE, PHONE_IDS, SYMBOLS, vocabulary, written
@@ -145,8 +146,16 @@ def read(work: Path, name: str) -> list[Utterance]:
 
 def names(work: Path) -> list[str]:
     """Shards for training that have features."""
-    found = sorted(path.name.removesuffix(".npz") for path in (work / FOLDER).glob("*.npz") if ".part" not in path.name)
-    return [name for name in found if name != HELD_OUT_SHARD]
+    return [name for name in finished(work / FOLDER) if name != HELD_OUT_SHARD]
+
+
+def add(work: Path, name: str) -> None:
+    """Compute the features of a shard that has been spoken."""
+    folder = work / FOLDER
+    shard = open_shard(work, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    left = write(folder, shard, vocabulary(), LogMel())
+    say(f"{name}: {len(shard.utterances)} utterances, {left} of them left out")
 
 
 def main() -> None:
@@ -155,14 +164,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)
     asked = parser.parse_args()
-    clock, folder = Clock(asked.minutes), asked.work / FOLDER
-    words, mel = vocabulary(folder), LogMel()
+    clock, known = Clock(asked.minutes), finished(asked.work / FOLDER)
     for name in [HELD_OUT_SHARD, *shard_names(asked.work)]:
-        if clock.over or (folder / f"{name}.npz").exists():
-            continue
-        shard = open_shard(asked.work, name)
-        left = write(folder, shard, words, mel)
-        say(f"{name}: {len(shard.utterances)} utterances, {left} of them left out, {clock.spent:.0f} s")
+        if not clock.over and name not in known:
+            add(asked.work, name)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ export gives them the same vectors.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -50,9 +52,11 @@ def write_vocabulary(folder: Path) -> Path:
     return path
 
 
-def vocabulary(folder: Path) -> Vocabulary:
+@cache
+def vocabulary() -> Vocabulary:
     """The engine's own, so that a text has the same ids in training as in use."""
-    return read_vocabulary(write_vocabulary(folder))
+    with TemporaryDirectory() as folder:
+        return read_vocabulary(write_vocabulary(Path(folder)))
 
 
 def written(symbols: str, phones: Sequence[str]) -> tuple[list[int], float]:

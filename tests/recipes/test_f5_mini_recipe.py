@@ -26,7 +26,6 @@ from backends.fish.text.phonemizer import Phonemizer
 from recipes.common.places import HELD_OUT_SHARD, SOUND
 from recipes.common.score import speak
 from recipes.common.sentences import held_out
-from recipes.common.sound import open_shard
 from recipes.common.teacher import DEEPER, PLAIN, TEACHER_HZ, Manner, utterance
 from recipes.f5_mini import export, features, flow, pretrain_text, train, vocoder
 from recipes.f5_mini.dit import ARCHITECTURE, DiT
@@ -92,9 +91,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A work folder with features of four utterances in two voices."""
     folder = tmp_path_factory.mktemp("work")
     write_sound(folder)
-    words, mel = vocabulary(folder / features.FOLDER), LogMel()
     for name in (HELD_OUT_SHARD, "shard_000"):
-        assert features.write(folder / features.FOLDER, open_shard(folder, name), words, mel) == 0
+        features.add(folder, name)
+    assert [len(features.read(folder, name)) for name in (HELD_OUT_SHARD, "shard_000")] == [4, 4]
     return folder
 
 
@@ -139,8 +138,8 @@ def test_frames_know_phone_and_letter(utterances: list[Utterance]) -> None:
     assert abs(one.quiet[0] - 0.05 * RATE_HZ / 256) < 1.5
 
 
-def test_sequences_are_those_of_the_engine(tmp_path: Path, utterances: list[Utterance]) -> None:
-    texts, words = list(SPOKEN), vocabulary(tmp_path)
+def test_sequences_are_those_of_the_engine(utterances: list[Utterance]) -> None:
+    texts, words = list(SPOKEN), vocabulary()
     plan = arrange([utterances[0], utterances[2]], np.random.default_rng(0), prompted=True)
     ids = FOLD[words.ids(prompt_text(close_text(texts[0])) + texts[2])]
     one = row(plan)
