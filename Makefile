@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve install install-lite install-f5 install-fish install-dev test test-gpu lint format bench constraints system-deps clean
+.PHONY: serve install install-lite install-f5 install-fish install-dev test test-gpu gpu-kit gpu-rehearsal lint format bench constraints system-deps clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -48,6 +48,12 @@ test: install-dev system-deps ## every test
 
 test-gpu: install-dev ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu tests/gpu $(ARGS)
+
+gpu-kit: $(BIN)/uv ## .gpu/: wheels for a GPU machine without a network; FOR=NAME adds benchmarks/gpu/kit-NAME.txt
+	$(BIN)/python benchmarks/gpu/kit.py --for $(or $(FOR),bench)
+
+gpu-rehearsal: $(BIN)/uv ## what such a machine would run, on the CPU with tiny models, in an environment as bare as its own
+	$(BIN)/python benchmarks/gpu/rehearse.py $(ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from f5.sampling import alone, error, network, run, sample
+from gpu.device import DEVICE
 
 from backends.f5.sampler import Sampler
 
@@ -17,6 +18,6 @@ pytestmark = pytest.mark.gpu
 @pytest.mark.parametrize("arch", ["tiny", "tiny_v0", "tiny_e2"])
 def test_a_gpu_draws_the_same_from_the_same_seed(arch: str, dtype: torch.dtype, bound: float) -> None:
     crowd = [sample(0, nfe=7), sample(1, frames=130, nfe=9), sample(2, frames=64, nfe=7, cfg_strength=0.0)]
-    mels = run(Sampler(network(arch, dtype, torch.device("cuda")), 10_000), *crowd)
+    mels = run(Sampler(network(arch, dtype, DEVICE), 10_000), *crowd)
     for one in crowd:
         assert error(mels[one.id], alone(arch, one)) < bound

@@ -10,6 +10,7 @@ import pytest
 import torch
 from fish.lm_scripted import drain
 from fish.lm_synthetic import build, golden
+from gpu.device import DEVICE, GRAPHS
 
 from backends.fish.lm.generator import Generator
 from backends.fish.lm.network import LanguageModel
@@ -18,7 +19,6 @@ from backends.fish.lm.sequence import Grown, Sampling, Sequence
 pytestmark = pytest.mark.gpu
 
 EOS = 2
-CUDA = torch.device("cuda", 0)
 GREEDY = Sampling(temperature=1e-5, top_p=1.0, repetition_penalty=1.5)
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
@@ -31,11 +31,11 @@ def _no_memory_left_behind() -> Iterator[None]:
 
 def tiny(dtype: torch.dtype, *, int8: bool = False) -> LanguageModel:
     official = golden("lm_tiny")
-    return build(official["config"], dtype, seed=official["seed"], device=CUDA, int8=int8)
+    return build(official["config"], dtype, seed=official["seed"], device=DEVICE, int8=int8)
 
 
 def run(model: LanguageModel, *crowd: Sequence, graphs: bool, slots: int = 4) -> dict[str, np.ndarray]:
-    generator = Generator(model, slots, 256, EOS, compile=graphs)
+    generator = Generator(model, slots, 256, EOS, compile=graphs and GRAPHS)
     grown: list[Grown] = []
     for sequence in crowd:
         generator.add(sequence)
@@ -59,9 +59,9 @@ def crowd(count: int) -> list[Sequence]:
 @pytest.mark.parametrize("name", ["lm_tiny", "lm_400m"])
 def test_greedy_generation_gives_the_official_frames(name: str, graphs: bool) -> None:
     official = golden(name)
-    model = build(official["config"], seed=official["seed"], device=CUDA)
+    model = build(official["config"], seed=official["seed"], device=DEVICE)
     frames = official["greedy"]
-    generator = Generator(model, 4, 256, EOS, compile=graphs)
+    generator = Generator(model, 4, 256, EOS, compile=graphs and GRAPHS)
     generator.add(Sequence("a", "a", official["prompt"], 0, GREEDY, max_new_tokens=frames.shape[1]))
     codes = np.concatenate([one.codes for one in drain(generator)], axis=1)
     np.testing.assert_array_equal(codes, frames[1:, :-1] - 2)
