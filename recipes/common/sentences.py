@@ -49,6 +49,8 @@ def tidy(text: str) -> str | None:
     words = text.split()
     if not words or not _PLAIN.fullmatch(text) or len(text) > LONGEST_CHARS or max(map(len, words)) > LONGEST_WORD:
         return None
+    if "..." in text:  # f5-tts puts spaces around it
+        return None
     if any(len(word) > 1 and word.isupper() for word in _WORD.findall(text)):  # spelled out, or not: who knows
         return None
     text = text[0].upper() + text[1:]

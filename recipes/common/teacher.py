@@ -198,7 +198,7 @@ def teach(asked: argparse.Namespace, manner: Manner, then: Then | None = None) -
     ]
     left = [(name, texts) for name, texts in shards if not (folder / f"{name}.jsonl").exists()]
     jobs = [
-        multiprocessing.get_context("spawn").Process(
+        multiprocessing.get_context("fork").Process(
             target=work, args=(folder, left[k :: asked.processes], asked.minutes, manner, then)
         )
         for k in range(asked.processes)

@@ -9,13 +9,10 @@ export gives them the same vectors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from backends.f5.vocabulary import Vocabulary, read_vocabulary
 from backends.fish.text.symbols import PHONES as FISH_PHONES
 from backends.fish.text.symbols import PUNCTUATION
 
@@ -52,11 +49,9 @@ def write_vocabulary(folder: Path) -> Path:
     return path
 
 
-@cache
-def vocabulary() -> Vocabulary:
-    """The engine's own, so that a text has the same ids in training as in use."""
-    with TemporaryDirectory() as folder:
-        return read_vocabulary(write_vocabulary(Path(folder)))
+def ids(text: str) -> list[int]:
+    """The ids that the engine's vocabulary gives a sentence of stage 1, which has no other letters and no "..."."""
+    return [IDS[letter] for letter in text]
 
 
 def written(symbols: str, phones: Sequence[str]) -> tuple[list[int], float]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from pathlib import Path
 
+import torch
+
 from recipes.common.places import HELD_OUT_SHARD
 from recipes.common.teacher import PLAIN, teach, teacher_arguments
 from recipes.fish_mini import codes
@@ -34,6 +36,7 @@ def main() -> None:
     parser = teacher_arguments(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="folder of the exported model whose codec encodes")
     asked = parser.parse_args()
+    torch.set_num_threads(1)
     teach(asked, PLAIN, partial(add, asked.work, asked.model))
 
 
