@@ -1,6 +1,6 @@
 """Collect wheels for the GPU machine, which has no network: ``make gpu-kit``.
 
-What is needed stands in ``kit.txt``, and for another purpose in ``kit-PURPOSE.txt`` beside it. Standard library only.
+What is needed stands in ``kit.txt``, for another purpose in ``kit-PURPOSE.txt`` beside it. Standard library only.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ def required(purpose: str) -> tuple[list[str], list[str]]:
 
     :raises SystemExit: a package is on the machine already, or has no version in ``constraints.txt``.
     """
-    entries = lines(HERE / "kit.txt")
-    if purpose != "bench":
-        entries += lines(HERE / f"kit-{purpose}.txt")
+    entries = lines(HERE / ("kit.txt" if purpose == "bench" else f"kit-{purpose}.txt"))
     versions, there = constraints(), present()
     wheels: list[str] = []
     built: list[str] = []
@@ -67,7 +65,7 @@ def fill(folder: Path, purpose: str, python: str) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--for", dest="purpose", default="bench", help="adds kit-PURPOSE.txt (default: %(default)s)")
+    parser.add_argument("--for", dest="purpose", default="bench", help="reads kit-PURPOSE.txt (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=ROOT / ".gpu", help="the folder (default: %(default)s)")
     parser.add_argument("--python", default=PYTHON, help="the CPython it is for (default: %(default)s)")
     parser.add_argument("--limit-mib", type=float, default=30, help="fail if it becomes larger (default: %(default)s)")

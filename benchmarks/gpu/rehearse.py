@@ -1,4 +1,4 @@
-"""Rehearse ``run.sh`` without a GPU: ``make gpu-rehearsal``.
+"""Rehearse ``run.sh``, or ``train_minis.sh``, without a GPU: ``make gpu-rehearsal``, ``make gpu-rehearsal FOR=train``.
 
 A copy of the tree without the shipped checkpoints, a fresh virtual environment of the packages in ``present.txt``, the
 kit for this Python, and no network. Of ``present.txt`` those packages are installed that ``constraints.txt`` knows: no
@@ -20,6 +20,10 @@ from packages import ROOT, constraints, present
 
 LIMIT_S = 3600  # of two cores that are busy with something else
 ISOLATE = ["unshare", "--net", "--map-root-user"]
+COMMANDS = {
+    "bench": ["bash", "benchmarks/gpu/run.sh", "--device", "cpu", "--quick", "--limit-s", str(LIMIT_S)],
+    "train": ["bash", "benchmarks/gpu/train_minis.sh", os.environ.get("MINUTES", "1"), "--device", "cpu"],
+}
 
 
 def copy_tree(to: Path) -> None:
@@ -75,7 +79,7 @@ def main() -> int:
     parser.add_argument("--uv", default=str(Path(sys.executable).parent / "uv"), help="default: %(default)s")
     parser.add_argument("--for", dest="purpose", default="bench", help="which kit (default: %(default)s)")
     parser.add_argument("--keep", type=Path, help="copy what the run leaves under $OUT into this folder")
-    parser.add_argument("run", nargs=argparse.REMAINDER, help="arguments of run.sh after --, e.g. -- --stage smoke")
+    parser.add_argument("run", nargs=argparse.REMAINDER, help="arguments of the script after --, e.g. -- --stage smoke")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="voxgate-gpu-") as name:
         folder = Path(name)
@@ -86,6 +90,8 @@ def main() -> int:
         found = subprocess.run([arguments.python, "-c", version], check=True, capture_output=True, text=True)
         size = kit.fill(tree / ".gpu", arguments.purpose, found.stdout.strip())
         print(f"kit for Python {found.stdout.strip()}: {size / 2**20:.1f} MiB", flush=True)
+        if arguments.purpose == "train":
+            shutil.copy2(ROOT / ".gpu/train.zip", tree / ".gpu")  # of `make gpu-kit FOR=train`
         make_environment(folder / "venv", arguments.uv, arguments.python)
         environment = {
             "PATH": f"{folder / 'venv/bin'}:/usr/local/bin:/usr/bin:/bin",
@@ -95,9 +101,9 @@ def main() -> int:
             "PIP_NO_INDEX": "1",
             "HF_HUB_OFFLINE": "1",
         }
-        command = ["bash", "benchmarks/gpu/run.sh", "--device", "cpu", "--quick", "--limit-s", str(LIMIT_S)]
-        command += [argument for argument in arguments.run if argument != "--"]
-        ended = subprocess.run([*isolation(), *command], cwd=tree, env=environment, check=False)
+        further = [argument for argument in arguments.run if argument != "--"]
+        command = [*isolation(), *COMMANDS[arguments.purpose], *further]
+        ended = subprocess.run(command, cwd=tree, env=environment, check=False)
         files = sorted(path.name for path in (folder / "out").iterdir())
         print(f"left under $OUT: {', '.join(files)}", flush=True)
         if arguments.keep:

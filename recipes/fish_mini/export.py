@@ -3,8 +3,9 @@
     python -m recipes.fish_mini.export --work WORK --out fish-mini
 
 Writes ``vqgan-fish-mini.pth``, ``text2semantic-fish-mini.pth``, ``lm_config.json``, the tokenizer's files and
-``fish-mini.yaml``, an engine's configuration. Networks are averaged weights. With --buffers the language model's file
-has the two constant tables that the classic code insists on (this project's engine computes them).
+``fish-mini.yaml``, an engine's configuration. Networks are averaged weights, of those stages that were run. With
+--buffers the language model's file has the two constant tables that the classic code insists on (this project's engine
+computes them).
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from recipes.common.export import average, halves
 from recipes.common.places import CODEC, LANGUAGE_MODEL, say
 from recipes.fish_mini.codec_mel import STATE as MEL_STATE
 from recipes.fish_mini.codec_wave import STATE as WAVE_STATE
+from recipes.fish_mini.exported import CODEC_FILE, LM_FILE
 from recipes.fish_mini.lm import CONFIG
 from recipes.fish_mini.train_lm import STATE as LM_STATE
 from recipes.fish_mini.vocabulary import write_tokenizer
 from recipes.fish_mini.vqgan import LogMel
 
-CODEC_FILE, LM_FILE, CONFIG_FILE = "vqgan-fish-mini.pth", "text2semantic-fish-mini.pth", "lm_config.json"
+CONFIG_FILE = "lm_config.json"
 # The sampler's classic defaults were tuned for a model of many voices; a penalty makes this one skip sounds.
 DEFAULTS: dict[str, Any] = {
     "temperature": 0.6,
@@ -105,9 +107,9 @@ def main() -> None:
     asked = parser.parse_args()
     out: Path = asked.out
     write_tokenizer(out)
-    lower = average(asked.work / CODEC / MEL_STATE)
-    upper = average(asked.work / CODEC / WAVE_STATE)
-    torch.save(halves(codec_tensors(lower, upper)), out / CODEC_FILE)
+    if (asked.work / CODEC / WAVE_STATE).exists():
+        lower, upper = (average(asked.work / CODEC / state) for state in (MEL_STATE, WAVE_STATE))
+        torch.save(halves(codec_tensors(lower, upper)), out / CODEC_FILE)
     if (asked.work / LANGUAGE_MODEL / LM_STATE).exists():
         model = average(asked.work / LANGUAGE_MODEL / LM_STATE)
         torch.save(halves(lm_tensors(model, asked.buffers)), out / LM_FILE)

@@ -58,7 +58,7 @@ class Layer(nn.Module):
         q, k = _turn(q, cos, sin), _turn(k, cos, sin)
         scores = None
         if asked:
-            scores = (q[:, 0] * q.shape[-1] ** -0.5) @ k[:, 0].mT + later(q.shape[-2], q.dtype)
+            scores = (q[:, 0] * q.shape[-1] ** -0.5) @ k[:, 0].mT + later(q.shape[-2], q)
         y = attend(q, k, v, causal=True)
         x = x + self.attention["wo"](y.transpose(1, 2).flatten(2))
         parts, hidden = self.feed_forward, self.ffn_norm(x)
@@ -101,7 +101,8 @@ class LanguageModel(nn.Module):
         :param wanted: columns to predict from, bool (B, S).
         :returns: logits (P, V + n * C), and the scores (B, S, S) of the guided heads.
         """
-        known = (ids != self.config.codebook_padding_idx) | (torch.arange(ids.shape[-1]) == 0)
+        first = torch.arange(ids.shape[-1], device=ids.device) == 0
+        known = (ids != self.config.codebook_padding_idx) | first
         x = (self.embeddings(ids + self.offsets) * known[..., None]).sum(2)
         cos, sin = self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]
         pointers = []
