@@ -16,7 +16,6 @@ from typing import Any
 
 import structlog
 import zmq
-import zmq.asyncio
 
 from backends import wire
 from backends.base import Capabilities, EngineConfig, Job
@@ -31,6 +30,7 @@ LONGEST_ADDRESS = 100  # bytes of a path that a Unix socket can be bound to, wit
 # OpenMP threads spin when they wait for each other. libgomp's own patience (300,000 turns and more) costs two workers
 # that share cores three quarters of their speed; this one costs a worker alone nothing that can be measured.
 OPENMP_ENV = {"GOMP_SPINCOUNT": "3000"}
+FRAMES_AT_ONCE = 8  # read before other work on the event loop has a turn
 HANDSHAKE_S = 60.0  # starting an interpreter on a loaded machine; importing an engine happens after the greeting
 
 
@@ -65,12 +65,14 @@ class WorkerProcess:
     :ivar dead: done with the reason when the worker has ended, for whatever cause.
     """
 
-    def __init__(self, spec: WorkerSpec, process: asyncio.subprocess.Process, socket: zmq.asyncio.Socket, folder: str):
+    def __init__(self, spec: WorkerSpec, process: asyncio.subprocess.Process, socket: zmq.Socket[bytes], folder: str):
         self._spec = spec
         self._process = process
         self._socket = socket
         self._folder = folder
         self._inboxes: dict[str, _Inbox] = {}
+        self._outbox: list[wire.Message] = []
+        self._greeted = False
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
         self._patience_s = HANDSHAKE_S
@@ -79,7 +81,7 @@ class WorkerProcess:
         self._last_words: str | None = None
         self._last_line: str | None = None
         self._log = log.bind(engine=spec.config.name, worker_pid=process.pid)
-        self._reader = asyncio.create_task(self._read_messages())
+        self._loop.add_reader(socket.fileno(), self._read_messages)
         self._stderr = asyncio.create_task(self._read_stderr())
         self.dead: asyncio.Future[str] = self._loop.create_future()
         self._watcher = asyncio.create_task(self._watch())
@@ -95,9 +97,10 @@ class WorkerProcess:
             folder = _private_folder()
             undo.callback(_remove, folder)
             address = f"ipc://{folder}/{SOCKET}"
-            socket = zmq.asyncio.Context.instance().socket(zmq.PAIR)
+            socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PAIR)
             undo.callback(socket.close)
             socket.linger = 0
+            socket.sndhwm = 0  # sending never blocks; admission bounds the jobs
             socket.bind(address)
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -172,24 +175,48 @@ class WorkerProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _send(self, message: wire.Message) -> None:
-        # The future is done at once unless the peer is swamped; ZeroMQ keeps the order either way.
-        self._socket.send(wire.encode([message]))
+        """Queue a message. All of one turn of the event loop are sent as one frame, none before the worker's greeting:
+        ZeroMQ has no place for them until it is connected.
+        """
+        self._outbox.append(message)
+        if self._greeted and len(self._outbox) == 1:
+            self._loop.call_soon(self._flush)
 
-    async def _read_messages(self) -> None:
-        """Hand each message to whom it concerns; one that cannot be read, or handled, ends the worker."""
+    def _flush(self) -> None:
+        if self._socket.closed or not self._outbox:
+            return
+        with contextlib.suppress(zmq.Again):  # the worker has just ended
+            self._socket.send(wire.encode(self._outbox), zmq.NOBLOCK)
+        self._outbox.clear()
+        self._read_messages()  # sending may have taken the descriptor's only signal that messages have arrived
+
+    def _read_messages(self) -> None:
+        """Dispatch messages that have arrived; one that cannot be read or handled ends the worker."""
+        if self._socket.closed:
+            return
         try:
-            while True:
-                frame = await self._socket.recv()
+            for _ in range(FRAMES_AT_ONCE):
+                frame = self._socket.recv(zmq.NOBLOCK)
                 self._heard_at = self._loop.time()
                 for message in wire.decode_from_worker(frame):
                     self._dispatch(message)
-                # Where more is waiting already, recv() does not pause: a talkative engine must not keep the loop.
-                await asyncio.sleep(0)
+            self._loop.call_soon(self._read_messages)
+        except zmq.Again:
+            return
         except WireError as error:
-            self._kill(str(error))
+            self._hang_up(str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, this worker cannot be followed any more
             self._log.exception("cannot handle a worker's message")
-            self._kill(f"the gateway could not handle a message: {error!r}")
+            self._hang_up(f"the gateway could not handle a message: {error!r}")
+
+    def _hang_up(self, why: str) -> None:
+        self._close_socket()
+        self._kill(why)
+
+    def _close_socket(self) -> None:
+        if not self._socket.closed:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
 
     def _dispatch(self, message: wire.FromWorker) -> None:
         match message:
@@ -215,6 +242,8 @@ class WorkerProcess:
             case wire.Hello(protocol=protocol):
                 self._patience_s = self._spec.load_timeout_s
                 _remove(self._folder)  # connected: nothing is left on the disk, however this ends
+                self._greeted = True
+                self._loop.call_soon(self._flush)
                 if protocol != wire.PROTOCOL:
                     raise WireError(
                         f"the worker ({self._spec.python}) speaks protocol {protocol}, this gateway {wire.PROTOCOL}: "
@@ -261,9 +290,8 @@ class WorkerProcess:
             self._log.exception("cannot watch the worker")
             self._kill(reason)
         finally:
-            for task in (self._reader, self._stderr):
-                task.cancel()
-            self._socket.close()
+            self._stderr.cancel()
+            self._close_socket()
             _remove(self._folder)
             self.dead.set_result(reason)
             for job_id in list(self._inboxes):
