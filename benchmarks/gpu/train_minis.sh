@@ -21,7 +21,7 @@ if [ "$device" = cpu ]; then # a rehearsal: every stage, no learning to speak of
   speech=(--limit 8 --shard 4) f5=(--frames 700 --longest 700) fish=(--columns 500) shards=1 every=1000000
 else
   closing=20 judging=6 processes=$(($(nproc) - 2))
-  speech=(--shard 100) f5=(--frames 32768) fish=(--columns 24576) shards=$processes every=50
+  speech=(--shard 100) f5=(--frames 32768 --longest 2000) fish=(--columns 24576) shards=$processes every=50
 fi
 
 # stage UNTIL COMMAND…: run a command that is stopped that many seconds after the start of this script, and go on.
