@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-# By a part of the name that torch gives the card; the first match counts. TFLOP/s of dense bfloat16 or float16 products
+import torch
+
+# By words of the name that torch gives the card; the first match counts. TFLOP/s of dense bfloat16 or float16 products
 # with float32 sums, of float32 ones outside the tensor cores, and GB/s of memory.
 DATA_SHEETS: dict[str, tuple[float, float, float]] = {
     "H200 NVL": (836, 60, 4800),
@@ -42,11 +45,9 @@ class Card:
 
 def card_of(device: str) -> Card:
     """Return what is known of a card, or what a product and a sum reach on a device that is not in the table."""
-    import torch
-
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "CPU"
     for part, (half, single, gb_s) in DATA_SHEETS.items():
-        if part in name:
+        if re.search(rf"\b{part}\b", name) and "MIG" not in name:  # which is a part of a card
             tflops = {"bfloat16": half, "float16": half, "float32": single}
             return Card(name, tflops, gb_s, "data sheet")
     dtypes = (torch.float32, torch.bfloat16) if name == "CPU" else (torch.float32, torch.bfloat16, torch.float16)
@@ -54,10 +55,8 @@ def card_of(device: str) -> Card:
     return Card(name, measured, bandwidth_gb_s(device), "measured here")
 
 
-def product_tflops(device: str, dtype: Any) -> float:
+def product_tflops(device: str, dtype: torch.dtype) -> float:
     """Return how fast a large product is, the best of some runs."""
-    import torch
-
     size = MATRIX[torch.device(device).type]
     a, b = (torch.ones(size, size, dtype=dtype, device=device) for _ in range(2))
     return 2 * size**3 / best_s(lambda: (a @ b)[0, 0].item()) / 1e12
@@ -65,13 +64,11 @@ def product_tflops(device: str, dtype: Any) -> float:
 
 def bandwidth_gb_s(device: str) -> float:
     """Return how fast memory is read: a large array summed up, the best of some runs."""
-    import torch
-
     data = torch.ones(READ_BYTES[torch.device(device).type] // 4, device=device)
     return data.nbytes / best_s(lambda: data.sum().item()) / 1e9
 
 
-def best_s(work: Any) -> float:
+def best_s(work: Callable[[], object]) -> float:
     """Return the shortest of some runs of something that waits for its result, in seconds."""
     times = []
     for _ in range(TRIES):

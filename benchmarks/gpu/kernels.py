@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
 import sys
 import tempfile
 import time
 import traceback
-from collections import Counter, defaultdict
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import speech
 import torch
 from report import Report
+from timeline import Events, busy_us, own_us
 from torch.profiler import ProfilerActivity, profile
 
 from backends.base import Engine, Job
@@ -29,12 +26,8 @@ from backends.base import Engine, Job
 ENGINES = ("f5", "fish")
 DEAREST = 15
 ROUNDS = 3
-NAME_CHARS = 60
 FRAMES = {False: 128, True: 16}
 CATEGORIES = {"cuda": {"kernel", "gpu_memcpy", "gpu_memset"}, "cpu": {"cpu_op"}}
-
-Events = list[dict[str, Any]]
-"""Of a trace in Chrome's format: ``name``, ``ts`` and ``dur`` in µs, ``pid`` and ``tid``."""
 
 
 def record(engine: Engine, job: Job, kind: str) -> Events:
@@ -49,44 +42,6 @@ def record(engine: Engine, job: Job, kind: str) -> Events:
         profiler.export_chrome_trace(str(path))
         content = json.loads(path.read_text())
     return [event for event in content["traceEvents"] if event.get("cat") in CATEGORIES[kind] and "dur" in event]
-
-
-def busy_us(events: Iterable[dict[str, Any]]) -> float:
-    """Return how long at least one of them was under way."""
-    total = reached = 0.0
-    for start, end in sorted((float(event["ts"]), float(event["ts"]) + float(event["dur"])) for event in events):
-        total += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return total
-
-
-def own_us(events: Events) -> tuple[Counter[str], Counter[str]]:
-    """Return the time of each name without what was called from it, and how often it came."""
-    spent: Counter[str] = Counter()
-    count: Counter[str] = Counter()
-    rows: defaultdict[tuple[Any, Any], Events] = defaultdict(list)
-    for event in events:
-        rows[event["pid"], event["tid"]].append(event)
-    for row in rows.values():
-        around: list[tuple[str, float]] = []  # those still under way, with their ends
-        for event in sorted(row, key=lambda event: (float(event["ts"]), -float(event["dur"]))):
-            start, took = float(event["ts"]), float(event["dur"])
-            name = short(event["name"])
-            while around and around[-1][1] <= start:
-                around.pop()
-            if around:
-                spent[around[-1][0]] -= took
-            spent[name] += took
-            count[name] += 1
-            around.append((name, start + took))
-    return spent, count
-
-
-def short(name: str) -> str:
-    """Return a kernel's name without return type, namespaces, and arguments."""
-    name = re.sub(r"^void |\(anonymous namespace\)::|at::native::|\bcutlass::", "", name)
-    name = name.partition("(")[0] or name
-    return name if len(name) <= NAME_CHARS else f"{name[: NAME_CHARS - 1]}…"
 
 
 def measure(report: Report, name: str, device: str, quick: bool) -> list[str]:
@@ -131,10 +86,8 @@ def main() -> int:
             traceback.print_exc(file=sys.stdout)
             report.row(name, failed=f"{type(error).__name__}: {error}")
     for place in range(DEAREST):  # side by side, as the table of a run has few lines
-        report.row(
-            f"dearest {place + 1}",
-            **{name: kernels[place] for name, kernels in dearest.items() if place < len(kernels)},
-        )
+        values = {name: kernels[place] for name, kernels in dearest.items() if place < len(kernels)}
+        report.row(f"dearest {place + 1}", **values)
     return int(len(dearest) < len(ENGINES))
 
 

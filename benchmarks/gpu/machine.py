@@ -25,7 +25,8 @@ PACKAGES = (
 
 def describe(device: str) -> dict[str, str]:
     """Return what a reader of the figures needs to know, name by name."""
-    found = {"date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "commit": _output("git", "rev-parse", "HEAD")[:12]}
+    commit = _output("git", "rev-parse", "HEAD")[:12]
+    found = {"date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "commit": commit or "unknown"}
     if device.startswith("cuda"):
         found |= _card(device)
     else:

@@ -9,7 +9,6 @@ that this Python can use, or else those of ``constraints.txt``. Standard library
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -21,10 +20,11 @@ from packages import ROOT, constraints, present
 
 LIMIT_S = 3600  # of two cores that are busy with something else
 ISOLATE = ["unshare", "--net", "--map-root-user"]
-COMMANDS = {
-    "bench": ["bash", "benchmarks/gpu/run.sh", "--device", "cpu", "--quick", "--limit-s", str(LIMIT_S)],
-    "train": ["bash", "benchmarks/gpu/train_minis.sh", os.environ.get("MINUTES", "1"), "--device", "cpu"],
+COMMANDS: dict[str, tuple[list[str], list[str]]] = {
+    "bench": (["benchmarks/gpu/run.sh", "--device", "cpu", "--quick", "--limit-s", str(LIMIT_S)], []),
+    "train": (["benchmarks/gpu/train_minis.sh", "--device", "cpu"], ["1"]),  # minute, on two idle cores
 }
+"""For each purpose the script, and further arguments if none are given."""
 
 
 def copy_tree(to: Path) -> None:
@@ -80,7 +80,8 @@ def main() -> int:
     parser.add_argument("--python", default=sys.executable, help="the interpreter (default: %(default)s)")
     parser.add_argument("--uv", default=str(Path(sys.executable).parent / "uv"), help="default: %(default)s")
     parser.add_argument("--for", dest="purpose", default="bench", help="which kit (default: %(default)s)")
-    parser.add_argument("run", nargs=argparse.REMAINDER, help="further arguments of the script, e.g. --stage smoke")
+    parser.add_argument("--keep", type=Path, help="copy what the run leaves under $OUT into this folder")
+    parser.add_argument("run", nargs=argparse.REMAINDER, help="arguments of the script after --, e.g. -- --stage smoke")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="voxgate-gpu-") as name:
         folder = Path(name)
@@ -101,14 +102,15 @@ def main() -> int:
             "OUT": str(folder / "out"),
             "PIP_NO_INDEX": "1",
             "HF_HUB_OFFLINE": "1",
-            "GOMP_SPINCOUNT": "3000",  # as the gateway starts workers
         }
-        command = [*isolation(), *COMMANDS[arguments.purpose], *arguments.run]
+        script, usual = COMMANDS[arguments.purpose]
+        given = [argument for argument in arguments.run if argument != "--"]
+        command = [*isolation(), "bash", *script, *(given or usual)]
         ended = subprocess.run(command, cwd=tree, env=environment, check=False)
         files = sorted(path.name for path in (folder / "out").iterdir())
         print(f"left under $OUT: {', '.join(files)}", flush=True)
-        if os.environ.get("KEEP"):
-            shutil.copytree(folder / "out", os.environ["KEEP"], dirs_exist_ok=True)
+        if arguments.keep:
+            shutil.copytree(folder / "out", arguments.keep, dirs_exist_ok=True)
     return ended.returncode
 
 

@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export OUT=${OUT:-$PWD/gpu-results} PYTHONUNBUFFERED=1
+export GOMP_SPINCOUNT=3000 # as the gateway starts workers
 export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 # every file is named; a mistake in that fails at once
 mkdir -p "$OUT"
 site=$(mktemp -d)

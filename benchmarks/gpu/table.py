@@ -12,19 +12,20 @@ CELL_CHARS = 240
 
 
 def render(machine: Mapping[str, str], stages: Sequence[Mapping[str, Any]], most_lines: int = MOST_LINES) -> str:
-    """Return a Markdown table: one line for each stage, then its rows, the longest stages cut where room is short."""
-    title = f"{machine.get('card', 'no card')}, driver {machine.get('driver', 'unknown')}, {machine.get('date', '')}"
-    head = [title, "", "| stage | what | found |", "| --- | --- | --- |"]
-    kept = _shares([len(stage["rows"]) for stage in stages], most_lines - len(head) - len(stages))
-    lines = head
+    """Return a line that says what ran where, and a Markdown table; the longest stages are cut where room is short."""
+    where = f"{machine['card']}, driver {machine['driver']}, {machine['date']}"
+    kept = _shares([len(stage["rows"]) for stage in stages], most_lines - 4)
+    states, lines = [], []
     for stage, count in zip(stages, kept, strict=True):
         left_out = len(stage["rows"]) - count
-        cut = f"; {left_out} more rows in results.json" if left_out else ""
-        lines.append(_line(f"**{stage['name']}**", f"{stage['status']}{cut}", f"{stage['seconds']:.0f} s"))
+        cut = f", {left_out} more rows in results.json" if left_out else ""
+        states.append(f"{stage['name']} {stage['status']} ({stage['seconds']:.0f} s{cut})")
         for row in stage["rows"][:count]:
             values = ", ".join(f"{name} {show(value)}" for name, value in row["values"].items())
             lines.append(_line(stage["name"], row["what"], values))
-    return "\n".join(lines)
+    return "\n".join(
+        [f"{where}: {'; '.join(states)}", "", _line("stage", "what", "found"), "| --- | --- | --- |", *lines]
+    )
 
 
 def _shares(wanted: list[int], room: int) -> list[int]:

@@ -4,9 +4,15 @@
 # Needs `make gpu-kit FOR=train`. The teacher speaks on the CPU cores meanwhile. Leaves $OUT/minis.tar.00 and so on, each
 # of at most 15 MiB (cat minis.tar.* | tar x); see recipes/README.md.
 set -euo pipefail
-minutes=${1:?usage: train_minis.sh MINUTES [--device cpu]}
-device=cuda
-[ "${2:-}" = --device ] && device=$3
+device=cuda minutes=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --device) device=$2 && shift ;;
+    *) minutes=$1 ;;
+  esac
+  shift
+done
+: "${minutes:?usage: train_minis.sh MINUTES [--device cpu]}"
 cd "$(dirname "$0")/../.."
 export OUT=${OUT:-$PWD/gpu-results} PYTHONUNBUFFERED=1 OMP_NUM_THREADS=2
 mkdir -p "$OUT"
