@@ -18,11 +18,11 @@ import soundfile
 import torch
 
 from backends.base import EngineConfig, Job
+from backends.f5.builtin_voices import folder_clips
+from backends.f5.config import RATE_HZ
 from backends.f5.engine import F5Engine
 from backends.f5.mel import LogMel
-from backends.f5.model import RATE_HZ
 from backends.f5.vocoder import load_vocoder
-from backends.f5.voices import folder_clips
 from recipes.common.listener import Listener
 from recipes.common.places import HELD_OUT_SHARD
 from recipes.common.score import report, speak

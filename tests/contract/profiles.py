@@ -36,7 +36,7 @@ class Profile:
 
 
 def _tiny_f5(folder: Path) -> dict[str, Any]:
-    from f5.sampling import write_model
+    from support.f5.sampling import write_model
 
     return write_model(folder, "tiny")
 
@@ -44,7 +44,7 @@ def _tiny_f5(folder: Path) -> dict[str, Any]:
 def _spoil_the_reference(engine: Any, job_id: str) -> None:
     for entry in engine._loaded.sampler._waiting._heap:
         if entry.work.owner == job_id:
-            object.__setattr__(entry.work, "reference", entry.work.reference * float("nan"))
+            object.__setattr__(entry.work, "reference_mel", entry.work.reference_mel * float("nan"))
 
 
 def _small_fish(folder: Path) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _break_the_prompt(engine: Any, job_id: str) -> None:
 
 
 def _take_the_voice(engine: Any, job_id: str) -> None:
-    engine._speaking[job_id].voice = None
+    engine._utterances[job_id].voice = None
 
 
 def _switch_on_the_fault(engine: Any, job_id: str) -> None:
