@@ -21,7 +21,7 @@ from backends.base import (
     Cloning,
     CodecInfo,
     Codes,
-    CodesMade,
+    CodesChunk,
     DecodeJob,
     EncodeJob,
     EngineConfig,
@@ -286,17 +286,17 @@ def conversion(message: EncodeSound | DecodeCodes) -> EncodeJob | DecodeJob:
     return DecodeJob(message.job_id, _codes_from_bytes(message.codes, message.codebooks))
 
 
-def codes_part(made: CodesMade) -> CodesPart:
+def codes_part(made: CodesChunk) -> CodesPart:
     """The message that carries ``made``."""
     return CodesPart(made.job_id, *_codes_to_bytes(made.codes))
 
 
-def codes_made(message: CodesPart) -> CodesMade:
+def codes_chunk(message: CodesPart) -> CodesChunk:
     """The codes that ``message`` carries.
 
     :raises WireError: when they are cut.
     """
-    return CodesMade(message.job_id, _codes_from_bytes(message.codes, message.codebooks))
+    return CodesChunk(message.job_id, _codes_from_bytes(message.codes, message.codebooks))
 
 
 def audio_part(chunk: AudioChunk, rate_hz: int) -> AudioPart:

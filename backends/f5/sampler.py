@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from backends.common.device import fatal_when_lost
-from backends.common.waiting import Waiting
+from backends.common.fair_queue import FairQueue
 from backends.f5.config import MELS
 from backends.f5.model import FlowModel, PreparedBatch, TimestepConditioning
 from backends.f5.packing import SampleShape
@@ -67,7 +67,7 @@ class Sampler:
     def __init__(self, model: FlowModel, max_frames: int):
         self._model = model
         self._max_frames = max_frames
-        self._waiting: Waiting[Sample] = Waiting()
+        self._waiting: FairQueue[Sample] = FairQueue()
         self._paused: list[_ActiveSample] = []  # evicted for lack of memory; they resume where they stopped
         self._active: list[_ActiveSample] = []
         self._batch: PreparedBatch | None = None
@@ -115,8 +115,8 @@ class Sampler:
         failed: list[SampleResult] = []
         while self._paused and self._fits(self._paused[0].sample):
             self._set_active([*self._active, self._paused.pop(0)])
-        while self._waiting and not self._paused and self._fits(self._waiting.next):
-            sample = self._waiting.next
+        while self._waiting and not self._paused and self._fits(self._waiting.head):
+            sample = self._waiting.head
             try:
                 self._set_active([*self._active, self._start(sample)])
             except torch.AcceleratorError:

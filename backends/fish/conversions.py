@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from backends.base import Audio, AudioChunk, CodesMade, DecodeJob, EncodeJob, Event, Failed, Finished
+from backends.base import Audio, AudioChunk, CodesChunk, DecodeJob, EncodeJob, Event, Failed, Finished
 from backends.common.device import fatal_when_lost
 from backends.errors import InvalidJob
 from backends.fish.codec.encoding import Encoding
@@ -63,7 +63,7 @@ class Conversions:
                 codes = encoding.step()
         except (RuntimeError, ValueError) as error:  # out of memory, mostly
             return [Failed(job_id, f"the sound could not be encoded: {error}")]
-        made = CodesMade(job_id, codes)
+        made = CodesChunk(job_id, codes)
         if encoding.complete:
             return [made, Finished(job_id)]
         self._encoding[job_id] = encoding

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from backends import wire
-from backends.base import AudioChunk, CodesMade, Engine, Failed, Finished
+from backends.base import AudioChunk, CodesChunk, Engine, Failed, Finished
 from backends.errors import BackendError, FatalFault, InvalidJob, LoadError
 from backends.registry import Registry
 from backends.worker.channel import Channel
@@ -147,7 +147,7 @@ class Loop:
             match event:
                 case AudioChunk():
                     self._outbox.append(wire.audio_part(event, self._rate_hz))
-                case CodesMade():
+                case CodesChunk():
                     self._outbox.append(wire.codes_part(event))
                 case Finished(job_id=job_id):
                     self._active.discard(job_id)

@@ -10,12 +10,12 @@ from enum import StrEnum
 
 import numpy as np
 
-from backends.base import Audio, AudioChunk, Capabilities, Codes, CodesMade, DecodeJob, EncodeJob, Job
+from backends.base import Audio, AudioChunk, Capabilities, Codes, CodesChunk, DecodeJob, EncodeJob, Job
 from backends.errors import InvalidJob
 from gateway.errors import EngineUnavailable, SynthesisFailed
 
 Work = Job | EncodeJob | DecodeJob
-Made = AudioChunk | CodesMade
+Made = AudioChunk | CodesChunk
 
 LOADING_RETRY_S = 5.0  # what a client is told to wait while an engine loads and nobody knows for how long
 
@@ -106,7 +106,7 @@ class EngineClient(ABC):
     async def encode(self, job: EncodeJob) -> Codes:
         """All codes of a sound, shape (G, T). Errors are those of :meth:`convert`."""
         async with contextlib.aclosing(self.convert(job)) as made:
-            parts = [part.codes async for part in made if isinstance(part, CodesMade)]
+            parts = [part.codes async for part in made if isinstance(part, CodesChunk)]
         if not parts:
             raise SynthesisFailed("the engine made no codes of the sound")
         return np.concatenate(parts, axis=1)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 
 import numpy as np
 
-from backends.base import AudioChunk, BuiltinVoice, Capabilities, CodesMade, DecodeJob, EncodeJob, Job
+from backends.base import AudioChunk, BuiltinVoice, Capabilities, CodesChunk, DecodeJob, EncodeJob, Job
 from gateway.engine.client import EngineClient, EngineStatus, Made, State
 
 FAKE_CAPABILITIES = Capabilities(
@@ -99,7 +99,7 @@ class FakeEngine(EngineClient):
         self.conversions.append(job)
         if isinstance(job, EncodeJob):
             frames = -(-len(job.audio) // codec.samples_per_frame)
-            yield CodesMade(job.id, np.zeros((codec.codebooks, frames), np.int64))
+            yield CodesChunk(job.id, np.zeros((codec.codebooks, frames), np.int64))
         else:
             yield AudioChunk(job.id, np.zeros(job.codes.shape[1] * codec.samples_per_frame, np.float32))
 

@@ -198,7 +198,7 @@ class WorkerProcess:
                     inbox.put_nowait(wire.audio_chunk(message))
             case wire.CodesPart(job_id=job_id):
                 if inbox := self._inboxes.get(job_id):
-                    inbox.put_nowait(wire.codes_made(message))
+                    inbox.put_nowait(wire.codes_chunk(message))
             case wire.JobDone(job_id=job_id):
                 self._end(job_id, None)
             case wire.JobRejected(job_id=job_id):

@@ -10,7 +10,7 @@ from backends.base import (
     BuiltinVoice,
     Capabilities,
     CodecInfo,
-    CodesMade,
+    CodesChunk,
     DecodeJob,
     EncodeJob,
     EngineConfig,
@@ -76,9 +76,9 @@ def test_sounds_and_codes_cross_unchanged() -> None:
     assert isinstance(back, DecodeJob)
     assert back.id == "b"
     np.testing.assert_array_equal(back.codes, codes[:, ::2])
-    (part,) = wire.decode_from_worker(wire.encode([wire.codes_part(CodesMade("c", codes))]))
+    (part,) = wire.decode_from_worker(wire.encode([wire.codes_part(CodesChunk("c", codes))]))
     assert isinstance(part, wire.CodesPart)
-    made = wire.codes_made(part)
+    made = wire.codes_chunk(part)
     assert made.job_id == "c"
     np.testing.assert_array_equal(made.codes, codes)
 
@@ -125,4 +125,4 @@ def test_cut_audio_is_a_wire_error() -> None:
 @pytest.mark.parametrize(("data", "codebooks"), [(bytes(20), 4), (bytes(16), 0), (bytes(16), -1), (bytes(3), 1)])
 def test_cut_codes_are_a_wire_error(data: bytes, codebooks: int) -> None:
     with pytest.raises(WireError, match="whole frames"):
-        wire.codes_made(wire.CodesPart("a", data, codebooks))
+        wire.codes_chunk(wire.CodesPart("a", data, codebooks))

@@ -11,7 +11,7 @@ import torch
 from fish.codec_synthetic import load_synthetic, random_codes
 from fish.small import write_model
 
-from backends.base import AudioChunk, CodesMade, DecodeJob, EncodeJob, EngineConfig, Event, Failed, Finished, Job
+from backends.base import AudioChunk, CodesChunk, DecodeJob, EncodeJob, EngineConfig, Event, Failed, Finished, Job
 from backends.errors import InvalidJob
 from backends.fish.codec.encoding import Encoding
 from backends.fish.codec.vqgan import VQGAN
@@ -65,7 +65,7 @@ def run(engine: FishEngine, *waiting: str) -> dict[str, list[Event]]:
 
 
 def codes_of(events: list[Event]) -> np.ndarray:
-    return np.concatenate([event.codes for event in events if isinstance(event, CodesMade)], axis=1)
+    return np.concatenate([event.codes for event in events if isinstance(event, CodesChunk)], axis=1)
 
 
 def audio_of(events: list[Event]) -> np.ndarray:
@@ -110,7 +110,7 @@ def test_speech_goes_on_beside_long_conversions_and_is_the_same(engine: FishEngi
             ended += [event.job_id] * isinstance(event, Finished)
     assert ended[0] == "short"
     assert ended.index("speech") < ended.index("codes")
-    assert len([event for event in found["long"] if isinstance(event, CodesMade)]) > 10
+    assert len([event for event in found["long"] if isinstance(event, CodesChunk)]) > 10
     np.testing.assert_allclose(audio_of(found["speech"]), expected, atol=2e-6)
     assert audio_of(found["codes"]).shape == (400 * CODE_SAMPLES,)
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from backends.common.device import fatal_when_lost
-from backends.common.waiting import Waiting
+from backends.common.fair_queue import FairQueue
 from backends.errors import InvalidJob, LoadError
 from backends.fish.lm.cache import EachAlone, Prompt
 from backends.fish.lm.graphs import DeviceDecoder
@@ -82,7 +82,7 @@ class Generator:
         self._model, self._slots, self._max_tokens, self._eos_id = model, slots, max_tokens, eos_id
         self._on_cpu = device.type == "cpu"
         self._chunk = CHUNK[device.type]
-        self._waiting: Waiting[Sequence] = Waiting()
+        self._waiting: FairQueue[Sequence] = FairQueue()
         self._reading: _Active | None = None
         self._active: dict[int, _Active] = {}  # by slot
         self._room = slots
