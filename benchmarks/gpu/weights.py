@@ -47,7 +47,7 @@ def f5(quick: bool = False, device: str = "cpu") -> dict[str, Any]:
 
     def write(folder: Path) -> None:
         import torch
-        from f5.synthetic import write_architecture, write_checkpoint, write_vocoder
+        from support.f5.synthetic import write_architecture, write_checkpoint, write_vocoder
 
         with torch.device(device):
             write_checkpoint(folder, "tiny" if quick else F5_ARCHITECTURE)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from f5.synthetic import write_vocoder
 from fish.codec_synthetic import GOLDEN, random_codes, write_codec
 from gpu.device import DEVICE
+from support.f5.synthetic import write_vocoder
 
 from backends.f5.vocoder import load_vocoder
 from backends.fish.codec.checkpoint import load_vqgan

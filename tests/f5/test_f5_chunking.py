@@ -1,4 +1,4 @@
-"""Texts are cut, timed and joined as f5-tts does it, without losing any of them."""
+"""Text chunking, durations and cross-fades: the same results as f5-tts, and no text is lost."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from f5 import upstream
+from support.f5 import upstream
 
-from backends.f5.pieces import (
+from backends.f5.chunking import (
     HOP_SAMPLES,
-    MIN_PIECE_BYTES,
+    MIN_CHUNK_BYTES,
     RATE_HZ,
     SHORT_TEXT_BYTES,
     CrossFader,
     duration_frames,
-    max_piece_bytes,
-    piece_text,
+    max_chunk_bytes,
     prompt_text,
     share_duration,
     split_text,
+    spoken_text,
 )
 
 ENGLISH = (
@@ -39,8 +39,8 @@ UNSPACED = "一二三四五六七八九十" * 40
 TEXTS = {"english": ENGLISH, "chinese": CHINESE, "mixed": MIXED, "lines": LINES, "long": (ENGLISH + " ") * 9}
 
 
-def pieces(text: str, max_bytes: int, first_max_bytes: int | None = None) -> list[str]:
-    return [piece_text(text[start:end]) for start, end in split_text(text, max_bytes, first_max_bytes)]
+def chunks(text: str, max_bytes: int, first_max_bytes: int | None = None) -> list[str]:
+    return [spoken_text(text[start:end]) for start, end in split_text(text, max_bytes, first_max_bytes)]
 
 
 def covers(text: str, spans: list[tuple[int, int]]) -> bool:
@@ -50,16 +50,16 @@ def covers(text: str, spans: list[tuple[int, int]]) -> bool:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", TEXTS)
-def test_the_pieces_are_those_of_upstream(name: str) -> None:
+def test_chunks_match_f5_tts(name: str) -> None:
     text = TEXTS[name]
     chunk_text = upstream.utils_infer().chunk_text
     longest = max(len(clause.encode()) for clause in chunk_text(text, 1))
     for max_bytes in range(longest, 400, 7):
-        assert pieces(text, max_bytes) == chunk_text(text, max_bytes)
+        assert chunks(text, max_bytes) == chunk_text(text, max_bytes)
         assert covers(text, split_text(text, max_bytes))
 
 
-def test_random_texts_too() -> None:
+def test_chunks_of_random_texts_match_f5_tts() -> None:
     chunk_text = upstream.utils_infer().chunk_text
     draw = random.Random(0)
     for _ in range(500):
@@ -67,77 +67,77 @@ def test_random_texts_too() -> None:
         text = "".join(draw.choice(words) + draw.choice(["", " ", " ", "  "]) for _ in range(40)).strip()
         longest = max(len(clause.encode()) for clause in chunk_text(text, 1))
         for max_bytes in (longest, longest + 20, 300):
-            assert pieces(text, max_bytes) == chunk_text(text, max_bytes)
+            assert chunks(text, max_bytes) == chunk_text(text, max_bytes)
 
 
 @pytest.mark.parametrize("text", [ENGLISH, CHINESE, MIXED, LINES, UNMARKED, UNSPACED, "a" * 500, "e\u0301" * 100])
-@pytest.mark.parametrize("max_bytes", [MIN_PIECE_BYTES, 31, 60, 200])
-def test_no_piece_is_too_long_and_nothing_is_lost(text: str, max_bytes: int) -> None:
+@pytest.mark.parametrize("max_bytes", [MIN_CHUNK_BYTES, 31, 60, 200])
+def test_chunks_cover_the_text_within_the_limit(text: str, max_bytes: int) -> None:
     spans = split_text(text, max_bytes)
     assert covers(text, spans)
-    assert all(0 < len(piece_text(text[start:end]).encode()) <= max_bytes for start, end in spans)
+    assert all(0 < len(spoken_text(text[start:end]).encode()) <= max_bytes for start, end in spans)
 
 
-def test_a_crowd_of_accents_makes_no_crowd_of_pieces() -> None:
+def test_many_combining_marks_do_not_multiply_chunks() -> None:
     text = "a" + "\u0301" * 5000
     assert len(split_text(text, 100)) <= len(text.encode()) / 50 + 1
 
 
-def test_a_long_clause_is_cut_between_words_and_characters_stay_whole() -> None:
+def test_long_clause_is_cut_between_words_and_never_inside_a_character() -> None:
     words = set(UNMARKED.split())
-    assert all(set(piece.split()) <= words for piece in pieces(UNMARKED, 50))
-    assert min(len(piece) for piece in pieces(UNMARKED, 50)[:-1]) > 25
-    assert not any(piece.startswith("\u0301") for piece in pieces("e\u0301" * 100, 31))
-    assert pieces("一二三四、五六七八九十一二三四", 30)[0] == "一二三四、五六七八九"[:5]
+    assert all(set(chunk.split()) <= words for chunk in chunks(UNMARKED, 50))
+    assert min(len(chunk) for chunk in chunks(UNMARKED, 50)[:-1]) > 25
+    assert not any(chunk.startswith("\u0301") for chunk in chunks("e\u0301" * 100, 31))
+    assert chunks("一二三四、五六七八九十一二三四", 30)[0] == "一二三四、五六七八九"[:5]
 
 
-def test_the_first_piece_ends_early_at_a_clause() -> None:
-    assert pieces(ENGLISH, 135, 60)[0] == "I don't really care what you call me."
-    assert pieces(ENGLISH, 135, 5)[0] == "I don't really care what you call me."  # one clause at least
+def test_first_chunk_is_shorter_and_ends_at_a_clause() -> None:
+    assert chunks(ENGLISH, 135, 60)[0] == "I don't really care what you call me."
+    assert chunks(ENGLISH, 135, 5)[0] == "I don't really care what you call me."  # at least one clause
     assert (
-        pieces("Oh, yes. That is quite a thing to say, you know.", 135, 5)[0]
+        chunks("Oh, yes. That is quite a thing to say, you know.", 135, 5)[0]
         == "Oh, yes. That is quite a thing to say,"
     )
-    assert pieces(ENGLISH, 135, 1000) == pieces(ENGLISH, 135)
+    assert chunks(ENGLISH, 135, 1000) == chunks(ENGLISH, 135)
     spans = split_text(ENGLISH, 135, 60)
     assert covers(ENGLISH, spans)
     first_end = spans[0][1]
-    assert pieces(ENGLISH, 135, 60)[1:] == pieces(ENGLISH[first_end:], 135)
+    assert chunks(ENGLISH, 135, 60)[1:] == chunks(ENGLISH[first_end:], 135)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\n"])
-def test_no_text_no_pieces(text: str) -> None:
+def test_blank_text_has_no_chunks(text: str) -> None:
     assert split_text(text, 100) == []
 
 
-def test_white_space_around_a_text_belongs_to_its_pieces() -> None:
+def test_surrounding_white_space_belongs_to_the_chunks() -> None:
     text = "  One sentence.  And another.  \n"
     assert split_text(text, 20) == [(0, 17), (17, len(text))]
-    assert pieces(text, 20) == ["One sentence.", "And another."]
+    assert chunks(text, 20) == ["One sentence.", "And another."]
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 1.7])
 @pytest.mark.parametrize(
     ("ref_text", "ref_s"), [("Some call me nature, others call me mother nature. ", 5.4), ("你好，世界。", 2.05)]
 )
-def test_the_limit_is_upstreams(monkeypatch: pytest.MonkeyPatch, ref_text: str, ref_s: float, speed: float) -> None:
+def test_chunk_limit_matches_f5_tts(monkeypatch: pytest.MonkeyPatch, ref_text: str, ref_s: float, speed: float) -> None:
     module = upstream.utils_infer()
     samples = int(ref_s * RATE_HZ)
     seen = []
     monkeypatch.setattr(module.torchaudio, "load", lambda _: (torch.zeros(1, samples), RATE_HZ))
     monkeypatch.setattr(module, "chunk_text", lambda text, max_chars: seen.append(max_chars) or [])
     module.infer_process("unused", ref_text, ENGLISH, None, None, show_info=lambda _: None, speed=speed)
-    assert [max_piece_bytes(ref_text, samples / RATE_HZ, speed)] == seen
+    assert [max_chunk_bytes(ref_text, samples / RATE_HZ, speed)] == seen
 
 
-def test_the_limit_never_cuts_words() -> None:
-    assert max_piece_bytes("Oh. ", 12.0, 0.5) == MIN_PIECE_BYTES > SHORT_TEXT_BYTES
+def test_chunk_limit_exceeds_a_short_text() -> None:
+    assert max_chunk_bytes("Oh. ", 12.0, 0.5) == MIN_CHUNK_BYTES > SHORT_TEXT_BYTES
 
 
 @pytest.mark.parametrize("ref_text", ["Some call me nature. ", "没有人。", "Mixed 文字. "])
 @pytest.mark.parametrize("fix_duration_s", [None, 9.3])
 @pytest.mark.parametrize("speed", [0.7, 1.0, 2.0])
-def test_durations_and_prompts_are_upstreams(
+def test_durations_and_prompts_match_f5_tts(
     monkeypatch: pytest.MonkeyPatch, ref_text: str, fix_duration_s: float | None, speed: float
 ) -> None:
     texts = ["No.", "A full sentence.", "123456789", "1234567890", "一二三", "一二三四", CHINESE, ENGLISH]
@@ -147,7 +147,7 @@ def test_durations_and_prompts_are_upstreams(
     monkeypatch.setattr(upstream.utils_infer(), "convert_char_to_pinyin", lambda texts: converted.append(texts[0]))
     for several in ([text] for text in texts), [texts[3:]]:
         for batch in several:
-            calls, _ = upstream.batch(
+            calls, _ = upstream.infer_batch(
                 monkeypatch, (reference, RATE_HZ), ref_text, batch, speed=speed, fix_duration=fix_duration_s
             )
             shares = share_duration(fix_duration_s, frames, batch, 0.15)
@@ -164,13 +164,15 @@ def test_durations_and_prompts_are_upstreams(
     "lengths",
     [(9000,), (9000, 8000), (9000, 100, 9000), (100, 9000), (50, 60, 70, 80), (4000, 3600, 3599, 3601, 2), (9000,) * 5],
 )
-def test_fades_are_those_of_upstream(
+def test_cross_fades_match_f5_tts(
     monkeypatch: pytest.MonkeyPatch, lengths: tuple[int, ...], cross_fade_s: float
 ) -> None:
     waves = [np.random.default_rng(i).standard_normal(n).astype(np.float32) for i, n in enumerate(lengths)]
     reference = (torch.full((1, RATE_HZ), 0.2), RATE_HZ)
     texts = ["Some sentence."] * len(waves)
-    _, expected = upstream.batch(monkeypatch, reference, "x. ", texts, waves=waves, cross_fade_duration=cross_fade_s)
+    _, expected = upstream.infer_batch(
+        monkeypatch, reference, "x. ", texts, waves=waves, cross_fade_duration=cross_fade_s
+    )
     fader = CrossFader(int(cross_fade_s * RATE_HZ))
     parts = [fader.push(wave) for wave in waves]
     parts.append(fader.finish())
@@ -179,7 +181,7 @@ def test_fades_are_those_of_upstream(
     assert len(fader.finish()) == 0
 
 
-def test_only_the_overlap_is_held_back() -> None:
+def test_cross_fader_holds_back_the_overlap_only() -> None:
     fader = CrossFader(100)
     assert len(fader.push(np.ones(1000, np.float32))) == 900
     assert len(fader.push(np.ones(0, np.float32))) == 0

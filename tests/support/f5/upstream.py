@@ -1,4 +1,4 @@
-"""f5-tts's own inference code, to compare with. Importing it takes half a minute on a small machine."""
+"""f5-tts's own inference code, for parity tests. Importing it takes up to half a minute on a small machine."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import torch
 
 @lru_cache(maxsize=1)
 def utils_infer() -> ModuleType:
-    """``f5_tts.infer.utils_infer``."""
+    """Import ``f5_tts.infer.utils_infer``."""
     package = sys.modules.get("f5_tts.model")
-    if package is not None and not hasattr(package, "CFM"):  # a stand-in without the trainer
+    if package is not None and not hasattr(package, "CFM"):  # the substitute from synthetic.official_class
         del sys.modules["f5_tts.model"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -26,33 +26,33 @@ def utils_infer() -> ModuleType:
     return module
 
 
-def prepare(path: Path, text: str) -> tuple[str, str]:
-    """``preprocess_ref_audio_text``: the prepared recording's path, and the text."""
+def preprocess(path: Path, text: str) -> tuple[str, str]:
+    """Run ``preprocess_ref_audio_text``; return the path of the preprocessed recording, and the text."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it leaves files open
         return utils_infer().preprocess_ref_audio_text(str(path), text, show_info=lambda _: None)
 
 
 class Probe:
-    """Stands where the model and the vocoder are; notes what they are given and answers with given waves."""
+    """Replaces model and vocoder; records the calls and returns the given waves."""
 
     def __init__(self, waves: Sequence[np.ndarray] = ()):
         self.waves = list(waves)
         self.calls: list[dict[str, Any]] = []
 
-    def sample(self, **given: Any) -> tuple[torch.Tensor, None]:
-        self.calls.append(given)
-        return torch.zeros(1, given["duration"], 100), None
+    def sample(self, **arguments: Any) -> tuple[torch.Tensor, None]:
+        self.calls.append(arguments)
+        return torch.zeros(1, arguments["duration"], 100), None
 
     def decode(self, mel: torch.Tensor) -> torch.Tensor:
         wave = self.waves[len(self.calls) - 1] if self.waves else np.zeros(mel.shape[-1] * 256, np.float32)
         return torch.from_numpy(wave)[None]
 
 
-class OneAfterAnother:
-    """In place of the thread pool, so that the probe's calls have an order."""
+class SerialExecutor:
+    """Replaces the thread pool, so that the probe's calls have a fixed order."""
 
-    def __enter__(self) -> OneAfterAnother:
+    def __enter__(self) -> SerialExecutor:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -68,10 +68,15 @@ class OneAfterAnother:
         return Done()
 
 
-def batch(monkeypatch: Any, reference: tuple[torch.Tensor, int], ref_text: str, pieces: list[str], **options: Any):
-    """``infer_batch_process`` on a :class:`Probe`: its calls, and the joined wave."""
+def infer_batch(
+    monkeypatch: Any, reference: tuple[torch.Tensor, int], ref_text: str, texts: list[str], **options: Any
+) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """Run ``infer_batch_process`` on a :class:`Probe`; return its calls and the joined wave.
+
+    :param options: ``waves`` for the probe; the others are passed on.
+    """
     probe = Probe(options.pop("waves", ()))
-    monkeypatch.setattr(utils_infer(), "ThreadPoolExecutor", OneAfterAnother)
-    made = utils_infer().infer_batch_process(reference, ref_text, pieces, probe, probe, progress=None, **options)
-    wave, _, _ = next(made)
+    monkeypatch.setattr(utils_infer(), "ThreadPoolExecutor", SerialExecutor)
+    results = utils_infer().infer_batch_process(reference, ref_text, texts, probe, probe, progress=None, **options)
+    wave, _, _ = next(results)
     return probe.calls, wave

@@ -1,4 +1,4 @@
-"""Checkpoints in the official layouts, with random weights: what the tests and the benchmark run on."""
+"""Checkpoints in the official layouts with random weights, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -37,11 +37,14 @@ TINY: dict[str, dict[str, Any]] = {
     "tiny_v0": {"backbone": "DiT", **_TINY, "ff_mult": 2, "text_dim": 32, "conv_layers": 2, **_V0},
     "tiny_e2": {"backbone": "UNetT", **_TINY, "ff_mult": 2, **_V0},
 }
-"""Small relatives of F5TTS_v1, of F5TTS_Base and of E2TTS_Base, for tests."""
+"""Small variants of F5TTS_v1, F5TTS_Base and E2TTS_Base."""
 
 
 def architecture(name: str | Mapping[str, Any]) -> dict[str, Any]:
-    """``backbone`` and the arguments of its class: one of :data:`TINY`, an official configuration, or what is given."""
+    """Return ``backbone`` and the arguments of its class.
+
+    :param name: a key of :data:`TINY`, the name of an official configuration, or the arguments themselves.
+    """
     if not isinstance(name, str):
         return {"backbone": "DiT", **name}
     if name in TINY:
@@ -51,43 +54,44 @@ def architecture(name: str | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def official_class(backbone: str) -> type[nn.Module]:
-    """DiT or UNetT from f5-tts, without its package's ``__init__``, which imports the trainer (some 15 s).
+    """Import DiT or UNetT from f5-tts without the package's ``__init__``, which imports the trainer (some 15 s).
 
-    The package's place in ``sys.modules`` is free again afterwards: whoever wants the whole of it gets it.
+    A substitute package takes its place during the import and is removed afterwards, so that a later import of the
+    whole package still works.
     """
     module = {"DiT": "dit", "UNetT": "unett"}[backbone]
     package = "f5_tts.model"
-    stand_in = None
+    substitute = None
     if package not in sys.modules:
         spec = PathFinder.find_spec(package, list(importlib.import_module("f5_tts").__path__))
         assert spec is not None
-        stand_in = ModuleType(package)
-        stand_in.__path__ = list(spec.submodule_search_locations or ())
-        sys.modules[package] = stand_in
+        substitute = ModuleType(package)
+        substitute.__path__ = list(spec.submodule_search_locations or ())
+        sys.modules[package] = substitute
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return getattr(importlib.import_module(f"{package}.backbones.{module}"), backbone)
     finally:
-        if stand_in is not None:
+        if substitute is not None:
             del sys.modules[package]
 
 
-def _randomise_zeros(model: nn.Module) -> None:
-    """Give what training starts from zero (AdaLN, proj_out, GRN) values, or every output would be trivially zero."""
+def _randomize_zeros(model: nn.Module) -> None:
+    """Randomize parameters that start at zero (AdaLN, proj_out, GRN); otherwise every output would be zero."""
     for name, parameter in model.named_parameters():
         if not torch.any(parameter):
             nn.init.normal_(parameter, std=0.02 if "proj_out" not in name else 0.05)
 
 
 def random_model(arch: str | Mapping[str, Any], seed: int = 0, vocab_size: int = OFFICIAL_VOCAB_SIZE) -> nn.Module:
-    """The official class with seeded random weights."""
+    """Build the official class with seeded random weights."""
     arguments = architecture(arch)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         cls = official_class(arguments.pop("backbone"))
         model = cls(**arguments, text_num_embeds=vocab_size, mel_dim=MEL_CHANNELS)
-        _randomise_zeros(model)
+        _randomize_zeros(model)
     return model.eval()
 
 
@@ -100,10 +104,10 @@ def write_checkpoint(
     vocab_size: int = OFFICIAL_VOCAB_SIZE,
     mel_buffers: bool = False,
 ) -> Path:
-    """Write ``model_1.safetensors`` or ``.pt`` with the names an official checkpoint has.
+    """Write ``model_1.safetensors`` or ``.pt`` with the tensor names of official checkpoints.
 
-    :param prefix: ``ema_model.`` as published; empty for the raw weights that some fine-tunes publish.
-    :param mel_buffers: add the two mel buffers that checkpoints of 2024 carry and loaders ignore.
+    :param prefix: ``ema_model.`` for averaged weights, as published; empty for raw ones, as in some fine-tunes.
+    :param mel_buffers: add the two spectrogram buffers of checkpoints from 2024, which loaders ignore.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
@@ -125,7 +129,7 @@ def write_checkpoint(
 
 
 def write_architecture(folder: Path, arch: str | Mapping[str, Any]) -> Path:
-    """Write ``architecture.yaml`` as f5-tts writes a training configuration's ``model`` block."""
+    """Write ``architecture.yaml`` in the format of f5-tts's training configurations."""
     folder.mkdir(parents=True, exist_ok=True)
     arguments = architecture(arch)
     backbone = arguments.pop("backbone")
@@ -136,7 +140,7 @@ def write_architecture(folder: Path, arch: str | Mapping[str, Any]) -> Path:
 
 
 def write_vocab(folder: Path, symbols: str | None = None) -> Path:
-    """Write ``vocab.txt``, one symbol a line; the official one unless ``symbols`` are given (the first is a space)."""
+    """Write ``vocab.txt``, one symbol per line; the official one by default. The first of ``symbols`` is a space."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "vocab.txt"
     if symbols is None:
@@ -147,7 +151,7 @@ def write_vocab(folder: Path, symbols: str | None = None) -> Path:
 
 
 def write_vocoder(folder: Path, seed: int = 0, dim: int = 64, layers: int = 2) -> Path:
-    """Write a Vocos folder as charactr/vocos-mel-24khz is laid out (there: dim 512, 8 layers). Returns the folder."""
+    """Write a Vocos folder in the layout of charactr/vocos-mel-24khz (there dim 512, 8 layers); return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     spectrum = {"n_fft": 1024, "hop_length": 256, "padding": "center"}
     config = {

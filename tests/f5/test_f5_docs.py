@@ -1,4 +1,4 @@
-"""What docs/engines/f5.md says of text is what f5-tts does with it."""
+"""docs/engines/f5.md: its text examples match f5-tts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import string
 from pathlib import Path
 
 import pytest
-from f5 import upstream
-from f5.synthetic import write_vocab
+from support.f5 import upstream
+from support.f5.synthetic import write_vocab
 
 PAGE = (Path(__file__).parents[2] / "docs/engines/f5.md").read_text()
 
@@ -18,8 +18,8 @@ def convert(text: str) -> list[str]:
 
 
 @pytest.mark.timeout(300)
-def test_the_examples_are_true() -> None:
-    section = PAGE.split("## What the model makes of digits and symbols")[1]
+def test_text_examples_match_f5_tts() -> None:
+    section = PAGE.split("## How digits and symbols are read")[1]
     rows = re.findall(r"^\| `([^`]*)` \| `([^`]*)` \|", section, re.MULTILINE)
     assert len(rows) >= 7
     for text, becomes in rows:
@@ -27,7 +27,7 @@ def test_the_examples_are_true() -> None:
         assert joiner.join(convert(text)) == becomes.replace("\\|", "|"), text
 
 
-def test_the_missing_symbols_are_those_listed(tmp_path: Path) -> None:
+def test_listed_ascii_symbols_are_missing_from_the_vocabulary(tmp_path: Path) -> None:
     symbols = set(write_vocab(tmp_path).read_text().split("\n"))
     missing = {char for char in string.printable if char not in symbols} - set(string.whitespace)
     assert missing == set("<|^`}")

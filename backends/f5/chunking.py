@@ -1,7 +1,7 @@
-"""A text as pieces the model can speak, how long each becomes, and their audio joined again.
+"""Text chunking, duration estimates and cross-fades.
 
-The rules are f5-tts's (``chunk_text``, ``infer_process``, ``infer_batch_process``), whose model was tuned around them.
-Lengths of text are UTF-8 bytes throughout: that is the model's measure of how long something takes to say.
+The rules are those of f5-tts (``chunk_text``, ``infer_process``, ``infer_batch_process``), which its models were tuned
+for. Text is measured in UTF-8 bytes throughout, f5-tts's measure of speaking time.
 """
 
 from __future__ import annotations
@@ -14,34 +14,33 @@ from itertools import pairwise
 import numpy as np
 
 from backends.base import Audio
-from backends.f5.model import HOP_SAMPLES, RATE_HZ
+from backends.f5.config import HOP_SAMPLES, RATE_HZ
 
-MAX_SAMPLE_S = 22.0  # reference and piece together; the model was trained on at most 30 s
-SHORT_TEXT_BYTES = 10  # a text under this is spoken at SHORT_TEXT_SPEED: the estimate by bytes is too short for it
+MAX_SAMPLE_S = 22.0  # reference and chunk together; the model was trained on at most 30 s
+SHORT_TEXT_BYTES = 10  # shorter texts are spoken at SHORT_TEXT_SPEED, because the estimate by bytes is too low for them
 SHORT_TEXT_SPEED = 0.3
-MIN_PIECE_BYTES = 2 * SHORT_TEXT_BYTES  # a slow or long reference never cuts a text into single words
+MIN_CHUNK_BYTES = 2 * SHORT_TEXT_BYTES  # keeps a slow or long reference from cutting a text into single words
 
-# After Latin punctuation a clause ends where white space follows ("3,5" is one word), after CJK punctuation always.
+# Latin punctuation ends a clause before white space only ("3,5" is one word), CJK punctuation always.
 _CLAUSE_END = re.compile(r"(?<=[;:,.!?])\s+|(?<=[；：，。！？])")
 _GAP = re.compile(r"(?<=[;:,.!?])\s+")
-_SOFT_MARK = re.compile(r"[、…—–]\s*")
+_MINOR_BREAK = re.compile(r"[、…—–]\s*")
 _SPACE = re.compile(r"\s+")
 
 
 def split_text(text: str, max_bytes: int, first_max_bytes: int | None = None) -> list[tuple[int, int]]:
-    """Cut a text at clause ends into spans of at most ``max_bytes``, as many clauses in each as fit.
+    """Split a text at clause ends into spans of at most ``max_bytes``, each with as many clauses as fit.
 
-    The spans follow each other without gaps from 0 to the text's end; what is to be spoken of one is its
-    :func:`piece_text`. A clause that alone is longer than ``max_bytes`` is cut at softer marks, spaces or, without
-    any, between characters (f5-tts leaves it whole, however long).
+    The spans cover the text without gaps; :func:`spoken_text` gives the text to speak for one. A clause longer than
+    ``max_bytes`` is cut at minor breaks or spaces, else between characters (f5-tts leaves it whole).
 
-    :param first_max_bytes: a smaller limit for the first piece, so that it can be heard early. It still ends at a
-        clause end, holds at least one clause, and is long enough not to fall under :data:`SHORT_TEXT_SPEED`.
+    :param first_max_bytes: lower limit for the first chunk, so that its audio is ready early. The chunk still ends at a
+        clause end, has at least one clause, and is too long for :data:`SHORT_TEXT_SPEED`.
     """
     if not text.strip():
         return []
-    starts = [0]  # of each piece
-    size = 0  # bytes of the piece so far, as f5-tts counts them: with the space after the last clause
+    starts = [0]  # of the chunks
+    size = 0  # bytes of the current chunk, counted as f5-tts does: with the space after the last clause
     for start, end in _clauses(text):
         clause = text[start:end].rstrip()
         limit = max_bytes
@@ -67,49 +66,49 @@ def _clauses(text: str) -> list[tuple[int, int]]:
 
 
 def _cut(text: str, start: int, end: int, max_bytes: int) -> list[int]:
-    """Where to cut a clause that is too long, at the best place in the second half of each window."""
+    """Positions at which to cut an overlong clause, each the best one in the second half of its window."""
     cuts = []
     while len(text[start:end].strip().encode()) > max_bytes:
         window = len(text[start : start + max_bytes].encode()[:max_bytes].decode(errors="ignore")) or 1
         stop = start + window
-        for mark, reach in ((_SOFT_MARK, stop), (_SPACE, stop + 1)):  # a space just behind the window is not spoken
-            ends = [match.end() for match in mark.finditer(text, start, reach)]
+        for pattern, reach in ((_MINOR_BREAK, stop), (_SPACE, stop + 1)):  # a space after the window is not spoken
+            ends = [match.end() for match in pattern.finditer(text, start, reach)]
             if ends and ends[-1] - start >= window / 2:
                 stop = ends[-1]
                 break
         whole = stop
         while whole > start and unicodedata.combining(text[whole]):
             whole -= 1
-        if whole - start >= window / 2:  # an accent stays with its letter, unless it is one of a crowd
+        if whole - start >= window / 2:  # keep a combining mark with its letter, unless there are too many
             stop = whole
         cuts.append(stop)
         start = stop
     return cuts
 
 
-def piece_text(text: str) -> str:
-    """What is given to the model of a span: its clauses joined by single spaces, nothing around them."""
+def spoken_text(text: str) -> str:
+    """Return a span's text as the model gets it: clauses joined by single spaces, stripped."""
     return _GAP.sub(" ", text).strip()
 
 
 def prompt_text(ref_text: str) -> str:
-    """The reference text as it stands before a piece: f5-tts puts one more space after a Latin ending."""
+    """Return the transcript as it precedes a chunk: f5-tts adds a second space after a Latin ending."""
     return ref_text + " " if ref_text[-1:].isascii() else ref_text
 
 
-def max_piece_bytes(ref_text: str, ref_s: float, speed: float) -> int:
-    """The longest piece that, at the reference's pace, fills :data:`MAX_SAMPLE_S` together with the reference."""
+def max_chunk_bytes(ref_text: str, ref_s: float, speed: float) -> int:
+    """Longest chunk that fits :data:`MAX_SAMPLE_S` together with the reference, at the reference's pace."""
     limit = int(len(ref_text.encode()) / ref_s * (MAX_SAMPLE_S - ref_s) * speed)
-    return max(limit, MIN_PIECE_BYTES)
+    return max(limit, MIN_CHUNK_BYTES)
 
 
 def duration_frames(
     ref_frames: int, ref_text: str, gen_text: str, speed: float, fix_duration_s: float | None = None
 ) -> int:
-    """Mel frames of reference and piece together.
+    """Mel frames of reference and chunk together.
 
-    :param ref_text: as in ``PreparedReference.text``, without :func:`prompt_text`'s space, which is counted here.
-    :param fix_duration_s: the length wanted of both together; see :func:`share_duration` for several pieces.
+    :param ref_text: the transcript without the space that :func:`prompt_text` adds, which is counted here.
+    :param fix_duration_s: a fixed duration of both, in place of the estimate; see :func:`share_duration`.
     """
     if fix_duration_s is not None:
         return int(fix_duration_s * RATE_HZ / HOP_SAMPLES)
@@ -122,9 +121,9 @@ def duration_frames(
 def share_duration(
     fix_duration_s: float | None, ref_frames: int, gen_texts: Sequence[str], cross_fade_s: float
 ) -> list[float | None]:
-    """Share one wanted length (reference included) among the pieces of a text, by their bytes.
+    """Distribute a fixed duration (reference included) over the chunks of a text, in proportion to their bytes.
 
-    :returns: for each piece its own ``fix_duration_s``, again with the reference included.
+    :returns: ``fix_duration_s`` of each chunk, again with the reference included.
     """
     if fix_duration_s is None or len(gen_texts) < 2:
         return [fix_duration_s] * len(gen_texts)
@@ -135,9 +134,9 @@ def share_duration(
 
 
 class CrossFader:
-    """Joins pieces by linear cross-fades while they arrive; holds back what the next piece may still overlap.
+    """Join chunks by linear cross-fades as they arrive; hold back what the next chunk may overlap.
 
-    :param overlap_samples: length of each fade; shorter where a piece, or all before it, is shorter.
+    :param overlap_samples: length of a fade; shorter where a chunk, or everything before it, is shorter.
     """
 
     def __init__(self, overlap_samples: int):
@@ -145,17 +144,17 @@ class CrossFader:
         self._held: Audio = np.zeros(0, np.float32)
 
     def push(self, samples: Audio) -> Audio:
-        """Add a whole piece, shape (N,); returns what is final now, possibly nothing."""
+        """Add a chunk, shape (N,); return what is final now, possibly empty."""
         overlap = min(self._overlap, len(self._held), len(samples))
-        rise = np.linspace(0, 1, overlap)  # float64: the sum is rounded once
-        fall = np.linspace(1, 0, overlap)
-        before, under = np.split(self._held, [len(self._held) - overlap])
-        mixed = (under * fall + samples[:overlap] * rise).astype(np.float32)
+        fade_in = np.linspace(0, 1, overlap)  # float64: the sum is rounded once
+        fade_out = np.linspace(1, 0, overlap)
+        before, tail = np.split(self._held, [len(self._held) - overlap])
+        mixed = (tail * fade_out + samples[:overlap] * fade_in).astype(np.float32)
         joined = np.concatenate((before, mixed, samples[overlap:]))
         ready, self._held = np.split(joined, [max(0, len(joined) - self._overlap)])
         return ready
 
     def finish(self) -> Audio:
-        """The rest; the fader is empty again."""
+        """Return the rest and reset the fader."""
         rest, self._held = self._held, np.zeros(0, np.float32)
         return rest

@@ -1,4 +1,4 @@
-"""References are prepared as f5-tts prepares them."""
+"""Reference preprocessing: the same samples and transcript as f5-tts, and unusable recordings are rejected."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from f5 import upstream
+from support.f5 import upstream
 
 from backends.errors import InvalidJob
-from backends.f5.reference import MAX_MS, RATE_HZ, TARGET_RMS, close_text, prepare
+from backends.f5.reference_audio import MAX_MS, RATE_HZ, TARGET_RMS, ensure_sentence_end, preprocess
 
 
 def noise(seconds: float, rate_hz: int, level: float = 0.1, seed: int = 0) -> np.ndarray:
@@ -45,73 +45,75 @@ CASES = {
 }
 
 
-def upstream_prepares(monkeypatch: pytest.MonkeyPatch, path: Path, text: str) -> tuple[np.ndarray, str]:
-    """What the model would be conditioned on: samples at 24 kHz, and the text before the extra space."""
-    prepared, ref_text = upstream.prepare(path, text)
+def official_reference(monkeypatch: pytest.MonkeyPatch, path: Path, text: str) -> tuple[np.ndarray, str]:
+    """Samples at 24 kHz that f5-tts conditions its model on, and the transcript without the extra space."""
+    prepared, ref_text = upstream.preprocess(path, text)
     samples, rate_hz = soundfile.read(prepared, dtype="float32", always_2d=True)
     Path(prepared).unlink()
     audio = torch.from_numpy(samples.T.copy())
-    calls, _ = upstream.batch(monkeypatch, (audio, rate_hz), ref_text, ["Anything at all."])
+    calls, _ = upstream.infer_batch(monkeypatch, (audio, rate_hz), ref_text, ["Anything at all."])
     return calls[0]["cond"][0].numpy(), ref_text
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("rate_hz", [16000, 22050, 24000, 44100])
 @pytest.mark.parametrize("case", CASES)
-def test_it_is_cut_and_raised_at_the_same_sample(
+def test_recording_is_cut_and_amplified_like_f5_tts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, case: str, rate_hz: int
 ) -> None:
     for level, floor in ((0.2, 0.0), (0.05, 0.001), (0.1, 0.004)):
         audio = as_16_bit(speechlike(rate_hz, *CASES[case], level=level, floor=floor))
         path = tmp_path / f"{level}.wav"
         soundfile.write(path, audio, rate_hz, subtype="PCM_16")
-        expected, expected_text = upstream_prepares(monkeypatch, path, "What is said.")
-        ours = prepare(audio, rate_hz)
-        assert close_text("What is said.") == expected_text
+        expected, expected_text = official_reference(monkeypatch, path, "What is said.")
+        ours = preprocess(audio, rate_hz)
+        assert ensure_sentence_end("What is said.") == expected_text
         assert ours.samples.shape == expected.shape
         np.testing.assert_allclose(ours.samples, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["basic_ref_en", "basic_ref_zh"])
-def test_the_shipped_recordings_too(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_package_clips_are_preprocessed_like_f5_tts(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     path = Path(str(files("f5_tts").joinpath(f"infer/examples/basic/{name}.wav")))
     audio, rate_hz = soundfile.read(path, dtype="float32")
-    expected, _ = upstream_prepares(monkeypatch, path, "x")
-    ours = prepare(audio, rate_hz)
+    expected, _ = official_reference(monkeypatch, path, "x")
+    ours = preprocess(audio, rate_hz)
     assert ours.samples.shape == expected.shape
     np.testing.assert_allclose(ours.samples, expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("rate_hz", [8000, 11025, 12001, 32000, 44101, 48000])  # two share no divisor with 24 kHz
-def test_any_rate_gives_the_same_length_within_a_millisecond(rate_hz: int) -> None:
-    ours = prepare(speechlike(rate_hz, (2.0, 0.5), (1.0, 0.5)), rate_hz)
+@pytest.mark.parametrize(
+    "rate_hz", [8000, 11025, 12001, 32000, 44101, 48000]
+)  # two have almost no common divisor with 24 kHz
+def test_every_sample_rate_gives_the_same_duration(rate_hz: int) -> None:
+    ours = preprocess(speechlike(rate_hz, (2.0, 0.5), (1.0, 0.5)), rate_hz)
     assert len(ours.samples) / RATE_HZ == pytest.approx(3.55, abs=0.011)
 
 
 @pytest.mark.parametrize("rate_hz", [44100, 44101])
-def test_pitch_is_kept(rate_hz: int) -> None:
+def test_resampling_keeps_the_pitch(rate_hz: int) -> None:
     tone = 0.2 * np.sin(2 * np.pi * 440 * np.arange(2 * rate_hz) / rate_hz).astype(np.float32)
-    samples = prepare(tone, rate_hz).samples[:RATE_HZ]
+    samples = preprocess(tone, rate_hz).samples[:RATE_HZ]
     assert np.abs(np.fft.rfft(samples)).argmax() == 440
 
 
 @pytest.mark.parametrize(("level", "gain"), [(0.01, 0.1), (0.05, 0.5), (0.3, 1.0)])
-def test_a_quiet_one_is_raised_and_the_gain_takes_it_back(level: float, gain: float) -> None:
-    ours = prepare(noise(3, RATE_HZ, level), RATE_HZ)
+def test_quiet_recording_is_amplified_and_gain_reverts_it(level: float, gain: float) -> None:
+    ours = preprocess(noise(3, RATE_HZ, level), RATE_HZ)
     assert ours.gain == pytest.approx(gain, rel=0.02)
     assert ours.rms == pytest.approx(level, rel=0.02)
     assert np.sqrt(np.mean(ours.samples**2)) == pytest.approx(max(level, TARGET_RMS), rel=0.02)
 
 
-def test_a_long_one_ends_within_twelve_seconds() -> None:
-    ours = prepare(noise(60, RATE_HZ), RATE_HZ)
+def test_long_recording_is_cut_to_twelve_seconds() -> None:
+    ours = preprocess(noise(60, RATE_HZ), RATE_HZ)
     assert len(ours.samples) <= (MAX_MS + 50) * RATE_HZ / 1000
 
 
-def test_the_given_array_is_left_alone() -> None:
+def test_input_array_is_not_modified() -> None:
     audio = noise(2, RATE_HZ, 0.01)
     before = audio.copy()
-    prepare(audio, RATE_HZ)
+    preprocess(audio, RATE_HZ)
     np.testing.assert_array_equal(audio, before)
 
 
@@ -131,17 +133,17 @@ def test_the_given_array_is_left_alone() -> None:
         " x ",
     ],
 )
-def test_texts_are_closed_as_upstream_closes_them(tmp_path: Path, text: str) -> None:
+def test_transcript_end_matches_f5_tts(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(1, RATE_HZ), RATE_HZ)
-    _, expected = upstream.prepare(path, text)
-    assert close_text(text) == expected
+    _, expected = upstream.preprocess(path, text)
+    assert ensure_sentence_end(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\n"])
-def test_an_empty_text_is_refused(text: str) -> None:
+def test_blank_transcript_is_rejected(text: str) -> None:
     with pytest.raises(InvalidJob) as caught:
-        close_text(text)
+        ensure_sentence_end(text)
     assert caught.value.param == "reference_text"
 
 
@@ -154,9 +156,9 @@ def test_an_empty_text_is_refused(text: str) -> None:
         noise(0.2, RATE_HZ),
         np.full(RATE_HZ, np.nan, np.float32),
     ],
-    ids=["empty", "silent", "too quiet", "too short", "not numbers"],
+    ids=["empty", "silent", "too quiet", "too short", "not finite"],
 )
-def test_a_recording_with_no_voice_in_it_is_refused(audio: np.ndarray) -> None:
+def test_recording_without_speech_is_rejected(audio: np.ndarray) -> None:
     with pytest.raises(InvalidJob) as caught:
-        prepare(audio, RATE_HZ)
+        preprocess(audio, RATE_HZ)
     assert caught.value.param == "reference_audio"

@@ -1,4 +1,4 @@
-"""Writes down what is said in a reference that came without a transcript. Optional: needs ``model.asr``."""
+"""Speech recognition for references that come without a transcript. Optional: enabled by ``model.asr``."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import soxr
 
 from backends.base import Audio
 from backends.errors import LoadError
-from backends.f5.model import RATE_HZ
+from backends.f5.config import RATE_HZ
 
-NEEDED = ("config.json", "model.bin", "tokenizer.json")  # without the last, faster-whisper would fetch one by itself
-FILES = (*NEEDED, "vocabulary.*", "preprocessor_config.json")
+REQUIRED_FILES = ("config.json", "model.bin", "tokenizer.json")  # faster-whisper downloads a missing tokenizer.json
+FILES = (*REQUIRED_FILES, "vocabulary.*", "preprocessor_config.json")
 WHISPER_RATE_HZ = 16000
 
 
-class Listener:
-    """A Whisper model in CTranslate2's format, run by faster-whisper on the CPU.
+class Transcriber:
+    """A Whisper model in CTranslate2 format, run by faster-whisper.
 
-    On the CPU always: it listens to a clip once, and would need CUDA libraries of other versions than torch's.
+    Always on the CPU: each recording is transcribed once, and a GPU would need CUDA libraries of other versions than
+    torch's.
 
-    :param folder: holds :data:`NEEDED`.
-    :param where: the engine's place in the configuration.
-    :raises LoadError: faster-whisper is not installed, or the folder is no such model.
+    :param folder: must contain :data:`REQUIRED_FILES`.
+    :param where: the engine's key path in the configuration, e.g. ``engines.f5``.
+    :raises LoadError: if faster-whisper is not installed or the folder holds no such model.
     """
 
     def __init__(self, folder: Path, threads: int, where: str):
@@ -33,21 +34,21 @@ class Listener:
         except ImportError as error:
             needs = "needs the package faster-whisper: pip install faster-whisper"
             raise LoadError(f"configuration key {where}.model.asr {needs} ({error})") from error
-        for name in NEEDED:
+        for name in REQUIRED_FILES:
             if not (folder / name).is_file():
-                raise LoadError(f"{folder}: no model for faster-whisper, because it has no {name}")
+                raise LoadError(f"{folder}: not a model for faster-whisper: {name} is missing")
         try:
             self._model: Any = package.WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
         except (RuntimeError, ValueError, OSError) as error:
             raise LoadError(f"{folder}: not a readable model for faster-whisper ({error})") from error
 
     def transcribe(self, samples: Audio) -> str:
-        """What is said, possibly nothing; in whatever language it is.
+        """Transcribe speech in any language; the result may be empty.
 
-        One pass without the retries at other temperatures, which are random and would take several times as long.
+        One pass, without Whisper's retries at other temperatures: those are random and take several times as long.
 
         :param samples: mono PCM at 24 kHz, shape (N,), at most 30 s.
-        :raises RuntimeError: the model failed.
+        :raises RuntimeError: if the model fails.
         """
         audio = soxr.resample(samples, RATE_HZ, WHISPER_RATE_HZ)
         segments, _ = self._model.transcribe(
