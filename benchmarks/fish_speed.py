@@ -64,9 +64,9 @@ class Voxgate:
         import torch
         from fish.codec_synthetic import write_codec
 
-        from backends.fish.codec.checkpoint import load_vqgan
-        from backends.fish.lm.checkpoint import load_language_model
-        from backends.fish.model import LMConfig
+        from backends.fish.v0_2.codec.checkpoint import load_vqgan
+        from backends.fish.v0_2.config import LMConfig
+        from backends.fish.v0_2.lm.checkpoint import load_language_model
 
         dtype, int8 = KINDS[arguments.kind]
         self._device = torch.device(arguments.device)
@@ -82,8 +82,8 @@ class Voxgate:
 
     def frames_per_s(self, slots: int, frames: int) -> dict[str, float]:
         """All slots busy: time to read a prompt, and frames a second of all of them together afterwards."""
-        from backends.fish.lm.generator import Generator
-        from backends.fish.lm.sequence import Sequence
+        from backends.fish.generation import Sequence
+        from backends.fish.v0_2.lm.engine import Generator
 
         graphs = self._device.type == "cuda"
         generator = Generator(self._model, slots, 1024, eos_id=-1, compile=graphs, codes=160)
@@ -105,7 +105,7 @@ class Voxgate:
 
     def decode_s_per_s(self) -> float:
         """Seconds of work for a second of audio, decoded in windows as the engine does."""
-        from backends.fish.codec.stream import StreamDecoder
+        from backends.fish.v0_2.codec.stream import StreamDecoder
 
         codes = np.random.default_rng(2).integers(0, 160, (4, round(SPOKEN_S * FRAMES_PER_S)))
         times = []
@@ -249,7 +249,7 @@ def run(arguments: argparse.Namespace, hardware: str) -> None:
     import torch
     from fish.lm_synthetic import write_language_model
 
-    from backends.fish.model import LMConfig
+    from backends.fish.v0_2.config import LMConfig
 
     print(
         f"{hardware}, load average {os.getloadavg()[0]:.1f} before the start; Python {platform.python_version()}, "
@@ -282,7 +282,7 @@ def _never_end(checkpoint: Path) -> None:
     """
     import torch
 
-    from backends.fish.model import LMConfig
+    from backends.fish.v0_2.config import LMConfig
 
     sizes = LMConfig()
     state = torch.load(checkpoint, weights_only=True)

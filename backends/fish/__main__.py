@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.text import Text
 
 from backends.errors import BackendError, InvalidJob
-from backends.fish.model import REPOSITORY, FishModel
-from backends.fish.request import FishOptions, read_options
+from backends.fish.options import FishOptions, read_options
+from backends.fish.v0_2.config import REPOSITORY, FishModel
 from backends.hub import Hub, HubSettings
 from backends.options import parse_config
 

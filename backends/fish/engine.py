@@ -28,21 +28,21 @@ from backends.base import (
 )
 from backends.common.seeds import piece_seed
 from backends.errors import FatalFault, InvalidJob, LoadError
-from backends.fish.letters import plain, require_letters, with_origins
-from backends.fish.lm.sequence import Sequence
-from backends.fish.model import CODE_SAMPLES, RATE_HZ, FishModel, read_lm_config
-from backends.fish.prompts import NO_CODES, KeptCodes, References, read_codes, require_room
-from backends.fish.request import VOICE_OPTIONS, FishOptions, check_defaults, read_options, sampling_of
-from backends.fish.speaking import Piece, Push, Speaking
-from backends.fish.text.pieces import piece_texts, split_text
-from backends.fish.text.prompt import Codes, check_speaker, with_codes
-from backends.fish.text.segment import Order, parse_order
-from backends.fish.text.symbols import SUBTAGS
+from backends.fish.generation import Sequence
+from backends.fish.options import VOICE_OPTIONS, FishOptions, check_defaults, read_options, sampling_of
+from backends.fish.references import NO_CODES, KeptCodes, References, read_codes, require_room
+from backends.fish.utterance import Piece, Push, Speaking
+from backends.fish.v0_2.config import CODE_SAMPLES, RATE_HZ, FishModel, read_lm_config
+from backends.fish.v0_2.text.chunks import piece_texts, split_text
+from backends.fish.v0_2.text.languages import Order, parse_order
+from backends.fish.v0_2.text.normalize import plain, require_letters, with_origins
+from backends.fish.v0_2.text.prompt import Codes, check_speaker, with_codes
+from backends.fish.v0_2.text.symbols import SUBTAGS
 from backends.options import json_schema, parse_config
 
 if TYPE_CHECKING:
-    from backends.fish.conversions import Conversions
-    from backends.fish.loading import Loaded
+    from backends.fish.codec_jobs import Conversions
+    from backends.fish.v0_2.loading import Loaded
 
 RANDOM = "random"
 MAX_TEXT_CHARS = 20_000
@@ -69,8 +69,8 @@ class FishEngine(Engine):
     def load(self, progress: Progress = no_progress) -> Capabilities:
         """Fetch what is configured and bring it to the device."""
         try:
-            from backends.fish.conversions import Conversions
-            from backends.fish.loading import load
+            from backends.fish.codec_jobs import Conversions
+            from backends.fish.v0_2.loading import load
         except ImportError as error:
             raise LoadError(f"the fish engine needs torch and more: make install-fish ({error})") from error
         self._loaded: Loaded = load(self._model, self._config, progress)

@@ -21,18 +21,18 @@ from backends.common.device import pick_device
 from backends.common.seeds import piece_seed
 from backends.common.start import fetch
 from backends.errors import InvalidJob, LoadError
-from backends.fish.codec.checkpoint import load_vqgan
-from backends.fish.codec.vqgan import VQGAN
-from backends.fish.lm.generator import Generator
-from backends.fish.lm.sequence import Sequence
-from backends.fish.loading import TOKENIZER_FILES, Speller, check_vocabulary, load_lm, longest
-from backends.fish.model import CODE_OFFSET, CODE_SAMPLES, RATE_HZ, FishModel, read_lm_config
-from backends.fish.prompts import NO_CODES, read_audio, read_codes, to_codec_rate
-from backends.fish.request import FishOptions, sampling_of
-from backends.fish.text.phonemizer import Phonemizer
-from backends.fish.text.prompt import Codes, with_codes
-from backends.fish.text.segment import parse_order
-from backends.fish.text.tokenizer import load_tokenizer
+from backends.fish.generation import Sequence
+from backends.fish.options import FishOptions, sampling_of
+from backends.fish.references import NO_CODES, read_audio, read_codes, to_codec_rate
+from backends.fish.v0_2.codec.checkpoint import load_vqgan
+from backends.fish.v0_2.codec.vqgan import VQGAN
+from backends.fish.v0_2.config import CODE_OFFSET, CODE_SAMPLES, RATE_HZ, FishModel, read_lm_config
+from backends.fish.v0_2.lm.engine import Generator
+from backends.fish.v0_2.loading import TOKENIZER_FILES, Speller, check_vocabulary, load_lm, longest
+from backends.fish.v0_2.text.languages import parse_order
+from backends.fish.v0_2.text.phonemizer import Phonemizer
+from backends.fish.v0_2.text.prompt import Codes, with_codes
+from backends.fish.v0_2.text.tokenizer import load_tokenizer
 from backends.hub import Hub
 from backends.npy import read_npy
 

@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from backends.fish.text.g2p.en import EXTRA, read_cmudict
-from backends.fish.text.g2p.packages import optional_file
+from backends.fish.v0_2.text.g2p.en import EXTRA, read_cmudict
+from backends.fish.v0_2.text.g2p.packages import optional_file
 from recipes.common.places import HELD_OUT, SENTENCES, say
 from recipes.common.words import SHORT, TEMPLATES, fill, greetings
 

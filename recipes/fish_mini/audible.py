@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backends.fish.codec.mel import WINDOW_SAMPLES
-from backends.fish.model import CODE_HOPS, HOP_SAMPLES, RATE_HZ
+from backends.fish.v0_2.codec.mel import WINDOW_SAMPLES
+from backends.fish.v0_2.config import CODE_HOPS, HOP_SAMPLES, RATE_HZ
 from recipes.common.listener import Listener, word_error_rate
 from recipes.common.places import HELD_OUT_SHARD, say
 from recipes.common.sound import open_shard

@@ -15,7 +15,7 @@ import numpy as np
 import soxr
 import torch
 
-from backends.fish.model import CODE_SAMPLES, RATE_HZ
+from backends.fish.v0_2.config import CODE_SAMPLES, RATE_HZ
 from recipes.common.places import CODES, HELD_OUT_SHARD, Clock, say
 from recipes.common.sound import Shard, open_shard, shard_names
 from recipes.fish_mini.codec_mel import load_codec

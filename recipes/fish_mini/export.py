@@ -18,10 +18,10 @@ import torch
 from msgspec import structs
 from torch import Tensor
 
-from backends.fish.codec.layers import NORM
-from backends.fish.codec.quantizer import codebook
-from backends.fish.codec.wavenet import KERNEL
-from backends.fish.lm.network import Sizes, rotations
+from backends.fish.v0_2.codec.layers import NORM
+from backends.fish.v0_2.codec.quantizer import codebook
+from backends.fish.v0_2.codec.wavenet import KERNEL
+from backends.fish.v0_2.lm.model import Sizes, rotations
 from recipes.common.export import average, halves
 from recipes.common.places import CODEC, LANGUAGE_MODEL, say
 from recipes.fish_mini.codec_mel import STATE as MEL_STATE

@@ -1,4 +1,4 @@
-"""text2semantic as it is trained: the network of ``backends/fish/lm`` for batches of sequences, with gradients.
+"""text2semantic as it is trained: the network of ``backends/fish/v0_2/lm`` for batches of sequences, with gradients.
 
 Letters: B rows, S columns, n codebooks, W width, H heads, D width of a head, V text vocabulary, P predicted columns.
 """
@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from backends.fish.lm.network import Sizes, rotations
-from backends.fish.model import CODE_OFFSET, LMConfig
+from backends.fish.v0_2.config import CODE_OFFSET, LMConfig
+from backends.fish.v0_2.lm.model import Sizes, rotations
 from recipes.common.attention import attend, later
 from recipes.fish_mini.vocabulary import SIZE
 

@@ -19,9 +19,9 @@ import soundfile
 import torch
 
 from backends.base import EngineConfig, Job, Reference
-from backends.fish.codec.checkpoint import load_vqgan
 from backends.fish.engine import FishEngine
-from backends.fish.model import RATE_HZ
+from backends.fish.v0_2.codec.checkpoint import load_vqgan
+from backends.fish.v0_2.config import RATE_HZ
 from recipes.common.listener import Listener
 from recipes.common.places import HELD_OUT_SHARD
 from recipes.common.score import report, speak

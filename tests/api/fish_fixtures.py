@@ -13,7 +13,7 @@ import numpy as np
 from app_fixtures import InMemory, in_memory
 
 from backends.base import AudioChunk, Job
-from backends.fish.request import FishOptions
+from backends.fish.options import FishOptions
 from backends.options import json_schema
 from gateway.engine.client import State
 from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine, Script

@@ -21,7 +21,7 @@ from fish.lm_synthetic import golden, write_language_model
 from fish.small import write_model
 from harness import Gateway, start_gateway
 
-from backends.fish.model import CODE_OFFSET, LMConfig
+from backends.fish.v0_2.config import CODE_OFFSET, LMConfig
 
 VOXGATE = str(Path(sys.executable).parent / "voxgate")
 PAD = 4

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from fish.synthetic import tensors
 
-from backends.fish.codec.checkpoint import load_vqgan
-from backends.fish.codec.vqgan import VQGAN, Codes
+from backends.fish.v0_2.codec.checkpoint import load_vqgan
+from backends.fish.v0_2.codec.vqgan import VQGAN, Codes
 
 GOLDEN = Path(__file__).parent / "golden"
 NARROWER = 8  # how much, of a small one, every layer

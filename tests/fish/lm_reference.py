@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from backends.fish.lm.sequence import Sampling
+from backends.fish.generation import Sampling
 
 WINDOW = 16
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backends.fish.lm.cache import Attend, Cache, Prompt
-from backends.fish.lm.generator import Generator
-from backends.fish.lm.linear import Rows
-from backends.fish.lm.sequence import Grown, Sampling, Sequence
-from backends.fish.model import LMConfig
+from backends.fish.generation import Grown, Sampling, Sequence
+from backends.fish.v0_2.config import LMConfig
+from backends.fish.v0_2.lm.engine import Generator
+from backends.fish.v0_2.lm.kv_cache import Attend, Cache, Prompt
+from backends.fish.v0_2.lm.linear import Rows
 
 EOS = 2
 CONFIG = LMConfig(max_seq_len=256, vocab_size=50, n_layer=1, n_head=1, dim=8, codebook_size=40)

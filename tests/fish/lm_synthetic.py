@@ -11,9 +11,9 @@ import torch
 from fish.synthetic import tensors
 from torch import Tensor
 
-from backends.fish.lm.linear import LayerWeights
-from backends.fish.lm.network import LanguageModel, Sizes
-from backends.fish.model import LMConfig
+from backends.fish.v0_2.config import LMConfig
+from backends.fish.v0_2.lm.linear import LayerWeights
+from backends.fish.v0_2.lm.model import LanguageModel, Sizes
 
 GOLDEN = Path(__file__).parent / "golden"
 CPU = torch.device("cpu")

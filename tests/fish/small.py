@@ -10,7 +10,7 @@ from fish.lm_synthetic import write_language_model
 from fish.text_synthetic import write_tokenizer
 from msgspec import structs
 
-from backends.fish.model import LMConfig
+from backends.fish.v0_2.config import LMConfig
 
 VOCABULARY = 1024
 SMALL = LMConfig(max_seq_len=512, vocab_size=VOCABULARY, n_layer=2, n_head=4, dim=64)

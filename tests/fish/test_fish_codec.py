@@ -11,8 +11,8 @@ from fish.codec_synthetic import GOLDEN, codec_tensors, decode_whole, load_synth
 from torch.nn import functional as F
 
 from backends.errors import FatalFault
-from backends.fish.codec.mel import MIN_SAMPLES
-from backends.fish.codec.vqgan import FRAMES_AT_ONCE, VQGAN, Codes
+from backends.fish.v0_2.codec.mel import MIN_SAMPLES
+from backends.fish.v0_2.codec.vqgan import FRAMES_AT_ONCE, VQGAN, Codes
 
 TOLERANCE = 1e-4
 ROUNDING = 3e-6  # of the network in float32, depending on how kernels cut their work

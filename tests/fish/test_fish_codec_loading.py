@@ -15,9 +15,9 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from backends.common.weights import Weights
 from backends.errors import LoadError
-from backends.fish.codec.checkpoint import load_vqgan
-from backends.fish.codec.layers import Conv, take_kernel
-from backends.fish.codec.vqgan import VQGAN
+from backends.fish.v0_2.codec.checkpoint import load_vqgan
+from backends.fish.v0_2.codec.layers import Conv, take_kernel
+from backends.fish.v0_2.codec.vqgan import VQGAN
 
 CPU = torch.device("cpu")
 Tensors = dict[str, torch.Tensor]

@@ -11,9 +11,9 @@ import torch
 from fish.codec_synthetic import decode_whole, load_synthetic, random_codes
 
 from backends.errors import FatalFault
-from backends.fish.codec.segments import Memory, Window
-from backends.fish.codec.stream import FIRST_FRAMES, StreamDecoder
-from backends.fish.codec.vqgan import VQGAN, Codes
+from backends.fish.v0_2.codec.stream import FIRST_FRAMES, StreamDecoder
+from backends.fish.v0_2.codec.vqgan import VQGAN, Codes
+from backends.fish.v0_2.codec.windowed import Memory, Window
 
 REACH = 19  # code frames the codec hears to each side
 ROUNDING = 3e-6  # of the network in float32, depending on how kernels cut their work

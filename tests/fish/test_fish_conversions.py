@@ -13,10 +13,10 @@ from fish.small import write_model
 
 from backends.base import AudioChunk, CodesMade, DecodeJob, EncodeJob, EngineConfig, Event, Failed, Finished, Job
 from backends.errors import InvalidJob
-from backends.fish.codec.encoding import Encoding
-from backends.fish.codec.vqgan import VQGAN
 from backends.fish.engine import FishEngine
-from backends.fish.model import CODE_SAMPLES, HOP_SAMPLES, RATE_HZ
+from backends.fish.v0_2.codec.encoding import Encoding
+from backends.fish.v0_2.codec.vqgan import VQGAN
+from backends.fish.v0_2.config import CODE_SAMPLES, HOP_SAMPLES, RATE_HZ
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:

@@ -13,7 +13,7 @@ from fish.small import write_model
 from backends.base import AudioChunk, EngineConfig, Failed, Finished, Job, Reference
 from backends.errors import InvalidJob
 from backends.fish.engine import FishEngine
-from backends.fish.model import CODE_SAMPLES
+from backends.fish.v0_2.config import CODE_SAMPLES
 
 SHORT = {"max_new_tokens": 12, "use_g2p": False}
 TEXT = "Hello there."

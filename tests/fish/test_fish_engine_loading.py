@@ -15,7 +15,7 @@ from msgspec import structs
 from backends.base import EngineConfig, Job
 from backends.errors import InvalidJob, LoadError
 from backends.fish.engine import FishEngine
-from backends.fish.model import RATE_HZ
+from backends.fish.v0_2.config import RATE_HZ
 
 SHORT = {"max_new_tokens": 12, "use_g2p": False}
 

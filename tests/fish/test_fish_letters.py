@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backends.errors import InvalidJob
-from backends.fish.letters import plain, require_letters, with_origins
+from backends.fish.v0_2.text.normalize import plain, require_letters, with_origins
 
 ALL = ("zh", "en", "ja")
 

@@ -15,10 +15,10 @@ from msgspec import structs
 from torch import Tensor
 
 from backends.errors import LoadError
-from backends.fish.lm.cache import Prompt
-from backends.fish.lm.checkpoint import load_language_model
-from backends.fish.lm.linear import Int8, quantized
-from backends.fish.lm.network import LanguageModel
+from backends.fish.v0_2.lm.checkpoint import load_language_model
+from backends.fish.v0_2.lm.kv_cache import Prompt
+from backends.fish.v0_2.lm.linear import Int8, quantized
+from backends.fish.v0_2.lm.model import LanguageModel
 
 WHERE = "engines.fish.model.lm_config"
 FLOAT_FORMS = [form for form in FORMS if form not in ("int8", "int4", "lora")]

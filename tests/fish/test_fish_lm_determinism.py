@@ -12,13 +12,13 @@ import torch
 from fish.lm_synthetic import from_tensors, is_linear, shapes
 from torch import Tensor
 
-from backends.fish.lm import linear
-from backends.fish.lm.cache import EachAlone, Prompt
-from backends.fish.lm.generator import Generator
-from backends.fish.lm.linear import INT8_ROWS, Rows
-from backends.fish.lm.network import LanguageModel
-from backends.fish.lm.sequence import Sampling, Sequence
-from backends.fish.model import LMConfig
+from backends.fish.generation import Sampling, Sequence
+from backends.fish.v0_2.config import LMConfig
+from backends.fish.v0_2.lm import linear
+from backends.fish.v0_2.lm.engine import Generator
+from backends.fish.v0_2.lm.kv_cache import EachAlone, Prompt
+from backends.fish.v0_2.lm.linear import INT8_ROWS, Rows
+from backends.fish.v0_2.lm.model import LanguageModel
 
 EOS = 2
 CONFIG = LMConfig(n_layer=2, max_seq_len=256)  # the 400M model but for its depth

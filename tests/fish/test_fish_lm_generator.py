@@ -9,8 +9,8 @@ from fish.lm_scripted import CONFIG, EOS, ScriptedModel, ask, codes_of, drain, p
 from torch import Tensor
 
 from backends.errors import FatalFault, InvalidJob, LoadError
-from backends.fish.lm.cache import Attend, Prompt
-from backends.fish.lm.generator import CHUNK, Generator
+from backends.fish.v0_2.lm.engine import CHUNK, Generator
+from backends.fish.v0_2.lm.kv_cache import Attend, Prompt
 
 Frame = tuple[int, list[int]]
 

@@ -10,12 +10,12 @@ import torch
 from fish.lm_scripted import drain
 from fish.lm_synthetic import build, golden
 
-from backends.fish.lm import cache as module
-from backends.fish.lm.generator import Generator
-from backends.fish.lm.graphs import DeviceDecoder, reaches
-from backends.fish.lm.network import LanguageModel
-from backends.fish.lm.sequence import Grown, Sampling, Sequence
-from backends.fish.model import LMConfig
+from backends.fish.generation import Grown, Sampling, Sequence
+from backends.fish.v0_2.config import LMConfig
+from backends.fish.v0_2.lm import cache as module
+from backends.fish.v0_2.lm.engine import Generator
+from backends.fish.v0_2.lm.graphs import DeviceDecoder, reaches
+from backends.fish.v0_2.lm.model import LanguageModel
 
 EOS = 2
 GREEDY = Sampling(temperature=1e-5, top_p=1.0, repetition_penalty=1.5)

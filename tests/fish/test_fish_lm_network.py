@@ -13,9 +13,9 @@ from fish.synthetic import tensors
 from msgspec import structs
 from torch import Tensor
 
-from backends.fish.lm.cache import Cache, EachAlone, Prompt
-from backends.fish.lm.network import LanguageModel, Sizes, _gated, by_rows
-from backends.fish.model import LMConfig
+from backends.fish.v0_2.config import LMConfig
+from backends.fish.v0_2.lm.kv_cache import Cache, EachAlone, Prompt
+from backends.fish.v0_2.lm.model import LanguageModel, Sizes, _gated, by_rows
 
 PAGE = resource.getpagesize()
 

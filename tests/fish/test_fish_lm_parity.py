@@ -14,10 +14,10 @@ from fish.lm_scripted import drain
 from fish.lm_synthetic import build, golden
 from torch import Tensor
 
-from backends.fish.lm.cache import EachAlone, Prompt
-from backends.fish.lm.generator import Generator
-from backends.fish.lm.network import LanguageModel
-from backends.fish.lm.sequence import Sampling, Sequence
+from backends.fish.generation import Sampling, Sequence
+from backends.fish.v0_2.lm.engine import Generator
+from backends.fish.v0_2.lm.kv_cache import EachAlone, Prompt
+from backends.fish.v0_2.lm.model import LanguageModel
 
 EXACT = 1e-3
 EOS = 2

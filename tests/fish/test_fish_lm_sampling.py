@@ -10,10 +10,10 @@ from fish.lm_reference import Heads, distribution, place, race
 from fish.lm_synthetic import CPU
 from torch import Tensor
 
-from backends.fish.lm import sampling as module
-from backends.fish.lm.sampling import ALL, Sampler, probabilities
-from backends.fish.lm.sequence import Sampling
-from backends.fish.model import LMConfig
+from backends.fish.generation import Sampling
+from backends.fish.v0_2.config import LMConfig
+from backends.fish.v0_2.lm import sampling as module
+from backends.fish.v0_2.lm.sampling import ALL, Sampler, probabilities
 
 CONFIG = LMConfig(vocab_size=300, codebook_size=60, num_codebooks=3, dim=8, n_head=1)
 HEADS = CONFIG.num_codebooks * CONFIG.codebook_size

@@ -11,7 +11,7 @@ import soundfile
 
 from backends.base import Reference
 from backends.errors import InvalidJob
-from backends.fish.prompts import KeptCodes, References, frames_of, read_audio, read_codes, to_codec_rate
+from backends.fish.references import KeptCodes, References, frames_of, read_audio, read_codes, to_codec_rate
 
 ROOM = 1000
 CODES = np.arange(24).reshape(4, 6)

@@ -7,7 +7,7 @@ import pytest
 
 from backends.base import AudioChunk, Failed, Finished
 from backends.common.seeds import piece_seed
-from backends.fish.speaking import Piece, Speaking
+from backends.fish.utterance import Piece, Speaking
 
 NONE = np.zeros((4, 0), np.int64)
 

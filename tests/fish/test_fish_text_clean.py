@@ -9,9 +9,9 @@ from contextlib import suppress
 import pytest
 
 from backends.errors import InvalidJob
-from backends.fish.text.clean import clean_text
-from backends.fish.text.segment import Context, Segment, parse_order, resume, segments
-from backends.fish.text.symbols import ALL_PHONES, INVENTORY, MARKS, PHONES, PUNCTUATION, token
+from backends.fish.v0_2.text.clean import clean_text
+from backends.fish.v0_2.text.languages import Context, Segment, parse_order, resume, segments
+from backends.fish.v0_2.text.symbols import ALL_PHONES, INVENTORY, MARKS, PHONES, PUNCTUATION, token
 
 ORDER = ("zh", "jp", "en")
 

@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from backends.errors import InvalidJob, LoadError
-from backends.fish.text.g2p import ja, zh
-from backends.fish.text.g2p.en import English, read_cmudict
-from backends.fish.text.g2p.guess import Guesser
-from backends.fish.text.g2p.ja import Japanese
-from backends.fish.text.g2p.numbers import cardinal, ordinal, spell_numbers, year
-from backends.fish.text.g2p.pinyin import split_syllable
-from backends.fish.text.g2p.zh import Chinese
-from backends.fish.text.phonemizer import CACHED_CHARS, Phonemizer, Spoken
-from backends.fish.text.symbols import PHONES
+from backends.fish.v0_2.text.g2p import ja, zh
+from backends.fish.v0_2.text.g2p.en import English, read_cmudict
+from backends.fish.v0_2.text.g2p.guess import Guesser
+from backends.fish.v0_2.text.g2p.ja import Japanese
+from backends.fish.v0_2.text.g2p.numbers import cardinal, ordinal, spell_numbers, year
+from backends.fish.v0_2.text.g2p.pinyin import split_syllable
+from backends.fish.v0_2.text.g2p.zh import Chinese
+from backends.fish.v0_2.text.phonemizer import CACHED_CHARS, Phonemizer, Spoken
+from backends.fish.v0_2.text.symbols import PHONES
 
 GOLDEN = Path(__file__).parent / "golden"
 ORDER = ("zh", "jp", "en")
@@ -371,13 +371,13 @@ def test_hostile_texts_take_linear_time(phonemizer: Phonemizer, unit: str) -> No
 
 def test_nothing_is_loaded_before_it_is_needed() -> None:
     names = ("torch", "jieba", "pypinyin", "cn2an", "pyopenjtalk", "g2p_en", "nltk", "transformers", "tokenizers")
-    code = f"import sys, backends.fish.text.prompt; print(*[name for name in {names} if name in sys.modules])"
+    code = f"import sys, backends.fish.v0_2.text.prompt; print(*[name for name in {names} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""
 
 
 def test_jieba_writes_no_cache_and_says_nothing(tmp_path: Path) -> None:
-    code = "from backends.fish.text.g2p.zh import Chinese; print(*Chinese()('你好'))"
+    code = "from backends.fish.v0_2.text.g2p.zh import Chinese; print(*Chinese()('你好'))"
     environment = {"TMPDIR": str(tmp_path), "PATH": "", "PYTHONPATH": ":".join(filter(None, sys.path))}
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, env=environment

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from backends.common import split
-from backends.fish.text.pieces import has_speech, piece_texts, split_text
+from backends.fish.v0_2.text.chunks import has_speech, piece_texts, split_text
 
 ENGLISH = (
     "It was a dark night. The rain fell in torrents, except at intervals, when it was checked by a gust of wind! "

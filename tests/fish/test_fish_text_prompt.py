@@ -11,11 +11,11 @@ import pytest
 from fish.text_synthetic import PUBLISHED_SIZE, write_tokenizer
 
 from backends.errors import InvalidJob, LoadError
-from backends.fish.text.phonemizer import Phonemizer
-from backends.fish.text.prompt import build_prompt, spell, with_codes
-from backends.fish.text.sentencepiece import read_backend, read_pieces
-from backends.fish.text.symbols import ALL_PHONES
-from backends.fish.text.tokenizer import Tokenizer, load_tokenizer
+from backends.fish.v0_2.text.phonemizer import Phonemizer
+from backends.fish.v0_2.text.prompt import build_prompt, spell, with_codes
+from backends.fish.v0_2.text.sentencepiece import read_backend, read_pieces
+from backends.fish.v0_2.text.symbols import ALL_PHONES
+from backends.fish.v0_2.text.tokenizer import Tokenizer, load_tokenizer
 
 GOLDEN = Path(__file__).parent / "golden"
 ORDER = ("zh", "jp", "en")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, models, normalizers
 
-from backends.fish.text.symbols import ALL_PHONES
+from backends.fish.v0_2.text.symbols import ALL_PHONES
 
 SPACE = "▁"
 SPECIALS = ("<unk>", "<s>", "</s>")

@@ -11,9 +11,9 @@ import torch
 from fish.lm_scripted import drain
 from fish.lm_synthetic import build, golden
 
-from backends.fish.lm.generator import Generator
-from backends.fish.lm.network import LanguageModel
-from backends.fish.lm.sequence import Grown, Sampling, Sequence
+from backends.fish.generation import Grown, Sampling, Sequence
+from backends.fish.v0_2.lm.engine import Generator
+from backends.fish.v0_2.lm.model import LanguageModel
 
 pytestmark = pytest.mark.gpu
 

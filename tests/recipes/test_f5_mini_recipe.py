@@ -22,7 +22,7 @@ from backends.f5.modules import _stretch
 from backends.f5.pieces import prompt_text
 from backends.f5.reference import close_text
 from backends.f5.vocoder import load_vocoder
-from backends.fish.text.phonemizer import Phonemizer
+from backends.fish.v0_2.text.phonemizer import Phonemizer
 from recipes.common.places import HELD_OUT_SHARD, SOUND
 from recipes.common.score import speak
 from recipes.common.sentences import held_out

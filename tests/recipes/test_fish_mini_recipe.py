@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from backends.fish.codec.checkpoint import load_vqgan
-from backends.fish.lm.cache import Prompt
-from backends.fish.lm.checkpoint import load_language_model
-from backends.fish.model import CODE_OFFSET
-from backends.fish.text.phonemizer import Phonemizer
-from backends.fish.text.prompt import build_prompt, spell, with_codes
-from backends.fish.text.tokenizer import load_tokenizer
+from backends.fish.v0_2.codec.checkpoint import load_vqgan
+from backends.fish.v0_2.config import CODE_OFFSET
+from backends.fish.v0_2.lm.checkpoint import load_language_model
+from backends.fish.v0_2.lm.kv_cache import Prompt
+from backends.fish.v0_2.text.phonemizer import Phonemizer
+from backends.fish.v0_2.text.prompt import build_prompt, spell, with_codes
+from backends.fish.v0_2.text.tokenizer import load_tokenizer
 from recipes.common.align import place
 from recipes.fish_mini.columns import END_CODE, Utterance, joined, stack
 from recipes.fish_mini.export import codec_tensors, lm_tensors

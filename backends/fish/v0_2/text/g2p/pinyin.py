@@ -1,0 +1,42 @@
+"""A syllable as the two phones Fish-Speech 0.2 writes it with.
+
+The phones follow the spelling of pinyin: an absent initial becomes y or w where one is written, else AA, EE or OO by
+the vowel. i has symbols of its own after sibilants (i0 in zi, ir in zhi), and so has the vowel of yan and ye.
+"""
+
+from __future__ import annotations
+
+from backends.fish.v0_2.text.symbols import TONES
+
+_ABBREVIATED = {"iou": "iu", "uei": "ui", "uen": "un"}  # after an initial
+_BUZZED = {**dict.fromkeys(("z", "c", "s"), "i0"), **dict.fromkeys(("zh", "ch", "sh", "r"), "ir")}
+_GLIDES = {"i": "y", "u": "w", "v": "y"}
+_VOWELS = {"a": "AA", "e": "EE", "o": "OO"}
+_AFTER_Y = {"ie": "E", "ian": "En"}
+
+
+def split_syllable(initial: str, final: str) -> tuple[str, str] | None:
+    """The two phones of a syllable, the tone on the second.
+
+    :param initial: pypinyin's strict initial; y and w are none.
+    :param final: pypinyin's strict final with its tone behind it, e.g. ``iang3``; ü is v.
+    :returns: None when this is no syllable.
+    """
+    rime, tone = final[:-1], final[-1:]
+    if not rime or tone not in TONES:
+        return None
+    if initial:
+        if rime == "i":
+            rime = _BUZZED.get(initial, rime)
+        return initial, _ABBREVIATED.get(rime, rime) + tone
+    if rime[0] in _VOWELS:
+        return _VOWELS[rime[0]], final
+    if rime[0] not in _GLIDES:
+        return None
+    if rime in _AFTER_Y:
+        bare = _AFTER_Y[rime]
+    elif rime in ("i", "in", "ing", "u") or rime[0] == "v":
+        bare = rime  # yi, yin, ying, wu, yu, yue, yuan, yun keep their vowel behind the glide
+    else:
+        bare = rime[1:]
+    return _GLIDES[rime[0]], bare + tone
