@@ -57,12 +57,12 @@ def bandwidth_gb_s(device: str) -> float:
 
 
 class Voxgate:
-    """The generator as the engine runs it, and the codec."""
+    """The language model as the engine runs it, and the codec."""
 
     def __init__(self, arguments: argparse.Namespace):
         sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
         import torch
-        from fish.codec_synthetic import write_codec
+        from support.fish.codec import write_codec
 
         from backends.fish.v0_2.codec.checkpoint import load_vqgan
         from backends.fish.v0_2.config import LMConfig
@@ -83,23 +83,23 @@ class Voxgate:
     def frames_per_s(self, slots: int, frames: int) -> dict[str, float]:
         """All slots busy: time to read a prompt, and frames a second of all of them together afterwards."""
         from backends.fish.generation import Sequence
-        from backends.fish.v0_2.lm.engine import Generator
+        from backends.fish.v0_2.lm.engine import LMEngine
 
         graphs = self._device.type == "cuda"
-        generator = Generator(self._model, slots, 1024, eos_id=-1, compile=graphs, codes=160)
+        lm = LMEngine(self._model, slots, 1024, eos_id=-1, compile=graphs, codes=160)
         began_at = time.perf_counter()
         for index in range(slots):
-            generator.add(Sequence(str(index), str(index), prompt(), index))
-        while generator.active < slots:
-            generator.step()
+            lm.add(Sequence((str(index), 0), prompt(), index))
+        while lm.active < slots:
+            lm.step()
         prefill_s = (time.perf_counter() - began_at) / slots
         for _ in range(3):
-            generator.step()
+            lm.step()
         began_at = time.perf_counter()
         for _ in range(frames):
-            generator.step()
+            lm.step()
         took_s = time.perf_counter() - began_at
-        if generator.active < slots:
+        if lm.active < slots:
             raise SystemExit("a sequence ended early; there is nothing to compare")
         return {"prefill_s": prefill_s, "frames_per_s": slots * frames / took_s}
 
@@ -112,7 +112,7 @@ class Voxgate:
         for _ in range(3):
             decoder = StreamDecoder(self._codec)
             began_at = time.perf_counter()
-            decoder.push("a", codes, last=True)
+            decoder.push(("a", 0), codes, last=True)
             while len(decoder):
                 decoder.step()
             times.append(time.perf_counter() - began_at)
@@ -247,7 +247,7 @@ def run(arguments: argparse.Namespace, hardware: str) -> None:
     """Print the tables."""
     sys.path.insert(0, str(HERE.parent / "tests"))
     import torch
-    from fish.lm_synthetic import write_language_model
+    from support.fish.lm import write_language_model
 
     from backends.fish.v0_2.config import LMConfig
 

@@ -1,94 +1,87 @@
-"""The codec for its own sake: sounds on their way to codes, and codes on their way to sound.
-
-Letters: N samples, G codebooks, T code frames.
-"""
+"""Codec jobs: audio to codes and codes to audio, without the language model."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
-from backends.base import Audio, AudioChunk, CodesMade, DecodeJob, EncodeJob, Event, Failed, Finished
+from backends.base import AudioChunk, CodesMade, DecodeJob, EncodeJob, Event, Failed, Finished
 from backends.common.device import fatal_when_lost
 from backends.errors import InvalidJob
-from backends.fish.references import MAX_PROMPT_S, to_codec_rate
-from backends.fish.v0_2.codec.encoding import Encoding
-from backends.fish.v0_2.codec.stream import StreamDecoder
-from backends.fish.v0_2.codec.vqgan import VQGAN
-from backends.fish.v0_2.config import CODE_SAMPLES, RATE_HZ
-
-MAX_FRAMES = int(MAX_PROMPT_S * RATE_HZ) // CODE_SAMPLES + 1
+from backends.fish.generation import ChunkKey, Codec, DecoderOutput, StreamingDecoder, WindowedEncoder
+from backends.fish.references import MAX_REFERENCE_S, resample
 
 
-class Conversions:
-    """Jobs of the codec alone, beside those that speak.
+class CodecJobs:
+    """The codec jobs of one engine.
 
-    :param decoder: shared with those: its windows are computed in the order in which they can be.
+    :param decoder: shared with speech jobs, so that the windows of both are decoded in one queue.
     """
 
-    def __init__(self, codec: VQGAN, decoder: StreamDecoder):
+    def __init__(self, codec: Codec, decoder: StreamingDecoder):
         self._codec = codec
         self._decoder = decoder
-        self._encoding: OrderedDict[str, Encoding] = OrderedDict()
+        self._encoders: OrderedDict[str, WindowedEncoder] = OrderedDict()
         self._decoding: set[str] = set()
 
     def __len__(self) -> int:
-        return len(self._encoding) + len(self._decoding)
+        return len(self._encoders) + len(self._decoding)
 
     def add(self, job: EncodeJob | DecodeJob) -> None:
         """Admit a job.
 
-        :raises InvalidJob: the sound or the codes are of no use to the codec, or too long.
+        :raises InvalidJob: if its audio or codes are invalid or too long.
         """
+        sizes = self._codec.sizes
         if isinstance(job, EncodeJob):
-            audio = to_codec_rate(job.audio, job.sample_rate_hz, param="audio")
-            self._encoding[job.id] = Encoding(self._codec, audio)
+            audio = resample(job.audio, job.sample_rate_hz, sizes, param="audio")
+            self._encoders[job.id] = self._codec.windowed_encoder(audio)
             return
         try:
             self._codec.check(job.codes)
         except ValueError as error:
             raise InvalidJob(str(error), param="codes") from None
-        if not 1 <= job.codes.shape[1] <= MAX_FRAMES:
-            message = f"{job.codes.shape[1]} frames of codes; there have to be 1 to {MAX_FRAMES} ({MAX_PROMPT_S:g} s)"
+        max_frames = int(MAX_REFERENCE_S * sizes.rate_hz) // sizes.samples_per_frame + 1
+        if not 1 <= (frames := job.codes.shape[1]) <= max_frames:
+            message = f"has {frames} code frames; allowed are 1 to {max_frames} ({MAX_REFERENCE_S:g} s)"
             raise InvalidJob(message, param="codes")
-        self._decoder.push(_key(job.id), job.codes, last=True, early=False)
+        self._decoder.push(_key(job.id), job.codes, last=True, low_latency=False)
         self._decoding.add(job.id)
 
     def encode(self) -> list[Event]:
-        """Encode one window of one sound; the sounds take turns."""
-        if not self._encoding:
+        """Encode one window of one recording, round-robin."""
+        if not self._encoders:
             return []
-        job_id, encoding = self._encoding.popitem(last=False)
+        job_id, encoder = self._encoders.popitem(last=False)
         try:
             with fatal_when_lost():
-                codes = encoding.step()
-        except (RuntimeError, ValueError) as error:  # out of memory, mostly
-            return [Failed(job_id, f"the sound could not be encoded: {error}")]
-        made = CodesMade(job_id, codes)
-        if encoding.complete:
-            return [made, Finished(job_id)]
-        self._encoding[job_id] = encoding
-        return [made]
+                codes = encoder.step()
+        except (RuntimeError, ValueError) as error:  # most often out of memory
+            return [Failed(job_id, f"the audio could not be encoded: {error}")]
+        chunk = CodesMade(job_id, codes)
+        if encoder.complete:
+            return [chunk, Finished(job_id)]
+        self._encoders[job_id] = encoder
+        return [chunk]
 
-    def heard(self, key: str, samples: Audio | str, last: bool) -> list[Event]:
-        """What the decoder made for ``key``, if that is of a job here: samples of shape (N,), or why there are none."""
-        job_id = key.rpartition("/")[0]
+    def add_audio(self, output: DecoderOutput) -> list[Event]:
+        """Return the events of one decoder output; none if it belongs to no codec job."""
+        job_id = output.key[0]
         if job_id not in self._decoding:
             return []
-        if last:
+        if output.last:
             self._decoding.discard(job_id)
-        if isinstance(samples, str):
-            return [Failed(job_id, f"the codec failed: {samples}")]
-        events: list[Event] = [AudioChunk(job_id, samples)] if len(samples) else []
-        return [*events, Finished(job_id)] if last else events
+        if output.failure is not None:
+            return [Failed(job_id, f"the codec failed: {output.failure}")]
+        events: list[Event] = [AudioChunk(job_id, output.samples)] if len(output.samples) else []
+        return [*events, Finished(job_id)] if output.last else events
 
     def remove(self, job_id: str) -> None:
-        """Forget a job; unknown ones are ignored."""
-        self._encoding.pop(job_id, None)
+        """Drop a job; unknown IDs are ignored."""
+        self._encoders.pop(job_id, None)
         if job_id in self._decoding:
             self._decoding.discard(job_id)
             self._decoder.remove([_key(job_id)])
 
 
-def _key(job_id: str) -> str:
-    """What the decoder calls a job: no speaking job's piece is called that."""
-    return f"{job_id}/codes"
+def _key(job_id: str) -> ChunkKey:
+    return job_id, 0

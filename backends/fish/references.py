@@ -1,69 +1,141 @@
-"""Voices as the language model knows them: the codes of a prompt.
-
-Letters: N samples, Q codebooks, T code frames.
-"""
+"""Reference recordings: reading, resampling, encoding, and the cache of their codes."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import soundfile
 import soxr
 
-from backends.base import Audio, Reference
-from backends.errors import InvalidJob
-from backends.fish.v0_2.config import CODE_HOPS, CODE_SAMPLES, CODEBOOKS, HOP_SAMPLES, RATE_HZ
-from backends.fish.v0_2.text.prompt import Codes
+from backends.base import Audio, Codes, Reference
+from backends.errors import FatalFault, InvalidJob
+from backends.fish.generation import Codec, Sizes
 from backends.npy import read_npy
 
-KEPT_CODES = 512  # references whose codes are kept; each takes some kilobytes
-MAX_PROMPT_S = 120.0
-NO_CODES: Codes = np.zeros((CODEBOOKS, 0), np.int64)  # of a voice that the seed or a speaker's name draws
+CACHED_REFERENCES = 512  # some kilobytes each
+MAX_REFERENCE_S = 120.0
+
+T = TypeVar("T")
 
 
-class KeptCodes:
-    """The codes of the references heard last, by content."""
+class LRUCache(Generic[T]):
+    """A bounded mapping that evicts the least recently used entry."""
 
-    def __init__(self, kept: int = KEPT_CODES):
-        self._kept = kept
-        self._codes: OrderedDict[str, Codes] = OrderedDict()
+    def __init__(self, capacity: int = CACHED_REFERENCES):
+        self._capacity = capacity
+        self._values: OrderedDict[str, T] = OrderedDict()
 
-    def get(self, digest: str) -> Codes | None:
-        """The codes of a reference, shape (Q, T), where they are known."""
-        codes = self._codes.get(digest)
+    def get(self, key: str) -> T | None:
+        """Return a value and mark it as used; None if it is not cached."""
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def put(self, key: str, value: T) -> None:
+        """Add or replace a value."""
+        self._values[key] = value
+        self._values.move_to_end(key)
+        while len(self._values) > self._capacity:
+            self._values.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedReference:
+    """The result of encoding one reference.
+
+    :param job_ids: jobs that waited for it.
+    :param codes: shape (K, T); None if encoding failed.
+    :param failure: the error message, or empty.
+    """
+
+    job_ids: list[str]
+    codes: Codes | None
+    failure: str = ""
+
+
+class ReferenceEncoder:
+    """Encodes references, each content once, however many jobs wait for it."""
+
+    def __init__(self, codec: Codec, cache: LRUCache[Codes]):
+        self._codec = codec
+        self._cache = cache
+        self._queue: OrderedDict[str, Audio] = OrderedDict()  # by digest
+        self._job_ids: dict[str, list[str]] = {}  # by digest
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def request(self, job_id: str, reference: Reference, max_frames: int) -> Codes | None:
+        """Return the codes, shape (K, T), if they are cached; otherwise queue the reference and return None.
+
+        :param max_frames: number of code frames that fit beside the text.
+        :raises InvalidJob: if the recording is unusable or too long.
+        """
+        codes = self._cache.get(reference.digest)
         if codes is not None:
-            self._codes.move_to_end(digest)
-        return codes
+            check_length(codes.shape[1], max_frames, "reference_audio")
+            return codes
+        audio = self._queue.get(reference.digest)
+        if audio is None:
+            audio = resample(reference.audio, reference.sample_rate_hz, self._codec.sizes)
+        check_length(self._codec.frames(len(audio)), max_frames, "reference_audio")
+        self._queue[reference.digest] = audio
+        self._job_ids.setdefault(reference.digest, []).append(job_id)
+        return None
 
-    def put(self, digest: str, codes: Codes) -> None:
-        """Keep them; the reference not heard of for the longest time is forgotten."""
-        self._codes[digest] = codes
-        self._codes.move_to_end(digest)
-        while len(self._codes) > self._kept:
-            self._codes.popitem(last=False)
+    def step(self) -> EncodedReference | None:
+        """Encode the next reference in the queue, if there is one.
+
+        :raises FatalFault: if the device is lost.
+        """
+        if not self._queue:
+            return None
+        digest, audio = next(iter(self._queue.items()))
+        codes, failure = None, ""
+        try:
+            (codes,) = self._codec.encode([audio])
+            self._cache.put(digest, codes)
+        except FatalFault:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it fails the jobs with this reference only
+            failure = f"the reference audio could not be encoded: {error}"
+        del self._queue[digest]
+        return EncodedReference(self._job_ids.pop(digest, []), codes, failure)
+
+    def cancel(self, job_id: str) -> None:
+        """Drop a job; a reference that no other job waits for leaves the queue."""
+        for digest, job_ids in list(self._job_ids.items()):
+            if job_id in job_ids:
+                job_ids.remove(job_id)
+                if not job_ids:
+                    del self._job_ids[digest], self._queue[digest]
 
 
-def to_codec_rate(audio: Audio, rate_hz: int, param: str = "reference_audio") -> Audio:
-    """Mono PCM at the codec's rate, shape (N,), by the resampler that librosa (and so the classic tools) uses.
+def resample(audio: Audio, rate_hz: int, sizes: Sizes, param: str = "reference_audio") -> Audio:
+    """Resample mono PCM to the codec's rate, shape (N,). librosa, and so the classic tools, uses the same resampler.
 
-    :raises InvalidJob: it is shorter than one code frame, longer than two minutes, or holds what is no number.
+    :raises InvalidJob: if the audio is shorter than one code frame, longer than two minutes, or not finite.
     """
     if not np.isfinite(audio).all():
-        raise InvalidJob("holds samples that are not numbers", param=param)
-    if len(audio) > MAX_PROMPT_S * rate_hz:
-        raise InvalidJob(f"is longer than {MAX_PROMPT_S:g} s", param=param)
-    converted: Audio = audio if rate_hz == RATE_HZ else soxr.resample(audio, rate_hz, RATE_HZ, quality="HQ")
-    if len(converted) < CODE_SAMPLES:
-        raise InvalidJob(f"is shorter than {CODE_SAMPLES / RATE_HZ * 1000:.0f} ms, one frame of codes", param=param)
-    return np.ascontiguousarray(converted, dtype=np.float32)
+        raise InvalidJob("contains samples that are NaN or infinite", param=param)
+    if len(audio) > MAX_REFERENCE_S * rate_hz:
+        raise InvalidJob(f"is longer than {MAX_REFERENCE_S:g} s", param=param)
+    resampled: Audio = audio if rate_hz == sizes.rate_hz else soxr.resample(audio, rate_hz, sizes.rate_hz, quality="HQ")
+    if len(resampled) < sizes.samples_per_frame:
+        shortest_ms = sizes.samples_per_frame / sizes.rate_hz * 1000
+        raise InvalidJob(f"is shorter than {shortest_ms:.0f} ms, the length of one code frame", param=param)
+    return np.ascontiguousarray(resampled, dtype=np.float32)
 
 
 def read_audio(path: Path) -> tuple[Audio, int]:
-    """An audio file as mono PCM, shape (N,), and its rate in Hz.
+    """Read an audio file as mono PCM, shape (N,), with its sample rate in Hz.
 
-    :raises ValueError: it is no audio file that libsndfile reads.
+    :raises ValueError: if libsndfile cannot read the file.
     """
     try:
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
@@ -72,82 +144,32 @@ def read_audio(path: Path) -> tuple[Audio, int]:
     return samples.mean(axis=1), rate_hz
 
 
-def read_codes(data: bytes, codebook_size: int, param: str) -> Codes:
-    """Codes from the bytes of an ``.npy`` file as the classic tools write them; int64 of shape (Q, T).
+def read_codes(data: bytes, codebooks: int, codebook_size: int, param: str) -> Codes:
+    """Parse an ``.npy`` file of codes, as the classic tools write it, to int64 of shape (K, T).
 
-    :param codebook_size: how many codes there are.
+    :param codebooks: K.
+    :param codebook_size: codes must be in ``range(codebook_size)``.
     :raises InvalidJob: naming ``param``.
     """
     try:
         codes = read_npy(data)
     except ValueError as error:
-        raise InvalidJob(f"is no .npy file of numbers ({error})", param=param) from None
-    if codes.ndim != 2 or codes.shape[0] != CODEBOOKS or not codes.shape[1] or codes.dtype.kind not in "iu":
+        raise InvalidJob(f"is not an .npy file of numbers: {error}", param=param) from None
+    if codes.ndim != 2 or codes.shape[0] != codebooks or not codes.shape[1] or codes.dtype.kind not in "iu":
         found = f"{codes.dtype} of shape {codes.shape}"
-        raise InvalidJob(f"has to hold whole numbers of shape ({CODEBOOKS}, T), but holds {found}", param=param)
+        raise InvalidJob(f"must contain integers of shape ({codebooks}, T), not {found}", param=param)
     if codes.min() < 0 or codes.max() >= codebook_size:
-        raise InvalidJob(f"has to hold codes from 0 to {codebook_size - 1}", param=param)
+        raise InvalidJob(f"must contain codes from 0 to {codebook_size - 1}", param=param)
     return codes.astype(np.int64)
 
 
-def frames_of(samples: int) -> int:
-    """How many code frames come of so many samples at the codec's rate."""
-    return -(-(samples // HOP_SAMPLES) // CODE_HOPS)
+def check_length(frames: int, max_frames: int, param: str) -> None:
+    """Reject a voice that does not fit beside the text.
 
-
-def require_room(frames: int, room: int, param: str) -> None:
-    """Refuse a voice that is too long.
-
-    :param frames: of the voice.
-    :param room: columns of a prompt that are left beside the text.
+    :param frames: code frames of the voice.
+    :param max_frames: prompt tokens left beside the text and its transcript.
     :raises InvalidJob: naming ``param``.
     """
-    if frames > room:
-        message = f"the voice takes {frames} tokens, and beside the text and its transcript there is room for {room}"
+    if frames > max_frames:
+        message = f"the voice has {frames} tokens, but text and transcript leave room for {max_frames}; shorten it"
         raise InvalidJob(message, param=param)
-
-
-class References:
-    """Reference recordings on their way to codes: each content is encoded once, whoever waits for it."""
-
-    def __init__(self, known: KeptCodes):
-        self._known = known
-        self._waiting: OrderedDict[str, Audio] = OrderedDict()
-        self._askers: dict[str, list[str]] = {}  # by digest
-
-    def ask(self, job_id: str, reference: Reference, room: int) -> Codes | None:
-        """The codes where they are known, shape (Q, T); otherwise they will come.
-
-        :param room: how many frames there is room for.
-        :raises InvalidJob: it is no voice, or too long.
-        """
-        codes = self._known.get(reference.digest)
-        if codes is not None:
-            require_room(codes.shape[1], room, "reference_audio")
-            return codes
-        audio = self._waiting.get(reference.digest)
-        if audio is None:
-            audio = to_codec_rate(reference.audio, reference.sample_rate_hz)
-        require_room(frames_of(len(audio)), room, "reference_audio")
-        self._waiting[reference.digest] = audio
-        self._askers.setdefault(reference.digest, []).append(job_id)
-        return None
-
-    def next(self) -> tuple[str, Audio] | None:
-        """The reference to encode next: its digest and audio, shape (N,)."""
-        return next(iter(self._waiting.items()), None)
-
-    def encoded(self, digest: str, codes: Codes | None) -> list[str]:
-        """Keep what came of it, None for a failure, and return the jobs that waited."""
-        self._waiting.pop(digest, None)
-        if codes is not None:
-            self._known.put(digest, codes)
-        return self._askers.pop(digest, [])
-
-    def forget(self, job_id: str) -> None:
-        """A job waits no more."""
-        for digest, askers in list(self._askers.items()):
-            if job_id in askers:
-                askers.remove(job_id)
-                if not askers:
-                    del self._askers[digest], self._waiting[digest]

@@ -1,128 +1,100 @@
-"""One job on its way: the pieces of its text, their codes, and their audio in order.
-
-Letters: Q codebooks, k code frames, N samples, S positions of a prompt.
-"""
+"""One job in progress: the chunks of its text, their codes, and their audio in order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from backends.base import Audio, AudioChunk, Event, Failed, Finished
+from backends.base import Audio, AudioChunk, Codes, Event, Failed, Finished, Job
 from backends.common.tempo import Tempo
-from backends.fish.v0_2.config import RATE_HZ
-from backends.fish.v0_2.text.prompt import Codes, Prompt
+from backends.fish.generation import ChunkKey, PreparedText, Sizes
+from backends.fish.options import FishOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of the text.
+class DecoderInput:
+    """Codes to push into the decoder, shape (K, T), T in code frames."""
 
-    :param text_rows: what the model reads, shape (1 + Q, S), without the voice's codes.
-    """
-
-    span: tuple[int, int]
-    text_rows: Prompt
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """Codes for the decoder, shape (Q, k)."""
-
-    key: str
+    key: ChunkKey
     codes: Codes
     last: bool
 
 
-class Speaking:
-    """Keeps a job's pieces in order, from codes to audio.
+class Utterance:
+    """Keeps a job's chunks in order, from codes to audio.
 
-    Pieces behind the one that is heard wait as codes, which are small; one piece at a time is decoded.
+    One chunk at a time is decoded. Later chunks wait as codes, which are small.
 
-    :param voice: the codes that the pieces are prompted with, shape (Q, T); T is 0 where the seed or a speaker's name
-        draws the voice. None while they are being made.
-    :param chained: the voice is whatever the first piece turns out to be: it prompts the others.
-    :param listened: someone hears it while it is made.
+    :param voice: codes that the chunks are prompted with, shape (K, T); T is 0 if the seed or a speaker's name
+        determines the voice. None while the reference is being encoded.
 
-    :ivar early: its first audio is made in short windows. Where the pace is changed they are always the same: that
-        depends on the last bits of the samples, which windows round differently.
+    :ivar low_latency: whether the first audio is decoded in short windows. Always true at a changed speed: time
+        stretching depends on the last bits of the samples, and windows of other lengths round differently.
     """
 
-    def __init__(
-        self,
-        job_id: str,
-        pieces: Sequence[Piece],
-        voice: Codes | None,
-        chained: bool,
-        speed: float,
-        listened: bool,
-    ):
-        self.job_id = job_id
-        self.pieces = pieces
+    def __init__(self, job: Job, options: FishOptions, text: PreparedText, voice: Codes | None, sizes: Sizes):
+        self.job = job
+        self.options = options
+        self.text = text
         self.voice = voice
-        self.chained = chained
-        self.early = listened or speed != 1.0
-        self._codes: list[list[Codes]] = [[] for _ in pieces]
-        self._ended = [False] * len(pieces)
-        self._heard = 0  # the piece whose audio is due
-        self._tempo = Tempo(RATE_HZ, speed) if speed != 1.0 else None
-        self._spoke = False
+        self.low_latency = job.stream or job.speed != 1.0
+        self._sizes = sizes
+        self._codes: list[list[Codes]] = [[] for _ in text.chunks]
+        self._ended = [False] * len(text.chunks)
+        self._current = 0  # index of the chunk that is decoded now
+        self._tempo = Tempo(sizes.rate_hz, job.speed) if job.speed != 1.0 else None
+        self._has_audio = False
 
-    def key(self, index: int) -> str:
-        """The id of a piece, for generator and decoder."""
-        return f"{self.job_id}/{index}"
+    def key(self, index: int) -> ChunkKey:
+        """The key of a chunk in the language model and the decoder."""
+        return self.job.id, index
 
     @property
-    def keys(self) -> list[str]:
-        """The ids of all pieces."""
-        return [self.key(index) for index in range(len(self.pieces))]
+    def keys(self) -> list[ChunkKey]:
+        """The keys of all chunks."""
+        return [self.key(index) for index in range(len(self.text.chunks))]
 
-    def codes_of(self, index: int) -> Codes | None:
-        """What was generated for a piece so far, shape (Q, k); None when that is nothing."""
-        return np.concatenate(self._codes[index], axis=1) if self._codes[index] else None
+    def codes(self, index: int) -> Codes:
+        """The codes generated for a chunk so far, shape (K, T)."""
+        return np.concatenate((self._sizes.no_codes, *self._codes[index]), axis=1)
 
-    def grew(self, index: int, codes: Codes, ended: bool) -> list[Push]:
-        """Take a piece's next codes, shape (Q, k), and tell what the decoder can have."""
+    def add_codes(self, index: int, codes: Codes, ended: bool) -> list[DecoderInput]:
+        """Store a chunk's next codes, shape (K, T), and return what can be decoded now."""
         if codes.shape[1]:
             self._codes[index].append(codes)
         self._ended[index] = ended
-        if index != self._heard:
+        if index != self._current:
             return []
-        return [Push(self.key(index), codes, ended)]
+        return [DecoderInput(self.key(index), codes, ended)]
 
-    def heard(self, samples: Audio, last: bool) -> tuple[list[Event], list[Push]]:
-        """Take audio of the piece that is due, shape (N,).
+    def add_audio(self, samples: Audio, last: bool) -> tuple[list[Event], list[DecoderInput]]:
+        """Take the next audio of the current chunk, shape (N,).
 
-        :returns: events, and what the decoder can have of the next piece.
+        :returns: events, and what can be decoded of the next chunk.
         """
-        span = self.pieces[self._heard].span
-        pushes: list[Push] = []
+        span = self.text.chunks[self._current].span
+        inputs: list[DecoderInput] = []
         if last:
-            self._heard += 1
-            pushes = self._due()
-        ends = self._heard == len(self.pieces)
-        self._spoke = self._spoke or bool(len(samples))
+            self._current += 1
+            inputs = list(self._ready())
+        ended = self._current == len(self.text.chunks)
+        self._has_audio = self._has_audio or bool(len(samples))
         if self._tempo is not None:
             samples = self._tempo.push(samples)
-            if ends:
+            if ended:
                 samples = np.concatenate((samples, self._tempo.finish()))
-        events: list[Event] = [AudioChunk(self.job_id, samples, span)] if len(samples) else []
-        if ends:
-            silent = Failed(self.job_id, "the model ended the text before it spoke any of it; another seed may help")
-            events.append(Finished(self.job_id) if self._spoke else silent)
-        return events, pushes
+        events: list[Event] = [AudioChunk(self.job.id, samples, span)] if len(samples) else []
+        if ended:
+            silent = Failed(self.job.id, "the model stopped before it generated any speech; try another seed")
+            events.append(Finished(self.job.id) if self._has_audio else silent)
+        return events, inputs
 
-    def _due(self) -> list[Push]:
-        """Everything there is of the piece that has become due."""
-        if self._heard == len(self.pieces):
-            return []
-        codes = self.codes_of(self._heard)
-        ended = self._ended[self._heard]
-        if codes is None:
-            if not ended:
-                return []
-            codes = np.zeros((len(self.pieces[0].text_rows) - 1, 0), np.int64)
-        return [Push(self.key(self._heard), codes, ended)]
+    def _ready(self) -> Iterable[DecoderInput]:
+        """All codes so far of the chunk that has become current."""
+        if self._current == len(self.text.chunks):
+            return
+        codes, ended = self.codes(self._current), self._ended[self._current]
+        if codes.shape[1] or ended:
+            yield DecoderInput(self.key(self._current), codes, ended)

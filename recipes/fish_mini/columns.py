@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backends.fish.v0_2.config import CODE_OFFSET, CODE_SAMPLES, CODEBOOKS, RATE_HZ
+from backends.fish.v0_2.config import CODE_OFFSET, CODEBOOKS, FRAME_SAMPLES, RATE_HZ
 from recipes.common.places import CODES, HELD_OUT_SHARD
 from recipes.common.sound import open_shard
 from recipes.fish_mini.lm import IGNORED
@@ -25,7 +25,7 @@ from recipes.fish_mini.vocabulary import CLOSE_ID, END_ID, PAD_ID, text_ids
 
 END_CODE = 1
 ALTERED = "altered"
-FRAME_S = CODE_SAMPLES / RATE_HZ
+FRAME_S = FRAME_SAMPLES / RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)

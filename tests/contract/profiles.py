@@ -48,20 +48,19 @@ def _spoil_the_reference(engine: Any, job_id: str) -> None:
 
 
 def _small_fish(folder: Path) -> dict[str, Any]:
-    from fish.small import write_model
+    from support.fish.model import write_model
 
     return write_model(folder)
 
 
 def _break_the_prompt(engine: Any, job_id: str) -> None:
-    generator = engine._loaded.generator
-    for entry in generator._waiting._heap:
+    for entry in engine._pipeline.lm._queue._heap:
         if entry.work.owner == job_id:
             entry.work.prompt[:] = 1 << 30
 
 
 def _take_the_voice(engine: Any, job_id: str) -> None:
-    engine._speaking[job_id].voice = None
+    engine._utterances[job_id].voice = None
 
 
 def _switch_on_the_fault(engine: Any, job_id: str) -> None:

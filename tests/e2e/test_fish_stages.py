@@ -1,6 +1,6 @@
 """The three stages as commands on a checkpoint of the published sizes, beside what the official v0.2.0 code made of it.
 
-Weights are random ones by a rule (``fish.synthetic``), the golden files are the official modules' results on them.
+Weights are random ones by a rule (``support.fish.weights``), the golden files are the official modules' results on them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import soundfile
 import tokenizers
-from fish.codec_synthetic import GOLDEN, write_codec
-from fish.lm_synthetic import golden, write_language_model
-from fish.small import write_model
 from harness import Gateway, start_gateway
+from support.fish.codec import GOLDEN, write_codec
+from support.fish.lm import golden, write_language_model
+from support.fish.model import write_model
 
 from backends.fish.v0_2.config import CODE_OFFSET, LMConfig
 

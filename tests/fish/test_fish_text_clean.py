@@ -10,14 +10,14 @@ import pytest
 
 from backends.errors import InvalidJob
 from backends.fish.v0_2.text.clean import clean_text
-from backends.fish.v0_2.text.languages import Context, Segment, parse_order, resume, segments
+from backends.fish.v0_2.text.languages import Context, LanguageSpan, parse_order, resume, split_languages
 from backends.fish.v0_2.text.symbols import ALL_PHONES, INVENTORY, MARKS, PHONES, PUNCTUATION, token
 
 ORDER = ("zh", "jp", "en")
 
 
 def cut(text: str, *order: str) -> list[tuple[str | None, str]]:
-    return [(part.language, part.text) for part in segments(text, order or ORDER)]
+    return [(part.language, part.text) for part in split_languages(text, order or ORDER)]
 
 
 def test_the_inventory_is_that_of_the_model() -> None:
@@ -92,7 +92,7 @@ def test_tags_tell_it_too() -> None:
 )
 def test_tags_that_are_wrong_are_named(text: str, named: str) -> None:
     with pytest.raises(InvalidJob, match=named) as caught:
-        segments(text, ORDER)
+        split_languages(text, ORDER)
     assert caught.value.param == "text"
 
 
@@ -104,11 +104,11 @@ def test_orders_are_checked() -> None:
             parse_order(order)
         assert caught.value.param == "options.order"
     with pytest.raises(InvalidJob, match="'a'") as caught:
-        segments("你a", ("zh", "jp"))
+        split_languages("你a", ("zh", "jp"))
     assert caught.value.param == "text"
 
 
-def joined(parts: list[Segment]) -> list[tuple[str | None, str]]:
+def joined(parts: list[LanguageSpan]) -> list[tuple[str | None, str]]:
     whole: list[tuple[str | None, str]] = []
     for part in parts:
         if whole and part.language is not None and whole[-1][0] == part.language:
@@ -142,16 +142,16 @@ def test_pieces_read_as_in_the_whole_text(order: tuple[str, ...]) -> None:
     for _ in range(3000):
         parts = draw.choices(words, k=draw.randrange(2, 14))
         try:
-            whole = segments("".join(parts), order)
+            whole = split_languages("".join(parts), order)
         except InvalidJob:
             continue
         kept += 1
         context = Context()
-        pieces: list[Segment] = []
+        pieces: list[LanguageSpan] = []
         place = draw.randrange(len(parts) + 1)
         for stretch in ("".join(parts[:place]), "".join(parts[place:])):
             piece, context = resume(stretch, context, order)
-            pieces += segments(piece, order)
+            pieces += split_languages(piece, order)
         assert joined(pieces) == joined(whole), parts
     assert kept > 500
 
@@ -172,6 +172,6 @@ def test_hostile_texts_take_linear_time(unit: str) -> None:
     started_s = time.perf_counter()
     clean_text(text)
     with suppress(InvalidJob):
-        segments(text, ORDER)
+        split_languages(text, ORDER)
     resume(text, Context(language="jp"), ORDER)
     assert time.perf_counter() - started_s < 5

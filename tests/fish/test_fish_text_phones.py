@@ -22,7 +22,7 @@ from backends.fish.v0_2.text.g2p.ja import Japanese
 from backends.fish.v0_2.text.g2p.numbers import cardinal, ordinal, spell_numbers, year
 from backends.fish.v0_2.text.g2p.pinyin import split_syllable
 from backends.fish.v0_2.text.g2p.zh import Chinese
-from backends.fish.v0_2.text.phonemizer import CACHED_CHARS, Phonemizer, Spoken
+from backends.fish.v0_2.text.phonemizer import MAX_CACHED_CHARS, Phonemizer, PhoneSpan
 from backends.fish.v0_2.text.symbols import PHONES
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -327,13 +327,13 @@ def test_readers_get_their_language_and_texts_are_kept() -> None:
     made = Phonemizer({"zh": reader})
     assert made("你好", ORDER) == made("你好", ORDER) == "<p:n> <p:i3> , SP"
     assert reader.read == ["你好"]
-    long = "你" * (CACHED_CHARS + 1)
+    long = "你" * (MAX_CACHED_CHARS + 1)
     made(long, ORDER)
     made(long, ORDER)
     assert reader.read[1:] == [long, long]
     assert made.spoken("你<p:AH0>", ORDER) == [
-        Spoken("zh", "你", ("n", "i3", ",", "SP")),
-        Spoken(None, "AH0", ("AH0",)),
+        PhoneSpan("zh", "你", ("n", "i3", ",", "SP")),
+        PhoneSpan(None, "AH0", ("AH0",)),
     ]
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fish.text_synthetic import PUBLISHED_SIZE, write_tokenizer
+from support.fish.tokenizer import PUBLISHED_SIZE, write_tokenizer
 
 from backends.errors import InvalidJob, LoadError
 from backends.fish.v0_2.text.phonemizer import Phonemizer
-from backends.fish.v0_2.text.prompt import build_prompt, spell, with_codes
+from backends.fish.v0_2.text.prompt import prompt_rows, spell, with_codes
 from backends.fish.v0_2.text.sentencepiece import read_backend, read_pieces
 from backends.fish.v0_2.text.symbols import ALL_PHONES
 from backends.fish.v0_2.text.tokenizer import Tokenizer, load_tokenizer
@@ -127,7 +127,7 @@ def test_what_a_tokenizer_must_have(tmp_path: Path) -> None:
 
 
 def test_a_prompt_of_text_alone(tokenizer: Tokenizer) -> None:
-    prompt = build_prompt(tokenizer, "Hello; 世界…")
+    prompt = prompt_rows(tokenizer, "Hello; 世界…")
     assert prompt.dtype == np.int32
     assert prompt[0].tolist() == tokenizer.encode("[INST] Hello, 世界 [/INST]")
     assert prompt.shape[0] == 5
@@ -136,13 +136,13 @@ def test_a_prompt_of_text_alone(tokenizer: Tokenizer) -> None:
 
 def test_phones_stand_for_the_text(tokenizer: Tokenizer) -> None:
     spelling = Spelling("n", "i2", ",", "h")
-    prompt = build_prompt(tokenizer, "你好", phonemizer=Phonemizer({"zh": spelling}))
+    prompt = prompt_rows(tokenizer, "你好", phonemizer=Phonemizer({"zh": spelling}))
     assert prompt[0].tolist() == tokenizer.encode("[INST] <p:n> <p:i2> , <p:h> [/INST]")
 
 
 def test_a_reference_shares_the_instruction_and_its_codes_follow(tokenizer: Tokenizer) -> None:
     codes = np.arange(40).reshape(4, 10)
-    rows = build_prompt(tokenizer, "再见", transcript=spell("你好…", None, ORDER), speaker="Ann B.")
+    rows = prompt_rows(tokenizer, "再见", transcript=spell("你好…", None, ORDER), speaker="Ann B.")
     prompt = with_codes(rows, codes, tokenizer.pad_id)
     ids = tokenizer.encode("[INST] [SPK: Ann B.] 你好 再见 [/INST]")
     assert prompt.shape == (5, len(ids) + 10)
@@ -157,7 +157,7 @@ def test_a_transcript_does_not_change_how_the_text_is_read(tokenizer: Tokenizer)
     chinese, japanese = Spelling("n"), Spelling("k")
     phonemizer = Phonemizer({"zh": chinese, "jp": japanese})
     transcript = spell("こんにちは。", phonemizer, ORDER)
-    prompt = build_prompt(tokenizer, "你好吗。", transcript=transcript, phonemizer=phonemizer)
+    prompt = prompt_rows(tokenizer, "你好吗。", transcript=transcript, phonemizer=phonemizer)
     assert (chinese.read, japanese.read) == (["你好吗."], ["こんにちは."])
     assert prompt[0].tolist() == tokenizer.encode("[INST] <p:k> <p:n> [/INST]")
 
@@ -165,20 +165,20 @@ def test_a_transcript_does_not_change_how_the_text_is_read(tokenizer: Tokenizer)
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64, np.uint8])
 def test_codes_of_any_integer_type(tokenizer: Tokenizer, dtype: type) -> None:
     codes = np.full((4, 3), 253, dtype)
-    assert with_codes(build_prompt(tokenizer, "a"), codes, 4)[1:, -3:].tolist() == [[255] * 3] * 4
+    assert with_codes(prompt_rows(tokenizer, "a"), codes, 4)[1:, -3:].tolist() == [[255] * 3] * 4
 
 
 @pytest.mark.parametrize("text", ["</s> a", "a<pad>", "<s>a", "<unk> a", "<jp>a</jp>"])
 def test_letters_cannot_make_special_tokens(tokenizer: Tokenizer, text: str) -> None:
     with pytest.raises(InvalidJob, match="use_g2p") as caught:
-        build_prompt(tokenizer, text)
+        prompt_rows(tokenizer, text)
     assert caught.value.param == "text"
 
 
 @pytest.mark.parametrize("speaker", ["", " ", "a]", "[a", "<s>", "a\nb", "a\u2028b", "</s>", "a\x00"])
 def test_a_speaker_cannot_add_to_the_prompt(tokenizer: Tokenizer, speaker: str) -> None:
     with pytest.raises(InvalidJob) as caught:
-        build_prompt(tokenizer, "a", speaker=speaker)
+        prompt_rows(tokenizer, "a", speaker=speaker)
     assert caught.value.param == "options.speaker"
 
 
@@ -187,10 +187,10 @@ def test_a_speaker_cannot_add_to_the_prompt(tokenizer: Tokenizer, speaker: str) 
 def test_nothing_to_say(tokenizer: Tokenizer, text: str, phones: bool) -> None:
     phonemizer = Phonemizer({"zh": Spelling(), "en": Spelling()}) if phones else None
     with pytest.raises(InvalidJob, match="nothing to say") as caught:
-        build_prompt(tokenizer, text, transcript="你好", phonemizer=phonemizer)
+        prompt_rows(tokenizer, text, transcript="你好", phonemizer=phonemizer)
     assert caught.value.param == "text"
 
 
 def test_text_that_is_spelled_by_punctuation_alone(tokenizer: Tokenizer) -> None:
     with pytest.raises(InvalidJob, match="nothing to say"):
-        build_prompt(tokenizer, "<zh>a.</zh>", phonemizer=Phonemizer({"zh": Spelling(".")}))
+        prompt_rows(tokenizer, "<zh>a.</zh>", phonemizer=Phonemizer({"zh": Spelling(".")}))

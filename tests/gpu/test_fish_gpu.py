@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fish.lm_scripted import drain
-from fish.lm_synthetic import build, golden
+from support.fish.lm import build, golden
+from support.fish.scripted_lm import drain
 
-from backends.fish.generation import Grown, Sampling, Sequence
-from backends.fish.v0_2.lm.engine import Generator
+from backends.fish.generation import Sampling, Sequence, StepOutput
+from backends.fish.v0_2.lm.engine import LMEngine
 from backends.fish.v0_2.lm.model import LanguageModel
 
 pytestmark = pytest.mark.gpu
@@ -35,8 +35,8 @@ def tiny(dtype: torch.dtype, *, int8: bool = False) -> LanguageModel:
 
 
 def run(model: LanguageModel, *crowd: Sequence, graphs: bool, slots: int = 4) -> dict[str, np.ndarray]:
-    generator = Generator(model, slots, 256, EOS, compile=graphs)
-    grown: list[Grown] = []
+    generator = LMEngine(model, slots, 256, EOS, compile=graphs)
+    grown: list[StepOutput] = []
     for sequence in crowd:
         generator.add(sequence)
         grown += generator.step()
@@ -61,7 +61,7 @@ def test_greedy_generation_gives_the_official_frames(name: str, graphs: bool) ->
     official = golden(name)
     model = build(official["config"], seed=official["seed"], device=CUDA)
     frames = official["greedy"]
-    generator = Generator(model, 4, 256, EOS, compile=graphs)
+    generator = LMEngine(model, 4, 256, EOS, compile=graphs)
     generator.add(Sequence("a", "a", official["prompt"], 0, GREEDY, max_new_tokens=frames.shape[1]))
     codes = np.concatenate([one.codes for one in drain(generator)], axis=1)
     np.testing.assert_array_equal(codes, frames[1:, :-1] - 2)

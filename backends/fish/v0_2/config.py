@@ -1,4 +1,4 @@
-"""What the configuration says of a Fish-Speech model, and the fixed figures of generation 0.2. Imports no torch."""
+"""The ``model:`` configuration of generation 0.2, and the constants of its architecture. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import yaml
 from msgspec import Meta
 
 from backends.errors import LoadError
+from backends.fish.generation import Sizes
 from backends.options import Options, parse_config
 
 RATE_HZ = 22050
-HOP_SAMPLES = 256  # of the codec's spectrogram
-CODE_HOPS = 4
-CODE_SAMPLES = HOP_SAMPLES * CODE_HOPS  # a code frame; 21.53 of them a second
-CODEBOOKS = 4  # the prompt's layout of generation 0.2 has this many code rows under the text row
-CODE_OFFSET = 2  # ids 0 and 1 of a codebook stand for padding and end
+HOP_SAMPLES = 256  # of the codec's mel spectrogram
+FRAME_HOPS = 4  # mel frames per code frame
+FRAME_SAMPLES = HOP_SAMPLES * FRAME_HOPS  # of one code frame; 21.53 frames per second
+CODEBOOKS = 4  # a prompt has this many code rows below the text row
+CODE_OFFSET = 2  # code IDs 0 and 1 are padding and end of speech
+
+SIZES = Sizes(RATE_HZ, FRAME_SAMPLES, CODEBOOKS)
 
 REPOSITORY = "hf://fishaudio/speech-lm-v1"
 
@@ -25,14 +28,14 @@ Count = Annotated[int, Meta(ge=1)]
 
 
 class LMConfig(Options, frozen=True):
-    """Sizes of a text2semantic network; the defaults are those of the published 400M model.
+    """Sizes of a text2semantic model. The defaults are those of the published 400M model.
 
-    Names are those of Fish-Speech's own configuration (v0.2.0, ``BaseModelArgs``), with its presets for what is None.
+    Names and presets are those of Fish-Speech's own configuration (v0.2.0, ``BaseModelArgs``).
 
-    :param n_local_heads: heads of keys and values; None: as many as of queries.
+    :param n_local_heads: key and value heads; None: as many as query heads.
     :param head_dim: None: ``dim / n_head``.
-    :param intermediate_size: width of the feed-forward layers; None: 8/3 of ``dim``, rounded up to a multiple of 256.
-    :param codebook_size: rows for each codebook, two of them for padding and end and some unused.
+    :param intermediate_size: feed-forward width; None: 8/3 of ``dim``, rounded up to a multiple of 256.
+    :param codebook_size: embedding rows per codebook; two are padding and end of speech, some are unused.
     """
 
     vocab_size: Count = 36408
@@ -50,17 +53,17 @@ class LMConfig(Options, frozen=True):
     codebook_padding_idx: Annotated[int, Meta(ge=0)] = 0
 
 
-class FishModel(Options, frozen=True):
+class ModelConfig(Options, frozen=True):
     """The ``model:`` block of the engine's configuration."""
 
     codec_checkpoint: str = f"{REPOSITORY}/vqgan-v1.pth"
     lm_checkpoint: str = f"{REPOSITORY}/text2semantic-400m-v0.2-4k.pth"
-    tokenizer: Annotated[str, Meta(description="a folder or a repository with the tokenizer's files")] = REPOSITORY
+    tokenizer: Annotated[str, Meta(description="folder or repository with the tokenizer's files")] = REPOSITORY
     lm_config: Annotated[
         dict[str, Any] | str | None, Meta(description="sizes of the language model, or a JSON or YAML file of them")
     ] = None
     quantize: Annotated[
-        Literal["int8"] | None, Meta(description="int8: round the language model's weights to 8 bits while loading")
+        Literal["int8"] | None, Meta(description="int8: quantize the language model's weights while loading")
     ] = None
     compile: Annotated[bool | None, Meta(description="CUDA graphs of the decoding step; null: on a GPU")] = None
     slots: Annotated[int, Meta(ge=1, le=256)] | None = None
@@ -75,25 +78,26 @@ class FishModel(Options, frozen=True):
     speakers: Annotated[tuple[str, ...], Meta(description="speakers the checkpoint was fine-tuned on")] = ()
 
 
-def read_lm_config(given: dict[str, Any] | str | None, where: str) -> LMConfig:
-    """The language model's sizes from the configuration, or from the file it names.
+def read_lm_config(content: dict[str, Any] | str | None, where: str) -> LMConfig:
+    """Parse the language model's sizes from the configuration, or from the file it names.
 
     :param where: the key's place in the configuration, e.g. ``engines.fish.model.lm_config``.
-    :raises LoadError: naming the key at fault.
+    :raises LoadError: naming the invalid key.
     """
-    if isinstance(given, str):
-        path = Path(given).expanduser()
+    if isinstance(content, str):
+        path = Path(content).expanduser()
         try:
             text = path.read_text(encoding="utf-8")
             content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise LoadError(f"configuration key {where}: {path} cannot be read: {error}") from None
+        where = f"{where} ({path})"
         if not isinstance(content, dict):
-            raise LoadError(f"configuration key {where}: {path} holds no mapping of sizes")
-        given, where = content, f"{where} ({path})"
-    config = parse_config(LMConfig, given or {}, where)
+            raise LoadError(f"configuration key {where}: the file must contain a mapping of sizes")
+    config = parse_config(LMConfig, content or {}, where)
     if config.head_dim is None and config.dim % config.n_head:
-        raise LoadError(f"configuration key {where}.dim: {config.dim} is not divisible by n_head {config.n_head}")
+        raise LoadError(f"configuration key {where}.dim: {config.dim} is not a multiple of n_head {config.n_head}")
     if config.n_head % (config.n_local_heads or config.n_head):
-        raise LoadError(f"configuration key {where}.n_local_heads: n_head must be a multiple of it")
+        message = f"n_head {config.n_head} must be a multiple of {config.n_local_heads}"
+        raise LoadError(f"configuration key {where}.n_local_heads: {message}")
     return config

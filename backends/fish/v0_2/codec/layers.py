@@ -1,7 +1,4 @@
-"""Convolutions over (B, C, n) on weights taken from a checkpoint, weight norm folded in.
-
-Letters: B rows, C input and D output channels, k positions of a kernel, n positions in time.
-"""
+"""Convolutions over (B, C, T) with weights from a checkpoint; C counts channels. Weight norm is folded in."""
 
 from __future__ import annotations
 
@@ -13,67 +10,67 @@ from torch import Tensor
 
 from backends.common.weights import Weights
 
-NORM = "parametrizations.weight.original"  # 0 the lengths, 1 the directions, as torch names them
+WEIGHT_NORM = "parametrizations.weight.original"  # torch's names: 0 is the magnitude, 1 the direction
 
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution with an odd kernel that is padded with zeros to keep n, or n / stride rounded up."""
+    """A convolution with an odd kernel, zero-padded so that T outputs, or ceil(T / stride), result."""
 
-    weight: Tensor  # (D, C, k)
-    bias: Tensor  # (D,)
+    weight: Tensor  # (Cout, Cin, kernel)
+    bias: Tensor  # (Cout,)
     dilation: int = 1
     stride: int = 1
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(B, C, n) to (B, D, ceil(n / stride))."""
+        """(B, Cin, T) -> (B, Cout, ceil(T / stride))."""
         return F.conv1d(x, self.weight, self.bias, self.stride, self.reach, self.dilation)
 
     @property
     def reach(self) -> int:
-        """How many positions an output looks to each side."""
+        """Number of input positions that an output depends on, on each side."""
         kernel: int = self.weight.shape[2]
         return kernel // 2 * self.dilation
 
 
 @dataclass(frozen=True)
 class Upsampling:
-    """A transposed convolution to ``stride`` times as many positions."""
+    """A transposed convolution that multiplies the number of positions by ``stride``."""
 
-    weight: Tensor  # (C, D, k)
-    bias: Tensor  # (D,)
+    weight: Tensor  # (Cin, Cout, kernel)
+    bias: Tensor  # (Cout,)
     stride: int
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(B, C, n) to (B, D, n * stride)."""
+        """(B, Cin, T) -> (B, Cout, T * stride)."""
         return F.conv_transpose1d(x, self.weight, self.bias, self.stride, self.reach)
 
     @property
     def reach(self) -> int:
-        """How far, in outputs, an input acts beyond the ``stride`` outputs in its own place."""
+        """Number of outputs that an input affects beyond its own ``stride`` outputs, on each side."""
         kernel: int = self.weight.shape[2]
         return (kernel - self.stride) // 2
 
 
 def take_kernel(weights: Weights, name: str, *shape: int) -> Tensor:
-    """Hand out a convolution's weight of that shape; where it is stored under weight norm, g · v / |v|.
+    """Take a convolution's weight of a shape; with weight norm it is g · v / |v|.
 
-    :raises LoadError: there is none of that shape.
+    :raises LoadError: if there is no weight of that shape.
     """
-    if f"{name}.{NORM}0" not in weights:
+    if f"{name}.{WEIGHT_NORM}0" not in weights:
         return weights.take(f"{name}.weight", *shape)
-    lengths = weights.take(f"{name}.{NORM}0", shape[0], 1, 1)
-    directions = weights.take(f"{name}.{NORM}1", *shape)
-    found: Tensor = torch.linalg.vector_norm(directions, dim=(1, 2), keepdim=True)
-    return directions * (lengths / found)
+    magnitude = weights.take(f"{name}.{WEIGHT_NORM}0", shape[0], 1, 1)
+    direction = weights.take(f"{name}.{WEIGHT_NORM}1", *shape)
+    norm: Tensor = torch.linalg.vector_norm(direction, dim=(1, 2), keepdim=True)
+    return direction * (magnitude / norm)
 
 
 def take_conv(
     weights: Weights, name: str, outputs: int, inputs: int, kernel: int, dilation: int = 1, stride: int = 1
 ) -> Conv:
-    """Hand out a convolution.
+    """Take a convolution.
 
-    :raises LoadError: there is none of those sizes.
+    :raises LoadError: if there is no convolution of these sizes.
     """
     weight = take_kernel(weights, name, outputs, inputs, kernel)
     return Conv(weight, weights.take(f"{name}.bias", outputs), dilation, stride)

@@ -1,10 +1,8 @@
-"""Decoding codes while they are still being made.
+"""Streaming decoding: decodes codes while they are generated.
 
-The codec hears 19 code frames to each side, so a frame's audio is final once the 19 after it are known (or the end is).
-Each job is decoded in windows whose ends depend on nothing but the job's own frames: the same codes give the same
-audio, whenever they come and whoever else is decoded. Equal windows of several jobs share a pass.
-
-Letters: G codebooks, T and k code frames, N samples.
+The decoder's receptive field extends 19 code frames to each side, so a frame's audio is final once the next 19 frames
+are known, or the end is. The windows of a job depend on its own frames only: equal codes give equal audio, whenever
+they arrive and whatever other jobs are decoded. Equal windows of several jobs share a batch.
 """
 
 from __future__ import annotations
@@ -16,31 +14,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backends.base import Audio
+from backends.base import Audio, Codes
 from backends.common.device import fatal_when_lost
-from backends.fish.v0_2.codec.vqgan import VQGAN, Codes
-from backends.fish.v0_2.codec.windowed import Memory, Window
+from backends.fish.generation import ChunkKey, DecoderOutput
+from backends.fish.v0_2.codec.vqgan import VQGAN
+from backends.fish.v0_2.codec.windowed import ChainState, Window
 
-FIRST_FRAMES = 4  # of a job someone listens to: 0.19 s
-WIDEST_FRAMES = {"cpu": 16, "cuda": 64}  # on two cores some 0.3 s of work
-STEP_FRAMES = {"cpu": 18, "cuda": 512}  # the price of a step: one window on a CPU, as many as keep a GPU busy
-WINDOW_PRICE = 2  # what a window computes a second time, in frames
-PASS_PRICE = {"cpu": 0, "cuda": 16}  # what starting the kernels of a pass costs, in frames
+FIRST_FRAMES = 4  # of the first window with low latency: 0.19 s
+MAX_WINDOW_FRAMES = {"cpu": 16, "cuda": 64}  # some 0.3 s of work on two cores
+STEP_FRAMES = {"cpu": 18, "cuda": 512}  # cost limit of a step: one window on a CPU, enough to keep a GPU busy
+WINDOW_COST = 2  # what a window computes a second time, in frames
+BATCH_COST = {"cpu": 0, "cuda": 16}  # launching the kernels of one batch, in frames
 
 
 @dataclass
-class _Job:
-    """What is known of one job's codes, and how far its audio is.
+class _Stream:
+    """State of one stream of codes.
 
-    :param codes: those not fed to the codec yet, (G, T).
+    :param codes: not decoded yet, (K, T), T in code frames.
     :param known: frames pushed so far.
-    :param complete: no more will come.
-    :param early: someone listens.
+    :param complete: whether all codes were pushed.
+    :param done: frames decoded.
     """
 
     codes: Codes
-    early: bool
-    memory: Memory = field(default_factory=list)
+    low_latency: bool
+    state: ChainState = field(default_factory=list)
     known: int = 0
     complete: bool = False
     done: int = 0
@@ -48,141 +47,141 @@ class _Job:
 
 @dataclass(frozen=True)
 class _Turn:
-    """One job's next window."""
+    """The next window of one stream."""
 
-    key: str
-    job: _Job
+    key: ChunkKey
+    stream: _Stream
     window: Window
     end: int
 
 
 class StreamDecoder:
-    """Decodes the codes of many jobs as they come; a job is forgotten once its last audio was handed out.
+    """Decodes many streams of codes. A stream is dropped after its last audio was returned.
 
-    :param codec: what decodes.
-    :param widest: frames of a window at most; None: what suits the device.
-    :param step_frames: what a step may do at most, in frames of audio, but at least a window; None likewise.
+    :param max_window: limit of frames per window; None: suited to the device.
+    :param step_frames: cost limit of a step, in frames of audio; a step computes at least one window. None: suited to
+        the device.
     """
 
-    def __init__(self, codec: VQGAN, widest: int | None = None, step_frames: int | None = None):
+    def __init__(self, codec: VQGAN, max_window: int | None = None, step_frames: int | None = None):
         self._codec = codec
         kind = codec.device.type
-        self._widest = widest or WIDEST_FRAMES[kind]
+        self._max_window = max_window or MAX_WINDOW_FRAMES[kind]
         self._step_frames = step_frames or STEP_FRAMES[kind]
-        self._pass_price = PASS_PRICE[kind]
-        self._jobs: dict[str, _Job] = {}
-        self._ready: dict[str, int] = {}  # whose window can be computed, and where it ends; first come, first served
+        self._batch_cost = BATCH_COST[kind]
+        self._streams: dict[ChunkKey, _Stream] = {}
+        self._ready: dict[ChunkKey, int] = {}  # FIFO of streams whose next window can be computed, and its end
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self._streams)
 
     @property
     def busy(self) -> bool:
-        """Whether a step would do anything now."""
+        """Whether a step would compute anything now."""
         return bool(self._ready)
 
-    def push(self, key: str, codes: Codes, last: bool, early: bool = True) -> None:
-        """Add codes to a job; a new key is a new job.
+    def push(self, key: ChunkKey, codes: Codes, last: bool, low_latency: bool = True) -> None:
+        """Append codes to a stream; a new key starts one.
 
-        :param codes: integers, (G, k); k may be 0.
-        :param last: whether these are all.
-        :param early: whether someone listens already, so that the first windows are short. Taken from a job's first
-            push.
-        :raises ValueError: codes of another shape or outside the codebook, or more of a complete job; the decoder is
-            unchanged.
+        :param codes: integers, (K, T), T in code frames; T may be 0.
+        :param last: whether the stream is complete.
+        :param low_latency: whether the first windows are short; read on a stream's first push.
+        :raises ValueError: if the codes are invalid, or the stream is complete already; the decoder is unchanged.
         """
         self._codec.check(codes)
-        job = self._jobs.get(key)
-        if job is None:
-            job = self._jobs[key] = _Job(codes[:, :0], early)
-        elif job.complete:
-            raise ValueError(f"{key}: codes after the last ones")
-        job.codes = np.concatenate([job.codes, codes], axis=1)
-        job.known += codes.shape[1]
-        job.complete = last
-        self._queue(key, job)
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._streams[key] = _Stream(codes[:, :0], low_latency)
+        elif stream.complete:
+            raise ValueError(f"stream {key} is complete: no codes can follow")
+        stream.codes = np.concatenate([stream.codes, codes], axis=1)
+        stream.known += codes.shape[1]
+        stream.complete = last
+        self._enqueue(key, stream)
 
-    def remove(self, keys: Collection[str]) -> None:
-        """Forget jobs; unknown keys are ignored."""
+    def remove(self, keys: Collection[ChunkKey]) -> None:
+        """Drop streams; unknown keys are ignored."""
         for key in keys:
-            self._jobs.pop(key, None)
+            self._streams.pop(key, None)
             self._ready.pop(key, None)
 
-    def step(self) -> list[tuple[str, Audio | str, bool]]:
-        """Compute the next windows of the jobs that have waited longest, as many as a step may hold.
+    def step(self) -> list[DecoderOutput]:
+        """Compute the next windows of the streams that have waited longest, up to the step's cost limit.
 
-        Returns for each its key, its next audio, float32 (N,), and whether that was all of it. In the place of audio
-        may be a message: why there is none (the device has no memory left, mostly), and that job is forgotten.
+        A stream that fails, most often for lack of memory, is dropped.
 
-        :raises FatalFault: the device is lost.
+        :raises FatalFault: if the device is lost.
         """
-        results: list[tuple[str, Audio | str, bool]] = []
+        outputs: list[DecoderOutput] = []
         for window, turns in self._next_turns().items():
-            for turn, audio in zip(turns, self._decode(window, turns), strict=True):
-                job = turn.job
-                job.done = turn.end
-                ended = isinstance(audio, str) or (job.complete and job.done == job.known)
-                results.append((turn.key, audio, ended))
-                if ended:
-                    del self._jobs[turn.key]
+            for turn, decoded in zip(turns, self._decode(window, turns), strict=True):
+                stream = turn.stream
+                stream.done = turn.end
+                failure = decoded if isinstance(decoded, str) else None
+                samples = np.zeros(0, np.float32) if isinstance(decoded, str) else decoded
+                last = failure is not None or (stream.complete and stream.done == stream.known)
+                outputs.append(DecoderOutput(turn.key, samples, last, failure))
+                if last:
+                    del self._streams[turn.key]
                 else:
-                    self._queue(turn.key, job)
-        return results
+                    self._enqueue(turn.key, stream)
+        return outputs
 
-    def _queue(self, key: str, job: _Job) -> None:
-        if key not in self._ready and (end := self._end(job)) is not None:
+    def _enqueue(self, key: ChunkKey, stream: _Stream) -> None:
+        if key not in self._ready and (end := self._end(stream)) is not None:
             self._ready[key] = end
 
-    def _end(self, job: _Job) -> int | None:
-        """Where a job's next window ends, or None as long as codes for it are missing.
+    def _end(self, stream: _Stream) -> int | None:
+        """The end of a stream's next window; None if codes for it are missing.
 
-        Windows of a job that is listened to are at most half as long as what was heard: codes that come half again as
-        fast as they sound keep the audio from running dry, and soon the windows are wide. They double, because few
-        lengths make more equal windows, and convolutions on a CPU cost extra at each length they meet first.
+        With low latency, a window is at most half as long as the audio before it: codes that arrive 1.5 times as fast
+        as real time keep playback from stalling, and windows soon reach full length. Lengths are doubled, because few
+        different lengths give more equal windows, and CPU convolutions have a cost for each new length.
         """
-        size = self._widest
-        if job.early:
+        size = self._max_window
+        if stream.low_latency:
             size = min(FIRST_FRAMES, size)
-            while 2 * size <= min(job.done // 2, self._widest):
+            while 2 * size <= min(stream.done // 2, self._max_window):
                 size *= 2
-        end = job.done + size
-        if job.complete:
-            return min(end, job.known)
-        return end if self._codec.chain.needed(end) <= job.known else None
+        end = stream.done + size
+        if stream.complete:
+            return min(end, stream.known)
+        return end if self._codec.chain.needed(end) <= stream.known else None
 
     def _next_turns(self) -> dict[Window, list[_Turn]]:
-        """Take jobs off the queue, by equal windows."""
+        """Dequeue streams up to the cost limit, grouped by equal windows."""
         turns: dict[Window, list[_Turn]] = {}
-        price = 0
+        cost = 0
         for key, end in list(self._ready.items()):
-            job = self._jobs[key]
-            window = self._codec.chain.window(job.done, end, job.known if job.complete else None)
-            price += end - job.done + WINDOW_PRICE + (0 if window in turns else self._pass_price)
-            if turns and price > self._step_frames:
+            stream = self._streams[key]
+            window = self._codec.chain.window(stream.done, end, stream.known if stream.complete else None)
+            cost += end - stream.done + WINDOW_COST + (0 if window in turns else self._batch_cost)
+            if turns and cost > self._step_frames:
                 break
             del self._ready[key]
-            turns.setdefault(window, []).append(_Turn(key, job, window, end))
+            turns.setdefault(window, []).append(_Turn(key, stream, window, end))
         return turns
 
     def _decode(self, window: Window, turns: list[_Turn]) -> list[Audio | str]:
-        """Audio of turns with equal windows; what fails together is tried one by one."""
+        """Decode equal windows in one batch; retry a failed batch one by one. A string is an error message."""
         try:
             with fatal_when_lost():
-                return list(self._together(window, [turn.job for turn in turns]))
-        except RuntimeError as error:  # out of memory, mostly
+                return list(self._decode_batch(window, [turn.stream for turn in turns]))
+        except RuntimeError as error:  # most often out of memory
             if len(turns) == 1:
                 return [str(error)]
-            return [audio for turn in turns for audio in self._decode(window, [turn])]
+            return [decoded for turn in turns for decoded in self._decode(window, [turn])]
 
     @torch.inference_mode()
-    def _together(self, window: Window, jobs: list[_Job]) -> Audio:
-        """(B, N) of jobs with equal windows, which move on."""
-        if not jobs[0].known:
-            return np.zeros((len(jobs), 0), np.float32)
-        fed = np.stack([job.codes[:, : window.frames] for job in jobs])
-        wave, memories = self._codec.chain.advance([job.memory for job in jobs], self._codec.to_device(fed), window)
+    def _decode_batch(self, window: Window, streams: list[_Stream]) -> Audio:
+        """Decode equal windows, (B, N), and advance their streams."""
+        if not streams[0].known:
+            return np.zeros((len(streams), 0), np.float32)
+        frames = np.stack([stream.codes[:, : window.frames] for stream in streams])
+        states = [stream.state for stream in streams]
+        wave, new_states = self._codec.chain.advance(states, self._codec.to_device(frames), window)
         samples: Tensor = wave[:, 0].float().cpu()
-        for job, memory in zip(jobs, memories, strict=True):
-            job.codes = job.codes[:, window.frames :]
-            job.memory = memory
+        for stream, state in zip(streams, new_states, strict=True):
+            stream.codes = stream.codes[:, window.frames :]
+            stream.state = state
         return samples.numpy()

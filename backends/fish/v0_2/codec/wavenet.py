@@ -1,7 +1,4 @@
-"""The network on either side of the quantiser: dilated convolutions with gates, after WaveNet.
-
-Letters: B rows, C channels, D output channels, n positions in time.
-"""
+"""The gated, dilated convolutions before and after the quantizer, after WaveNet."""
 
 from __future__ import annotations
 
@@ -13,15 +10,15 @@ from backends.fish.v0_2.codec.layers import Conv, take_conv
 
 LAYERS = 6
 KERNEL = 3
-REACH = sum(KERNEL // 2 * 2**layer for layer in range(LAYERS))  # positions it looks to each side
+REACH = sum(KERNEL // 2 * 2**layer for layer in range(LAYERS))  # receptive field on each side, in positions
 
 
 class WaveNet:
-    """Fish-Speech v0.2.0 ``fish_speech/models/vqgan/modules/modules.py``, ``WN`` without conditioning.
+    """``WN`` of Fish-Speech v0.2.0 ``fish_speech/models/vqgan/modules/modules.py``, without conditioning.
 
-    :param name: where its weights start.
-    :param outputs: channels of a last linear layer, or None for none.
-    :raises LoadError: its weights are not all there.
+    :param name: prefix of its weights.
+    :param outputs: channels of a final linear layer; None: there is no such layer.
+    :raises LoadError: if weights are missing.
     """
 
     def __init__(self, weights: Weights, name: str, channels: int, outputs: int | None = None):
@@ -35,17 +32,18 @@ class WaveNet:
         self._out = None if outputs is None else take_conv(weights, f"{name}.out_layer", outputs, channels, 1)
 
     def __call__(self, x: Tensor, valid: int | None = None) -> Tensor:
-        """(B, C, n) to (B, C, n), or to (B, D, n) with a last layer.
+        """(B, C, T) -> (B, C, T), or (B, outputs, T) with a final layer.
 
-        :param valid: zero the positions from there on after every layer; what comes in is taken as it is.
+        :param valid: number of positions that are not padding; the others are zeroed after every layer, but not in
+            the input.
         """
         total: Tensor | None = None
         for gate, skip in zip(self._gates[:-1], self._skips[:-1], strict=True):
             residual, part = skip(_gated(gate(x))).chunk(2, dim=1)
-            x = _cut(x + residual, valid)
+            x = _zero_padding(x + residual, valid)
             total = part if total is None else total + part
         last = self._skips[-1](_gated(self._gates[-1](x)))
-        out = _cut(last if total is None else total + last, valid)
+        out = _zero_padding(last if total is None else total + last, valid)
         return out if self._out is None else self._out(out)
 
 
@@ -54,8 +52,8 @@ def _gated(x: Tensor) -> Tensor:
     return torch.tanh(signal) * torch.sigmoid(gate)
 
 
-def _cut(x: Tensor, valid: int | None) -> Tensor:
-    """``x`` is the caller's own: it is changed in place."""
+def _zero_padding(x: Tensor, valid: int | None) -> Tensor:
+    """Zero the positions from ``valid`` on, in place."""
     if valid is not None:
         x[..., valid:] = 0
     return x

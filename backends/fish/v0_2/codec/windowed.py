@@ -1,11 +1,10 @@
-"""Running a chain of convolutional networks window by window, with the result of running it once over everything.
+"""Windowed execution of a chain of convolutional stages, exactly equal to running it over the whole input.
 
-Every segment of the chain looks only so far to each side. For a window of the result the chain is walked backwards to
-see which stretch of each segment's output is needed, and forwards to compute what of it is new: a segment recomputes no
-more than its own reach, and keeps no more of its input than later windows need. At the true start and end a window ends
-where the whole would, so that a segment's own zero padding acts there and nowhere else.
+Each stage has a bounded reach. For a window of the result, the chain is walked backwards to find which part of every
+stage's output is needed, and forwards to compute the new part: a stage recomputes no more than its own reach and keeps
+no more of its input than later windows need. Zero padding acts at the true start and end only.
 
-Letters: B rows, C and D channels, n positions in time. A frame is a position at the chain's entrance.
+T counts positions at the rate of each stage; a frame is a position at the chain's input.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Segment:
-    """A network that makes ``ratio`` outputs of each input.
+class Stage:
+    """A network with ``ratio`` outputs per input.
 
-    :param run: (B, C, n) to (B, D, n * ratio), padding with zeros what it lacks at either end.
-    :param reach: how many outputs away from its own outputs an input still matters.
+    :param run: (B, Cin, T) -> (B, Cout, T * ratio), zero-padded at both ends.
+    :param reach: number of outputs beyond its own that an input affects, on each side.
     """
 
     run: Callable[[Tensor], Tensor]
@@ -31,91 +30,91 @@ class Segment:
     reach: int
 
 
-class Cut(NamedTuple):
-    """What one segment does in one window, counted from the first input position it holds."""
+class StageWindow(NamedTuple):
+    """One stage's part of a window, in positions counted from the first input that the stage holds."""
 
-    inputs: int  # positions it runs on
-    skip: int  # outputs handed on before
-    new: int  # outputs to hand on; 0: it need not run
-    forget: int  # inputs no later window needs
+    inputs: int  # to run on
+    skip: int  # outputs of earlier windows
+    new: int  # outputs to pass on; 0: the stage need not run
+    drop: int  # inputs that no later window needs
 
 
 class Window(NamedTuple):
-    """A window's work; rows whose windows are equal can share a batch."""
+    """The work of one window. Rows with equal windows can share a batch."""
 
-    frames: int  # new frames to feed
-    cuts: tuple[Cut, ...]
+    frames: int  # new input frames
+    stages: tuple[StageWindow, ...]
 
 
-Memory = list[Tensor]
-"""Of one row: the inputs that each segment still needs, each (C, n); empty before the first window."""
+ChainState = list[Tensor]
+"""State of one row: the inputs that each stage still needs, each (Cin, T); empty before the first window."""
 
 
 class Chain:
-    """Segments in order."""
+    """Stages in order."""
 
-    def __init__(self, segments: Sequence[Segment]):
-        self.segments = tuple(segments)
-        self._rates = [1]  # positions for each frame: at the entrance, then after each segment
-        for segment in self.segments:
-            self._rates.append(self._rates[-1] * segment.ratio)
+    def __init__(self, stages: Sequence[Stage]):
+        self.stages = tuple(stages)
+        self._rates = [1]  # positions per frame, at the input and after each stage
+        for stage in self.stages:
+            self._rates.append(self._rates[-1] * stage.ratio)
 
     def needed(self, end: int, total: int | None = None) -> int:
-        """How many frames have to be there for a window that ends with frame ``end``.
+        """Return the number of input frames that a window ending at frame ``end`` needs.
 
-        :param total: frames in all, where that is known.
+        :param total: number of input frames, if known.
         """
         return self._ends(end, total)[0]
 
     def window(self, start: int, end: int, total: int | None = None) -> Window:
-        """The work for the results of frames ``start`` to ``end``, all before having been done in such windows.
+        """Plan the window from frame ``start``, where the previous window ended, to ``end``.
 
-        :param total: frames in all; may be None as long as ``needed(end)`` are there.
+        :param total: number of input frames; may be None as long as ``needed(end)`` frames exist.
         """
         before, after = self._ends(start, total), self._ends(end, total)
-        cuts = []
-        for index, segment in enumerate(self.segments):
-            first = _first_input(segment, before[index + 1])
-            cuts.append(
-                Cut(
+        windows = []
+        for index, stage in enumerate(self.stages):
+            first = _first_input(stage, before[index + 1])
+            windows.append(
+                StageWindow(
                     inputs=after[index] - first,
-                    skip=before[index + 1] - first * segment.ratio,
+                    skip=before[index + 1] - first * stage.ratio,
                     new=after[index + 1] - before[index + 1],
-                    forget=_first_input(segment, after[index + 1]) - first,
+                    drop=_first_input(stage, after[index + 1]) - first,
                 )
             )
-        return Window(after[0] - before[0], tuple(cuts))
+        return Window(after[0] - before[0], tuple(windows))
 
-    def advance(self, memories: Sequence[Memory], fed: Tensor, window: Window) -> tuple[Tensor, list[Memory]]:
-        """Do a window for B rows: its results, (B, D, n), and the rows' memories after it.
+    def advance(self, states: Sequence[ChainState], frames: Tensor, window: Window) -> tuple[Tensor, list[ChainState]]:
+        """Compute a window for B rows; return its output, (B, Cout, T), and the rows' new states.
 
-        :param memories: left as they are.
-        :param fed: the new frames, (B, C, ``window.frames``).
+        :param states: not modified.
+        :param frames: the new input frames, (B, Cin, ``window.frames``).
         """
-        after: list[Memory] = [[] for _ in memories]
-        x: Tensor | None = fed if window.frames else None
-        for index, (segment, cut) in enumerate(zip(self.segments, window.cuts, strict=True)):
-            parts = [torch.stack([memory[index] for memory in memories])] if memories[0] else []
+        new_states: list[ChainState] = [[] for _ in states]
+        x: Tensor | None = frames if window.frames else None
+        for index, (stage, part) in enumerate(zip(self.stages, window.stages, strict=True)):
+            parts = [torch.stack([state[index] for state in states])] if states[0] else []
             inputs = torch.cat(parts if x is None else [*parts, x], dim=-1)
-            # copied, because a view would keep the whole window
-            for memory, kept in zip(after, inputs[..., cut.forget :].clone(), strict=True):
-                memory.append(kept)
-            x = segment.run(inputs)[..., cut.skip : cut.skip + cut.new] if cut.new else None
+            # a copy: a view would keep the whole window in memory
+            for state, kept in zip(new_states, inputs[..., part.drop :].clone(), strict=True):
+                state.append(kept)
+            x = stage.run(inputs)[..., part.skip : part.skip + part.new] if part.new else None
         if x is None:
-            raise ValueError("the window has no results")
-        return x, after
+            raise ValueError("the window has no output")
+        return x, new_states
 
     def _ends(self, end: int, total: int | None) -> list[int]:
-        """Where the positions computed end, at the entrance and after each segment, once frame ``end`` is done."""
+        """Number of positions computed once frame ``end`` is done, at the input and after each stage."""
         if end == 0:
             return [0] * len(self._rates)
         ends = [end * self._rates[-1]]
-        for segment, rate in zip(reversed(self.segments), reversed(self._rates[:-1]), strict=True):
-            needed = -(-(ends[0] + segment.reach) // segment.ratio)
+        for stage, rate in zip(reversed(self.stages), reversed(self._rates[:-1]), strict=True):
+            needed = -(-(ends[0] + stage.reach) // stage.ratio)
             ends.insert(0, needed if total is None else min(needed, total * rate))
         return ends
 
 
-def _first_input(segment: Segment, output: int) -> int:
+def _first_input(stage: Stage, output: int) -> int:
     """The first input that outputs from ``output`` on depend on."""
-    return max(0, (output - segment.reach) // segment.ratio)
+    return max(0, (output - stage.reach) // stage.ratio)

@@ -1,7 +1,7 @@
-"""The decoding step on a GPU: one shape for each reach of attention, so that it can be captured as a CUDA graph.
+"""The decoding step on a GPU, optionally captured as CUDA graphs: one static shape for each reach of attention.
 
-A step launches some 30 kernels for each layer, and at one frame a step the host is slower at that than the device at
-computing them; a graph is launched at once.
+A step launches some 30 kernels per layer. For one frame, the host takes longer to launch them than the device to run
+them; a graph is launched at once.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from backends.fish.v0_2.lm.kv_cache import AllTogether, Cache
+from backends.fish.v0_2.lm.kv_cache import BatchedDecodeAttention, KVCache
 from backends.fish.v0_2.lm.model import LanguageModel
 
-LEAST_REACH = 256
+MIN_REACH = 256
 WARM_UP_RUNS = 2
 
 
-class DeviceDecoder:
-    """Decodes all slots, idle ones too.
+class BatchedDecoder:
+    """Decodes all slots in one batch, idle ones included.
 
-    :param graphs: capture a graph for each reach now, which takes seconds; else kernels are launched one by one.
+    :param graphs: capture a graph for each reach in the constructor, which takes seconds; otherwise kernels are
+        launched one by one.
     """
 
-    def __init__(self, model: LanguageModel, cache: Cache, slots: int, *, graphs: bool):
+    def __init__(self, model: LanguageModel, cache: KVCache, slots: int, *, graphs: bool):
         self._model, self._cache = model, cache
         self._ids = torch.zeros(slots, 1 + model.config.num_codebooks, dtype=torch.int64, device=cache.device)
         self._lengths = torch.zeros(slots, dtype=torch.int64, device=cache.device)
@@ -32,14 +33,14 @@ class DeviceDecoder:
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
         if graphs:
             with torch.cuda.device(cache.device):
-                for reach in reversed(self._reaches):  # the largest first: the others find room in its memory
+                for reach in reversed(self._reaches):  # the largest first: the others reuse its memory
                     self._graphs[reach] = self._capture(reach)
 
     def __call__(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Logits of what follows, (slots, V + n * C); they are overwritten by the next call.
+        """Return next-token logits, (slots, V + K * codebook_size). The next call overwrites them.
 
-        :param ids: the last frame of each slot, (slots, 1 + n).
-        :param lengths: how many tokens each slot holds before it.
+        :param ids: last frame of each slot, (slots, 1 + K).
+        :param lengths: tokens that each slot holds before it.
         """
         self._ids.copy_(ids)
         self._lengths.copy_(torch.tensor(lengths))
@@ -51,12 +52,12 @@ class DeviceDecoder:
         return logits
 
     def _run(self, reach: int) -> Tensor:
-        return self._model(self._ids, self._lengths, AllTogether(self._cache, self._lengths, reach))
+        return self._model(self._ids, self._lengths, BatchedDecodeAttention(self._cache, self._lengths, reach))
 
     def _capture(self, reach: int) -> tuple[torch.cuda.CUDAGraph, Tensor]:
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):  # libraries set themselves up at their first call, which cannot be captured
+        with torch.cuda.stream(side):  # libraries initialize on their first call, which cannot be captured
             for _ in range(WARM_UP_RUNS):
                 self._run(reach)
         torch.cuda.current_stream().wait_stream(side)
@@ -68,10 +69,10 @@ class DeviceDecoder:
 
 
 def reaches(max_tokens: int) -> list[int]:
-    """How far attention looks: powers of two up to all of the cache."""
-    made = []
-    reach = LEAST_REACH
+    """Return the lengths that attention is computed over: powers of two, and the whole cache."""
+    lengths = []
+    reach = MIN_REACH
     while reach < max_tokens:
-        made.append(reach)
+        lengths.append(reach)
         reach *= 2
-    return [*made, max_tokens]
+    return [*lengths, max_tokens]

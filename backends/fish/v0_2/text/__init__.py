@@ -1,1 +1,1 @@
-"""Fish-Speech 0.2's text front end: cleaning, languages, phones, and the prompt made of them. Needs no torch."""
+"""Text processing of Fish-Speech 0.2: normalization, languages, phones, tokens and prompts. Needs no torch."""

@@ -1,4 +1,4 @@
-"""Text as Fish-Speech 0.2 sees it: few punctuation marks, and no characters its languages do not use.
+"""Text cleaning of Fish-Speech 0.2: seven punctuation marks, and only characters that its languages use.
 
 Source: Fish-Speech v0.2.0 ``fish_speech/text/parser.py``, ``clean_text``.
 """
@@ -18,31 +18,31 @@ _MARKS = str.maketrans(
         "？": "?",
     }
 )
-# ASCII, hiragana and katakana, katakana's phonetic extensions, unified ideographs. There is no place for "…", whose
-# phone the model knows: the original drops it as well.
-_FOREIGN = re.compile("[^\x00-\x7f\u3040-\u30ff\u31f0-\u31ff\u4e00-\u9fff]+")
+# Everything but ASCII, hiragana and katakana, katakana's phonetic extensions and unified ideographs. "…" is removed
+# although the model has a phone for it, as in the original.
+_UNSUPPORTED = re.compile("[^\x00-\x7f\u3040-\u30ff\u31f0-\u31ff\u4e00-\u9fff]+")
 _PHONE_END = re.compile("([>\n])")  # a phone's markup ends at ">", on its own line
 _PHONE_START = "<p:"
 _ELLIPSIS = "..."
 
 
 def clean_text(text: str) -> str:
-    """Map punctuation to ``! ? , . ' -`` and drop every character outside ASCII, kana and unified ideographs.
+    """Map punctuation to ``! ? , . ' -`` and remove characters other than ASCII, kana and unified ideographs.
 
-    Ellipses vanish, and so do accented and full-width letters. Markup like ``<p:i3>`` keeps its colon.
+    This removes ellipses, and accented and full-width letters. Markup such as ``<p:i3>`` keeps its colon.
     """
-    pieces = _PHONE_END.split(text.strip())
-    kept = []
-    for stretch, end in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
-        start = stretch.find(_PHONE_START) if end == ">" else -1
+    parts = _PHONE_END.split(text.strip())
+    cleaned = []
+    for part, end in zip(parts[::2], [*parts[1::2], ""], strict=True):
+        start = part.find(_PHONE_START) if end == ">" else -1
         if start < 0:
-            kept.append(clean_stretch(stretch))
+            cleaned.append(clean_plain(part))
         else:
-            kept += clean_stretch(stretch[:start]), _PHONE_START, clean_stretch(stretch[start + len(_PHONE_START) :])
-        kept.append(clean_stretch(end))
-    return "".join(kept)
+            cleaned += clean_plain(part[:start]), _PHONE_START, clean_plain(part[start + len(_PHONE_START) :])
+        cleaned.append(clean_plain(end))
+    return "".join(cleaned)
 
 
-def clean_stretch(text: str) -> str:
-    """Clean text that has no markup, without stripping it."""
-    return _FOREIGN.sub("", text.replace(_ELLIPSIS, "").translate(_MARKS))
+def clean_plain(text: str) -> str:
+    """Clean text that contains no markup; do not strip it."""
+    return _UNSUPPORTED.sub("", text.replace(_ELLIPSIS, "").translate(_MARKS))

@@ -1,9 +1,9 @@
-"""Which stretch of a text is in which language: by tags, or by its characters.
+"""Language detection by tags and characters.
 
-``<jp>…</jp>`` (also ``zh``, ``en``) names a language; tags nest. ``<p:i3>`` is a phone as it is. Elsewhere a character
-belongs to the current language if that is written with it, else to the first such in the order of preference; spaces,
-punctuation and digits go with what is around them. Source: Fish-Speech v0.2.0 ``fish_speech/text/parser.py``, which
-knows no inline phones.
+``<jp>…</jp>`` (also ``zh``, ``en``) sets the language; tags nest. ``<p:i3>`` is a literal phone. Elsewhere, a character
+belongs to the current language if that uses it, otherwise to the first language in the order of preference that does;
+spaces, punctuation and digits belong to the current language. Source: Fish-Speech v0.2.0
+``fish_speech/text/parser.py``, which has no inline phones.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Literal
 
 from backends.errors import InvalidJob
-from backends.fish.v0_2.text.clean import clean_stretch, clean_text
+from backends.fish.v0_2.text.clean import clean_plain, clean_text
 from backends.fish.v0_2.text.symbols import LANGUAGES, PUNCTUATION
 
 MARKUP = re.compile(r"</?[A-Za-z_]+>|<p:[^<>\n]*>")
@@ -29,8 +29,8 @@ Order = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """A stretch of clean text in one language, or a single phone.
+class LanguageSpan:
+    """Clean text in one language, or a single phone.
 
     :param language: one of ``symbols.LANGUAGES``; None: ``text`` is the name of a phone.
     """
@@ -41,61 +41,62 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """How a text is read at some place: the tags that are open, and the language of the untagged text before it."""
+    """State at a position of the text: the open tags, and the language of the untagged text before it."""
 
     tags: tuple[str, ...] = ()
     language: str | None = None
 
 
 def parse_order(order: str) -> Order:
-    """Read a list of languages such as ``zh,jp,en``.
+    """Parse a list of languages such as ``zh,jp,en``.
 
-    :raises InvalidJob: it is empty, or names something else.
+    :raises InvalidJob: if it is empty or contains another name.
     """
     names = tuple(name.strip().lower() for name in order.split(","))
     for name in names:
         if name not in LANGUAGES:
-            raise InvalidJob(f"{name!r} is not one of {', '.join(LANGUAGES)}", param="options.order")
+            known = ", ".join(LANGUAGES)
+            raise InvalidJob(f"unknown language {name!r}: must be a list of {known}", param="options.order")
     return names
 
 
-def segments(text: str, order: Order) -> list[Segment]:
-    """Clean a text and cut it where its language changes.
+def split_languages(text: str, order: Order) -> list[LanguageSpan]:
+    """Clean a text and split it where the language changes.
 
-    :raises InvalidJob: tags that are unknown or do not match, or a character that no language of the order is written
-        with.
+    :raises InvalidJob: if a tag is unknown or unbalanced, or no language of ``order`` uses a character.
     """
-    found = []
+    spans = []
     context = Context()
     for kind, part in _parts(clean_text(text)):
         if kind == "phone":
-            found.append(Segment(None, part[3:-1]))
+            spans.append(LanguageSpan(None, part[3:-1]))
         elif kind == "tag":
             _check_tag(part, context)
             context = _follow_tag(part, context)
         elif not part.strip():
             continue
         elif context.tags:
-            found.append(Segment(context.tags[-1].lower(), part))
+            spans.append(LanguageSpan(context.tags[-1].lower(), part))
         else:
-            found += _untagged(part, context.language, order)
-            context = replace(context, language=found[-1].language)
-    return found
+            spans += _split_untagged(part, context.language, order)
+            context = replace(context, language=spans[-1].language)
+    return spans
 
 
 def resume(text: str, context: Context, order: Order) -> tuple[str, Context]:
-    """Make a piece of a longer text read as it does there.
+    """Tag a chunk of a longer text so that it is read as in that text.
 
-    :param text: raw text that follows what was read so far; its tags are whole.
-    :returns: the piece with tags for what was open or in a carried-over language, and the context behind it.
+    :param text: raw text; its tags are complete.
+    :param context: the state at its start.
+    :returns: the chunk with tags for open tags and a language that continues, and the state at its end.
     """
     if context.tags:
-        piece = "".join(f"<{tag}>" for tag in context.tags) + text
+        chunk = "".join(f"<{tag}>" for tag in context.tags) + text
     elif context.language and _first_language(text, order) not in (None, context.language):
-        end = _end_of(context.language, text, order)
-        piece = f"<{context.language}>{text[:end]}</{context.language}>{text[end:]}"
+        end = _language_end(context.language, text, order)
+        chunk = f"<{context.language}>{text[:end]}</{context.language}>{text[end:]}"
     else:
-        piece = text
+        chunk = text
     for kind, part in _parts(text):
         if kind == "tag":
             context = _follow_tag(part, context)
@@ -104,11 +105,11 @@ def resume(text: str, context: Context, order: Order) -> tuple[str, Context]:
             for char in part:
                 language = _language(char, language, order) or language
             context = replace(context, language=language)
-    return piece, context
+    return chunk, context
 
 
 def _parts(text: str) -> Iterator[tuple[Literal["text", "tag", "phone"], str]]:
-    """The text in order, cut around its markup."""
+    """Split a text into plain text and markup, in order."""
     position = 0
     for match in MARKUP.finditer(text):
         if match.start() > position:
@@ -123,36 +124,36 @@ def _check_tag(tag: str, context: Context) -> None:
     if not tag.startswith("</"):
         if tag[1:-1].lower() not in LANGUAGES:
             known = ", ".join(f"<{name}>" for name in LANGUAGES)
-            raise InvalidJob(f"the text has an unknown tag {tag}; there are {known} and <p:PHONE>", param="text")
+            raise InvalidJob(f"contains the unknown tag {tag}: allowed are {known} and <p:PHONE>", param="text")
     elif not context.tags:
-        raise InvalidJob(f"the text closes {tag}, which was not opened", param="text")
+        raise InvalidJob(f"contains the closing tag {tag} without an opening tag", param="text")
     elif context.tags[-1] != tag[2:-1]:
-        raise InvalidJob(f"the text closes {tag} where <{context.tags[-1]}> is open", param="text")
+        raise InvalidJob(f"contains the closing tag {tag} while <{context.tags[-1]}> is open", param="text")
 
 
 def _follow_tag(tag: str, context: Context) -> Context:
-    """The context behind a tag, valid or not; a language is not carried across one."""
+    """The state after a tag, valid or not; the language of untagged text ends at it."""
     return Context(context.tags[:-1] if tag.startswith("</") else (*context.tags, tag[1:-1]))
 
 
-def _untagged(text: str, language: str | None, order: Order) -> Iterator[Segment]:
+def _split_untagged(text: str, language: str | None, order: Order) -> Iterator[LanguageSpan]:
     start = 0
     for position, char in enumerate(text):
         found = _language(char, language, order)
         if found is None:
-            listed = ",".join(order)
-            raise InvalidJob(f"none of the languages {listed} is written with {char!r}", param="text")
+            message = f"contains {char!r}, which none of the languages {','.join(order)} uses; change order"
+            raise InvalidJob(message, param="text")
         if language not in (None, found) and position > start:
-            yield Segment(language, text[start:position])
+            yield LanguageSpan(language, text[start:position])
             start = position
         language = found
-    yield Segment(language, text[start:])
+    yield LanguageSpan(language, text[start:])
 
 
 @lru_cache(maxsize=8192)
 def _language(char: str, current: str | None, order: Order) -> str | None:
-    """The language a raw or clean character is read in; None: in none of them, or it is not read."""
-    char = clean_stretch(char)
+    """The language of a raw or clean character; None if it has none, or is removed by cleaning."""
+    char = clean_plain(char)
     if not char:
         return None
     if char in _NEUTRAL:
@@ -164,7 +165,7 @@ def _language(char: str, current: str | None, order: Order) -> str | None:
 
 
 def _first_language(text: str, order: Order) -> str | None:
-    """What a text on its own would begin in; None: with a tag, or with nothing."""
+    """The language that a text begins in without context; None if it begins with a tag, or is empty."""
     for kind, part in _parts(text):
         if kind == "tag":
             return None
@@ -174,8 +175,8 @@ def _first_language(text: str, order: Order) -> str | None:
     return None
 
 
-def _end_of(language: str, text: str, order: Order) -> int:
-    """Where the stretch ends that goes on in a language."""
+def _language_end(language: str, text: str, order: Order) -> int:
+    """The position up to which a text continues in a language."""
     end = 0
     for kind, part in _parts(text):
         if kind == "tag":

@@ -1,4 +1,4 @@
-"""What this generation can spell: ASCII letters, kana and Chinese characters. Nothing else is dropped silently."""
+"""Characters that this generation supports: ASCII, kana and Chinese characters. No other letter is dropped silently."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 from backends.errors import InvalidJob
 from backends.text import SCRIPT_LANGUAGES, require_scripts, script
 
-# Latin letters without a canonical decomposition, as they are commonly transliterated.
+# Latin letters without a canonical decomposition, in their usual transliteration.
 _LATIN = {
     "ß": "ss",
     "æ": "ae",
@@ -26,59 +26,57 @@ _LATIN = {
     "Þ": "TH",
     "ı": "i",
 }
-_SPELLED = frozenset({"CJK", "HIRAGANA", "KATAKANA"})
+_SUPPORTED_SCRIPTS = frozenset({"CJK", "HIRAGANA", "KATAKANA"})
+_KEPT = ((0x3040, 0x30FF), (0x31F0, 0x31FF), (0x4E00, 0x9FFF))  # kana and characters that clean_text keeps
+_VOICING_MARKS = {"ﾞ": "\u3099", "ﾟ": "\u309a"}  # half-width; they belong to the kana before them
+_ITERATION_MARK = "々"  # repeats the character before it
 
 
-_KEPT = ((0x3040, 0x30FF), (0x31F0, 0x31FF), (0x4E00, 0x9FFF))  # what clean_text leaves of kana and characters
-_VOICING = {"ﾞ": "\u3099", "ﾟ": "\u309a"}  # half-width marks belong to the kana before them
-_AGAIN = "々"  # the character before it, once more
+def check_letters(text: str, languages: tuple[str, ...], engine: str) -> None:
+    """Reject a text with letters that the model does not support.
 
-
-def require_letters(text: str, languages: tuple[str, ...], engine: str) -> None:
-    """Refuse a text with letters the model cannot be given.
-
-    :raises InvalidJob: naming the first of them.
+    :raises InvalidJob: naming the first such letter.
     """
-    known = {name for name in _SPELLED if set(SCRIPT_LANGUAGES[name]) & set(languages)}
-    require_scripts(text, frozenset(known | {"LATIN"}), engine)
+    scripts = {name for name in _SUPPORTED_SCRIPTS if set(SCRIPT_LANGUAGES[name]) & set(languages)}
+    require_scripts(text, frozenset(scripts | {"LATIN"}), engine)
     for position, char in enumerate(text):
-        if ord(char) > 127 and script(char) is not None and not _plain(char, before="一"):
+        if ord(char) > 127 and script(char) is not None and not _normalized(char, before="一"):
             raise InvalidJob(f"{engine} cannot speak {char!r} (character {position + 1} of the text)", param="text")
     if not any(char.isalnum() for char in text):
-        raise InvalidJob("there is nothing to say in it", param="text")
+        raise InvalidJob("contains nothing to speak; it needs a letter or a digit", param="text")
 
 
-def plain(text: str) -> str:
-    """Latin letters without accents, kana and characters in their common forms; everything else as it is."""
-    return with_origins(text)[0]
+def normalize(text: str) -> str:
+    """Remove accents from Latin letters and replace compatibility forms of kana and characters."""
+    return normalize_with_origins(text)[0]
 
 
-def with_origins(text: str) -> tuple[str, list[int]]:
-    """The plain text, and for each of its characters and its end where that stood in ``text``."""
-    made: list[str] = []
+def normalize_with_origins(text: str) -> tuple[str, list[int]]:
+    """Return the normalized text, and the position in ``text`` of each of its characters and of its end."""
+    chars: list[str] = []
     origins: list[int] = []
     for position, char in enumerate(text):
-        if made and char in _VOICING:
-            made[-1] = unicodedata.normalize("NFC", made[-1] + _VOICING[char])[0]
+        if chars and char in _VOICING_MARKS:
+            chars[-1] = unicodedata.normalize("NFC", chars[-1] + _VOICING_MARKS[char])[0]
             continue
-        for letter in _plain(char, made[-1] if made else ""):
-            made.append(letter)
+        for normalized in _normalized(char, chars[-1] if chars else ""):
+            chars.append(normalized)
             origins.append(position)
-    return "".join(made), [*origins, len(text)]
+    return "".join(chars), [*origins, len(text)]
 
 
-def _plain(char: str, before: str) -> str:
-    """A character as it can be spelled; nothing where it cannot."""
+def _normalized(char: str, before: str) -> str:
+    """A normalized character; empty if it is not supported."""
     if ord(char) < 128:
         return char
     if char in _LATIN:
         return _LATIN[char]
-    if char in _VOICING:
+    if char in _VOICING_MARKS:
         return before
-    if char == _AGAIN:
+    if char == _ITERATION_MARK:
         return before if script(before or " ") == "CJK" else ""
     match script(char):
-        case None:  # a lone accent belongs to the letter before it, whose plain form is there already
+        case None:  # a combining accent is dropped: the letter before it stays
             return "" if 0x300 <= ord(char) <= 0x36F else char
         case "LATIN":
             return "".join(base for base in unicodedata.normalize("NFKD", char) if base.isascii())

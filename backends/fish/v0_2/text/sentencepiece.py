@@ -1,7 +1,7 @@
-"""Llama's ``tokenizer.model`` for the tokenizers library, without the sentencepiece package.
+"""Llama's ``tokenizer.model``, converted for the tokenizers library without the sentencepiece package.
 
-The file is a protobuf message whose first field repeats a piece: its text, its score and its kind. The conversion is
-that of transformers 4.36 (``LlamaConverter``), of the time the published tokenizer was made.
+The file is a protobuf message whose first, repeated field is a piece: text, score and type. The conversion is that of
+transformers 4.36 (``LlamaConverter``), the version with which the published tokenizer was made.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 UNKNOWN = "<unk>"
 _SPACE = "▁"
 _PIECES, _TRAINER = 1, 2  # fields of the message
-_TEXT, _SCORE = 1, 2  # of a piece
-_MODEL_TYPE, _BPE = 3, 2  # of the trainer's settings
+_TEXT, _SCORE = 1, 2  # fields of a piece
+_MODEL_TYPE, _BPE = 3, 2  # field of the trainer's settings, and its value
 
 Piece = tuple[str, float]
 
 
 def read_backend(path: Path) -> tokenizers.Tokenizer:
-    """Make a tokenizer of the pieces alone.
+    """Build a tokenizer from the pieces, without added tokens.
 
-    :raises LoadError: the file is no such model.
+    :raises LoadError: if the file is not such a model.
     """
     from tokenizers import AddedToken, Tokenizer, models, normalizers
 
@@ -42,9 +42,9 @@ def read_backend(path: Path) -> tokenizers.Tokenizer:
 
 
 def read_pieces(path: Path) -> list[Piece]:
-    """The pieces in the order of their ids, with their scores.
+    """Read the pieces with their scores, in the order of their IDs.
 
-    :raises LoadError: the file is no byte-pair model of sentencepiece.
+    :raises LoadError: if the file is not a BPE model of sentencepiece.
     """
     try:
         fields = list(_fields(path.read_bytes()))
@@ -52,14 +52,14 @@ def read_pieces(path: Path) -> list[Piece]:
         trainer = next(value for number, value in fields if number == _TRAINER and isinstance(value, bytes))
         kind = dict(_fields(trainer)).get(_MODEL_TYPE)
     except (OSError, ValueError, IndexError, StopIteration, struct.error) as error:
-        raise LoadError(f"{path}: not a model of sentencepiece ({error})") from error
+        raise LoadError(f"{path}: not a sentencepiece model: {error}") from error
     if kind != _BPE or len(pieces) < 3 or pieces[0][0] != UNKNOWN:
-        raise LoadError(f"{path}: not the byte-pair model of a Llama tokenizer")
+        raise LoadError(f"{path}: not the BPE model of a Llama tokenizer")
     return pieces
 
 
 def _merges(pieces: list[Piece]) -> list[tuple[str, str]]:
-    """Every way to make a piece of two others, the pieces of the highest score first."""
+    """Every pair of pieces that forms another piece, those of the highest score first."""
     ids = {text: number for number, (text, _) in enumerate(pieces)}
     merges = []
     for text, score in [*((text, 0.0) for text, _ in pieces[:3]), *pieces[3:]]:
@@ -73,41 +73,41 @@ def _piece(message: bytes) -> Piece:
     fields = dict(_fields(message))
     text, score = fields[_TEXT], fields.get(_SCORE, bytes(4))
     if not isinstance(text, bytes) or not isinstance(score, bytes):
-        raise ValueError("a piece has no text")
+        raise ValueError("a piece without text")
     (value,) = struct.unpack("<f", score)
     return text.decode(), value
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a protobuf message: numbers as such, all else as bytes."""
-    place = 0
-    while place < len(message):
-        key, place = _varint(message, place)
+    """The fields of a protobuf message: varints as numbers, everything else as bytes."""
+    offset = 0
+    while offset < len(message):
+        key, offset = _varint(message, offset)
         wire = key & 7
         if wire == 0:
-            value, place = _varint(message, place)
+            value, offset = _varint(message, offset)
             yield key >> 3, value
             continue
         if wire == 2:
-            size, place = _varint(message, place)
+            size, offset = _varint(message, offset)
         elif wire in (1, 5):
             size = 8 if wire == 1 else 4
         else:
             raise ValueError(f"unknown wire type {wire}")
-        if place + size > len(message):
-            raise ValueError("it ends too early")
-        yield key >> 3, message[place : place + size]
-        place += size
+        if offset + size > len(message):
+            raise ValueError("the message is truncated")
+        yield key >> 3, message[offset : offset + size]
+        offset += size
 
 
-def _varint(message: bytes, place: int) -> tuple[int, int]:
+def _varint(message: bytes, offset: int) -> tuple[int, int]:
     value = shift = 0
     while True:
-        byte = message[place]
-        place += 1
+        byte = message[offset]
+        offset += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value, place
+            return value, offset
         shift += 7
         if shift > 63:
-            raise ValueError("a number is too long")
+            raise ValueError("a varint is too long")

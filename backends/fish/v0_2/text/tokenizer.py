@@ -1,6 +1,6 @@
 """The tokenizer of a Fish-Speech 0.2 checkpoint: Llama 2's pieces, a token for each phone, and ``<pad>``.
 
-Phones are ordinary added tokens, numbered at random when the published files were made, so ids are only known by name.
+Phones are ordinary added tokens. The published files number them in random order, so IDs must be looked up by name.
 Source: Fish-Speech v0.2.0 ``tools/llama/rebuild_tokenizer.py``.
 """
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     import tokenizers
 
 BEGIN, END, PADDING = "<s>", "</s>", "<pad>"
-FILES = ("tokenizer.json", "tokenizer.model")  # either; the second with what is beside it
+FILES = ("tokenizer.json", "tokenizer.model")  # either; the second needs a list of added tokens beside it
 
 
 class Tokenizer:
-    """Text to token ids.
+    """Converts text to token IDs.
 
-    :param backend: of the tokenizers library.
-    :param source: where it comes from, for messages.
-    :raises LoadError: it lacks a token that prompts are made of.
+    :param backend: a tokenizer of the tokenizers library.
+    :param source: its file, for errors.
+    :raises LoadError: if a token that prompts need is missing.
     """
 
     def __init__(self, backend: tokenizers.Tokenizer, source: Path):
@@ -38,21 +38,21 @@ class Tokenizer:
         self.size = max(backend.get_vocab(with_added_tokens=True).values()) + 1
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, after that of ``<s>``."""
+        """Return the ID of ``<s>`` and the IDs of a text."""
         ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
         return [self._begin_id, *ids]
 
     def _id(self, token: str, source: Path) -> int:
         found: int | None = self._backend.token_to_id(token)
         if found is None:
-            raise LoadError(f"{source}: has no token {token}; it is not a tokenizer of Fish-Speech 0.2")
+            raise LoadError(f"{source}: has no token {token}, so it is not a tokenizer of Fish-Speech 0.2")
         return found
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """Read a tokenizer in Hugging Face's files: ``tokenizer.json``, or else ``tokenizer.model`` and its added tokens.
+    """Load a tokenizer from Hugging Face files: ``tokenizer.json``, or ``tokenizer.model`` with its added tokens.
 
-    :raises LoadError: naming the file at fault, or what is missing.
+    :raises LoadError: naming the invalid file, or the missing ones.
     """
     try:
         import tokenizers
@@ -64,8 +64,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
             return Tokenizer(tokenizers.Tokenizer.from_file(str(whole)), whole)
         except LoadError:
             raise
-        except Exception as error:  # the library raises nothing narrower
-            raise LoadError(f"{whole}: not a readable tokenizer ({error})") from error
+        except Exception as error:  # the library raises no narrower type
+            raise LoadError(f"{whole}: not a readable tokenizer: {error}") from error
     if pieces.is_file():
         backend = read_backend(pieces)
         _add_tokens(backend, folder)
@@ -74,7 +74,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 
 def _add_tokens(backend: tokenizers.Tokenizer, folder: Path) -> None:
-    """Add what ``tokenizer_config.json`` or ``added_tokens.json`` lists, in the order of the ids."""
+    """Add the tokens that ``tokenizer_config.json`` or ``added_tokens.json`` lists, in the order of their IDs."""
     from tokenizers import AddedToken
 
     config, plain = folder / "tokenizer_config.json", folder / "added_tokens.json"
@@ -94,9 +94,9 @@ def _add_tokens(backend: tokenizers.Tokenizer, folder: Path) -> None:
             (backend.add_special_tokens if special else backend.add_tokens)(list(group))
         for number, entry in entries:
             if backend.token_to_id(entry["content"]) != number:
-                raise LoadError(f"{source}: {entry['content']} cannot have the id {number}: others are missing")
+                raise LoadError(f"{source}: {entry['content']} cannot have ID {number}: earlier tokens are missing")
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise LoadError(f"{source}: not a list of added tokens ({error})") from error
+        raise LoadError(f"{source}: not a list of added tokens: {error}") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise LoadError(f"{path}: not readable JSON ({error})") from error
+        raise LoadError(f"{path}: not readable JSON: {error}") from error
     if not isinstance(content, dict):
         raise LoadError(f"{path}: not a JSON object")
     return content

@@ -1,4 +1,4 @@
-"""From the text of one language to its phones: a reader for each of Chinese, Japanese and English.
+"""Grapheme-to-phoneme conversion, one converter each for Chinese, Japanese and English.
 
-Dictionaries are loaded at the first use, or by ``warm_up``; the packages they come in are optional.
+Dictionaries are loaded on first use, or by ``warm_up``. The packages that contain them are optional.
 """

@@ -1,11 +1,11 @@
-"""Words of two syllables whose second one has the neutral tone.
+"""Words of two syllables, the second with neutral tone.
 
-The choice of words is that of PaddleSpeech's front end (Apache-2.0), which Fish-Speech 0.2 was trained with.
+The selection is that of PaddleSpeech's front end (Apache-2.0), with which Fish-Speech 0.2 was trained.
 """
 
 from __future__ import annotations
 
-# A second character, then the first characters it follows.
+# A second character, followed by the first characters it combines with.
 _BY_SECOND = """
 头骨上丫前后对念拳指木枕浪甜石码罐老舌苗跟里锄馒 气丧力客小志福秀脾运阔 家东亲人冤娘婆 么什多怎这那 夫丈功大姐工
 实壮扎结老踏 巴下哑嘴尾眨 糊含模烂糨迷 事差干故本 人丈大媒爱 快凉勤爽痛 爷大姥少老 腾倒扑折翻 识意知见认
@@ -14,7 +14,7 @@ _BY_SECOND = """
 嗦哆罗 坊作街 堂名弄 士护道 妇媳寡 害利厉 思心意 性悟记 情事交 才奴秀 火柴红 璃玻琉 疾疟痢 碜寒牙 算打盘
 缝眯裁 罕希稀 袋口脑 计伙算 辑编逻 饼月烧
 """
-# Whole words, two characters each.
+# Complete words, two characters each.
 _SINGLE = """
 一辈下水不由世故东西买卖云彩亲戚介绍似的位置体面便宜兄弟关系冒失冤枉冷战凑合凤凰分析利索利落别扭刺激刺猬动弹动静匀称包涵
 包袱千斤吆喝吉他名字吓唬告示告诉和尚咕噜咖喱咳嗽哈欠唾沫喇叭喇嘛喉咙喜欢喽啰嘀咕嘟囔嘱咐困难外甥多少太阳女婿妖精妯娌姑娘
@@ -34,7 +34,7 @@ def _words() -> frozenset[str]:
 
 
 NEUTRAL_WORDS = _words()
-"""Words with a weak second syllable, alone or at the end of longer words."""
+"""Words whose second syllable has neutral tone, alone or at the end of longer words."""
 
 STRONG_WORDS = frozenset(("人人", "虎虎", *(char + "子" for char in "男女分原量莲石瓜电")))
-"""Words that look as if the rules on 子 and on doubled syllables applied, but keep their tones."""
+"""Exceptions to the rules for 子 and for doubled syllables: words that keep their tones."""

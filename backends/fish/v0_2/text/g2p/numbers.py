@@ -1,10 +1,10 @@
-"""Numbers as English words, in the manner of g2p_en: years as two pairs, no "and"."""
+"""Numbers in English words, in the style of g2p_en: years as two pairs of digits, no "and"."""
 
 from __future__ import annotations
 
 import re
 
-LONGEST_NUMBER = 15  # digits; longer ones are read digit by digit
+LONGEST_NUMBER = 15  # digits; longer numbers are read digit by digit
 
 _ONES = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
@@ -28,13 +28,13 @@ _NUMBER = re.compile(r"(\d+)(?:\.(\d+)|(?:st|nd|rd|th)\b)?", re.ASCII | re.IGNOR
 
 
 def spell_numbers(text: str) -> str:
-    """Replace every number, ordinals and decimals included, by words with spaces around them."""
+    """Replace every number, including ordinals and decimals, by words surrounded by spaces."""
     text = _GROUPED.sub(lambda match: match.group().replace(",", ""), text)
     return _NUMBER.sub(_spell, text)
 
 
 def cardinal(number: int) -> str:
-    """A number under 10**15 in words, commas between its groups of three digits."""
+    """Return a number below 10**15 in words, with commas between groups of three digits."""
     rest, tail = divmod(number, 1000)
     words = _under_thousand(tail)
     for scale in _SCALES:
@@ -46,7 +46,7 @@ def cardinal(number: int) -> str:
 
 
 def year(number: int) -> str:
-    """A number of four digits as two pairs, where it is said so."""
+    """Return a number of four digits as two pairs, where years are read so."""
     century, rest = divmod(number, 100)
     if century % 10 == 0 and rest < 10:
         return cardinal(number).replace(",", "")  # two thousand nine
@@ -56,7 +56,7 @@ def year(number: int) -> str:
 
 
 def ordinal(number: int) -> str:
-    """The ordinal of a number under 10**15."""
+    """Return the ordinal of a number below 10**15."""
     before, space, last = cardinal(number).rpartition(" ")
     return before + space + (last[:-1] + "ieth" if last.endswith("y") else _IRREGULAR.get(last, last + "th"))
 

@@ -1,4 +1,4 @@
-"""Optional packages, imported when they are needed."""
+"""The interface of converters, and imports of optional packages."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from backends.errors import LoadError
 from backends.hub import HubError, PackageReference
 
 
-class Reader(Protocol):
-    """Turns the text of one language into phones and punctuation marks."""
+class Converter(Protocol):
+    """Converts text in one language to phones and punctuation marks."""
 
     def __call__(self, text: str) -> list[str]:
-        """Read clean text.
+        """Convert clean text.
 
-        :raises InvalidJob: something in it has no reading.
-        :raises LoadError: a package is missing.
+        :raises InvalidJob: if the pronunciation of a word or character is unknown.
+        :raises LoadError: if a package is missing.
         """
 
     def warm_up(self) -> None:
-        """Load what the first call would.
+        """Load the dictionaries before the first call.
 
-        :raises LoadError: a package is missing.
+        :raises LoadError: if a package is missing.
         """
 
 
@@ -34,10 +34,10 @@ def optional(module: str, package: str, extra: str) -> ModuleType:
 
     :param package: its name on PyPI.
     :param extra: the extra of ``voxgate`` that installs it.
-    :raises LoadError: naming both.
+    :raises LoadError: naming both, if it is not installed.
     """
     try:
-        # jieba's source has invalid escapes and asks for pkg_resources, which newer setuptools deprecate
+        # jieba's source has invalid escapes and imports pkg_resources, which newer setuptools deprecate
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return importlib.import_module(module)
@@ -46,9 +46,9 @@ def optional(module: str, package: str, extra: str) -> ModuleType:
 
 
 def optional_file(module: str, path: str, package: str, extra: str) -> Path:
-    """A file of an optional package, which is not imported.
+    """Return the path of a file in an optional package, without importing the package.
 
-    :raises LoadError: naming package and extra.
+    :raises LoadError: naming package and extra, if it is not installed.
     """
     try:
         return PackageReference(module, path).locate()
@@ -57,4 +57,4 @@ def optional_file(module: str, path: str, package: str, extra: str) -> Path:
 
 
 def _missing(package: str, extra: str, error: Exception) -> str:
-    return f"spelling this text in phones needs {package}: pip install 'voxgate[{extra}]' ({error})"
+    return f"converting this text to phones needs {package}: pip install 'voxgate[{extra}]' ({error})"

@@ -1,11 +1,11 @@
-"""Tone sandhi of Mandarin: what becomes of tones when syllables meet.
+"""Tone sandhi of Mandarin: tone changes between adjacent syllables.
 
-First words that act on each other's tones are merged, then the tones within every word are changed: 不 and 一 by what
-follows, weak syllables to neutral, and a third tone before a third tone to the second. The rules are those Fish-Speech
-v0.2.0 was trained with (``fish_speech/text/tone_sandhi.py``, PaddleSpeech's front end), save that no syllable is lost
-or doubled where the original trips over its own merging.
+Words that affect each other's tones are merged first. Then tones change within each word: 不 and 一 depending on the
+next syllable, weak syllables to neutral, and a third tone before a third tone to the second. The rules are those with
+which Fish-Speech v0.2.0 was trained (``fish_speech/text/tone_sandhi.py``, PaddleSpeech's front end), except that no
+syllable is lost or doubled, as happens in the original's merging.
 
-A final is spelled as by pypinyin with the tone's digit behind it; the "final" of a punctuation mark is the mark.
+A final is in pypinyin's spelling, followed by the digit of its tone. The "final" of a punctuation mark is the mark.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from backends.fish.v0_2.text.g2p.neutral import NEUTRAL_WORDS, STRONG_WORDS
 
-Word = tuple[str, str]  # a word and jieba's tag for its part of speech
+Word = tuple[str, str]  # a word and its part of speech, as jieba tags it
 Finals = list[str]
 
 _PUNCTUATION = frozenset("：，；。？！“”‘’':,;.?!")
@@ -23,10 +23,10 @@ _COUNTED_BEFORE_GE = frozenset("几有两半多各整每做是")
 
 
 class ToneSandhi:
-    """The rules over two dictionaries.
+    """The rules, with access to two dictionaries.
 
-    :param read: the finals of a word on its own.
-    :param search_cut: the words inside a word, as ``jieba.cut_for_search`` finds them.
+    :param read: returns the finals of a word in isolation.
+    :param search_cut: returns the words inside a word, as ``jieba.cut_for_search``.
     """
 
     def __init__(self, read: Callable[[str], Sequence[str]], search_cut: Callable[[str], Sequence[str]]):
@@ -34,27 +34,27 @@ class ToneSandhi:
         self._search_cut = search_cut
 
     def merge(self, words: Sequence[Word]) -> list[Word]:
-        """Join words whose tones depend on each other."""
+        """Merge words whose tones depend on each other."""
         merged = _merge_doubled(_merge_yi(_merge_bu(words)))
         merged = self._merge_third_tones(merged, lambda before, after: _all_third(before) and _all_third(after))
         merged = self._merge_third_tones(merged, lambda before, after: _third(before[-1]) and _third(after[0]))
         return _merge_er(merged)
 
     def change(self, word: str, tag: str, finals: Sequence[str]) -> Finals:
-        """The finals of a merged word as they are spoken."""
+        """Return the finals of a merged word with sandhi applied."""
         changed = list(finals)
         _change_bu(word, changed)
         _change_yi(word, changed)
-        self._weaken(word, tag, changed)
+        self._neutralize(word, tag, changed)
         self._change_third(word, changed)
         return changed
 
     def _merge_third_tones(
         self, words: Sequence[Word], meet: Callable[[Sequence[str], Sequence[str]], bool]
     ) -> list[Word]:
-        """Join two short words where third tones meet; no word is joined twice."""
+        """Merge two short words where third tones meet; no word is merged twice."""
         merged: list[Word] = []
-        before: Sequence[str] = ()  # finals of the last word, when the next one may be joined to it
+        before: Sequence[str] = ()  # finals of the last word, if the next one may be merged with it
         for word, tag in words:
             finals = self._read(word)
             last = merged[-1][0] if merged else ""
@@ -66,12 +66,12 @@ class ToneSandhi:
                 before = finals
         return merged
 
-    def _weaken(self, word: str, tag: str, finals: Finals) -> None:
-        """Give weak syllables the neutral tone."""
+    def _neutralize(self, word: str, tag: str, finals: Finals) -> None:
+        """Change weak syllables to the neutral tone."""
         if tag[:1] in ("n", "v", "a") and word not in STRONG_WORDS:
-            for place in range(1, len(word)):
-                if word[place] == word[place - 1]:
-                    _set(finals, place, "5")
+            for index in range(1, len(word)):
+                if word[index] == word[index - 1]:
+                    _set(finals, index, "5")
         ge = word.find("个")
         if (
             word[-1] in _PARTICLES
@@ -107,13 +107,13 @@ class ToneSandhi:
                 _set(finals, 1, "2")
             elif split == 1 and _all_third(finals[:2]):  # 好-喜欢
                 _set(finals, 0, "2")
-        elif len(word) == 4:  # idioms are two words of two
+        elif len(word) == 4:  # an idiom is treated as two words of two syllables
             for start in (0, 2):
                 if _all_third(finals[start : start + 2]):
                     _set(finals, start, "2")
 
     def _halves(self, word: str) -> tuple[str, str]:
-        """A word in two: the shortest word inside it, and the rest."""
+        """Split a word into the shortest word at its start or end, and the rest."""
         shortest = min(self._search_cut(word), key=len)
         if word.startswith(shortest):
             return shortest, word[len(shortest) :]
@@ -121,7 +121,7 @@ class ToneSandhi:
 
 
 def _merge_bu(words: Sequence[Word]) -> list[Word]:
-    """不 goes with the word behind it."""
+    """Merge 不 with the word after it."""
     merged: list[Word] = []
     pending = ""
     for word, tag in words:
@@ -134,32 +134,32 @@ def _merge_bu(words: Sequence[Word]) -> list[Word]:
 
 
 def _merge_yi(words: list[Word]) -> list[Word]:
-    """一 goes with the verb that is on both sides of it (看一看), else with the word behind it."""
+    """Merge 一 with the verb on both sides of it (看一看), or with the word after it."""
     around: list[Word] = []
-    place = 0
-    while place < len(words):
-        if words[place][0] == "一" and around and [around[-1]] == words[place + 1 : place + 2] and around[-1][1] == "v":
+    index = 0
+    while index < len(words):
+        if words[index][0] == "一" and around and [around[-1]] == words[index + 1 : index + 2] and around[-1][1] == "v":
             verb = around[-1][0]
             around[-1] = (f"{verb}一{verb}", "v")
-            place += 2
+            index += 2
         else:
-            around.append(words[place])
-            place += 1
+            around.append(words[index])
+            index += 1
     return _merge(around, lambda before, _: before == "一")
 
 
 def _merge_doubled(words: Sequence[Word]) -> list[Word]:
-    """A word goes with its like."""
+    """Merge a word with an identical word before it."""
     return _merge(words, lambda before, word: word == before)
 
 
 def _merge_er(words: Sequence[Word]) -> list[Word]:
-    """儿 goes with the word before it; it stays a syllable of its own."""
+    """Merge 儿 with the word before it; it remains a syllable."""
     return _merge(words, lambda _, word: word == "儿")
 
 
 def _merge(words: Sequence[Word], together: Callable[[str, str], bool]) -> list[Word]:
-    """Put words to what is before them, which keeps its tag, where ``together(before, word)``."""
+    """Merge each word with the one before it, which keeps its tag, if ``together(before, word)``."""
     merged: list[Word] = []
     for word, tag in words:
         if merged and together(merged[-1][0], word):
@@ -170,17 +170,17 @@ def _merge(words: Sequence[Word], together: Callable[[str, str], bool]) -> list[
 
 
 def _change_bu(word: str, finals: Finals) -> None:
-    """不 is neutral inside a word (看不懂), and has the second tone before a fourth (不怕)."""
+    """不 has neutral tone inside a word (看不懂), and second tone before a fourth (不怕)."""
     if len(word) == 3 and word[1] == "不":
         _set(finals, 1, "5")
         return
-    for place, char in enumerate(word[:-1]):
-        if char == "不" and finals[place + 1].endswith("4"):
-            _set(finals, place, "2")
+    for index, char in enumerate(word[:-1]):
+        if char == "不" and finals[index + 1].endswith("4"):
+            _set(finals, index, "2")
 
 
 def _change_yi(word: str, finals: Finals) -> None:
-    """一 keeps its tone as a number and at an end, is neutral in 看一看, second before a fourth tone, else fourth."""
+    """一 keeps its tone in numbers and at the end, is neutral in 看一看, second before a fourth tone, else fourth."""
     if all(char.isnumeric() for char in word):
         return
     if len(word) == 3 and word[1] == "一" and word[0] == word[2]:
@@ -188,17 +188,17 @@ def _change_yi(word: str, finals: Finals) -> None:
     elif word.startswith("第一"):
         _set(finals, 1, "1")
     else:
-        for place, char in enumerate(word[:-1]):
+        for index, char in enumerate(word[:-1]):
             if char != "一":
                 continue
-            if finals[place + 1].endswith("4"):
-                _set(finals, place, "2")
-            elif word[place + 1] not in _PUNCTUATION:
-                _set(finals, place, "4")
+            if finals[index + 1].endswith("4"):
+                _set(finals, index, "2")
+            elif word[index + 1] not in _PUNCTUATION:
+                _set(finals, index, "4")
 
 
-def _set(finals: Finals, place: int, tone: str) -> None:
-    finals[place] = finals[place][:-1] + tone
+def _set(finals: Finals, index: int, tone: str) -> None:
+    finals[index] = finals[index][:-1] + tone
 
 
 def _third(final: str) -> bool:

@@ -1,8 +1,8 @@
-"""Chinese in phones: numbers as words, words with tone sandhi, syllables as initial and final.
+"""Mandarin phones: number normalization, word segmentation, tone sandhi, initials and finals.
 
-The steps of Fish-Speech v0.2.0 ``fish_speech/text/chinese.py``. Numbers are read by WeTextProcessing where it is
-installed, which also writes traditional characters as simplified ones and leaves out interjections; else by cn2an, as
-in the last revision of 0.2.
+The steps are those of Fish-Speech v0.2.0 ``fish_speech/text/chinese.py``. If WeTextProcessing is installed, it
+normalizes numbers, converts traditional characters to simplified ones and drops interjections; otherwise cn2an
+normalizes numbers, as in the last revision of 0.2.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from backends.fish.v0_2.text.g2p.sandhi import ToneSandhi, Word
 from backends.fish.v0_2.text.symbols import PUNCTUATION
 
 EXTRA = "fish-zh"
-LONGEST_NUMBER = 16  # digits; cn2an reads no longer ones, and takes time quadratic in their length
+LONGEST_NUMBER = 16  # digits; the limit of cn2an, whose time is quadratic in their number
 
 _LONG_NUMBER = re.compile(rf"\d{{{LONGEST_NUMBER + 1},}}", re.ASCII)
 _DIGITS = str.maketrans("0123456789", "零一二三四五六七八九")
-_SAME_SOUND = str.maketrans("嗯呣", "恩母")  # interjections pypinyin knows no final of
+_SAME_SOUND = str.maketrans("嗯呣", "恩母")  # interjections for which pypinyin has no final
 _MARKS = re.escape("".join(PUNCTUATION))
 _UNREAD = re.compile(f"[^\u4e00-\u9fa5{_MARKS}]+")
 _CLAUSE_END = re.compile(f"(?<=[{_MARKS}])")
@@ -34,31 +34,31 @@ Normalize = Callable[[str], str]
 
 
 class Chinese:
-    """Reads clean text; characters other than ideographs, digits and punctuation are left out."""
+    """Converts clean text; drops characters other than ideographs, digits and punctuation."""
 
     def __init__(self) -> None:
         self._tools: _Tools | None = None
 
     def warm_up(self) -> None:
-        """Load the dictionaries, some 200 MB in 2 s.
+        """Load the dictionaries: some 200 MB, 2 s.
 
-        :raises LoadError: a package is missing.
+        :raises LoadError: if a package is missing.
         """
         self._tools = self._tools or _Tools()
 
     def __call__(self, text: str) -> list[str]:
-        """The phones of a text, two for a syllable.
+        """Return the phones of a text, two per syllable.
 
-        :raises InvalidJob: a character has no reading.
-        :raises LoadError: a package is missing.
+        :raises InvalidJob: if a character's pronunciation is unknown.
+        :raises LoadError: if a package is missing.
         """
         self.warm_up()
-        assert self._tools is not None  # noqa: S101 - that is what warming up is
+        assert self._tools is not None  # noqa: S101 - warm_up sets it
         return self._tools.phones(text)
 
 
 class _Tools:
-    """The packages, loaded."""
+    """The loaded packages."""
 
     def __init__(self) -> None:
         self._normalize = _wetext() or _cn2an()
@@ -66,7 +66,7 @@ class _Tools:
         segmenter = optional("jieba.posseg", "jieba", EXTRA).dt
         tokenizer = segmenter.tokenizer
         if not tokenizer.initialized:
-            # jieba's own way keeps the dictionary as code objects under a fixed name in a folder all users share.
+            # jieba would cache the dictionary as code objects under a fixed name in a folder that all users share.
             tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
             tokenizer.initialized = True
         pinyin = optional("pypinyin", "pypinyin", EXTRA)
@@ -99,14 +99,14 @@ class _Tools:
                     continue
                 syllable = split_syllable(initial, final)
                 if syllable is None:
-                    raise InvalidJob(f"no reading is known of the character {char!r}", param="text")
+                    raise InvalidJob(f"contains {char!r}, whose pronunciation is unknown", param="text")
                 phones += syllable
         return phones
 
     def _words(self, clause: str) -> list[Word]:
-        """The words of a clause with their parts of speech.
+        """Segment a clause into words with their parts of speech.
 
-        Characters that jieba's statistics do not know are kept apart: each next to another would take it 17 ms.
+        Consecutive characters that jieba's statistics do not contain are separated: each pair would take it 17 ms.
         """
         return [(pair.word, pair.flag) for part in self._between_rare.split(clause) for pair in self._cut(part)]
 
@@ -116,12 +116,12 @@ def _spell_digits(match: re.Match[str]) -> str:
 
 
 def _wetext() -> Normalize | None:
-    """WeTextProcessing's normaliser, or None where it is not installed."""
+    """WeTextProcessing's normalizer; None if it is not installed."""
     if importlib.util.find_spec("tn") is None:
         return None
     try:
         module = optional("tn.chinese.normalizer", "WeTextProcessing", EXTRA)
-    except LoadError:  # some other package of that name
+    except LoadError:  # another package of that name
         return None
     logging.getLogger("wetext").setLevel(logging.WARNING)
     normalize: Normalize = module.Normalizer().normalize

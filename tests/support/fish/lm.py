@@ -1,4 +1,4 @@
-"""Language models of deterministic weights, in every form a checkpoint can have."""
+"""Language models with synthetic weights, in every form of checkpoint."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from fish.synthetic import tensors
+from support.fish import GOLDEN
+from support.fish.weights import tensors
 from torch import Tensor
 
 from backends.fish.v0_2.config import LMConfig
 from backends.fish.v0_2.lm.linear import LayerWeights
 from backends.fish.v0_2.lm.model import LanguageModel, Sizes
 
-GOLDEN = Path(__file__).parent / "golden"
 CPU = torch.device("cpu")
 TINY = LMConfig(max_seq_len=256, vocab_size=300, n_layer=2, n_head=4, dim=64)
-"""The sizes of ``golden/lm_tiny.npz``."""
+"""The sizes of ``lm_tiny.npz``."""
 
 Form = Literal["bare", "prefixed", "lightning", "split", "int8", "int4", "lora"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -26,14 +26,14 @@ LORA_RANK = 8
 
 
 def golden(name: str) -> dict[str, Any]:
-    """One of the golden files, with ``config`` parsed."""
+    """Return the content of a golden file, with ``config`` parsed."""
     with np.load(GOLDEN / f"{name}.npz") as content:
         arrays: dict[str, Any] = dict(content)
     return {**arrays, "config": LMConfig(**json.loads(str(arrays["config"]))), "seed": int(arrays["seed"])}
 
 
 def shapes(config: LMConfig) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the published layout, constants left out."""
+    """Return names and shapes of the published layout, without constants."""
     sizes, dim = Sizes.of(config), config.dim
     heads = (sizes.heads + 2 * sizes.kv_heads) * sizes.head_dim
     made: dict[str, tuple[int, ...]] = {"embeddings.weight": (sizes.ids, dim), "output.weight": (sizes.ids, dim)}
@@ -58,7 +58,7 @@ def build(
     seed: int = 1,
     device: torch.device = CPU,
 ) -> LanguageModel:
-    """A network without a file between."""
+    """Build a model without writing a file."""
     return from_tensors(tensors(shapes(config), seed), config, dtype, int8=int8, device=device)
 
 
@@ -81,8 +81,8 @@ def write_language_model(folder: Path, config: LMConfig, seed: int = 1, form: Fo
     """Write a checkpoint.
 
     :param form: ``bare`` names; ``prefixed`` by ``model.``; ``lightning``: in the trainer's envelope; ``split``:
-        queries, keys and values apart; ``int8`` and ``int4`` as v0.2.0's ``quantize.py`` leaves them (``int4`` is no
-        real one); ``lora``: fine-tuned, with what it adds kept apart.
+        separate queries, keys and values; ``int8`` and ``int4`` as v0.2.0's ``quantize.py`` writes them (only the
+        names of ``int4`` are real); ``lora``: fine-tuned, with separate LoRA weights.
     """
     path = folder / f"text2semantic-{form}.pth"
     torch.save(in_form(tensors(shapes(config), seed), config, form, seed), path)
@@ -115,7 +115,7 @@ def in_form(state: dict[str, Tensor], config: LMConfig, form: Form, seed: int = 
 
 
 def as_int8(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """As ``WeightOnlyInt8QuantHandler`` of v0.2.0 does it."""
+    """Quantize as ``WeightOnlyInt8QuantHandler`` of v0.2.0 does."""
     made = dict(state)
     for name in [name for name in state if is_linear(name)]:
         weight = state[name].to(torch.bfloat16).float()
@@ -126,7 +126,7 @@ def as_int8(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def lora(state: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
-    """Keys ``<module>.lora_A`` and ``.lora_B`` for every module loralib replaces."""
+    """Return ``<module>.lora_A`` and ``.lora_B`` for every module that loralib replaces."""
     added: dict[str, tuple[int, ...]] = {}
     for name in [name for name in state if is_linear(name) or name == "embeddings.weight"]:
         rows, columns = state[name].shape

@@ -1,4 +1,4 @@
-"""The sampler of Fish-Speech v0.2.0 once more, one id at a time and with nothing in common with the engine's."""
+"""A second implementation of Fish-Speech v0.2.0's sampler, one ID at a time, independent of the engine's."""
 
 from __future__ import annotations
 
@@ -21,16 +21,20 @@ def softmax(scores: Sequence[float]) -> list[float]:
 
 
 def distribution(logits: Tensor, sampling: Sampling, window: Iterable[int] = ()) -> list[float]:
-    """The probabilities of one head, logits of shape (I,); ``window``: ids the penalty is for."""
+    """Return the probabilities of one head.
+
+    :param logits: (IDs,).
+    :param window: IDs to penalize.
+    """
     scores = [float(value) for value in logits]
     for code in set(window):
         scores[code] *= sampling.repetition_penalty if scores[code] < 0 else 1 / sampling.repetition_penalty
     order = sorted(range(len(scores)), key=lambda code: -scores[code])
     if sampling.top_p < 1:
-        likely, reached = softmax(scores), 0.0
+        probs, cumulative = softmax(scores), 0.0
         for rank, code in enumerate(order):
-            reached += likely[code]
-            if reached > sampling.top_p and rank:
+            cumulative += probs[code]
+            if cumulative > sampling.top_p and rank:
                 scores[code] = -math.inf
     scores = [score / max(sampling.temperature, 1e-5) for score in scores]
     if sampling.top_k:
@@ -39,32 +43,33 @@ def distribution(logits: Tensor, sampling: Sampling, window: Iterable[int] = ())
     return softmax(scores)
 
 
-def race(likely: Sequence[float], noise: Tensor) -> int:
-    times = [p / float(q) for p, q in zip(likely, noise, strict=True)]
-    return times.index(max(times))
+def race(probs: Sequence[float], noise: Tensor) -> int:
+    scores = [p / float(q) for p, q in zip(probs, noise, strict=True)]
+    return scores.index(max(scores))
 
 
-def place(likely: Sequence[float], uniform: float) -> int:
-    """The id in whose stretch of the unit interval a number lies."""
-    reached, wanted = 0.0, uniform * sum(likely)
-    for code, p in enumerate(likely):
-        reached += p
-        if reached >= wanted:
+def inverse_transform(probs: Sequence[float], uniform: float) -> int:
+    """Return the ID whose part of the cumulative distribution contains ``uniform``."""
+    cumulative, threshold = 0.0, uniform * sum(probs)
+    for code, p in enumerate(probs):
+        cumulative += p
+        if cumulative >= threshold:
             return code
-    raise AssertionError("a number beyond the interval")
+    raise AssertionError(f"{uniform} is outside of the unit interval")
 
 
 class Heads:
-    """The masks, and the penalty's memory, of one sequence.
+    """Masks and penalty window of one sequence.
 
-    :param codes: logits of the codebooks, (n, C), at each call.
+    :param known: number of codes that the codec has; None: no limit.
     """
 
     def __init__(self, sampling: Sampling, known: int | None = None):
         self.sampling, self.known = sampling, known
-        self.frames: list[list[int]] = []  # those that came from decoding
+        self.frames: list[list[int]] = []  # without the first one
 
     def distributions(self, codes: Tensor, *, first: bool) -> list[list[float]]:
+        """Return the probabilities of each codebook from logits (K, codebook_size)."""
         codes = codes.clone()
         codes[:, : 2 if first else 1] = -torch.inf
         if self.known is not None:
@@ -73,5 +78,5 @@ class Heads:
         return [distribution(row, self.sampling, window) for row, window in zip(codes, windows, strict=True)]
 
     def remember(self, frame: Sequence[int]) -> None:
-        """What was drawn by decoding, codes only."""
+        """Add a frame's code IDs to the penalty window."""
         self.frames.append(list(frame))

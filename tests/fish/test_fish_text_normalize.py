@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from backends.errors import InvalidJob
-from backends.fish.v0_2.text.normalize import plain, require_letters, with_origins
+from backends.fish.v0_2.text.normalize import check_letters, normalize, normalize_with_origins
 
 ALL = ("zh", "en", "ja")
 
 
 @pytest.mark.parametrize("text", ["Hello!", "你好，world", "東京タワーへ", "naïve café", "3", "100％"])
 def test_these_can_be_spoken(text: str) -> None:
-    require_letters(text, ALL, "fish")
+    check_letters(text, ALL, "fish")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_these_can_be_spoken(text: str) -> None:
 )
 def test_these_cannot(text: str, languages: tuple[str, ...], needs: tuple[str, ...]) -> None:
     with pytest.raises(InvalidJob, match="cannot speak") as caught:
-        require_letters(f"ok {text}", languages, "fish")
+        check_letters(f"ok {text}", languages, "fish")
     assert caught.value.param == "text"
     assert caught.value.needs_languages == needs
 
@@ -36,7 +36,7 @@ def test_these_cannot(text: str, languages: tuple[str, ...], needs: tuple[str, .
 @pytest.mark.parametrize("text", ["...", "!?", "🙂", "—"])
 def test_a_text_without_letters_says_nothing(text: str) -> None:
     with pytest.raises(InvalidJob, match="nothing to say"):
-        require_letters(text, ALL, "fish")
+        check_letters(text, ALL, "fish")
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,11 @@ def test_a_text_without_letters_says_nothing(text: str) -> None:
     ],
 )
 def test_accents_are_left_out(text: str, spelled: str) -> None:
-    assert plain(text) == spelled
+    assert normalize(text) == spelled
 
 
 def test_every_plain_character_knows_where_it_came_from() -> None:
-    made, origins = with_origins("Straße, cafe\u0301!")
+    made, origins = normalize_with_origins("Straße, cafe\u0301!")
     assert made == "Strasse, cafe!"
     assert ["Straße, cafe\u0301!"[position] for position in origins[4:6]] == ["ß", "ß"]
     assert origins[-2:] == [13, 14]

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from backends.common import split
-from backends.fish.v0_2.text.chunks import has_speech, piece_texts, split_text
+from backends.fish.v0_2.text.chunks import chunk_texts, has_speech, split_text
 
 ENGLISH = (
     "It was a dark night. The rain fell in torrents, except at intervals, when it was checked by a gust of wind! "
@@ -95,14 +95,14 @@ def test_what_has_nothing_to_say_goes_with_its_neighbour() -> None:
 def test_tags_and_languages_reach_into_the_next_piece() -> None:
     text = "<jp>東京です。大阪です。</jp>I have two. 300 more."
     spans = split_text(text, 24)
-    assert piece_texts(text, spans, ORDER) == [
+    assert chunk_texts(text, spans, ORDER) == [
         "<jp>東京です。",
         "<jp>大阪です。",
         "<jp></jp>I have two. ",
         "<en>300 more.</en>",
     ]
-    assert piece_texts("行きます。東京は広い。", [(0, 5), (5, 11)], ORDER) == ["行きます。", "<jp>東京は広い。</jp>"]
-    assert piece_texts("你好。再见。", [(0, 3), (3, 6)], ORDER) == ["你好。", "再见。"]
+    assert chunk_texts("行きます。東京は広い。", [(0, 5), (5, 11)], ORDER) == ["行きます。", "<jp>東京は広い。</jp>"]
+    assert chunk_texts("你好。再见。", [(0, 3), (3, 6)], ORDER) == ["你好。", "再见。"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_hostile_texts_take_linear_time(unit: str) -> None:
     text = (unit * 50_000)[:50_000]
     started_s = time.perf_counter()
     spans = split_text(text, 200)
-    piece_texts(text, spans, ORDER)
+    chunk_texts(text, spans, ORDER)
     assert time.perf_counter() - started_s < 10
 
 

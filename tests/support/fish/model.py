@@ -1,14 +1,14 @@
-"""A whole small model in the official layout: codec, language model and tokenizer, with random weights."""
+"""A complete small model in the official layout with random weights: codec, language model and tokenizer."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from fish.codec_synthetic import write_codec
-from fish.lm_synthetic import write_language_model
-from fish.text_synthetic import write_tokenizer
 from msgspec import structs
+from support.fish.codec import write_codec
+from support.fish.lm import write_language_model
+from support.fish.tokenizer import write_tokenizer
 
 from backends.fish.v0_2.config import LMConfig
 
@@ -17,7 +17,7 @@ SMALL = LMConfig(max_seq_len=512, vocab_size=VOCABULARY, n_layer=2, n_head=4, di
 
 
 def write_model(folder: Path) -> dict[str, Any]:
-    """Write it and return the ``model:`` block that names it."""
+    """Write the model and return the ``model:`` block that names its files."""
     folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(folder / "tokenizer", VOCABULARY)
     return {

@@ -1,4 +1,4 @@
-"""Checkpoints of the codec in the official layout, with synthetic weights: the published sizes, or small ones."""
+"""Codec checkpoints in the official layout with synthetic weights, in the published size or small."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fish.synthetic import tensors
+from support.fish import GOLDEN
+from support.fish.weights import tensors
 
 from backends.fish.v0_2.codec.checkpoint import load_vqgan
 from backends.fish.v0_2.codec.vqgan import VQGAN, Codes
 
-GOLDEN = Path(__file__).parent / "golden"
-NARROWER = 8  # how much, of a small one, every layer
-MELS, CODES = 80, 160  # no widths of layers: these stay
+NARROWER = 8  # factor by which the layers of a small codec are narrower
+MELS, CODES = 80, 160  # sizes that a small codec keeps
 DISCRIMINATOR = {
     "discriminator.discriminators.0.convs.0.weight_orig": (16, 1, 15),
     "discriminator.discriminators.0.convs.0.weight_u": (16,),
@@ -24,18 +24,18 @@ DISCRIMINATOR = {
 
 
 def codec_shapes(small: bool = False) -> dict[str, tuple[int, ...]]:
-    """Names and shapes in an official checkpoint, the discriminator's apart."""
+    """Return names and shapes of an official checkpoint, without the discriminator."""
     official = json.loads((GOLDEN / "vqgan_v1_keys.json").read_text())
     return {name: _narrow(name, shape) if small else tuple(shape) for name, shape in official.items()}
 
 
 def codec_tensors(small: bool = False, seed: int = 1) -> dict[str, torch.Tensor]:
-    """A checkpoint's content; the spectrogram's constants in it are noise, so that whoever reads them hears it."""
+    """Return a checkpoint's content. The spectrogram's constants in it are noise, to detect a codec that reads them."""
     return tensors({**codec_shapes(small), **DISCRIMINATOR}, seed)
 
 
 def write_codec(folder: Path, small: bool = False, seed: int = 1) -> Path:
-    """Write ``vqgan-v1.pth``: 83 MB, or a small one of 1.8 MB."""
+    """Write ``vqgan-v1.pth``: 83 MB, or 1.8 MB if small."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "vqgan-v1.pth"
     torch.save(codec_tensors(small, seed), path)
@@ -52,16 +52,16 @@ def _narrow(name: str, shape: list[int]) -> tuple[int, ...]:
 
 
 def load_synthetic(folder: Path, small: bool = False, dtype: torch.dtype = torch.float32) -> VQGAN:
-    """Write and load one."""
+    """Write and load a codec."""
     return load_vqgan(write_codec(folder, small), torch.device("cpu"), dtype)
 
 
 @torch.inference_mode()
 def decode_whole(codec: VQGAN, codes: Codes) -> np.ndarray:
-    """What the network makes of codes in one pass, without any windows; in the codec's own precision."""
+    """Decode codes in one pass, without windows, in the codec's own precision."""
     x = codec.to_device(codes[None])
-    for segment in codec.chain.segments:
-        x = segment.run(x)
+    for stage in codec.chain.stages:
+        x = stage.run(x)
     return x[0, 0].numpy()
 
 

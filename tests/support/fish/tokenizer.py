@@ -1,4 +1,4 @@
-"""Tokenizer files laid out like the published ones, made here: no merges worth mentioning, every phone a token."""
+"""Synthetic tokenizer files in the published layout: few merges, a token for every phone."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PUBLISHED_SIZE = 36408
 
 
 def write_tokenizer(folder: Path, vocab_size: int = PUBLISHED_SIZE, pad_id: int | None = None) -> Path:
-    """Write a ``tokenizer.json`` of exactly so many tokens, ``<s>`` 1 and ``</s>`` 2, without any network.
+    """Write a ``tokenizer.json`` of ``vocab_size`` tokens; ``<s>`` is 1 and ``</s>`` is 2.
 
-    At the published size the layout is the published one: 32000 pieces, 311 phones, 4096 tokens nothing uses,
-    ``<pad>`` last. In a smaller one come ``<pad>``, ASCII, bytes if there is room, and as many phones as fit.
+    At the published size the layout is the published one: 32000 pieces, 311 phones, 4096 unused tokens, ``<pad>`` last.
+    A smaller tokenizer has ``<pad>``, ASCII, bytes if there is room, and as many phones as fit.
 
-    :param pad_id: the number of ``<pad>``; None: the last one.
+    :param pad_id: the ID of ``<pad>``; None: the last one.
     :returns: the folder.
     """
     phones = [f"<p:{phone}>" for phone in ALL_PHONES]

@@ -1,6 +1,6 @@
-"""Checkpoints in the official layout whose every tensor is a function of seed, name and shape.
+"""Synthetic checkpoints in the official layout: every tensor is a function of seed, name and shape.
 
-The golden files were made from weights filled by this very rule with the official v0.2.0 modules.
+The golden files were made with the official v0.2.0 modules on weights from the same function.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 
 
 def fill(key: str, shape: Sequence[int], seed: int) -> np.ndarray:
-    """The values of the tensor named ``key``: of a size that keeps activations in range."""
+    """Return the values of the tensor named ``key``, scaled so that activations stay in range."""
     random = np.random.default_rng([seed, zlib.crc32(key.encode())])
     normal = random.standard_normal(tuple(shape)).astype(np.float32)
     last = key.rsplit(".", 1)[-1]
@@ -30,5 +30,5 @@ def fill(key: str, shape: Sequence[int], seed: int) -> np.ndarray:
 
 
 def tensors(shapes: Mapping[str, Sequence[int]], seed: int) -> dict[str, torch.Tensor]:
-    """A state dict."""
+    """Return a state dict."""
     return {key: torch.from_numpy(fill(key, shape, seed)) for key, shape in shapes.items()}
