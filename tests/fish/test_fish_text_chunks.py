@@ -1,4 +1,4 @@
-"""Long texts are cut where a speaker would pause, lose nothing, and read the same in pieces."""
+"""Splitting: chunks end at pauses, cover the text, and are pronounced as in the whole text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXTS = [ENGLISH, CHINESE, MIXED, UNMARKED, UNSPACED, "a" * 500, "e\u0301" * 100
 ORDER = ("zh", "jp", "en")
 
 
-def pieces(text: str, max_bytes: int) -> list[str]:
+def chunks(text: str, max_bytes: int) -> list[str]:
     return [text[start:end] for start, end in split_text(text, max_bytes)]
 
 
@@ -34,65 +34,65 @@ def size(text: str) -> int:
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("max_bytes", [20, 31, 60, 200, 1000])
-def test_pieces_cover_the_text_and_are_short_enough(text: str, max_bytes: int) -> None:
+def test_chunks_cover_the_text_and_keep_the_limit(text: str, max_bytes: int) -> None:
     spans = split_text(text, max_bytes)
     edges = [0, *(end for _, end in spans)]
     assert spans == list(pairwise(edges))
     assert edges[-1] == len(text)
     assert all(has_speech(text[start:end]) for start, end in spans)
-    # marks at an end that do not fit any more go there all the same
+    # closing punctuation may exceed the limit
     assert all(size(text[start:end].rstrip("？！。”")) <= max_bytes for start, end in spans)
 
 
-def test_sentences_stay_whole_where_they_fit() -> None:
-    assert pieces(ENGLISH, 1000) == [ENGLISH]
-    assert pieces(ENGLISH, 150) == [ENGLISH[:128], ENGLISH[128:]]
-    assert [piece.strip() for piece in pieces(ENGLISH, 90)] == [
+def test_sentence_that_fits_is_not_split() -> None:
+    assert chunks(ENGLISH, 1000) == [ENGLISH]
+    assert chunks(ENGLISH, 150) == [ENGLISH[:128], ENGLISH[128:]]
+    assert [chunk.strip() for chunk in chunks(ENGLISH, 90)] == [
         "It was a dark night.",
         "The rain fell in torrents, except at intervals, when it was checked by a gust of wind!",
         "Was it cold? “Yes.” It cost 3.50 dollars; 1,200 people came.",
     ]
-    assert pieces(CHINESE, 80) == [
+    assert chunks(CHINESE, 80) == [
         "突然，身边一阵笑声。",
         "我看着他们，意气风发地挺直了胸膛，轻笑道：“好！”",
         "我身上的肉，是为了掩饰我爆棚的魅力？！",
     ]
 
 
-def test_long_sentences_are_cut_at_clauses_then_at_spaces_then_anywhere() -> None:
-    assert pieces(ENGLISH, 60)[1] == "The rain fell in torrents, except at intervals, "
+def test_long_sentence_is_split_at_clauses_then_spaces_then_anywhere() -> None:
+    assert chunks(ENGLISH, 60)[1] == "The rain fell in torrents, except at intervals, "
     words = set(UNMARKED.split())
-    assert all(set(piece.split()) <= words for piece in pieces(UNMARKED, 50))
-    assert min(len(piece) for piece in pieces(UNMARKED, 50)[:-1]) > 25
-    assert {len(piece) for piece in pieces(UNSPACED, 60)} == {20}
-    assert not any(piece.startswith("\u0301") for piece in pieces("e\u0301" * 100, 31))
+    assert all(set(chunk.split()) <= words for chunk in chunks(UNMARKED, 50))
+    assert min(len(chunk) for chunk in chunks(UNMARKED, 50)[:-1]) > 25
+    assert {len(chunk) for chunk in chunks(UNSPACED, 60)} == {20}
+    assert not any(chunk.startswith("\u0301") for chunk in chunks("e\u0301" * 100, 31))
 
 
-def test_a_new_line_ends_a_sentence() -> None:
-    assert pieces("Title\n\nFirst line and more\nSecond", 22) == ["Title\n\n", "First line and more\n", "Second"]
+def test_new_line_ends_a_sentence() -> None:
+    assert chunks("Title\n\nFirst line and more\nSecond", 22) == ["Title\n\n", "First line and more\n", "Second"]
 
 
-def test_markup_is_never_cut() -> None:
+def test_markup_is_never_split() -> None:
     text = "<p:AH0><p:i3>" * 30 + "<jp>" + "東" * 40 + "</jp>"
     for max_bytes in (1, 7, 10, 33):
-        for piece in pieces(text, max_bytes):
-            assert re.sub(r"</?jp>|<p:[^>]*>|東", "", piece) == ""
-    assert max(map(len, pieces("<p:AH0>" * 5, 3))) == len("<p:AH0>")
+        for chunk in chunks(text, max_bytes):
+            assert re.sub(r"</?jp>|<p:[^>]*>|東", "", chunk) == ""
+    assert max(map(len, chunks("<p:AH0>" * 5, 3))) == len("<p:AH0>")
 
 
-def test_what_has_nothing_to_say_goes_with_its_neighbour() -> None:
-    assert pieces("🎉🎉🎉🎉🎉🎉 Hello there. ?!?!?!?!?!?!?!?!?! Bye. …………", 20) == [
+def test_text_without_speech_joins_an_adjacent_chunk() -> None:
+    assert chunks("🎉🎉🎉🎉🎉🎉 Hello there. ?!?!?!?!?!?!?!?!?! Bye. …………", 20) == [
         "🎉🎉🎉🎉🎉🎉 Hello there. ?!?!?!?!?!?!?!?!?! ",
         "Bye. …………",
     ]
     for text in ("", "  ", "…", "🎉" * 100, "?!", "<jp>。</jp>", "<p:!>"):
-        assert pieces(text, 10) == []
+        assert chunks(text, 10) == []
         assert not has_speech(text)
     for text in ("a", "5", "字", "カ", "<p:i3>", "<jp>字</jp>"):
         assert has_speech(text)
 
 
-def test_tags_and_languages_reach_into_the_next_piece() -> None:
+def test_tags_and_languages_continue_in_the_next_chunk() -> None:
     text = "<jp>東京です。大阪です。</jp>I have two. 300 more."
     spans = split_text(text, 24)
     assert chunk_texts(text, spans, ORDER) == [
@@ -108,7 +108,7 @@ def test_tags_and_languages_reach_into_the_next_piece() -> None:
 @pytest.mark.parametrize(
     "unit", [" ", "a", "a ", ". ", "。", "!", "\n", "<p:i3>", "<", "<jp>", "”", "。”", "e\u0301", "é", ", "]
 )
-def test_hostile_texts_take_linear_time(unit: str) -> None:
+def test_hostile_text_takes_linear_time(unit: str) -> None:
     text = (unit * 50_000)[:50_000]
     started_s = time.perf_counter()
     spans = split_text(text, 200)
@@ -119,7 +119,7 @@ def test_hostile_texts_take_linear_time(unit: str) -> None:
 CLAUSE = re.compile(r"(?<=[,.])\s+")
 
 
-def cut(text: str, max_bytes: int, first_max_bytes: int | None = None, **options: int) -> list[str]:
+def split_clauses(text: str, max_bytes: int, first_max_bytes: int | None = None, **options: int) -> list[str]:
     spans = split.split_text(
         text,
         max_bytes,
@@ -131,17 +131,21 @@ def cut(text: str, max_bytes: int, first_max_bytes: int | None = None, **options
     return [text[start:end] for start, end in spans]
 
 
-def test_the_splitter_packs_as_many_clauses_as_fit() -> None:
-    assert cut("one, two, three. four", 10) == ["one, two, ", "three. ", "four"]
-    assert cut("one, two, three. four", 9) == ["one, two, ", "three. ", "four"]  # the space behind is not said
-    assert cut("one,    two. x", 9) == ["one,    two. ", "x"]  # and one within is said once
-    assert cut("   ", 5) == cut("", 5) == []
-    assert cut("ab" * 5, 3) == ["aba", "bab", "aba", "b"]
-    assert cut("日本", 1) == ["日", "本"]
-    assert cut("a, b, c, d", 100, 1, least=2) == ["a, b, ", "c, d"]
+def test_splitter_packs_as_many_clauses_as_fit() -> None:
+    assert split_clauses("one, two, three. four", 10) == ["one, two, ", "three. ", "four"]
+    assert split_clauses("one, two, three. four", 9) == [
+        "one, two, ",
+        "three. ",
+        "four",
+    ]  # trailing space does not count
+    assert split_clauses("one,    two. x", 9) == ["one,    two. ", "x"]  # repeated space counts once
+    assert split_clauses("   ", 5) == split_clauses("", 5) == []
+    assert split_clauses("ab" * 5, 3) == ["aba", "bab", "aba", "b"]
+    assert split_clauses("日本", 1) == ["日", "本"]
+    assert split_clauses("a, b, c, d", 100, 1, least=2) == ["a, b, ", "c, d"]
 
 
-def test_random_texts_are_covered() -> None:
+def test_random_text_is_covered() -> None:
     draw = random.Random(3)
     for _ in range(500):
         text = "".join(draw.choices(["one", ", ", ". ", "日", " ", "  ", "\n", "éé", "🎉"], k=draw.randrange(30)))

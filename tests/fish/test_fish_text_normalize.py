@@ -1,4 +1,4 @@
-"""What can be spelled is spelled, what cannot is refused by name."""
+"""Supported letters are normalized; a text with others is rejected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ALL = ("zh", "en", "ja")
 
 
 @pytest.mark.parametrize("text", ["Hello!", "你好，world", "東京タワーへ", "naïve café", "3", "100％"])
-def test_these_can_be_spoken(text: str) -> None:
+def test_supported_text_is_accepted(text: str) -> None:
     check_letters(text, ALL, "fish")
 
 
@@ -26,7 +26,7 @@ def test_these_can_be_spoken(text: str) -> None:
         ("㐀", ALL, ()),
     ],
 )
-def test_these_cannot(text: str, languages: tuple[str, ...], needs: tuple[str, ...]) -> None:
+def test_unsupported_letter_is_rejected(text: str, languages: tuple[str, ...], needs: tuple[str, ...]) -> None:
     with pytest.raises(InvalidJob, match="cannot speak") as caught:
         check_letters(f"ok {text}", languages, "fish")
     assert caught.value.param == "text"
@@ -34,13 +34,13 @@ def test_these_cannot(text: str, languages: tuple[str, ...], needs: tuple[str, .
 
 
 @pytest.mark.parametrize("text", ["...", "!?", "🙂", "—"])
-def test_a_text_without_letters_says_nothing(text: str) -> None:
-    with pytest.raises(InvalidJob, match="nothing to say"):
+def test_text_without_letters_is_rejected(text: str) -> None:
+    with pytest.raises(InvalidJob, match="nothing to speak"):
         check_letters(text, ALL, "fish")
 
 
 @pytest.mark.parametrize(
-    ("text", "spelled"),
+    ("text", "normalized"),
     [
         ("naïve café", "naive cafe"),
         ("cafe\u0301", "cafe"),
@@ -52,13 +52,13 @@ def test_a_text_without_letters_says_nothing(text: str) -> None:
         ("plain, 123!", "plain, 123!"),
     ],
 )
-def test_accents_are_left_out(text: str, spelled: str) -> None:
-    assert normalize(text) == spelled
+def test_accents_are_removed(text: str, normalized: str) -> None:
+    assert normalize(text) == normalized
 
 
-def test_every_plain_character_knows_where_it_came_from() -> None:
-    made, origins = normalize_with_origins("Straße, cafe\u0301!")
-    assert made == "Strasse, cafe!"
+def test_every_normalized_character_has_an_origin() -> None:
+    normalized, origins = normalize_with_origins("Straße, cafe\u0301!")
+    assert normalized == "Strasse, cafe!"
     assert ["Straße, cafe\u0301!"[position] for position in origins[4:6]] == ["ß", "ß"]
     assert origins[-2:] == [13, 14]
-    assert len(origins) == len(made) + 1
+    assert len(origins) == len(normalized) + 1

@@ -5,8 +5,10 @@ The golden files were made with the official v0.2.0 modules on weights from the 
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -30,5 +32,7 @@ def fill(key: str, shape: Sequence[int], seed: int) -> np.ndarray:
 
 
 def tensors(shapes: Mapping[str, Sequence[int]], seed: int) -> dict[str, torch.Tensor]:
-    """Return a state dict."""
-    return {key: torch.from_numpy(fill(key, shape, seed)) for key, shape in shapes.items()}
+    """Return a state dict. Each tensor has a generator of its own, so that threads can fill them."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        arrays = pool.map(lambda item: fill(*item, seed), shapes.items())
+        return {key: torch.from_numpy(array) for key, array in zip(shapes, arrays, strict=True)}
