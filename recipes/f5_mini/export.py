@@ -25,7 +25,7 @@ from torch import Tensor
 
 from backends.f5.config import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES, Architecture
 from backends.f5.layers import ROTARY_BASE
-from backends.fish.text.phonemizer import Phonemizer
+from backends.fish.v0_2.text.phonemizer import Phonemizer
 from recipes.common.export import average, halves
 from recipes.common.places import HELD_OUT_SHARD, say
 from recipes.common.sound import SCALE, open_shard

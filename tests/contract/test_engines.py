@@ -88,7 +88,7 @@ class TestFish(EngineContract):
     @classmethod
     def profile(cls, folder: Path) -> EngineProfile:
         import torch
-        from fish.small import write_model
+        from support.fish.model import write_model
         from tokenizers import Tokenizer
 
         # int8: the weights whose kernels take most care to compute a row alike in any batch

@@ -24,7 +24,7 @@ from backends.f5.packing import SampleShape
 from backends.f5.reference_audio import ensure_sentence_end
 from backends.f5.vocabulary import read_vocabulary
 from backends.f5.vocoder import load_vocoder
-from backends.fish.text.phonemizer import Phonemizer
+from backends.fish.v0_2.text.phonemizer import Phonemizer
 from recipes.common.places import HELD_OUT_SHARD, SOUND
 from recipes.common.score import speak
 from recipes.common.sentences import held_out, judged, tidy
