@@ -14,7 +14,7 @@ from gateway.app import create_app
 from gateway.engine.client import EngineClient
 from gateway.engine.fake import FakeEngine
 from gateway.metrics import Metrics
-from gateway.service.classic.models import MakeClient
+from gateway.service.classic.models import ClientFactory
 from gateway.settings import AliasSettings, EngineSettings, FishApi, Limits, Settings
 from gateway.voices.fs import FileVoiceStore
 
@@ -37,7 +37,7 @@ def in_memory(
     fish_api: dict[str, Any] | None = None,
     aliases: dict[str, Any] | None = None,
     settings: dict[str, Any] | None = None,
-    make_client: MakeClient | None = None,
+    make_client: ClientFactory | None = None,
     **engine: Any,
 ) -> InMemory:
     """The first engine is the default one. ``engine`` are the settings of all of them, ``settings`` further blocks."""

@@ -31,7 +31,7 @@ LM = "checkpoints/text2semantic-400m-v0.2-4k.pth"
 CODEC = "checkpoints/vqgan-v1.pth"
 
 
-class Made:
+class FakeEngineFactory:
     """Makes fake engines; remembers them and what they were to be."""
 
     def __init__(self, kind: type[FakeEngine] = FakeEngine, **engine: Any):
@@ -42,23 +42,23 @@ class Made:
 
     def __call__(self, name: str, settings: EngineSettings, label: str) -> FakeEngine:
         assert label == "fish:*"
-        made = self.kind(name, capabilities=FISH, state=State.UNLOADED, **self.engine)
-        self.engines.append(made)
+        engine = self.kind(name, capabilities=FISH, state=State.UNLOADED, **self.engine)
+        self.engines.append(engine)
         self.settings.append(settings)
-        return made
+        return engine
 
 
 def fish_gateway(
     folder: Path,
     base: FakeEngine | None = None,
-    made: Made | None = None,
+    factory: FakeEngineFactory | None = None,
     fish_api: dict[str, Any] | None = None,
     **settings: Any,
 ) -> InMemory:
     """A gateway whose default model is ``base``."""
     base = base or FakeEngine("fish", capabilities=FISH)
     fish_api = {"engine": base.name, **(fish_api or {})}
-    return in_memory(folder, [base], fish_api=fish_api, make_client=made or Made(), **settings)
+    return in_memory(folder, [base], fish_api=fish_api, make_client=factory or FakeEngineFactory(), **settings)
 
 
 def webui_load(**changes: Any) -> dict[str, Any]:

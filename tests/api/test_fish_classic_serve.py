@@ -51,7 +51,7 @@ def invoke(gateway: Gateway, name: str = "default", **body: Any) -> httpx.Respon
     return gateway.client.post(f"/v1/models/{name}/invoke", json={"text": "hello", **body})
 
 
-def test_a_newcomers_first_request_loads_the_default_model(classic: Gateway) -> None:
+def test_first_request_loads_the_default_model(classic: Gateway) -> None:
     response = invoke(classic, seed=1)
     assert response.status_code == 200, response.text
     assert response.headers["transfer-encoding"] == "chunked"
@@ -62,7 +62,7 @@ def test_a_newcomers_first_request_loads_the_default_model(classic: Gateway) -> 
     assert invoke(classic, seed=1).content == response.content
 
 
-def test_a_loaded_model_has_a_process_of_its_own_until_it_is_deleted(classic: Gateway) -> None:
+def test_loaded_model_has_its_own_process_until_deleted(classic: Gateway) -> None:
     invoke(classic)
     assert classic.client.put("/v1/models/mine", json=OWN).json() == {"name": "mine"}
     assert len(workers(classic)) == 2
@@ -76,7 +76,7 @@ def test_a_loaded_model_has_a_process_of_its_own_until_it_is_deleted(classic: Ga
     assert error_of(invoke(classic, "mine"), 404) == "Cannot find model."
 
 
-def test_a_killed_model_fails_its_request_and_comes_back(classic: Gateway) -> None:
+def test_killed_worker_fails_its_request_and_restarts(classic: Gateway) -> None:
     invoke(classic)
     (base,) = workers(classic)
     classic.client.put("/v1/models/mine", json=OWN)
@@ -101,7 +101,7 @@ def test_a_killed_model_fails_its_request_and_comes_back(classic: Gateway) -> No
     assert workers(classic) == [base]
 
 
-def test_a_model_that_its_engine_refuses_says_why_and_leaves_no_process(classic: Gateway) -> None:
+def test_failed_load_reports_the_reason_and_leaves_no_process(classic: Gateway) -> None:
     invoke(classic)
     before = workers(classic)
     # The load button of the WebUI: tone knows no `compile`.
@@ -112,7 +112,7 @@ def test_a_model_that_its_engine_refuses_says_why_and_leaves_no_process(classic:
     assert classic.client.get("/v1/models").json()["models"] == ["default"]
 
 
-def test_a_deleted_default_model_frees_its_process(classic: Gateway) -> None:
+def test_deleted_default_model_ends_its_process(classic: Gateway) -> None:
     invoke(classic)
     assert classic.client.delete("/v1/models/default").status_code == 200
     assert not workers(classic)
@@ -122,7 +122,7 @@ def test_a_deleted_default_model_frees_its_process(classic: Gateway) -> None:
     assert invoke(classic).status_code == 200
 
 
-def test_requests_under_way_finish_before_their_model_goes(classic: Gateway) -> None:
+def test_running_requests_finish_before_their_model_is_unloaded(classic: Gateway) -> None:
     classic.client.put("/v1/models/mine", json=OWN)
     answers: list[httpx.Response] = []
     threads = [
@@ -142,7 +142,7 @@ def test_requests_under_way_finish_before_their_model_goes(classic: Gateway) -> 
     until_workers(classic, 1)
 
 
-def test_a_load_that_says_nothing_for_too_long_is_given_up(tmp_path: Path) -> None:
+def test_silent_load_times_out(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, config(load_timeout_s=1, model={"load_s": 300}))
     began_at = time.monotonic()
     assert "no sign of life" in error_of(gateway.client.put("/v1/models/mine", json=OWN), 500)
@@ -151,7 +151,7 @@ def test_a_load_that_says_nothing_for_too_long_is_given_up(tmp_path: Path) -> No
     assert gateway.stop() == 0
 
 
-def test_a_shutdown_during_a_load_is_clean(tmp_path: Path) -> None:
+def test_shutdown_during_a_load_is_clean(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, config(limits={"drain_s": 1}, model={"load_s": 300}))
     url = httpx.URL(gateway.url)
 
@@ -176,7 +176,7 @@ def test_a_shutdown_during_a_load_is_clean(tmp_path: Path) -> None:
     assert "was destroyed" not in log
 
 
-def test_the_model_list_works_while_a_model_loads(tmp_path: Path) -> None:
+def test_model_list_responds_while_a_model_loads(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, config(model={"load_s": 2}))
     thread = threading.Thread(target=lambda: httpx.put(f"{gateway.url}/v1/models/default", timeout=60, trust_env=False))
     thread.start()

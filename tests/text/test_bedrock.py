@@ -317,17 +317,17 @@ class TestWhatIsWrong:
     @pytest.mark.parametrize(
         ("response", "param", "message"),
         [
-            ({}, "text", "known are: Converse"),
-            ({"answer": "Hello"}, "text", "known are: Converse"),
-            (7, "text", "no response"),
-            ("Hello", "text", "no JSON"),
-            (b"\xff\xfe", "text", "no JSON"),
-            ("[" * 100_000, "text", "no JSON"),
+            ({}, "text", "supported are Converse"),
+            ({"answer": "Hello"}, "text", "supported are Converse"),
+            (7, "text", "not a model's response"),
+            ("Hello", "text", "invalid JSON"),
+            (b"\xff\xfe", "text", "invalid JSON"),
+            ("[" * 100_000, "text", "invalid JSON"),
             ([], "text", "no text"),
-            (["Hello"], "text.0", "no JSON"),
-            ([7], "text.0", "no event"),
-            ([{"answer": 1}], "text.0", "no event"),
-            ([[CONVERSE]], "text.0", "no event"),
+            (["Hello"], "text.0", "invalid JSON"),
+            ([7], "text.0", "not an event"),
+            ([{"answer": 1}], "text.0", "unknown event"),
+            ([[CONVERSE]], "text.0", "not an event"),
             ({"output": None}, "text.output", "must be an object, not nothing"),
             ({"output": {"message": {"content": {}}}}, "text.output.message.content", "must be a list, not an"),
             (converse({"text": 7}), "text.output.message.content.0.text", "must be a string, not a number"),
@@ -337,12 +337,12 @@ class TestWhatIsWrong:
             ({"generation": True}, "text.generation", "must be a string, not a boolean"),
             ({"outputs": "a"}, "text.outputs", "must be a list, not a string"),
             ({"choices": [{"message": "a"}]}, "text.choices.0.message", "must be an object"),
-            ([{"chunk": {"bytes": "%%%"}}], "text.0.chunk.bytes", "not base64"),
-            ([{"chunk": {"bytes": "äöü"}}], "text.0.chunk.bytes", "not base64"),
+            ([{"chunk": {"bytes": "%%%"}}], "text.0.chunk.bytes", "must be base64"),
+            ([{"chunk": {"bytes": "äöü"}}], "text.0.chunk.bytes", "must be base64"),
             ([{"chunk": "e30="}], "text.0.chunk", "must be an object"),
-            ([{"contentBlockDelta": {"delta": {"text": "a"}, "contentBlockIndex": "0"}}], INDEX, "whole number"),
+            ([{"contentBlockDelta": {"delta": {"text": "a"}, "contentBlockIndex": "0"}}], INDEX, "integer"),
             ([{"contentBlockDelta": {}}], "text.0.contentBlockDelta.delta", "must be an object"),
-            ({"body": {"body": {"body": {"body": {"body": {}}}}}}, "text.body.body.body.body", "too often"),
+            ({"body": {"body": {"body": {"body": {"body": {}}}}}}, "text.body.body.body.body", "too deeply"),
             ({"stream": [{"outputText": 1}]}, "text.stream.0.outputText", "must be a string"),
         ],
     )  # fmt: skip
@@ -370,7 +370,7 @@ class TestWhatIsWrong:
         ],
     )
     def test_an_answer_without_text_says_why(self, response: Any, reason: str) -> None:
-        with pytest.raises(InvalidRequest, match=f"no text .*ended with '{reason}'") as wrong:
+        with pytest.raises(InvalidRequest, match=f"no text.*stop reason is '{reason}'") as wrong:
             spoken_text(response)
         assert wrong.value.param == "text"
 
@@ -405,13 +405,13 @@ class TestWhatIsWrong:
 
     def test_too_much_text(self) -> None:
         assert len(spoken_text(converse({"text": "a" * MAX_CHARS}))) == MAX_CHARS
-        with pytest.raises(InvalidRequest, match="more than 100,000 characters") as wrong:
+        with pytest.raises(InvalidRequest, match="the limit is 100,000 characters") as wrong:
             spoken_text(converse({"text": "a" * (MAX_CHARS + 1)}))
         assert wrong.value.param == "text"
 
     @pytest.mark.parametrize("text", ["abcde" * 2000, "cd <think> " * 1000])
     def test_too_much_text_in_a_live_stream(self, text: str) -> None:
-        with pytest.raises(InvalidRequest, match="more than 100,000 characters"):
+        with pytest.raises(InvalidRequest, match="the limit is 100,000 characters"):
             live([{"outputText": text}] * (MAX_CHARS // len(text) + 1))
 
     def test_a_long_thought_is_not_too_much(self) -> None:

@@ -68,13 +68,13 @@ def test_once_it_is_done_nothing_asks_for_it_again() -> None:
 
 @pytest.mark.parametrize("text", ["```\ncode\n```", "😀", {"generation": "😀"}])
 def test_nothing_to_speak_in_markdown(text: Any) -> None:
-    with pytest.raises(InvalidRequest, match="nothing in it can be spoken") as wrong:
+    with pytest.raises(InvalidRequest, match="has no speakable text") as wrong:
         with_plain_text({"text": text, "markdown": True}, OWN)
     assert wrong.value.param == "text"
 
 
 def test_too_much_markdown() -> None:
-    with pytest.raises(InvalidRequest, match="too many for Markdown"):
+    with pytest.raises(InvalidRequest, match="the limit for Markdown is"):
         with_plain_text({"text": "a" * (MAX_CHARS + 1), "markdown": True}, OWN)
 
 
