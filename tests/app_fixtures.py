@@ -1,4 +1,4 @@
-"""The application in memory: real routes and services, fake engines, no processes and no sockets."""
+"""The application in memory: real routes and services with fake engines, without processes and sockets."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ def in_memory(
     make_client: ClientFactory | None = None,
     **engine: Any,
 ) -> InMemory:
-    """The first engine is the default one. ``engine`` are the settings of all of them, ``settings`` further blocks."""
+    """Build the application; the first engine is the default.
+
+    :param settings: further blocks of the settings.
+    :param engine: settings of every engine.
+    """
     engines = list(engines) or [FakeEngine()]
     whole = Settings(
         default_engine=engines[0].name,

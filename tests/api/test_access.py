@@ -40,7 +40,7 @@ OTHER = "vox_" + "o" * 43
 
 
 def with_keys(folder: Path, limits: dict[str, Any] | None = None, **further: Any) -> InMemory:
-    """Open for `ann`; `bob` may send two requests a minute and have one under way."""
+    """A gateway with two keys: `ann` is unlimited, `bob` has two requests a minute, one at a time."""
     access = {
         "keys": {
             "ann": {"sha256": key_hash(KEY)},
@@ -103,12 +103,12 @@ async def test_missing_or_invalid_key_is_401_without_side_effects(
     assert gateway.metric("voxgate_key_requests_total", key="", outcome="unauthorized") == 1
 
 
-OPEN = {"/health/live", "/health/ready", "/v1/health", "/ping", "/metrics", "/docs/", "/docs/json"}
-OPEN |= {"/docs", "/docs/oauth2-redirect", "/openapi.json"}
+PUBLIC = {"/health/live", "/health/ready", "/v1/health", "/ping", "/metrics", "/docs/", "/docs/json"}
+PUBLIC |= {"/docs", "/docs/oauth2-redirect", "/openapi.json"}
 
 
 def routes_of(router: Any) -> Iterator[Any]:
-    """All routes of the application, those of included routers too."""
+    """All routes of the application, including those of nested routers."""
     for route in router.routes:
         if hasattr(route, "original_router"):
             yield from routes_of(route.original_router)
@@ -123,12 +123,12 @@ async def test_every_route_but_probes_metrics_and_docs_requires_a_key(tmp_path: 
         path = re.sub("[{}]", "", route.path)
         for method in getattr(route, "methods", ()):
             response = await running.client.request(method, path)
-            if route.path in OPEN:
+            if route.path in PUBLIC:
                 assert response.status_code < 400, (method, path)
             else:
                 assert response.status_code == 401, (method, path)
             checked.add(route.path)
-    assert checked > OPEN
+    assert checked > PUBLIC
     assert len(checked) > 30
 
 
@@ -181,11 +181,11 @@ async def check_websocket_is_refused(app: FastAPI, path: str) -> None:
 async def test_refusal_has_the_envelope_of_its_api(tmp_path: Path, path: str, where: tuple[str, ...]) -> None:
     refused = await speak(with_keys(tmp_path), {}, path)
     assert refused.status_code == 401
-    told = refused.json()
-    assert ("error" in told) == (path != "/v1/tts")
+    message = refused.json()
+    assert ("error" in message) == (path != "/v1/tts")
     for key in where:
-        told = told[key]
-    assert told.startswith("missing API key")
+        message = message[key]
+    assert message.startswith("missing API key")
 
 
 async def test_public_paths_are_configurable(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ async def test_root_path_of_a_proxy_does_not_make_paths_public(tmp_path: Path, r
 async def test_logs_have_the_name_of_the_key_and_not_the_key(tmp_path: Path) -> None:
     gateway = with_keys(tmp_path)
     with capture_logs() as lines:
-        for headers in (bearer(KEY), {"X-API-Key": KEY}, bearer("wrong-key-of-somebody"), {}):
+        for headers in (bearer(KEY), {"X-API-Key": KEY}, bearer("wrong-key-of-another-user"), {}):
             await speak(gateway, headers)
     assert [line.get("key") for line in lines if line["event"] == "request"] == ["ann", "ann", None, None]
     metrics = (await gateway.client.get("/metrics")).text
@@ -375,7 +375,7 @@ async def test_cross_site_requests_are_refused_unless_origin_is_configured(tmp_p
     ],
 )
 async def test_without_keys_a_host_name_is_not_same_site(tmp_path: Path, host: str) -> None:
-    """DNS rebinding: a page of evil.example whose name now leads to this machine."""
+    """DNS rebinding: a page of evil.example, whose name now resolves to this machine."""
     is_named = host in ("evil.example", "gateway:80")
     own = {"Host": host, "Origin": f"http://{host}"}
     answer = await speak(in_memory(tmp_path / "a"), own)
@@ -422,7 +422,7 @@ def test_new_key_authenticates_and_commands_send_it(tmp_path: Path) -> None:
         at = ("--server", gateway.url)
         assert "missing API key" in voxgate("engines", *at, status=1).stderr.replace("\n", " ")
         assert "tone" in voxgate("engines", *at, "--api-key", made["key"]).stdout
-        assert "not a valid one" in voxgate("voices", "list", *at, status=1, VOXGATE_API_KEY="x" * 30).stderr
+        assert "invalid API key" in voxgate("voices", "list", *at, status=1, VOXGATE_API_KEY="x" * 30).stderr
         voxgate("say", "hi", "-o", str(tmp_path / "x.wav"), *at, VOXGATE_API_KEY=made["key"])
         assert made["key"] not in gateway.log.read_text()
     finally:
@@ -474,7 +474,7 @@ def test_probe_of_the_default_address_does_not_send_the_key(monkeypatch: pytest.
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A live gateway: `ann` may do anything, `bob` one thing at a time, `carl` and `dora` one a minute."""
+    """A running gateway: `ann` is unlimited, `bob` has one request at a time, `carl` and `dora` one a minute."""
     hashes = {name: {"sha256": key_hash(name * 10)} for name in ("ann", "bob", "carl", "dora")}
     hashes["bob"]["max_concurrent"] = 1
     hashes["carl"]["requests_per_minute"] = hashes["dora"]["requests_per_minute"] = 1
@@ -505,7 +505,7 @@ def test_fish_audio_client_raises_its_own_exceptions(guarded: Gateway) -> None:
         with fishaudio.FishAudio(api_key=key * 10, base_url=guarded.url) as client:
             return client.tts.convert(text="hi")
 
-    with pytest.raises(fishaudio.exceptions.AuthenticationError, match="not a valid one"):
+    with pytest.raises(fishaudio.exceptions.AuthenticationError, match="invalid API key"):
         speak_as("wrong")
     assert guarded.client.post("/v1/tts", json={"text": "hi"}, headers=bearer("dora" * 10)).status_code == 200
     with pytest.raises(fishaudio.exceptions.RateLimitError, match="a minute"):

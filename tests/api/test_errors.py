@@ -34,7 +34,7 @@ def test_error_is_in_the_tree_of_the_module_docstring(kind: type[GatewayError]) 
     assert kind.__name__ in errors.__doc__
 
 
-# ---- while the gateway is about to end
+# ---- shutdown
 
 
 @pytest.fixture
@@ -56,10 +56,10 @@ def ending(tmp_path: Path) -> InMemory:
 async def test_request_during_shutdown_is_503(ending: InMemory, path: str, where: tuple[str, ...], type_: str) -> None:
     refused = await ending.client.post(path, json={"text": "x", "input": "x"})
     assert (refused.status_code, refused.headers["retry-after"], refused.headers["connection"]) == (503, "5", "close")
-    told = refused.json()
+    value = refused.json()
     for key in where:
-        told = told[key]
-    assert told == type_
+        value = value[key]
+    assert value == type_
     assert ending.engine.jobs == []
 
 
@@ -76,7 +76,7 @@ async def test_gateway_in_shutdown_is_alive_but_not_ready(ending: InMemory) -> N
         assert live.headers["connection"] == ready.headers["connection"] == "close"
 
 
-# ---- paths that two APIs share
+# ---- paths shared by two APIs
 
 
 async def test_model_name_may_have_a_slash_without_shadowing_invoke(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``/v1/vqgan``, with a fake codec."""
+"""``/v1/vqgan`` with a fake codec."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ async def test_engine_without_a_codec_is_refused(gateway: InMemory, clip: bytes)
         gateway.engine.convert(DecodeJob("a", np.zeros((4, 1), np.int64)))
 
 
-class Stubborn(FakeEngine):
-    """Converts nothing, for a reason."""
+class RefusingEngine(FakeEngine):
+    """Refuse every conversion with a given error."""
 
     def __init__(self, reason: Exception | None):
         super().__init__(capabilities=CODEC)
@@ -147,13 +147,13 @@ class Stubborn(FakeEngine):
 async def test_engine_refusal_names_the_field(
     tmp_path: Path, reason: Exception | None, status: int, message: str
 ) -> None:
-    gateway = in_memory(tmp_path, [Stubborn(reason)], limits={"deadline_s": 0.2})
+    gateway = in_memory(tmp_path, [RefusingEngine(reason)], limits={"deadline_s": 0.2})
     assert error_of(await post(gateway, "decode", {"tokens": [[[1]] * 4]}), status) == message
     assert gateway.app.state.services.engines.get("fake").admission.active == 0
 
 
 async def test_full_queue_is_429_and_unloaded_engine_is_503(tmp_path: Path) -> None:
-    gateway = in_memory(tmp_path / "a", [Stubborn(None)], limits={"deadline_s": 0.5}, max_active=1, max_queue=0)
+    gateway = in_memory(tmp_path / "a", [RefusingEngine(None)], limits={"deadline_s": 0.5}, max_active=1, max_queue=0)
     body = {"tokens": [[[1]] * 4]}
     first = asyncio.create_task(post(gateway, "decode", body))
     await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""``/model`` and ``/v1/references``: stored voices as the Fish APIs have them."""
+"""``/model`` and ``/v1/references``: stored voices in the Fish Audio APIs."""
 
 from __future__ import annotations
 

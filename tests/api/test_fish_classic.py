@@ -1,4 +1,4 @@
-"""Invoking, listing, errors: the classic Fish-Speech API as its clients know it."""
+"""The classic Fish-Speech API: invocation, model list and errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_empty_body_speaks_the_default_sentence(gateway: InMemory) -> None
     assert response.status_code == 200, response.text
     (job,) = gateway.engine.jobs
     assert job.text == "你说的对, 但是原神是一款由米哈游自主研发的开放世界手游."
-    assert job.options == {}, "defaults are the engine's"
+    assert job.options == {}, "defaults are left to the engine"
 
 
 async def test_response_is_a_wav_attachment(gateway: InMemory, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ async def test_every_error_has_the_classic_envelope(tmp_path: Path) -> None:
     evil = await gateway.client.delete("/v1/models/default", headers={"origin": "https://evil.example"})
     assert error_of(evil, 403)
     native = await gateway.client.get("/v1/engines/nobody")
-    assert set(native.json()) == {"error"}, "other routes keep theirs"
+    assert set(native.json()) == {"error"}, "other routes have the native envelope"
 
 
 async def failing(job: Job) -> AsyncGenerator[AudioChunk, None]:

@@ -1,4 +1,4 @@
-"""The life of models that requests load, replace and delete."""
+"""Life cycle of models that requests load, replace and delete."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_empty_put_loads_the_configured_engine(tmp_path: Path, body: Any) 
     response = await put(gateway, "default", body)
     assert (response.status_code, response.json()) == (200, {"name": "default"})
     assert gateway.engine.state is State.READY
-    assert (await gateway.client.put("/v1/models/default")).json() == {"name": "default"}, "without any body, too"
+    assert (await gateway.client.put("/v1/models/default")).json() == {"name": "default"}, "also without a body"
     assert not factory.engines
 
 
@@ -80,7 +80,7 @@ async def test_omitted_put_fields_stay_as_configured(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, factory=factory, device="cuda:1", dtype="bfloat16", model={"compile": False})
     assert (await put(gateway, "a", {"llama": {}, "vqgan": {}})).status_code == 200
     assert (await put(gateway, "b", {"llama": {"precision": "bfloat16", "compile": False}})).status_code == 200
-    assert not factory.engines, "both are the configured one"
+    assert not factory.engines, "both use the configured engine"
     assert await models(gateway) == ["default", "a", "b"]
     assert (await put(gateway, "c", {"llama": {"precision": "float16"}})).status_code == 200
     (settings,) = factory.settings
@@ -208,7 +208,7 @@ async def test_default_model_stays_after_a_failed_load(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, unloaded(loads_to=State.FAILED, error="no weights"))
     assert "no weights" in error_of(await put(gateway, "default"), 500)
     assert await models(gateway) == ["default"]
-    gateway.engine.state = State.READY  # it is tried again by itself
+    gateway.engine.state = State.READY  # the engine is retried automatically
     assert (await invoke(gateway, "default")).status_code == 200
 
 
@@ -263,7 +263,7 @@ async def test_running_and_queued_requests_finish_before_unload(tmp_path: Path) 
     await asyncio.sleep(0.05)
     deleting = asyncio.create_task(delete(gateway, "mine"))
     await asyncio.sleep(0.05)
-    assert error_of(await invoke(gateway, "mine"), 404), "newcomers are too late"
+    assert error_of(await invoke(gateway, "mine"), 404), "new requests get 404"
     assert not deleting.done()
     assert not factory.engines[0].closed
     gate.set()
@@ -338,7 +338,7 @@ async def test_last_of_two_different_concurrent_puts_wins(tmp_path: Path) -> Non
     factory.engines[2].state = State.READY
     assert sorted([(await task).status_code for task in (second, third)]) == [200, 409]
     assert [engine.closed for engine in factory.engines] == [True, True, False]
-    assert factory.engines[1].state is State.UNLOADED, "it was never begun"
+    assert factory.engines[1].state is State.UNLOADED, "it never started to load"
     assert await engines(gateway) == ["fish", "fish:mine"]
 
 
@@ -347,7 +347,7 @@ async def test_delete_cancels_a_running_put(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, factory=factory)
     putting = asyncio.create_task(put(gateway, "mine", OWN))
     await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
-    assert await models(gateway) == ["default"], "it is not there yet"
+    assert await models(gateway) == ["default"], "it is not ready yet"
     assert (await delete(gateway, "mine")).status_code == 200
     assert "deleted" in error_of(await putting, 409)
     assert factory.engines[0].closed
@@ -469,7 +469,7 @@ async def test_random_concurrent_operations_leak_nothing(tmp_path: Path) -> None
     class Watched(FakeEngine):
         def load(self) -> None:
             assert not self.closed
-            assert loaded.setdefault(self.name, self) is self, "the one before has its memory still"
+            assert loaded.setdefault(self.name, self) is self, "the previous engine is still loaded"
             super().load()
 
         async def unload(self) -> None:

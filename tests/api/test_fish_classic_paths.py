@@ -1,4 +1,4 @@
-"""Files that requests of the classic Fish-Speech API name: which may be read, and what becomes of them."""
+"""Files named by requests of the classic Fish-Speech API: access control and use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNKNOWN = "Unknown prompt tokens, it should be either .npy or .wav file, or a st
 
 @pytest.fixture
 def root(tmp_path: Path, clip: bytes) -> Path:
-    """A folder that requests may name, beside one that they may not."""
+    """An allowed folder, with a forbidden one beside it."""
     root, secret = tmp_path / "root", tmp_path / "secret"
     for folder in (root / "checkpoints", root / "tokenizer", secret):
         folder.mkdir(parents=True)
@@ -116,8 +116,8 @@ async def test_path_outside_the_roots_is_403_whether_it_exists_or_not(gateway: I
 async def test_without_roots_every_path_is_403(tmp_path: Path, root: Path) -> None:
     gateway = fish_gateway(tmp_path / "data")
     for name in (str(root / "in.npy"), "in.npy", "a.wav"):
-        assert "names no folder" in error_of(await invoke(gateway, name), 403)
-    assert "names no folder" in error_of(
+        assert "fish_api.roots is empty" in error_of(await invoke(gateway, name), 403)
+    assert "fish_api.roots is empty" in error_of(
         await gateway.client.put("/v1/models/a", json={"llama": {"checkpoint_path": "x"}}), 403
     )
 
@@ -125,17 +125,17 @@ async def test_without_roots_every_path_is_403(tmp_path: Path, root: Path) -> No
 @pytest.mark.parametrize(
     ("name", "status", "part"),
     [
-        ("missing.npy", 400, "no such file"),
-        ("checkpoints/missing.wav", 400, "no such file"),
+        ("missing.npy", 400, "file not found"),
+        ("checkpoints/missing.wav", 400, "file not found"),
         ("nobody", 400, UNKNOWN),
         ("", 400, UNKNOWN),
         ("voice.mp3", 400, UNKNOWN),
-        ("loop.npy", 422, "usable path"),
-        ("nul\0.npy", 422, "usable path"),
-        ("x" * 300 + ".npy", 422, "usable path"),
-        ("x" * 5000 + ".npy", 422, "4096 characters"),
-        ("folder.npy", 422, "no plain file"),
-        ("pipe.wav", 422, "no plain file"),
+        ("loop.npy", 422, "invalid path"),
+        ("nul\0.npy", 422, "invalid path"),
+        ("x" * 300 + ".npy", 422, "invalid path"),
+        ("x" * 5000 + ".npy", 422, "the limit is 4096"),
+        ("folder.npy", 422, "must be a regular file"),
+        ("pipe.wav", 422, "must be a regular file"),
         ("short.wav", 422, "has to be from 1 to 30 s"),
         ("large.npy", 422, ": the limit is "),
     ],

@@ -1,4 +1,4 @@
-"""The classic Fish-Speech API of a real gateway, whose models are real worker processes of the tone engine."""
+"""The classic Fish-Speech API of a running gateway, with worker processes of the tone engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from fish_fixtures import error_of, webui_load
 from harness import Gateway, read_audio, start_gateway, wait_ready
 
-OWN = {"llama": {"precision": "float16"}}  # tone has no precision, so it takes any
+OWN = {"llama": {"precision": "float16"}}  # tone ignores the precision
 
 
 def config(fish_api: dict[str, Any] | None = None, limits: dict[str, Any] | None = None, **tone: Any) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def test_loaded_model_has_its_own_process_until_deleted(classic: Gateway) -> Non
     assert classic.client.get("/v1/models").json()["models"] == ["default", "mine"]
     assert classic.client.get("/v1/engines/fish:mine").json()["state"] == "ready"
     assert classic.client.put("/v1/models/mine", json=OWN).status_code == 200
-    assert len(workers(classic)) == 2, "it took the place of the other"
+    assert len(workers(classic)) == 2, "it replaced the previous one"
     assert classic.client.delete("/v1/models/mine").json() == {"message": "Model deleted."}
     assert len(workers(classic)) == 1
     assert error_of(invoke(classic, "mine"), 404) == "Cannot find model."
@@ -89,7 +89,7 @@ def test_killed_worker_fails_its_request_and_restarts(classic: Gateway) -> None:
     mine.kill()
     asking.join()
     assert "worker died" in error_of(answers[0], 500)
-    assert invoke(classic).status_code == 200, "other models are unharmed"
+    assert invoke(classic).status_code == 200, "other models are not affected"
     deadline = time.monotonic() + 20
     while (response := invoke(classic, "mine")).status_code != 200:
         assert error_of(response, 503)
@@ -104,7 +104,7 @@ def test_killed_worker_fails_its_request_and_restarts(classic: Gateway) -> None:
 def test_failed_load_reports_the_reason_and_leaves_no_process(classic: Gateway) -> None:
     invoke(classic)
     before = workers(classic)
-    # The load button of the WebUI: tone knows no `compile`.
+    # The load button of the WebUI sends `compile`, which tone does not support.
     message = error_of(classic.client.put("/v1/models/mine", json=webui_load()), 500)
     assert "fish:mine.model.compile: unknown key" in message
     until_workers(classic, len(before))
@@ -138,7 +138,7 @@ def test_running_requests_finish_before_their_model_is_unloaded(classic: Gateway
     finished = [len(read_audio(answer.content)[0]) for answer in answers if answer.status_code == 200]
     assert len(finished) >= 8
     assert set(finished) == {5000 * 1200}
-    assert all(answer.status_code in (200, 404) for answer in answers), "who came after the deletion is told so"
+    assert all(answer.status_code in (200, 404) for answer in answers), "requests after the deletion get 404"
     until_workers(classic, 1)
 
 
@@ -182,7 +182,7 @@ def test_model_list_responds_while_a_model_loads(tmp_path: Path) -> None:
     thread.start()
     time.sleep(0.3)
     assert gateway.client.get("/v1/models").json()["models"] == ["default"]
-    assert invoke(gateway).status_code == 200, "a request waits with it"
+    assert invoke(gateway).status_code == 200, "the request waits for the model"
     thread.join()
     wait_ready(gateway)
     assert gateway.stop() == 0

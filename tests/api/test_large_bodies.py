@@ -1,4 +1,4 @@
-"""What a body of some megabytes may cost: neither gigabytes of objects, nor an answer as large, nor time of others."""
+"""Cost of large bodies: bounded memory, bounded responses and no delay of other requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def gateway(tmp_path: Path) -> InMemory:
 
 
 async def longest_wait_s(gateway: InMemory, path: str, content: bytes) -> tuple[float, int, int]:
-    """How long others waited at most while a body was dealt with; the answer's status and size."""
+    """The longest delay of the event loop while a body is handled, and the response's status and size."""
     waits = [0.0]
 
     async def tick() -> None:

@@ -1,4 +1,4 @@
-"""``/tts/stream`` in memory: what comes of text that comes in pieces."""
+"""``/tts/stream``: audio and events of incremental text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXT = "It was late already, and the wind had turned. Nobody knew why! 你好，
 
 
 async def proportional(job: Job) -> AsyncGenerator[AudioChunk, None]:
-    """A twentieth of a second of seeded noise for each character, in chunks of ten characters with their spans."""
+    """Seeded noise, 50 ms per character, in chunks of ten characters with their spans."""
     rng = np.random.default_rng(job.seed)
     for start in range(0, len(job.text), 10):
         end = min(len(job.text), start + 10)
@@ -164,7 +164,7 @@ async def test_session_is_one_file_and_flush_emits_all_audio(
     (second,) = of(events, "segment")
     if fmt in ("pcm", "wav") and sample_rate is None:
         assert second["at_ms"] == pytest.approx(speech_s * 1000)
-    else:  # a breath after a flush
+    else:  # silence after a flush
         assert 0 < second["at_ms"] / 1000 - speech_s < 0.6
     whole = audio + more
     samples = pcm(whole) if fmt == "pcm" else decoded(whole)[0]
@@ -211,7 +211,7 @@ async def test_flush_speaks_pending_text_and_is_answered_in_order(gateway: InMem
         assert (events[0]["start"], events[0]["end"], events[-1]["position"]) == (6, 15, 15)
         socket.send("text", text=" … 😀")
         socket.send("flush")
-        assert await socket.next() == {"type": "flushed", "position": 19}  # nothing in it can be said
+        assert await socket.next() == {"type": "flushed", "position": 19}  # it has no speech
         socket.send("end")
         events, audio = await socket.rest()
         assert ([event["type"] for event in events], audio) == (["finished"], b"")
@@ -226,7 +226,7 @@ async def test_only_configured_segments_are_opened_ahead(tmp_path: Path) -> None
         async with Socket(gateway.app, buffer=1) as socket:
             await started(socket)
             socket.send("text", text=text)
-            await asyncio.sleep(0.3)  # nobody reads
+            await asyncio.sleep(0.3)  # the client does not read
             assert len(gateway.engine.jobs) == ahead + 1
             await socket.until("segment_done")
             await asyncio.sleep(0.1)
@@ -248,7 +248,7 @@ async def test_second_segment_does_not_delay_the_first_audio(tmp_path: Path) -> 
         socket.send("text", text=TEXT)
         socket.send("end")
         await asyncio.sleep(0.1)
-        assert len(begun) == 1  # the engine is left alone with it until there is audio
+        assert len(begun) == 1  # the second is opened after the first audio
         go_on.set()
         events, _ = await socket.rest()
         assert (len(begun), events[-1]["type"]) == (2, "finished")

@@ -1,4 +1,4 @@
-"""How live sessions end and are interrupted at awkward moments."""
+"""Ends and interruptions of live sessions in unfavorable moments."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gateway.service.request import SpeechRequest
 
 
 async def slow_to_stop(job: Job) -> AsyncGenerator[AudioChunk, None]:
-    """Endless audio of an engine that takes a moment to let go of a job."""
+    """Endless audio of an engine that aborts jobs slowly."""
     try:
         while True:
             yield AudioChunk(job.id, np.full(2400, 0.1, np.float32))
@@ -59,7 +59,7 @@ async def test_closing_a_speech_can_be_cancelled(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await closing
     assert let_go == []
-    await speech.aclose()  # it may be closed again, and the engine has its time all the same
+    await speech.aclose()  # closing twice does not interrupt the abort
     assert let_go == ["1"]
     assert gateway.metric("voxgate_requests_total", engine="fake", outcome="cancelled") == 1
 
@@ -80,7 +80,7 @@ async def test_session_ends_while_an_interruption_waits_for_the_engine(tmp_path:
     async with Socket(gateway.app, buffer=1) as socket:
         await started(socket)
         socket.send("text", text=TEXT * 5)
-        await asyncio.sleep(0.1)  # it has stalled by now, and is noticed while the interruptions are under way
+        await asyncio.sleep(0.1)  # the stall is detected during the interruptions
         for _ in range(3):
             socket.send("interrupt")
         await asyncio.wait_for(asyncio.shield(socket.task), 5)
@@ -92,7 +92,7 @@ async def test_session_ends_while_an_interruption_waits_for_the_engine(tmp_path:
 async def test_interruption_of_a_detached_session_returns_at_once(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path)
     async with await opened(gateway) as session:
-        await session.interrupt()  # nobody is told of it
+        await session.interrupt()  # no event is emitted
         second = asyncio.create_task(session.interrupt())
         await asyncio.sleep(0.02)
         assert not second.done()
@@ -166,17 +166,17 @@ async def test_interruption_while_the_encoder_finishes_keeps_the_file_valid(
             async for event in session.events():
                 events.append(event)
                 if len(events) == 4:
-                    await told.wait()
+                    await finish_done.wait()
 
-        told = asyncio.Event()
+        finish_done = asyncio.Event()
         taking = asyncio.create_task(take())
         while not finished.is_set():
             await asyncio.sleep(0)
-        time.sleep(0.005)  # the loop learns of it after so many ticks
+        time.sleep(0.005)  # the event loop is notified several ticks later
         for _ in range(ticks):
             await asyncio.sleep(0)
         await session.interrupt()
-        told.set()
+        finish_done.set()
         await asyncio.wait_for(taking, 5)
     assert isinstance(events[-1], SessionFinished)
     assert b"".join(event.data for event in events if isinstance(event, EncodedAudio)).count(b"fLaC") == 1
@@ -205,10 +205,10 @@ async def test_interruption_drops_unsent_events_at_once(tmp_path: Path, monkeypa
         await interrupting
         session.detach()
     assert [type(event) for event in events] == [EncodedAudio, EncodedAudio, Interrupted]
-    pieces = [event for event in events if isinstance(event, EncodedAudio)]
-    assert [piece.length for piece in pieces] == [0, 0]
-    assert pieces[0].data.startswith(b"fLaC")  # the header, once
-    assert b"fLaC" not in pieces[1].data
+    headers = [event for event in events if isinstance(event, EncodedAudio)]
+    assert [header.samples for header in headers] == [0, 0]
+    assert headers[0].data.startswith(b"fLaC")  # the header, once
+    assert b"fLaC" not in headers[1].data
 
 
 async def test_interruption_keeps_a_pending_error(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``/v1/tts/live`` in memory: MessagePack in both directions."""
+"""``/v1/tts/live``: the Fish Audio live protocol."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def send(socket: Socket, event: str, **fields: Any) -> None:
 
 
 async def rest(socket: Socket) -> tuple[list[dict[str, Any]], bytes]:
-    """All that comes up to the close frame: events but audio, and the audio."""
+    """All events except audio up to the close frame, and the audio."""
     events, audio = [], b""
     while (message := await socket.next_raw()) is not None:
         assert isinstance(message, bytes)

@@ -1,4 +1,4 @@
-"""Barge-in: speech is cut short, and the answer says which text was spoken."""
+"""Barge-in: interruption of speech, and the text reported as spoken."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.engine.fake import FakeEngine
 from gateway.service.live.playback import PlaybackPosition
 from gateway.text.segments import Segment
 
-FIRST = "Alpha beta gamma delta epsilon zeta eta theta. "  # 46 characters spoken
+FIRST = "Alpha beta gamma delta epsilon zeta eta theta. "  # 46 characters without the trailing space
 SECOND = "Iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon. "
 
 
@@ -58,7 +58,7 @@ async def test_all_sent_audio_counts_as_spoken_by_default(gateway: InMemory) -> 
         (0, ""),
         (249, ""),
         (250, "Alpha"),
-        (349.5, "Alpha "),  # within a word: that word was not spoken
+        (349.5, "Alpha "),  # within a word, which does not count as spoken
         (500, "Alpha beta"),
         (1050, "Alpha beta gamma "),
         (46 * 50, FIRST.strip()),
@@ -113,7 +113,7 @@ async def test_interruption_aborts_open_segments_and_drops_queued_ones(tmp_path:
         answer, audio = await interrupted(socket)
         assert sorted(gateway.engine.aborted) == ["1", "2"]
         assert gateway.app.state.services.synthesizer._backlog.used_bytes == 0
-        # No more is known of this engine's pace than a guess: 15 characters a second.
+        # The speaking rate is unknown and assumed to be 15 characters a second.
         sent_s = len(pcm(audio)) / RATE
         assert answer["position"] == pytest.approx(sent_s * 15, abs=8)
         assert FIRST.startswith(answer["text"])
@@ -126,7 +126,7 @@ async def test_interruption_aborts_open_segments_and_drops_queued_ones(tmp_path:
 
 
 async def test_audio_made_ahead_improves_the_spoken_position(tmp_path: Path) -> None:
-    """An engine that names no spans, or one for all, whose job is complete while a slow client has heard half of it."""
+    """The job is complete while a slow client has received half of it; the engine reports no spans or one span."""
 
     async def one_span(job: Job) -> AsyncGenerator[AudioChunk, None]:
         for _ in range(20):
@@ -180,7 +180,7 @@ async def test_interruption_of_a_complete_unread_session(tmp_path: Path, fmt: st
         await started(socket, format=fmt)
         socket.send("text", text="Hi")
         socket.send("end")
-        await asyncio.sleep(0.2)  # all of it is encoded
+        await asyncio.sleep(0.2)  # by now everything is encoded
         socket.send("interrupt")
         await asyncio.sleep(0.1)
         events, audio = await socket.rest()
@@ -226,7 +226,7 @@ def test_text_position_is_proportional_and_never_inside_a_word() -> None:
     assert playback.text_position(0) == 100
     playback.add(segment, 300, (0, 3))
     playback.add(segment, 600, (4, 13))
-    playback.add(segment, 300, (4, 13))  # more of the same
+    playback.add(segment, 300, (4, 13))  # same span
     playback.complete()
     assert playback.samples == 1200
     assert [playback.text_position(at) for at in (1, 100, 300, 301)] == [101, 101, 104, 105]
@@ -237,9 +237,8 @@ def test_text_position_is_proportional_and_never_inside_a_word() -> None:
     assert playback.text_position(1700) == 114
     later = Segment(115, "你好世界你好世界你好")
     playback.add(later, 500)
-    assert playback.text_position(1700 + 250) == 115 + int(
-        250 * 12 / 1200
-    )  # at the pace so far, as long as more may come
+    at_measured_rate = 115 + int(250 * 12 / 1200)
+    assert playback.text_position(1700 + 250) == at_measured_rate, "the last span is not complete"
     playback.complete()
     assert playback.text_position(1700 + 250) == 115 + 5
     assert playback.text_position(10**9) == later.end

@@ -1,4 +1,4 @@
-"""``/tts/stream`` when something is wrong: refusals, errors, limits, clients that vanish, the gateway's end."""
+"""``/tts/stream``: refusals, errors, limits, lost clients and shutdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def gateway(tmp_path: Path) -> InMemory:
 
 
 async def failed(socket: Socket, code: int = 1008) -> dict[str, Any]:
-    """The error that ends a session, and what the close frame says of it."""
+    """The error that ends a session, checked against the close frame."""
     events, _ = await socket.rest()
     assert events[-1]["type"] == "error", events
     assert set(events[-1]["error"]) == {"type", "message", "param", "request_id"}
@@ -155,7 +155,7 @@ async def test_failure_midway_ends_the_session_with_its_position(tmp_path: Path)
     assert gateway.metric("voxgate_live_ended_total", outcome="synthesis_failed") == 1
 
 
-async def test_session_waits_for_its_own_jobs_in_a_full_queue(tmp_path: Path) -> None:
+async def test_queue_full_of_its_own_jobs_does_not_fail_a_session(tmp_path: Path) -> None:
     async def slowly(job: Job) -> AsyncGenerator[AudioChunk, None]:
         async for chunk in proportional(job):
             yield chunk

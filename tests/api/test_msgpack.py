@@ -34,7 +34,7 @@ def test_messages_of_clients_are_decoded(value: Any) -> None:
         b"\xc1",
         b"\x81",
         b"\x81\xa1a",
-        b"\x81\x01\x01",  # a key that is no string
+        b"\x81\x01\x01",  # a key that is not a string
         b"\x92\x01",
         b"\xc0\xc0",
         b"\xdc",
@@ -50,16 +50,16 @@ def test_invalid_messagepack_is_refused(body: bytes) -> None:
         decode(body)
 
 
-def test_decompression_bomb_is_refused_before_decoding() -> None:
-    bombs = [
+def test_body_with_too_many_items_is_refused_before_decoding() -> None:
+    bodies = [
         b"\xdd" + (10**7).to_bytes(4, "big") + b"\x90" * 10**7,
         b"\x91\xdd" + (10**7).to_bytes(4, "big") + b"\x90" * 10**7,
         b"\xdf" + (10**6).to_bytes(4, "big") + b"".join(b"\xa4%04x\x90" % (n % 65536) for n in range(10**6)),
     ]
-    for bomb in bombs:
+    for body in bodies:
         tracemalloc.start()
         with pytest.raises(BadRequest, match="too many values: the limit is 1000"):
-            decode(bomb)
+            decode(body)
         assert tracemalloc.get_traced_memory()[1] < 2**20
         tracemalloc.stop()
 

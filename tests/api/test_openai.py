@@ -1,4 +1,4 @@
-"""OpenAI's API for speech, without sockets: fields, models, errors, events."""
+"""OpenAI's speech API: fields, models, errors and events."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_openai_client_request_becomes_mp3_of_the_default_engine(gateway: 
     response = await speak(gateway)
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "audio/mpeg"
-    assert "content-length" not in response.headers, "it is sent while it is made"
+    assert "content-length" not in response.headers, "audio is sent while it is generated"
     assert "x-voxgate-ignored" not in response.headers
     assert response.headers["x-voxgate-voice"] == "ada"
     (job,) = gateway.engine.jobs
@@ -104,16 +104,16 @@ async def test_pcm_is_24_khz_for_every_engine(tmp_path: Path) -> None:
     other = await speak(gateway, response_format="pcm", sample_rate=48000)
     assert len(other.content) == 2 * 4800
     flac = await speak(gateway, response_format="flac", stream=False)
-    assert read_audio(flac.content)[1] == 48000, "other formats tell their rate themselves"
+    assert read_audio(flac.content)[1] == 48000, "the rate of other formats is in their header"
 
 
 async def test_complete_file_with_stream_false(gateway: InMemory) -> None:
     streamed = await speak(gateway, response_format="wav", seed=1)
-    whole = await speak(gateway, response_format="wav", seed=1, stream=False)
-    assert int(whole.headers["content-length"]) == len(whole.content)
-    assert int.from_bytes(whole.content[4:8], "little") == len(whole.content) - 8
-    assert whole.headers["x-voxgate-duration"] == "0.200"
-    assert whole.content[44:] == streamed.content[44:]
+    complete = await speak(gateway, response_format="wav", seed=1, stream=False)
+    assert int(complete.headers["content-length"]) == len(complete.content)
+    assert int.from_bytes(complete.content[4:8], "little") == len(complete.content) - 8
+    assert complete.headers["x-voxgate-duration"] == "0.200"
+    assert complete.content[44:] == streamed.content[44:]
     error = await error_of(await speak(gateway, stream=False, stream_format="sse"), 400)
     assert error["param"] == "stream"
 
@@ -179,7 +179,7 @@ async def test_aliases_map_to_engines_and_voices(tmp_path: Path) -> None:
     assert await spoken("tts-1", "alloy") == ("one", "grace")
     assert await spoken("kokoro", "bella") == ("two", "grace")
     assert await spoken("tts-1-hd", "nova") == ("two", "grace")
-    assert await spoken("one", "nova") == ("one", "ada"), "no entry for this engine: its default"
+    assert await spoken("one", "nova") == ("one", "ada"), "without an entry for this engine: its default voice"
     error = await error_of(await speak(gateway, model="one", voice="bella"), 404)
     assert (error["param"], error["code"]) == ("voice", "voice_not_found")
     listed = [entry["id"] for entry in (await gateway.client.get("/v1/models")).json()["data"]]
@@ -356,7 +356,7 @@ async def test_events_have_the_same_audio(gateway: InMemory, fmt: str) -> None:
     events = events_of(await speak(gateway, response_format=fmt, seed=1, stream_format="sse", unknown=1))
     assert [event["type"] for event in events[:-1]] == ["speech.audio.delta"] * (len(events) - 1)
     assert b"".join(base64.b64decode(event["audio"]) for event in events[:-1]) == plain.content
-    usage = {"input_tokens": 5, "output_tokens": 4, "total_tokens": 9}  # of characters, and of 50 ms of audio
+    usage = {"input_tokens": 5, "output_tokens": 4, "total_tokens": 9}  # characters, and 50 ms units of audio
     assert events[-1] == {"type": "speech.audio.done", "usage": usage}
 
 

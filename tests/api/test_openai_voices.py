@@ -1,4 +1,4 @@
-"""``/v1/audio/voices``: OpenAI's calls for custom voices, and the list that similar servers have."""
+"""``/v1/audio/voices``: OpenAI's custom voices, and the voice list of similar servers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_stored_recording_can_be_used_as_voice(gateway: InMemory, clip: by
     for name in ({"id": voice["id"]}, voice["id"], "ann"):
         spoken = await gateway.client.post("/v1/audio/speech", json={"input": "x", "voice": name})
         assert (spoken.status_code, spoken.headers["x-voxgate-voice"]) == (200, "Ann")
-    assert (await upload(gateway, clip)).json() == voice, "the same again"
+    assert (await upload(gateway, clip)).json() == voice, "repeating the upload changes nothing"
 
 
 @pytest.mark.parametrize("file", ["audio", "file"])

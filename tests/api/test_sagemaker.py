@@ -273,7 +273,7 @@ ARCHIVED = "default_engine: a\nengines: {a: {backend: tone}}\nport: 9000\nhost: 
 def test_sagemaker_uses_the_archives_configuration_or_the_shipped_one(tmp_path: Path) -> None:
     shipped = load_settings(model_dir=tmp_path)
     assert (shipped.host, shipped.port, shipped.default_engine) == ("0.0.0.0", 8080, "lite")
-    assert shipped.limits.drain_s <= 20, "SIGKILL comes 30 s after SIGTERM, and workers want to leave as well"
+    assert shipped.limits.drain_s <= 20, "SIGKILL comes 30 s after SIGTERM, and workers need time to exit"
     assert not Path(shipped.engines["f5"].model["checkpoint"]).is_absolute()
     (tmp_path / "voxgate.yaml").write_text(ARCHIVED)
     archived = load_settings(model_dir=tmp_path)
@@ -286,7 +286,7 @@ def test_sagemaker_uses_the_archives_configuration_or_the_shipped_one(tmp_path: 
 
 def test_sagemaker_port_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", "8123")
-    assert load_settings().port == 8000, "elsewhere it means nothing"
+    assert load_settings().port == 8000, "the variable has no effect without --sagemaker"
     assert load_settings(model_dir=tmp_path).port == 8123
     monkeypatch.setenv("VOXGATE_HOST", "127.0.0.1")
     assert load_settings(model_dir=tmp_path).host == "127.0.0.1"

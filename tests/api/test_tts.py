@@ -256,7 +256,7 @@ async def test_unloaded_engine_is_503_with_retry_after(tmp_path: Path) -> None:
     assert response.status_code == 503
     assert int(response.headers["retry-after"]) >= 1
     assert response.json()["error"]["type"] == "engine_unavailable"
-    assert gateway.engine.state is State.LOADING, "the request made it load"
+    assert gateway.engine.state is State.LOADING, "the request started loading"
 
 
 def pausing(gate: asyncio.Event, chunks_first: int = 0) -> Any:
@@ -297,7 +297,7 @@ async def test_queue_time_counts_toward_the_deadline(tmp_path: Path) -> None:
     await asyncio.sleep(0.05)
     began_at = time.monotonic()
     assert (await gateway.client.post("/tts", json={"text": "x"})).status_code == 504
-    assert time.monotonic() - began_at < 0.3, "0.15 s of waiting and 0.05 s in the engine"
+    assert time.monotonic() - began_at < 0.3, "0.15 s in the queue and 0.05 s in the engine"
     assert (await first).status_code == 504
 
 
@@ -419,7 +419,7 @@ async def test_unread_audio_is_limited(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(script=flood)], limits={"backlog_bytes": 2**20})
     synthesizer = gateway.app.state.services.synthesizer
     speech = await synthesizer.open(SpeechRequest(text="x"))
-    await asyncio.sleep(0.05)  # two of three chunks lie unread: 2 MiB
+    await asyncio.sleep(0.05)  # two of three chunks are unread: 2 MiB
     assert (await error_of(gateway, 503))["type"] == "overloaded"
     await speech.aclose()
     assert (await gateway.client.post("/tts", json={"text": "x"})).status_code == 200

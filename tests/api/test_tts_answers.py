@@ -1,4 +1,4 @@
-"""``POST /tts`` with what a language model answered in place of a text."""
+"""``POST /tts`` with a language model's response as the text."""
 
 from __future__ import annotations
 
