@@ -15,7 +15,7 @@ from backends.errors import InvalidJob
 from gateway.errors import EngineUnavailable, SynthesisFailed
 
 Work = Job | EncodeJob | DecodeJob
-Made = AudioChunk | CodesChunk
+EngineOutput = AudioChunk | CodesChunk
 
 LOADING_RETRY_S = 5.0  # what a client is told to wait while an engine loads and nobody knows for how long
 
@@ -74,12 +74,14 @@ class EngineClient(ABC):
     def status(self) -> EngineStatus:
         """A snapshot; never waits."""
 
-    def unavailable(self) -> EngineUnavailable:
-        """Why no job is taken now. An unloaded engine begins to load; a failed one keeps to its back-off."""
-        status = self.status()
-        if status.state is State.UNLOADED:
+    def ensure_loading(self) -> None:
+        """Start loading an unloaded engine; a failed one keeps its back-off."""
+        if self.status().state is State.UNLOADED:
             self.load()
-            status = self.status()
+
+    def unavailable_error(self) -> EngineUnavailable:
+        """The error for a request that this engine cannot take in its current state."""
+        status = self.status()
         message = f"engine {self.name!r} is {status.state.value}"
         if status.error:
             message += f": {status.error}"
@@ -96,7 +98,7 @@ class EngineClient(ABC):
         :raises gateway.errors.SynthesisFailed: the job, or the process that held it, failed.
         """
 
-    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[Made, None]:
+    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
         """The codes of a sound, or the sound of codes, as they are made; otherwise as :meth:`submit`.
 
         :raises backends.errors.InvalidJob: the engine has no codec, or refuses the job.

@@ -20,7 +20,7 @@ import zmq
 from backends import wire
 from backends.base import Capabilities, EngineConfig, Job
 from backends.errors import InvalidJob, WireError
-from gateway.engine.client import LoadProgress, Made, Work
+from gateway.engine.client import EngineOutput, LoadProgress, Work
 from gateway.errors import EngineUnavailable, SynthesisFailed
 
 log = structlog.get_logger(__name__)
@@ -56,7 +56,7 @@ class WorkerSpec:
     heartbeat_timeout_s: float = 60.0
 
 
-_Inbox = asyncio.Queue[Made | None | Exception]
+_Inbox = asyncio.Queue[EngineOutput | None | Exception]
 
 
 class WorkerProcess:
@@ -139,7 +139,7 @@ class WorkerProcess:
         """Jobs that were sent and have not ended."""
         return len(self._inboxes)
 
-    async def submit(self, job: Work) -> AsyncGenerator[Made, None]:
+    async def submit(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
         """See :meth:`gateway.engine.client.EngineClient.submit` and ``convert``."""
         if self.dead.done():
             raise EngineUnavailable(f"the worker has just died: {self.dead.result()}", retry_after_s=1.0)

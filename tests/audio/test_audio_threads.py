@@ -166,6 +166,6 @@ async def test_an_encoder_outlives_the_thread_inside_it_when_a_session_is_cancel
         socket.send("interrupt")
         await asyncio.sleep(0.02)
         sessions.draining.set()
-        sessions.over.set()
+        sessions.drain_expired.set()
         await asyncio.wait_for(socket.task, 5)
     assert (watch.closed, watch.closed_inside) == (1, 0)

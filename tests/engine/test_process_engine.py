@@ -331,7 +331,8 @@ async def test_requests_do_not_cut_the_back_off_of_a_failed_engine_short() -> No
         engine.load()
         await until(engine, State.FAILED)
         for _ in range(20):
-            error = engine.unavailable()
+            engine.ensure_loading()
+            error = engine.unavailable_error()
             assert error.retry_after_s is not None
             assert error.retry_after_s > 20
             await asyncio.sleep(0.02)
