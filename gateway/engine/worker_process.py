@@ -16,7 +16,6 @@ from typing import Any
 
 import structlog
 import zmq
-import zmq.asyncio
 
 from backends import wire
 from backends.base import Capabilities, EngineConfig, Job
@@ -65,12 +64,15 @@ class WorkerProcess:
     :ivar dead: done with the reason when the worker has ended, for whatever cause.
     """
 
-    def __init__(self, spec: WorkerSpec, process: asyncio.subprocess.Process, socket: zmq.asyncio.Socket, folder: str):
+    def __init__(self, spec: WorkerSpec, process: asyncio.subprocess.Process, socket: zmq.Socket[bytes], folder: str):
         self._spec = spec
         self._process = process
         self._socket = socket
         self._folder = folder
         self._inboxes: dict[str, _Inbox] = {}
+        self._outbox: list[bytes] = []
+        self._greeted = False
+        self._read_scheduled = False
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
         self._patience_s = HANDSHAKE_S
@@ -79,7 +81,7 @@ class WorkerProcess:
         self._last_words: str | None = None
         self._last_line: str | None = None
         self._log = log.bind(engine=spec.config.name, worker_pid=process.pid)
-        self._reader = asyncio.create_task(self._read_messages())
+        self._loop.add_reader(socket.fileno(), self._read_messages)
         self._stderr = asyncio.create_task(self._read_stderr())
         self.dead: asyncio.Future[str] = self._loop.create_future()
         self._watcher = asyncio.create_task(self._watch())
@@ -95,9 +97,10 @@ class WorkerProcess:
             folder = _private_folder()
             undo.callback(_remove, folder)
             address = f"ipc://{folder}/{SOCKET}"
-            socket = zmq.asyncio.Context.instance().socket(zmq.PAIR)
+            socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PAIR)
             undo.callback(socket.close)
             socket.linger = 0
+            socket.sndhwm = 0  # sending never blocks; admission bounds the jobs
             socket.bind(address)
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -172,24 +175,56 @@ class WorkerProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _send(self, message: wire.Message) -> None:
-        # The future is done at once unless the peer is swamped; ZeroMQ keeps the order either way.
-        self._socket.send(wire.encode([message]))
+        """Queue a message for the end of this turn of the event loop, or for the worker's greeting: ZeroMQ has no place
+        for messages until it is connected.
+        """
+        self._outbox.append(wire.encode([message]))
+        if self._greeted and len(self._outbox) == 1:
+            self._loop.call_soon(self._flush)
 
-    async def _read_messages(self) -> None:
-        """Hand each message to whom it concerns; one that cannot be read, or handled, ends the worker."""
+    def _flush(self) -> None:
+        if self._socket.closed:
+            return
+        with contextlib.suppress(zmq.Again):  # the worker has just ended
+            for frame in self._outbox:
+                self._socket.send(frame, zmq.NOBLOCK)
+        self._outbox.clear()
+        self._read_messages()  # sending may have taken the descriptor's only signal that messages have arrived
+
+    def _read_messages(self) -> None:
+        """Dispatch the messages of one frame; one that cannot be read or handled ends the worker. Further frames wait
+        for the next turn of the event loop: a talkative engine must not keep it.
+        """
+        if self._socket.closed:
+            return
         try:
-            while True:
-                frame = await self._socket.recv()
-                self._heard_at = self._loop.time()
-                for message in wire.decode_from_worker(frame):
-                    self._dispatch(message)
-                # Where more is waiting already, recv() does not pause: a talkative engine must not keep the loop.
-                await asyncio.sleep(0)
+            frame = self._socket.recv(zmq.NOBLOCK)
+            self._heard_at = self._loop.time()
+            for message in wire.decode_from_worker(frame):
+                self._dispatch(message)
+            if not self._read_scheduled:
+                self._read_scheduled = True
+                self._loop.call_soon(self._read_scheduled_messages)
+        except zmq.Again:
+            return
         except WireError as error:
-            self._kill(str(error))
+            self._hang_up(str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, this worker cannot be followed any more
             self._log.exception("cannot handle a worker's message")
-            self._kill(f"the gateway could not handle a message: {error!r}")
+            self._hang_up(f"the gateway could not handle a message: {error!r}")
+
+    def _read_scheduled_messages(self) -> None:
+        self._read_scheduled = False
+        self._read_messages()
+
+    def _hang_up(self, why: str) -> None:
+        self._close_socket()
+        self._kill(why)
+
+    def _close_socket(self) -> None:
+        if not self._socket.closed:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
 
     def _dispatch(self, message: wire.FromWorker) -> None:
         match message:
@@ -215,6 +250,8 @@ class WorkerProcess:
             case wire.Hello(protocol=protocol):
                 self._patience_s = self._spec.load_timeout_s
                 _remove(self._folder)  # connected: nothing is left on the disk, however this ends
+                self._greeted = True
+                self._loop.call_soon(self._flush)
                 if protocol != wire.PROTOCOL:
                     raise WireError(
                         f"the worker ({self._spec.python}) speaks protocol {protocol}, this gateway {wire.PROTOCOL}: "
@@ -261,9 +298,8 @@ class WorkerProcess:
             self._log.exception("cannot watch the worker")
             self._kill(reason)
         finally:
-            for task in (self._reader, self._stderr):
-                task.cancel()
-            self._socket.close()
+            self._stderr.cancel()
+            self._close_socket()
             _remove(self._folder)
             self.dead.set_result(reason)
             for job_id in list(self._inboxes):
