@@ -129,6 +129,8 @@ def create_app(
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
+        # Else recent FastAPI looks for OpenTelemetry providers at each request; metrics and logs are the gateway's own.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     clips = ClipReader(settings.limits)
     synthesizer = Synthesizer(engines, store, clips, settings.limits, metrics)
@@ -150,7 +152,8 @@ def create_app(
     errors.install(app)
     fish = (fish_classic, fish_audio, fish_audio_models, fish_references, fish_codec, fish_live)
     for module in (tts, live, voices, *fish, openai, openai_voices, sagemaker, admin):
-        app.include_router(module.router)
+        # include_router() would match every request twice, router by router, in recent FastAPI.
+        app.router.routes.extend(module.router.routes)
     limits, origins = settings.limits, settings.cors.origins
     # The last one added is the first one that a request comes to.
     app.add_middleware(AccessControl, access=Access(settings.access), metrics=metrics)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from inspect import signature
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
+from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 from starlette.types import Receive
 
 from gateway.engine.catalog import Engines
@@ -59,6 +62,24 @@ async def services(connection: HTTPConnection) -> Services:
 
 
 ServicesDep = Annotated[Services, Depends(services)]
+
+
+class ServiceRoute(APIRoute):
+    """A route. One whose handler takes only ``request`` and ``services`` and returns a response is called directly:
+    FastAPI's parameter solving, made for parameters that it has to parse, would cost more than all validation here.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See :class:`fastapi.routing.APIRoute`."""
+        endpoint = self.endpoint
+        if self.response_field is not None or list(signature(endpoint).parameters) != ["request", "services"]:
+            return super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            response: Response = await endpoint(request, await services(request))
+            return response
+
+        return handle
 
 
 def request_id(connection: HTTPConnection) -> str:

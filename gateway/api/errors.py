@@ -14,13 +14,12 @@ from http import HTTPStatus
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 
 from gateway import errors
-from gateway.api.deps import request_id
+from gateway.api.deps import ServiceRoute, request_id
 from gateway.errors import GatewayError
 from gateway.service.request import invalid_request
 
@@ -93,7 +92,7 @@ def native(problem: Problem) -> dict[str, object]:
     }
 
 
-class EnvelopedRoute(APIRoute):
+class EnvelopedRoute(ServiceRoute):
     """A route of an API whose errors have an envelope of their own: a subclass says which."""
 
     envelope = staticmethod(native)

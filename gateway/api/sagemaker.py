@@ -10,13 +10,13 @@ from fastapi import APIRouter, Request, Response
 from gateway.api import live
 from gateway.api.accept import choose
 from gateway.api.body import read
-from gateway.api.deps import ServicesDep
+from gateway.api.deps import ServiceRoute, ServicesDep
 from gateway.api.tts import RESPONSES, TtsBody, answer, documentation
 from gateway.engine.client import State
 from gateway.errors import InvalidRequest
 from gateway.service.request import parse
 
-router = APIRouter(tags=["SageMaker"])
+router = APIRouter(tags=["SageMaker"], route_class=ServiceRoute)
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 MAX_ATTRIBUTES_CHARS = 1024  # SageMaker's own limit

@@ -10,13 +10,13 @@ from pydantic import Field
 from starlette.responses import JSONResponse
 
 from gateway.api.body import read
-from gateway.api.deps import Services, ServicesDep, unless_gone
+from gateway.api.deps import ServiceRoute, Services, ServicesDep, unless_gone
 from gateway.api.respond import AudioStream, speech_headers
 from gateway.errors import InvalidRequest
 from gateway.service.request import SpeechRequest
 from gateway.service.speech import SpeechInfo
 
-router = APIRouter(tags=["speech"])
+router = APIRouter(tags=["speech"], route_class=ServiceRoute)
 
 
 class TtsBody(SpeechRequest):
