@@ -38,6 +38,7 @@ class RequestContext:
         self._app = app
         self._metrics = metrics
         self._answer_bug = answer_bug
+        self._log = log.bind()  # once: a logger that is not bound is set up anew by each line, also by those left out
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI)."""
@@ -70,7 +71,7 @@ class RequestContext:
                 # The route's pattern, not the path: ids in paths must not become metric labels.
                 route = getattr(scope.get("route"), "path", "(none)")
                 self._metrics.http.labels(route, str(status)).inc()
-                write = log.debug if _is_probe(scope) else log.info
+                write = self._log.debug if _is_probe(scope) else self._log.info
                 took_ms = round((time.perf_counter() - began_at) * 1000, 1)
                 whose = {"key": scope["state"]["key"]} if "key" in scope["state"] else {}
                 method = scope.get("method", _SOCKET)
@@ -204,4 +205,7 @@ def _is_nobodys(host: str) -> bool:
 
 
 def _header(scope: Scope, name: bytes) -> str:
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value).decode("latin-1")
+    return ""

@@ -153,8 +153,9 @@ class Speech:
             self._closed = True
             self._pump.cancel()  # once: a second time would break off how the engine lets go of the job
             self._pump.add_done_callback(_outcome)
-        # Not `await self._pump`: its cancellation could not be told from one of whoever waits here.
-        await asyncio.wait({self._pump})
+        if not self._pump.done():
+            # Not `await self._pump`: its cancellation could not be told from one of whoever waits here.
+            await asyncio.wait({self._pump})
 
     def _encoder(self, streaming: bool) -> Encoder:
         info = self.info
