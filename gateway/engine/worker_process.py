@@ -71,8 +71,9 @@ class WorkerProcess:
         self._socket = socket
         self._folder = folder
         self._inboxes: dict[str, _Inbox] = {}
-        self._outbox: list[wire.Message] = []
+        self._outbox: list[bytes] = []
         self._greeted = False
+        self._read_scheduled = False
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
         self._patience_s = HANDSHAKE_S
@@ -175,32 +176,36 @@ class WorkerProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _send(self, message: wire.Message) -> None:
-        """Queue a message. All of one turn of the event loop are sent as one frame, none before the worker's greeting:
-        ZeroMQ has no place for them until it is connected.
+        """Queue a message for the end of this turn of the event loop, or for the worker's greeting: ZeroMQ has no place
+        for messages until it is connected.
         """
-        self._outbox.append(message)
+        self._outbox.append(wire.encode([message]))
         if self._greeted and len(self._outbox) == 1:
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        if self._socket.closed or not self._outbox:
+        if self._socket.closed:
             return
         with contextlib.suppress(zmq.Again):  # the worker has just ended
-            self._socket.send(wire.encode(self._outbox), zmq.NOBLOCK)
+            for frame in self._outbox:
+                self._socket.send(frame, zmq.NOBLOCK)
         self._outbox.clear()
         self._read_messages()  # sending may have taken the descriptor's only signal that messages have arrived
 
     def _read_messages(self) -> None:
-        """Dispatch messages that have arrived; one that cannot be read or handled ends the worker."""
+        """Dispatch the messages of one frame; one that cannot be read or handled ends the worker. Further frames wait
+        for the next turn of the event loop: a talkative engine must not keep it.
+        """
         if self._socket.closed:
             return
         try:
-            for _ in range(FRAMES_AT_ONCE):
-                frame = self._socket.recv(zmq.NOBLOCK)
-                self._heard_at = self._loop.time()
-                for message in wire.decode_from_worker(frame):
-                    self._dispatch(message)
-            self._loop.call_soon(self._read_messages)
+            frame = self._socket.recv(zmq.NOBLOCK)
+            self._heard_at = self._loop.time()
+            for message in wire.decode_from_worker(frame):
+                self._dispatch(message)
+            if not self._read_scheduled:
+                self._read_scheduled = True
+                self._loop.call_soon(self._read_scheduled_messages)
         except zmq.Again:
             return
         except WireError as error:
@@ -208,6 +213,10 @@ class WorkerProcess:
         except Exception as error:  # noqa: BLE001 - whatever it is, this worker cannot be followed any more
             self._log.exception("cannot handle a worker's message")
             self._hang_up(f"the gateway could not handle a message: {error!r}")
+
+    def _read_scheduled_messages(self) -> None:
+        self._read_scheduled = False
+        self._read_messages()
 
     def _hang_up(self, why: str) -> None:
         self._close_socket()
