@@ -81,7 +81,7 @@ class CodecService:
         if capabilities is None:
             raise engine.client.unavailable()
         if capabilities.codec is None:
-            raise InvalidRequest(f"engine {name!r} has no codec that requests could use", param="model")
+            raise InvalidRequest(f"engine {name!r} has no codec", param="model")
         return engine, capabilities, capabilities.codec
 
     @asynccontextmanager

@@ -113,7 +113,7 @@ async def test_recordings_are_bounded_together(gateway: InMemory, clip: bytes) -
 
 async def test_engines_without_a_codec_say_so(gateway: InMemory, clip: bytes) -> None:
     message = error_of(await post(gateway, "encode", {"audios": [clip]}, model="fake"), 422)
-    assert message == "model: engine 'fake' has no codec that requests could use"
+    assert message == "model: engine 'fake' has no codec"
     assert error_of(await post(gateway, "decode", {"tokens": [[[1]] * 4]}, model="nobody"), 404).startswith("model: ")
     with pytest.raises(InvalidJob):
         gateway.engine.convert(DecodeJob("a", np.zeros((4, 1), np.int64)))
@@ -140,7 +140,7 @@ class Stubborn(FakeEngine):
     [
         (InvalidJob("too odd", param="codes"), 422, "tokens.0: too odd"),
         (SynthesisFailed("it died"), 500, "it died"),
-        (StopAsyncIteration(), 500, "the engine made no sound of the codes"),
+        (StopAsyncIteration(), 500, "the engine returned no audio for the codes"),
         (None, 504, "not finished within 0.2 s"),
     ],
 )
