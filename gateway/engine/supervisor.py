@@ -137,7 +137,7 @@ class Supervisor:
                 self._idle.set()
 
     async def unload(self) -> None:
-        """Let running jobs finish, stop the worker and wait for its exit. A ``load`` meanwhile takes effect after it."""
+        """Let running jobs finish, stop the worker and wait for its exit. A ``load`` meanwhile takes effect then."""
         if self._state is State.READY:
             self._state = State.STOPPING
         await self._stop()

@@ -104,7 +104,7 @@ async def test_what_means_nothing_to_the_engine_is_named(gateway: InMemory) -> N
         ({"event": "start"}, "request: must be a map"),
         ({"event": "start", "request": {"reference_id": "nobody"}}, "reference_id: no voice 'nobody'"),
         ({"event": "start", "request": {"prosody": {"speed": 9}}}, "prosody.speed: "),
-        ({"event": "start", "request": {"format": "midi"}}, "format: there is no audio format 'midi'"),
+        ({"event": "start", "request": {"format": "midi"}}, "format: unknown audio format 'midi'"),
         ([], "a message must be a map"),
     ],
 )

@@ -19,7 +19,7 @@ import numpy as np
 
 from backends.base import Audio
 from gateway.audio.encode import Encoder
-from gateway.audio.threads import begin, in_thread, settled
+from gateway.audio.threads import in_thread, start_in_thread, wait_until_done
 from gateway.errors import InvalidRequest, Overloaded, QueueFull
 from gateway.service.live.events import (
     Event,
@@ -361,8 +361,8 @@ class LiveSession:
 
     async def _finish(self) -> None:
         """End the audio. What that gives is kept even when an interruption comes meanwhile."""
-        finishing = begin(self._encoder.finish)
-        cancelled = await settled(finishing)
+        finishing = start_in_thread(self._encoder.finish)
+        cancelled = await wait_until_done(finishing)
         self._encoded_all = True
         self._out += [Piece(finishing.result()), self._finished()]
         if cancelled is not None:
