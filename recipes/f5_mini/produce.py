@@ -11,7 +11,7 @@ from functools import partial
 
 import torch
 
-from backends.f5.model import RATE_HZ
+from backends.f5.config import RATE_HZ
 from recipes.common.teacher import Manner, teach, teacher_arguments
 from recipes.f5_mini.features import add
 
