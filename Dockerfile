@@ -5,7 +5,7 @@
 FROM python:3.11-slim AS base
 
 WORKDIR /src
-COPY pyproject.toml constraints.txt overrides.txt README.md ./
+COPY pyproject.toml constraints.txt overrides.txt README.md LICENSE NOTICE ./
 COPY gateway gateway
 COPY backends backends
 COPY configs configs

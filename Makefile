@@ -6,13 +6,16 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve install install-lite install-f5 install-fish install-dev test test-gpu lint format bench constraints system-deps clean
+.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-gpu gpu-kit gpu-rehearsal lint format bench constraints system-deps clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
 install: $(VENV)/.installed ## everything the default configuration serves, PyTorch included (some 6 GB)
-install-dev: $(VENV)/.installed-dev
+install-dev: $(VENV)/.installed-dev ## every engine and what tests, linters and benchmarks need
 
 $(BIN)/uv: constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -32,7 +35,7 @@ install-f5: $(BIN)/uv ## the gateway with lite and the F5-TTS engine: PyTorch an
 FISH := fish,fish-en,fish-ja,fish-zh
 
 install-fish: $(BIN)/uv ## the Fish-Speech engine with dictionaries for Chinese, Japanese and English
-	$(UV) --editable '.[lite,$(FISH)]'
+	$(UV) --overrides overrides.txt --editable '.[lite,$(FISH)]'
 
 $(VENV)/.installed-dev: $(BIN)/uv pyproject.toml overrides.txt
 	$(UV) --overrides overrides.txt --editable '.[lite,f5,$(FISH),dev,bench]'
@@ -49,21 +52,30 @@ test: install-dev system-deps ## every test
 test-gpu: install-dev ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu tests/gpu $(ARGS)
 
-lint: install-dev
+gpu-kit: $(BIN)/uv $(if $(filter train,$(FOR)),$(VENV)/.installed) ## .gpu/: wheels for a GPU machine without a network; FOR=train: what training needs
+	$(BIN)/python benchmarks/gpu/kit.py --for $(or $(FOR),bench)
+	rm -f .gpu/train.zip
+	$(if $(filter train,$(FOR)),$(BIN)/python -m recipes.kit pack .gpu/train.zip)
+
+gpu-rehearsal: $(BIN)/uv ## what such a machine would run, on the CPU with tiny models, in an environment as bare as its own
+	$(BIN)/python benchmarks/gpu/rehearse.py --for $(or $(FOR),bench) $(ARGS)
+
+lint: install-dev ## ruff, mypy and the import contracts; phrases that plain English avoids are printed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/prose.py
 
-format: install-dev
+format: install-dev ## rewrite the code in the standard format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: install-dev
+bench: install-dev ## measure the request path beside LitServe
 	$(BIN)/python benchmarks/serve.py
 
 constraints: install-dev ## write down the versions that are installed now
 	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable > constraints.txt
 
-clean:
+clean: ## remove .venv
 	rm -rf $(VENV)

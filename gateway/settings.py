@@ -133,7 +133,7 @@ class ApiKey(_Block):
     max_concurrent: int | None = Field(None, ge=1, description="requests under way; more get 429; null: any number")
 
 
-class Access(_Block):
+class AccessSettings(_Block):
     """API keys; without any, every request is let in."""
 
     keys: dict[str, ApiKey] = Field(default_factory=dict, description="the keys by name:")
@@ -142,7 +142,7 @@ class Access(_Block):
     )
 
     @model_validator(mode="after")
-    def _can_be_meant(self) -> Access:
+    def _can_be_meant(self) -> AccessSettings:
         named: dict[str, str] = {}
         for name, key in self.keys.items():
             if not KEY_NAME.fullmatch(name):
@@ -186,7 +186,7 @@ class Settings(BaseSettings):
     fish_api: FishApi = Field(default_factory=FishApi, description="the classic Fish-Speech API")
     live: LiveSettings = Field(default_factory=LiveSettings, description="text in while audio flows out")
     aliases: AliasSettings = Field(default_factory=AliasSettings, description="names that other APIs use")
-    access: Access = Field(default_factory=Access, description="API keys")
+    access: AccessSettings = Field(default_factory=AccessSettings, description="API keys")
     cors: Cors = Field(default_factory=Cors, description="pages of other sites")
     hub: dict[str, Any] = Field(default_factory=dict, description="where checkpoints come from; see checkpoints.md")
     logs: LogSettings = Field(default_factory=LogSettings, description="logging")

@@ -15,6 +15,7 @@ import yaml
 from harness import Gateway, read_audio, start_gateway, wait_ready
 
 ROOT = Path(__file__).parents[1]
+READMES = ("README.md", "README.zh.md")
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -54,8 +55,20 @@ def test_the_requests_of_the_readme_do_what_it_says(default: Gateway, tmp_path: 
     assert re.sub(without_id, "", printed[3]) == re.sub(without_id, "", shown.strip())
 
 
+def test_chinese_readme_has_the_sections_code_links_and_tables_of_the_english_one() -> None:
+    english, chinese = (re.sub(r"^\[.*\]\(README.*\)$", "", (ROOT / name).read_text(), flags=re.M) for name in READMES)
+    for pattern in (r"^```.*?^```$", r"\]\(([^)]+)\)", r"`[^`\n]+`", r"[\d.,]*\d×?"):
+        found = [re.findall(pattern, text, re.MULTILINE | re.DOTALL) for text in (english, chinese)]
+        assert found[0] == found[1]
+    shapes = [
+        [re.sub(r"[^#|]", "", line) for line in text.splitlines() if re.match(r"#|\|", line)]
+        for text in (english, chinese)
+    ]
+    assert shapes[0] == shapes[1]
+
+
 def test_links_between_pages_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
             if not target.startswith(("http://", "https://")):
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
@@ -73,7 +86,7 @@ def test_the_api_page_lists_every_route_and_only_those(gateway: Gateway) -> None
 
 
 def test_the_api_page_lists_every_error_type() -> None:
-    from gateway.api.errors import STATUS
+    from gateway.api.common.errors import STATUS
 
     page = (ROOT / "docs/api.md").read_text()
     answered = {kind.type for kind in STATUS} - {"client_gone", "config_error"}
@@ -150,9 +163,18 @@ def test_an_installed_voxgate_brings_its_configuration(wheel: Path) -> None:
     assert default == "lite"
 
 
+def test_wheel_has_licenses_and_type_markers(wheel: Path) -> None:
+    licenses = wheel / "voxgate-0.1.0.dist-info/licenses"
+    for name in ("LICENSE", "NOTICE", "backends/fish/assets/cmudict/LICENSE"):
+        assert (licenses / name).read_bytes() == (ROOT / name).read_bytes()
+    for name in ("gateway/py.typed", "backends/py.typed", "backends/fish/assets/cmudict/cmudict.dict.gz"):
+        assert (wheel / name).exists()
+
+
 def test_the_dockerfile_copies_what_the_build_needs() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
-    for needed in ("pyproject.toml", "constraints.txt", "README.md", "gateway", "backends", "configs"):
+    names = "pyproject.toml constraints.txt README.md LICENSE NOTICE gateway backends configs"
+    for needed in names.split():
         assert re.search(rf"^COPY .*\b{re.escape(needed)}\b", dockerfile, re.MULTILINE), needed
     ignored = (ROOT / ".dockerignore").read_text().split()
     assert not {"gateway", "backends", "configs"} & set(ignored)

@@ -29,7 +29,7 @@ from backends.base import (
     Progress,
     no_progress,
 )
-from backends.common.tempo import compress
+from backends.common.tempo import change_tempo
 from backends.errors import InvalidJob, LoadError
 from backends.hub import Hub, HubSettings
 from backends.options import Options, json_schema, parse_config, parse_job_options
@@ -180,7 +180,7 @@ class LiteEngine(Engine):
         native = min(speed, FASTEST_NATIVE)
         parts = [voice.from_ids(voice.ids(phonemes), native, rng) for phonemes in voice.phonemize(text)]
         audio: Audio = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-        return compress(audio, self._rate_hz, speed / native) if speed > native else audio
+        return change_tempo(audio, self._rate_hz, speed / native) if speed > native else audio
 
     def abort(self, job_id: str) -> None:
         """Drop the job."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.console import err, fail
-from gateway.service.access import key_hash
+from gateway.service.auth import key_hash
 from gateway.settings import KEY_NAME
 
 app = typer.Typer(help="API keys, of which the configuration holds only hashes.", no_args_is_help=True)

@@ -15,7 +15,7 @@ from gateway.audio.formats import FORMATS
 from gateway.cli.console import err, explained, fail, progress_bar
 from gateway.cli.options import ApiKeyOption, ConfigOption, ServerOption, find_server, settings_or_exit
 from gateway.service.request import SpeechRequest, parse
-from gateway.text.bedrock import spoken_text
+from gateway.text.bedrock.answers import spoken_text
 from gateway.text.fields import with_plain_text
 
 if TYPE_CHECKING:

@@ -123,7 +123,6 @@ def louder(samples: Tensor, seed: int) -> Tensor:
 def main() -> None:
     """Train for some minutes."""
     parser = run_arguments(__doc__, minutes=30, every=100, seed=4)
-    parser.add_argument("--from", dest="start", type=Path, default=None, help="folder with weights to start from")
     parser.add_argument("--frames", type=int, default=48, help="of the spectrogram, a row")
     parser.add_argument("--rows", type=int, default=16)
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))

@@ -66,7 +66,7 @@ class FinishesTwice(ToyEngine):
 
 class TalksWhenIdle(ToyEngine):
     def step(self) -> Sequence[Event]:
-        return super().step() or [Finished("nobody")]
+        return super().step() or [Finished("unknown")]
 
 
 class FailsSilently(ToyEngine):
@@ -106,7 +106,7 @@ class DiesOfOneJob(ToyEngine):
 
 class BlocksInStep(ToyEngine):
     def step(self) -> Sequence[Event]:
-        if any(tone.sent == 1 for tone in self._jobs.values()):
+        if any(utterance.sent == 1 for utterance in self._jobs.values()):
             time.sleep(0.3)
         return super().step()
 

@@ -88,7 +88,7 @@ class TestFish(EngineContract):
     @classmethod
     def profile(cls, folder: Path) -> EngineProfile:
         import torch
-        from fish.small import write_model
+        from support.fish.model import write_model
         from tokenizers import Tokenizer
 
         # int8: the weights whose kernels take most care to compute a row alike in any batch
@@ -101,6 +101,7 @@ class TestFish(EngineContract):
         return EngineProfile(
             Registry().engine_class("fish"),
             EngineConfig("fish", threads=1, model=model, defaults=defaults),
+            long_text="The first sentence is long enough to be heard. A second one follows at once, and ends.",
             unsupported_text="Привет",
             failing_job={"text": f"One. {POISON}."},
             tolerance=2e-6,  # of the codec, where windows share a pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from gpu.device import DEVICE
 from support.f5.sampling import flow_model, random_sample, relative_error, run, run_alone
 
 from backends.f5.sampler import Sampler
@@ -21,6 +22,6 @@ def test_sample_on_a_gpu_matches_the_cpu(arch: str, dtype: torch.dtype, bound: f
         random_sample(1, frames=130, nfe=9),
         random_sample(2, frames=64, nfe=7, cfg_strength=0.0),
     ]
-    mels = run(Sampler(flow_model(arch, dtype, torch.device("cuda")), 10_000), *samples)
+    mels = run(Sampler(flow_model(arch, dtype, DEVICE), 10_000), *samples)
     for sample in samples:
         assert relative_error(mels[sample.id], run_alone(arch, sample)) < bound

@@ -1,0 +1,1 @@
+"""Shared parts of all dialects: authentication, limits, bodies, responses, errors, WebSockets."""

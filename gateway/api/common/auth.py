@@ -1,0 +1,80 @@
+"""ASGI middleware: API-key authentication and per-key rate limits."""
+
+from __future__ import annotations
+
+import structlog
+from starlette._utils import get_route_path
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.api.common.scope import is_connection
+from gateway.errors import RateLimited, Unauthorized
+from gateway.metrics import Metrics
+from gateway.service.auth import ApiKeys, Permit
+
+# Response headers that pages of allowed origins may read (CORS).
+EXPOSED_HEADERS = (
+    "Retry-After",
+    "X-Request-Id",
+    *(f"X-Voxgate-{name}" for name in ("Engine", "Model", "Voice", "Seed", "Duration", "Ignored")),
+)
+
+
+class ApiKeyAuth:
+    """Authenticate HTTP requests and WebSockets, and hold a permit of the key until the response is complete.
+
+    A refusal is stored in the scope and raised by the route, so that it has the envelope of the route's API. Unknown
+    paths therefore get 404 without a key. ``scope["state"]["key"]``, logs and metrics have the key's name.
+    """
+
+    def __init__(self, app: ASGIApp, keys: ApiKeys, metrics: Metrics):
+        self._app = app
+        self._keys = keys
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection (ASGI)."""
+        if not is_connection(scope) or self._keys.is_public(get_route_path(scope), scope.get("method", "")):
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        # A request that another middleware has refused does not count against the key's limits.
+        permit = None if state.get("refusal") else self._authenticate(scope)
+
+        async def send_and_release(message: Message) -> None:
+            # Release before the client sees the end, or its next request could be refused.
+            if permit and _is_last(message):
+                permit.release()
+            await send(message)
+
+        log_fields = {"key": state["key"]} if "key" in state else {}
+        with structlog.contextvars.bound_contextvars(**log_fields):
+            try:
+                await self._app(scope, receive, send_and_release)
+            finally:
+                if permit:
+                    permit.release()
+
+    def _authenticate(self, scope: Scope) -> Permit | None:
+        name, outcome = "", "ok"
+        try:
+            key = self._keys.authenticate(_bearer_or_api_key(Headers(scope=scope)))
+            name = scope["state"]["key"] = key.name
+            return key.acquire()
+        except (Unauthorized, RateLimited) as refusal:
+            scope["state"]["refusal"] = refusal
+            outcome = refusal.type
+            return None
+        finally:
+            self._metrics.key_requests.labels(name, outcome).inc()
+
+
+def _is_last(message: Message) -> bool:
+    if message["type"] in ("http.response.body", "websocket.http.response.body"):
+        return not message.get("more_body", False)
+    return bool(message["type"] == "websocket.close")
+
+
+def _bearer_or_api_key(headers: Headers) -> str | None:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return (token.strip() if scheme.lower() == "bearer" else "") or headers.get("x-api-key")

@@ -1,0 +1,133 @@
+"""Speech as an HTTP response, complete or streamed, for every API that sends audio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import MappingProxyType
+from urllib.parse import quote
+
+import structlog
+from fastapi import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.api.common.deps import Services, cancel_on_disconnect, disconnected
+from gateway.errors import GatewayError
+from gateway.metrics import Metrics
+from gateway.service.request import SpeechRequest
+from gateway.service.speech import Speech, SpeechInfo
+
+log = structlog.get_logger(__name__)
+
+
+def speech_headers(info: SpeechInfo) -> dict[str, str]:
+    """Response headers that describe the audio. Characters not allowed in headers are percent-encoded (UTF-8)."""
+    return {
+        "X-Voxgate-Engine": info.engine,
+        "X-Voxgate-Model": quote(info.model, safe=" ()/:;,.@+"),
+        "X-Voxgate-Voice": quote(info.voice, safe=" ()/:;,.@+"),
+        "X-Voxgate-Seed": str(info.seed),
+    }
+
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+def duration_header(duration_s: float) -> dict[str, str]:
+    """The response header with the duration of complete audio."""
+    return {"X-Voxgate-Duration": f"{duration_s:.3f}"}
+
+
+async def complete_audio(
+    request: Request, services: Services, wanted: SpeechRequest, headers: Mapping[str, str] = _NO_HEADERS
+) -> Response:
+    """Respond with the complete audio file.
+
+    :raises GatewayError: if synthesis fails.
+    """
+    info, data, duration_s = await cancel_on_disconnect(request, services.synthesizer.speak(wanted))
+    described = {**speech_headers(info), **duration_header(duration_s), **headers}
+    return Response(data, media_type=info.format.content_type(info.sample_rate_hz), headers=described)
+
+
+async def streamed_audio(
+    request: Request,
+    services: Services,
+    wanted: SpeechRequest,
+    headers: Mapping[str, str] = _NO_HEADERS,
+    stream: Callable[[Speech, Metrics, float], AudioStream] | None = None,
+) -> AudioStream:
+    """Respond with audio while it is generated, starting with the first chunk.
+
+    :param stream: makes the response; default: :class:`AudioStream`.
+    :raises GatewayError: if synthesis fails before the first chunk.
+    """
+    speech = await cancel_on_disconnect(request, services.synthesizer.open(wanted))
+    response = (stream or AudioStream)(speech, services.metrics, services.settings.limits.stall_s)
+    response.headers.update(headers)
+    return response
+
+
+class AudioStream(Response):
+    """Stream speech while it is generated; abort it if the client disconnects or stops reading.
+
+    After a failure mid-stream the response ends without its last chunk, so that the client can see that it is
+    incomplete.
+
+    :ivar speech: the speech that is sent; closed with the response.
+    :param stall_s: longest time without progress while the client does not read.
+    """
+
+    def __init__(self, speech: Speech, metrics: Metrics, stall_s: float):
+        info = speech.info
+        super().__init__(media_type=info.format.content_type(info.sample_rate_hz), headers=speech_headers(info))
+        del self.headers["content-length"]
+        self.speech = speech
+        self._metrics = metrics
+        self._stall_s = stall_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response (ASGI)."""
+        sending = asyncio.create_task(self._send_body(send))
+        disconnect = asyncio.create_task(disconnected(receive))
+        try:
+            await asyncio.wait({sending, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done():
+                self.record_failure("client_gone", "the client disconnected")
+            elif error := sending.exception():
+                self._record_error(error)
+        finally:
+            sending.cancel()
+            disconnect.cancel()
+            await asyncio.wait({sending, disconnect})
+            await self.speech.aclose()
+
+    def body_chunks(self) -> AsyncIterator[bytes]:
+        """Chunks of the body.
+
+        :raises GatewayError: if the speech fails.
+        """
+        return self.speech.stream()
+
+    def record_failure(self, type_: str, reason: str) -> None:
+        """Count and log a stream that ends early."""
+        self._metrics.errors.labels(type_).inc()
+        log.warning("audio stream aborted", type=type_, error=reason)
+
+    async def _send_body(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async for data in self.body_chunks():
+            message = {"type": "http.response.body", "body": data, "more_body": True}
+            # Not wait_for(): before Python 3.12 it swallows a cancellation that coincides with a lost connection.
+            async with asyncio.timeout(self._stall_s):
+                await send(message)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _record_error(self, error: BaseException) -> None:
+        if isinstance(error, GatewayError):
+            self.record_failure(error.type, error.message)
+        elif isinstance(error, TimeoutError):
+            self.record_failure("client_stalled", f"the client did not read for {self._stall_s:g} s")
+        else:
+            raise error

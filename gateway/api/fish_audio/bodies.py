@@ -1,0 +1,180 @@
+"""Request bodies of the Fish Audio API.
+
+Names, types and defaults are those of ``fish-audio-sdk`` and of Fish-Speech's own server. Defaults are documentation
+only: fields that a request omits are left to the engine.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from gateway.api.common import body
+from gateway.api.common.body import Form, decode_base64, media_type, off_loop, single
+from gateway.api.common.ignored_fields import malformed_is_bad_request
+from gateway.api.fish_audio import msgpack
+from gateway.errors import BadRequest, InvalidRequest, UnsupportedMedia
+from gateway.service.request import parse
+from gateway.voices.store import MAX_TRANSCRIPT_CHARS
+
+MSGPACK_TYPES = frozenset({"application/msgpack", "application/x-msgpack", "application/vnd.msgpack"})
+FORM_TYPES = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
+MAX_REFERENCES = 16
+MAX_FORM_FIELDS = 64
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ReferenceBody(_Body):
+    """A recording of a voice."""
+
+    audio: bytes = Field(description="an audio file; base64 in JSON")
+    text: str = Field("", max_length=MAX_TRANSCRIPT_CHARS, description="the words spoken in it")
+
+    @field_validator("audio", mode="before")
+    @classmethod
+    def _from_base64(cls, audio: object) -> object:
+        return decode_base64(audio, "references.audio") if isinstance(audio, str) else audio
+
+
+class ProsodyBody(_Body):
+    """Speed and volume."""
+
+    speed: float = Field(1.0, ge=0.25, le=4.0)
+    volume: _Finite = Field(0.0, ge=-20.0, le=20.0, description="in dB")
+
+
+class FishTtsBody(_Body):
+    """A text to speak."""
+
+    text: str = ""
+    references: tuple[ReferenceBody, ...] = Field((), max_length=MAX_REFERENCES, description="the first one is cloned")
+    reference_id: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        None, description="a voice: stored, built-in, or an alias"
+    )
+    format: str = Field("wav", description="wav, pcm, mp3, opus; or flac, aac")
+    sample_rate: int | None = Field(None, description="in Hz; default: the engine's")
+    mp3_bitrate: int = Field(128, ge=8, le=320, description="in kbit/s")
+    opus_bitrate: int = Field(32, ge=-1000, le=256, description="in kbit/s; 0 or less: chosen for the sample rate")
+    normalize: bool = True
+    latency: Literal["low", "normal", "balanced"] = Field(
+        "balanced", description="normal: do not shorten the first text chunk for an early start"
+    )
+    streaming: bool | None = Field(None, description="default: true, except for wav")
+    prosody: ProsodyBody = Field(default_factory=ProsodyBody)
+    chunk_length: int = Field(200, ge=0, description="bytes of UTF-8")
+    top_p: _Finite = Field(0.7, ge=0, le=1)
+    temperature: _Finite = Field(0.7, ge=0)
+    repetition_penalty: _Finite = Field(1.2, ge=0)
+    max_new_tokens: int = Field(1024, ge=0)
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
+
+    @field_validator("reference_id", mode="before")
+    @classmethod
+    def _one_voice(cls, given: object) -> object:
+        if not isinstance(given, list):
+            return given
+        if len(given) > 1:
+            raise ValueError("several voices are not supported: give one id")
+        return given[0] if given else None
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """The named fields that the request contains, with their values."""
+        return {name: getattr(self, name) for name in names if name in self.model_fields_set}
+
+
+def tts_body(fields: dict[str, Any]) -> tuple[FishTtsBody, list[str]]:
+    """Validate the fields of a body; return it with the names of unknown fields. Null and empty mean absent.
+
+    :raises InvalidRequest: naming the field.
+    """
+    fields = {name: value for name, value in _without_nulls(fields).items() if value != ""}
+    unknown = [name for name in fields if name not in FishTtsBody.model_fields]
+    prosody = fields.get("prosody")
+    if isinstance(prosody, dict):
+        unknown += [f"prosody.{name}" for name in prosody if name not in ProsodyBody.model_fields]
+    return parse(FishTtsBody, fields), unknown
+
+
+async def read_tts(request: Request) -> tuple[FishTtsBody, list[str]]:
+    """Read a request's body; return it with the names of unknown fields.
+
+    :raises GatewayError: see :func:`read_fields` and :func:`tts_body`.
+    """
+    if media_type(request) in FORM_TYPES:
+        return tts_body(_fields_of_form(await read_form(request)))
+    return tts_body(await read_fields(request))
+
+
+async def read_fields(request: Request, max_items: int = 1000) -> dict[str, Any]:
+    """Read the fields of a MessagePack or JSON body, or of a form without repeated fields.
+
+    :param max_items: see :func:`gateway.api.fish_audio.msgpack.decode`.
+    :raises BadRequest: if the body cannot be parsed.
+    :raises UnsupportedMedia: if its content type is not supported.
+    """
+    kind = media_type(request)
+    if kind in FORM_TYPES:
+        form = await read_form(request)
+        return {name: single(form, name) for name in form}
+    data = await request.body()
+    if kind in MSGPACK_TYPES:
+        fields = await off_loop(msgpack.decode, data, max_items)
+    elif kind in ("", "application/json") or kind.endswith("+json"):
+        fields = await off_loop(_json, data, "{}")
+    else:
+        raise UnsupportedMedia(f"content type {kind!r}: send application/msgpack, application/json or a form")
+    if not isinstance(fields, dict):
+        raise BadRequest("the body must be a map of fields to values")
+    return fields
+
+
+async def read_form(request: Request) -> Form:
+    """Read all fields of a form.
+
+    :raises BadRequest: if it is malformed or has too many fields or files.
+    """
+    with malformed_is_bad_request():
+        return await body.read_form(request, max_files=MAX_REFERENCES, max_fields=MAX_FORM_FIELDS)
+
+
+def _fields_of_form(form: Form) -> dict[str, Any]:
+    """Pair files in ``references`` with texts in ``reference_text`` by order; decode nested fields from JSON."""
+    texts = form.pop("reference_text", [])
+    audios = form.get("references", [])
+    fields: dict[str, Any] = {}
+    if any(isinstance(audio, bytes) for audio in audios):
+        del form["references"]
+        padded = [*texts, *[""] * len(audios)]
+        fields["references"] = [{"audio": audio, "text": text} for audio, text in zip(audios, padded, strict=False)]
+    elif texts:
+        raise InvalidRequest("requires files in references", param="reference_text")
+    for name in form:
+        value = single(form, name)
+        fields[name] = _nested(name, value) if name in ("references", "prosody") else value
+    return fields
+
+
+def _nested(name: str, value: str | bytes) -> Any:
+    try:
+        return body.decode_json(value.encode() if isinstance(value, str) else value)
+    except InvalidRequest:
+        raise InvalidRequest("must be JSON in a form", param=name) from None
+
+
+def _json(data: bytes, absent: str) -> Any:
+    with malformed_is_bad_request():
+        return body.decode_json(data or absent.encode())
+
+
+def _without_nulls(value: Any, depth: int = 3) -> Any:
+    """Drop nulls, down to the fields of a reference; deeper values are unknown fields."""
+    if isinstance(value, dict) and depth:
+        return {name: _without_nulls(inner, depth - 1) for name, inner in value.items() if inner is not None}
+    return [_without_nulls(inner, depth - 1) for inner in value] if isinstance(value, list) and depth else value

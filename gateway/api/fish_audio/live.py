@@ -1,0 +1,108 @@
+"""``/v1/tts/live``: Fish Audio's live WebSocket, with MessagePack messages."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, WebSocket
+
+from gateway.api.common.body import SMALL_BYTES
+from gateway.api.common.deps import Services
+from gateway.api.common.errors import Problem
+from gateway.api.common.ignored_fields import renamed
+from gateway.api.common.websocket import Command, Dialect, End, Failure, Flush, Start, Text, WireMessage, serve_session
+from gateway.api.fish_audio import msgpack
+from gateway.api.fish_audio.bodies import tts_body
+from gateway.api.fish_audio.speech import FIELDS, FishAudioRoute, spec_fields
+from gateway.errors import InvalidRequest
+from gateway.service.live.events import EncodedAudio, LiveEvent, SegmentRefused, SessionFinished
+from gateway.service.request import VoiceSpec, parse
+from gateway.service.speech import SpeechInfo
+
+router = APIRouter()
+
+_DEFAULTS = {"format": "mp3"}  # as in the clients, which send it explicitly
+
+
+@router.websocket("/v1/tts/live")
+async def live(websocket: WebSocket) -> None:
+    """WebSocket endpoint of one session."""
+    await serve_session(websocket, FishDialect(websocket))
+
+
+class FishDialect(Dialect):
+    """Messages are maps with an ``event``; clients ignore unknown events."""
+
+    def __init__(self, websocket: WebSocket):
+        self._websocket = websocket
+
+    async def read(self, message: WireMessage) -> Command:
+        """See :class:`Dialect`."""
+        if isinstance(message, str):
+            raise InvalidRequest("text frame: send MessagePack in binary frames")
+        if len(message) > SMALL_BYTES:
+            fields = await asyncio.to_thread(msgpack.decode, message)
+        else:
+            fields = msgpack.decode(message)
+        if not isinstance(fields, dict):
+            raise InvalidRequest("a message must be a map")
+        match fields.get("event"):
+            case "start":
+                return await self._start(fields.get("request"))
+            case "text":
+                if not isinstance(text := fields.get("text"), str):
+                    raise InvalidRequest("must be a string", param="text")
+                return Text(text)
+            case "flush":
+                return Flush()
+            case "stop":
+                return End()
+        raise InvalidRequest("must be one of: start, text, flush, stop", param="event")
+
+    async def _start(self, request: Any) -> Start:
+        if not isinstance(request, dict):
+            raise InvalidRequest("must be a map", param="request")
+        found: Services = self._websocket.app.state.services
+        given = {name: value for name, value in request.items() if value is not None and value != ""}
+        body, unknown = tts_body({**_DEFAULTS, **given})
+        with renamed({**FIELDS, "bitrate": f"{body.format}_bitrate"}):
+            fields, unused = await spec_fields(body, self._websocket.headers.get("model"), found)
+            stream = body.latency != "normal"
+            spec = parse(VoiceSpec, {**fields, "stream": stream})
+        if body.streaming is False:
+            unused.append("streaming")
+        return Start(spec, body.text, (*unknown, *unused))
+
+    def started(self, info: SpeechInfo, start: Start, request_id: str) -> WireMessage | None:
+        """See :class:`Dialect`. This API has no reply to a start; ignored fields are reported in an extra event."""
+        return _encode("ignored", fields=list(start.ignored)) if start.ignored else None
+
+    def event(self, event: LiveEvent) -> WireMessage | None:
+        """See :class:`Dialect`."""
+        match event:
+            case EncodedAudio(data) if data:
+                return _encode("audio", audio=data)
+            case SegmentRefused(error=error):
+                raise error
+            case SessionFinished(drained=True):
+                return _encode("finish", reason="error", message="the gateway is shutting down")
+            case SessionFinished():
+                return _encode("finish", reason="stop")
+        return None
+
+    def failure(self, failure: Failure) -> WireMessage:
+        """See :class:`Dialect`."""
+        return _encode("finish", reason="error", **self.envelope(failure.problem))
+
+    @staticmethod
+    def envelope(problem: Problem) -> dict[str, object]:
+        """See :class:`Dialect`. Errors use the field names of this API."""
+        param = (problem.param or "").removeprefix("options.")
+        return FishAudioRoute.envelope(replace(problem, param=FIELDS.get(param, param) or None))
+
+
+def _encode(event: str, **fields: object) -> bytes:
+    return msgspec.msgpack.encode({"event": event, **fields})

@@ -1,0 +1,11 @@
+"""Voxgate's own API: speech, voices, engines, health, live sessions."""
+
+from gateway.api.native import engines, health, live, speech, voices
+
+ROUTERS = (
+    engines.router,
+    health.router,
+    live.router,
+    speech.router,
+    voices.router,
+)

@@ -1,0 +1,115 @@
+"""``/v1/engines``: state, capabilities and loading of engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from backends.base import CodecInfo
+from gateway.api.common.deps import ServicesDep
+from gateway.api.common.errors import DialectRoute
+from gateway.engine.catalog import ConfiguredEngine
+from gateway.engine.client import State
+
+router = APIRouter(tags=["operation"], route_class=DialectRoute)
+
+
+class Queue(BaseModel):
+    """Admission to the engine."""
+
+    waiting: int = Field(description="queued requests")
+    active: int = Field(description="admitted requests")
+    limit: int = Field(description="longest queue; further requests get 429")
+
+
+class LoadingProgress(BaseModel):
+    """Loading progress; in bytes when the stage is a download."""
+
+    stage: str
+    done: int
+    total: int | None
+
+
+class EngineInfo(BaseModel):
+    """One configured engine. Fields that depend on the model are null until it has been loaded once."""
+
+    name: str
+    backend: str
+    state: State = Field(description="unloaded, loading, ready, failed (retried automatically) or stopping")
+    load: str = Field(description="eager or lazy")
+    model: str | None = None
+    sample_rate: int | None = None
+    languages: list[str] | None = None
+    cloning: str | None = Field(None, description="none, optional or required")
+    streaming: str | None = Field(None, description="unit of streaming: sentence, frame or none")
+    voices: list[str] | None = None
+    max_text_chars: int | None = None
+    options_schema: dict[str, Any] | None = None
+    codec: CodecInfo | None = Field(None, description="the codec of /v1/vqgan")
+    queue: Queue
+    replicas: int
+    restarts: int = Field(description="workers restarted after a failure")
+    progress: LoadingProgress | None = Field(None, description="while loading")
+    error: str | None = Field(None, description="why it is not ready")
+    retry_in_s: float | None = Field(None, description="seconds until the next attempt, or until loading ends")
+
+
+class EngineList(BaseModel):
+    """All configured engines."""
+
+    default: str
+    engines: list[EngineInfo]
+
+
+def _info(engine: ConfiguredEngine) -> EngineInfo:
+    status = engine.client.status()
+    info = EngineInfo(
+        name=engine.name,
+        backend=engine.settings.backend,
+        state=status.state,
+        load=engine.settings.load,
+        queue=Queue(waiting=engine.admission.waiting, active=engine.admission.active, limit=engine.settings.max_queue),
+        replicas=engine.settings.replicas,
+        restarts=status.restarts,
+        error=status.error,
+        retry_in_s=status.retry_in_s,
+    )
+    if progress := status.progress:
+        info.progress = LoadingProgress(stage=progress.stage, done=progress.done, total=progress.total)
+    if can := status.capabilities:
+        info.model, info.sample_rate, info.languages = can.model, can.sample_rate_hz, list(can.languages)
+        info.cloning, info.streaming = can.cloning, can.streaming
+        info.voices = [voice.name for voice in can.voices]
+        info.max_text_chars, info.options_schema = can.max_text_chars, can.options_schema
+        info.codec = can.codec
+    return info
+
+
+@router.get("/v1/engines", summary="List engines")
+async def list_engines(services: ServicesDep) -> EngineList:
+    """State, capabilities, option schemas and queues of the configured engines."""
+    return EngineList(default=services.engines.default, engines=[_info(engine) for engine in services.engines])
+
+
+@router.get("/v1/engines/{name}", summary="Show an engine")
+async def show_engine(name: str, services: ServicesDep) -> EngineInfo:
+    """State, capabilities, option schema and queue of one engine."""
+    return _info(services.engines.get(name))
+
+
+@router.post("/v1/engines/{name}/load", summary="Load an engine", status_code=202)
+async def load_engine(name: str, services: ServicesDep) -> EngineInfo:
+    """Start loading and return at once; poll the engine's state. A failed engine is retried at once."""
+    engine = services.engines.get(name)
+    engine.client.load()
+    return _info(engine)
+
+
+@router.post("/v1/engines/{name}/unload", summary="Unload an engine")
+async def unload_engine(name: str, services: ServicesDep) -> EngineInfo:
+    """Let running requests finish, then free the engine's memory; respond when that is done."""
+    engine = services.engines.get(name)
+    await engine.client.unload()
+    return _info(engine)

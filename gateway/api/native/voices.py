@@ -1,0 +1,104 @@
+"""``/v1/voices``: list, store and remove voices."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import starmap
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse
+
+from backends.base import BuiltinVoice
+from gateway.api.common.body import read
+from gateway.api.common.deps import ServicesDep
+from gateway.api.common.errors import DialectRoute
+from gateway.api.common.openapi import FORM, model_schema, request_body
+from gateway.api.common.voices import built_in_voices, store_upload
+from gateway.service.voices import VoiceUpload
+from gateway.voices.store import Voice
+
+router = APIRouter(prefix="/v1/voices", tags=["voices"], route_class=DialectRoute)
+
+
+class VoiceInfo(BaseModel):
+    """A voice that requests can use."""
+
+    id: str = Field(description="value for `voice`; a stored voice's name works too")
+    name: str
+    kind: str = Field(description="stored or built-in")
+    engine: str | None = Field(None, description="the engine of a built-in voice")
+    language: str | None = None
+    description: str | None = None
+    transcript: str | None = None
+    duration_s: float | None = None
+    sample_rate: int | None = None
+    created_at: str | None = None
+
+
+class VoiceList(BaseModel):
+    """All voices."""
+
+    voices: list[VoiceInfo]
+
+
+def _built_in(engine: str, voice: BuiltinVoice) -> VoiceInfo:
+    return VoiceInfo(
+        id=voice.name,
+        name=voice.name,
+        kind="built-in",
+        engine=engine,
+        language=voice.language,
+        description=voice.description,
+    )
+
+
+def _stored(voice: Voice) -> VoiceInfo:
+    return VoiceInfo(
+        id=voice.id,
+        name=voice.name,
+        kind="stored",
+        language=voice.language,
+        transcript=voice.transcript,
+        duration_s=voice.duration_s,
+        sample_rate=voice.rate_hz,
+        created_at=voice.created_at,
+    )
+
+
+@router.get("", summary="List voices", response_model_exclude_none=True)
+async def list_voices(services: ServicesDep) -> VoiceList:
+    """Stored voices, and built-in voices of every engine that has been loaded once."""
+    stored = await asyncio.to_thread(services.voices.list)
+    return VoiceList(voices=[*map(_stored, stored), *starmap(_built_in, built_in_voices(services))])
+
+
+@router.post(
+    "",
+    summary="Store a voice",
+    status_code=201,
+    response_model=VoiceInfo,
+    openapi_extra=request_body(model_schema(VoiceUpload, binary=["audio"]), [FORM]),
+    responses={
+        200: {"description": "The same clip is already stored under this name."},
+        409: {"description": "The name is taken."},
+    },
+)
+async def add_voice(request: Request, services: ServicesDep) -> Response:
+    """Store a reference clip with its transcript under a name. Repeating an upload changes nothing."""
+    stored, created = await store_upload(await read(request, VoiceUpload, file="audio"), services)
+    return JSONResponse(_stored(stored).model_dump(exclude_none=True), 201 if created else 200)
+
+
+@router.delete("/{voice_id}", summary="Remove a stored voice", status_code=204)
+async def remove_voice(voice_id: str, services: ServicesDep) -> None:
+    """Remove a stored voice by ID or name."""
+    voice = await asyncio.to_thread(services.voices.get, voice_id)
+    await asyncio.to_thread(services.voices.remove, voice.id)
+
+
+@router.get("/{voice_id}/audio", summary="A stored voice's clip", response_class=Response)
+async def voice_audio(voice_id: str, services: ServicesDep) -> Response:
+    """The stored reference clip as WAV."""
+    voice = await asyncio.to_thread(services.voices.get, voice_id)
+    return Response(await asyncio.to_thread(services.voices.audio, voice.id), media_type="audio/wav")

@@ -1,0 +1,134 @@
+"""OpenAI's speech API: ``POST /v1/audio/speech``, and the models that it accepts."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from starlette.convertors import Convertor, register_url_convertor
+
+from gateway.api.common.deps import Services, ServicesDep, request_id
+from gateway.api.common.ignored_fields import ignored, read
+from gateway.api.common.openapi import model_schema, request_body
+from gateway.api.common.responses import complete_audio, streamed_audio
+from gateway.api.openai.bodies import SpeechBody
+from gateway.api.openai.errors import OpenAIRoute
+from gateway.api.openai.sse import SpeechEvents
+from gateway.errors import InvalidRequest
+from gateway.service.request import SpeechRequest
+
+router = APIRouter(tags=["OpenAI"], route_class=OpenAIRoute)
+
+_SPEECH_BODY = request_body(
+    model_schema(SpeechBody),
+    examples={
+        "plain": {
+            "summary": "A request of OpenAI's client",
+            "value": {"model": "tts-1", "voice": "alloy", "input": "Hello from Voxgate."},
+        }
+    },
+)
+_SPEECH_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The audio, sent while it is generated; with `stream_format: sse`, events.",
+        "content": {"audio/mpeg": {}, "text/event-stream": {}},
+    },
+    400: {"description": "A field is invalid; `error.param` names it."},
+    404: {"description": "No such model or voice."},
+    429: {"description": "The engine's queue is full; see Retry-After."},
+    503: {"description": "The engine is not ready; see Retry-After."},
+}
+
+
+@router.post(
+    "/v1/audio/speech",
+    summary="Speak a text",
+    response_class=Response,
+    openapi_extra=_SPEECH_BODY,
+    responses=_SPEECH_RESPONSES,
+)
+async def speak(request: Request, services: ServicesDep) -> Response:
+    """Speak `input` with the engine and voice selected by `model` and `voice`."""
+    body, unknown = await read(request, SpeechBody)
+    wanted, unused = await _speech_request(body, services)
+    headers = ignored([*unknown, *unused])
+    if not body.stream:
+        return await complete_audio(request, services, wanted, headers)
+    if body.stream_format == "audio":
+        return await streamed_audio(request, services, wanted, headers)
+    events = partial(SpeechEvents, request_id=request_id(request), input_tokens=len(body.input))
+    return await streamed_audio(request, services, wanted, headers, events)
+
+
+@router.get("/v1/models", summary="List models")
+async def list_models(services: ServicesDep) -> dict[str, Any]:
+    """`data` lists the models that `/v1/audio/speech` accepts: engines, aliases, and classic Fish-Speech models.
+
+    `models` lists the names of the classic models, in the format that Fish-Speech clients expect.
+    """
+    data = [_model(name, created) for name, created in _models(services).items()]
+    return {"models": [model.name for model in services.models.listed()], "object": "list", "data": data}
+
+
+class _ModelId(Convertor[str]):
+    """A model's name, which may contain slashes; excludes the classic Fish-Speech route ``…/invoke``."""
+
+    regex = "(?!.*/invoke$).+"
+
+    def convert(self, value: str) -> str:
+        """Convert from a path."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Convert to a path."""
+        return value
+
+
+register_url_convertor("model_id", _ModelId())
+
+
+@router.get("/v1/models/{model_id:model_id}", summary="Show a model")
+async def show_model(model_id: str, services: ServicesDep) -> dict[str, Any]:
+    """One entry of `data` in `GET /v1/models`."""
+    services.aliases.engine(model_id)
+    return _model(model_id, _models(services).get(model_id, services.engines.since_s))
+
+
+@router.get("/v1/audio/models", summary="List models for Open WebUI")
+async def list_audio_models(services: ServicesDep) -> dict[str, Any]:
+    """The names of the models."""
+    return {"models": [{"id": name} for name in _models(services)]}
+
+
+async def _speech_request(body: SpeechBody, services: Services) -> tuple[SpeechRequest, list[str]]:
+    """Map the body to a SpeechRequest; also return the fields that the engine ignores."""
+    if body.stream_format == "sse" and not body.stream:
+        raise InvalidRequest("cannot be false with stream_format sse: omit it", param="stream")
+    engine = services.engines.get(services.aliases.engine(body.model) if body.model else None)
+    voice = None
+    if body.voice:
+        voice = await asyncio.to_thread(services.aliases.voice, engine.name, body.voice)
+    options, unused = body.options, []
+    if body.instructions:
+        capabilities = engine.client.capabilities
+        if capabilities and capabilities.supports("instructions"):
+            options = {"instructions": body.instructions, **options}
+        else:
+            unused = ["instructions"]
+    if body.reference_audio:  # decoding megabytes of base64 would block the event loop
+        return await asyncio.to_thread(body.speech_request, engine.name, voice, options), unused
+    return body.speech_request(engine.name, voice, options), unused
+
+
+def _models(services: Services) -> dict[str, int]:
+    """Names of models, mapped to their creation times (Unix time)."""
+    since = dict.fromkeys([*services.settings.engines, *services.aliases.models], services.engines.since_s)
+    for model in services.models.listed():
+        since.setdefault(model.name, model.since_s)
+    return since
+
+
+def _model(name: str, created: int) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": created, "owned_by": "voxgate"}

@@ -1,0 +1,5 @@
+"""Amazon SageMaker's container contract."""
+
+from gateway.api.sagemaker import routes
+
+ROUTERS = (routes.router,)

@@ -1,0 +1,1 @@
+"""Models and prompts of the classic Fish-Speech API."""

@@ -1,0 +1,1 @@
+"""Live sessions: incremental text input with streaming audio output."""

@@ -1,0 +1,1 @@
+"""Responses of language models on Amazon Bedrock."""
