@@ -95,7 +95,7 @@ class Judge:
 
 
 def score_arguments(about: str | None) -> argparse.ArgumentParser:
-    """The arguments that all scoring takes."""
+    """Arguments of all scoring commands."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sentences", type=int, default=None, help="how many of the judged ones; all by default")
     parser.add_argument("--threads", type=int, default=2)

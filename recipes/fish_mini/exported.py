@@ -46,14 +46,14 @@ def read_codec(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 
 
 def _kernel(stem: str, lengths: Tensor, directions: Tensor) -> Tensor:
-    """A weight that was exported as length and direction; without the outer taps that its layer does not have."""
+    """A weight from its length and direction, without the outer taps that its layer lacks."""
     weight = lengths * directions / torch.linalg.vector_norm(directions, dim=(1, 2), keepdim=True)
     layer = stem.removeprefix(NARROW)
     return weight[..., weight.shape[-1] // 2, None] if layer.isdigit() and int(layer) >= Widths().near else weight
 
 
 def load_encoder(folder: Path) -> MelCodec:
-    """The codec to encode with; its decoder is random where the file lacks it."""
+    """Load the codec for encoding; its decoder stays random where the file lacks it."""
     codec = MelCodec(Widths())
     missing, unexpected = codec.load_state_dict(read_codec(folder)[0], strict=False)
     if wrong := [*unexpected, *(name for name in missing if not name.startswith(UNUSED))]:

@@ -1,4 +1,4 @@
-"""The codec as it is trained: networks of ``backends/fish/v0_2/codec`` with gradients; the export folds in weight norm.
+"""The codec for training: the networks of ``backends/fish/v0_2/codec`` with gradients; the export adds weight norm.
 
 Letters: B rows, M mel channels, C channels, F spectrogram frames, T code frames, N samples, G groups, K codes of a
 codebook, d channels of a group.
@@ -151,7 +151,7 @@ class Generator(nn.Module):
 
 
 def centre(layer: nn.Conv1d, mel: Tensor) -> None:
-    """Have a fresh layer take the spectrogram's mean away and its spread: an optimizer would need long.
+    """Initialize a layer so that it normalizes the spectrogram, which an optimizer would be slow to learn.
 
     :param mel: (B, M, F), log.
     """
@@ -181,7 +181,7 @@ class ResBlock(nn.Module):
 
 
 class Quantizer(nn.Module):
-    """Between features and codes, with a straight-through gradient."""
+    """Vector quantization with a straight-through gradient."""
 
     def __init__(self, widths: Widths):
         super().__init__()
