@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable
 
 from gateway.errors import RateLimited, Unauthorized
-from gateway.settings import Access as AccessSettings
-from gateway.settings import ApiKey
+from gateway.settings import AccessSettings, ApiKey
 
 BUSY_RETRY_S = 1.0  # nobody knows when one of a key's requests ends
 
