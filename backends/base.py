@@ -93,7 +93,7 @@ class Capabilities:
     :param max_text_chars: length limit of one job's text.
     :param max_jobs: the number of jobs the gateway should admit at once; more would only queue inside the engine.
     :param options_schema: JSON schema of ``Job.options``.
-    :param codec: the codec behind :meth:`Engine.convert`; None: not supported.
+    :param codec: the codec of :meth:`Engine.convert`; None: not supported.
     """
 
     model: str

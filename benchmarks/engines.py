@@ -205,7 +205,7 @@ def fish(arguments: argparse.Namespace) -> None:
 
 def f5(arguments: argparse.Namespace) -> None:
     import torch
-    from f5.synthetic import write_checkpoint, write_vocoder
+    from support.f5.synthetic import write_checkpoint, write_vocoder
 
     device = pick(arguments.device)
     workload = GPU if device.startswith("cuda") else CPU

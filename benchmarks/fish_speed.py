@@ -58,9 +58,9 @@ class Voxgate:
         import torch
 
         from backends.common.device import pick_dtype
-        from backends.fish.codec.checkpoint import load_vqgan
-        from backends.fish.lm.checkpoint import load_language_model
-        from backends.fish.model import LMConfig
+        from backends.fish.v0_2.codec.checkpoint import load_vqgan
+        from backends.fish.v0_2.config import LMConfig
+        from backends.fish.v0_2.lm.checkpoint import load_language_model
 
         self._device = torch.device(device)
         self._config = LMConfig(**block.get("lm_config", {}))
@@ -79,49 +79,49 @@ class Voxgate:
         self.token_bytes = 2 * self._config.n_layer * sizes.kv_heads * sizes.head_dim * self._model.dtype.itemsize
 
     def start(self, slots: int, graphs: bool) -> tuple[Any, float]:
-        """A generator with all slots busy, and the time it took to read a prompt."""
-        from backends.fish.lm.generator import Generator
-        from backends.fish.lm.sequence import Sequence
+        """Start a language model with all slots busy, and the time it took to read a prompt."""
+        from backends.fish.generation import Sequence
+        from backends.fish.v0_2.lm.engine import LMEngine
 
         room = min(MAX_TOKENS, self._config.max_seq_len)
-        generator = Generator(self._model, slots, room, eos_id=-1, compile=graphs, codes=160)
+        lm = LMEngine(self._model, slots, room, eos_id=-1, compile=graphs, codes=160)
         began_at = time.perf_counter()
         for index in range(slots):
-            generator.add(Sequence(str(index), str(index), prompt(self._config.vocab_size), index))
-        while generator.active < slots:
-            generator.step()
+            lm.add(Sequence((str(index), 0), prompt(self._config.vocab_size), index))
+        while lm.active < slots:
+            lm.step()
         prefill_s = (time.perf_counter() - began_at) / slots
         for _ in range(3):
-            generator.step()
-        return generator, prefill_s
+            lm.step()
+        return lm, prefill_s
 
     @staticmethod
-    def go_on(generator: Any, frames: int) -> float:
+    def go_on(lm: Any, frames: int) -> float:
         """Frames a second of all slots together."""
-        slots = generator.active
+        slots = lm.active
         began_at = time.perf_counter()
         for _ in range(frames):
-            generator.step()
+            lm.step()
         took_s = time.perf_counter() - began_at
-        if generator.active < slots:
+        if lm.active < slots:
             raise SystemExit("a sequence ended early; there is nothing to compare")
         return slots * frames / took_s
 
     def frames_per_s(self, slots: int, frames: int) -> dict[str, float]:
         """All slots busy: time to read a prompt, and frames a second of all of them together afterwards."""
-        generator, prefill_s = self.start(slots, graphs=self._device.type == "cuda")
-        return {"prefill_s": prefill_s, "frames_per_s": self.go_on(generator, frames)}
+        lm, prefill_s = self.start(slots, graphs=self._device.type == "cuda")
+        return {"prefill_s": prefill_s, "frames_per_s": self.go_on(lm, frames)}
 
     def decode_s_per_s(self) -> float:
         """Seconds of work for a second of audio, decoded in windows as the engine does."""
-        from backends.fish.codec.stream import StreamDecoder
+        from backends.fish.v0_2.codec.stream import StreamDecoder
 
         codes = np.random.default_rng(2).integers(0, 160, (4, round(SPOKEN_S * FRAMES_PER_S)))
         times = []
         for _ in range(3):
             decoder = StreamDecoder(self._codec)
             began_at = time.perf_counter()
-            decoder.push("a", codes, last=True)
+            decoder.push(("a", 0), codes, last=True)
             while len(decoder):
                 decoder.step()
             times.append(time.perf_counter() - began_at)

@@ -1,4 +1,4 @@
-"""The composition root: everything is put together here and nowhere else."""
+"""Composition root: the only module that builds the application's collaborators."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from backends.registry import Registry
 from gateway import __version__
 from gateway.api import fish_audio, fish_classic, native, openai, sagemaker
 from gateway.api.common import errors
-from gateway.api.common.auth import EXPOSED_HEADERS, AccessControl
+from gateway.api.common.auth import EXPOSED_HEADERS, ApiKeyAuth
+from gateway.api.common.csrf import CsrfGuard
 from gateway.api.common.deps import Services
-from gateway.api.common.middleware import Bounds, RequestContext
+from gateway.api.common.limits import RequestLimits
+from gateway.api.common.request_context import RequestContext
 from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.engine.client import EngineClient
 from gateway.engine.process import ProcessEngine
 from gateway.errors import ConfigError
 from gateway.metrics import Metrics
 from gateway.service.aliases import Aliases
-from gateway.service.auth import Access
+from gateway.service.auth import ApiKeys
 from gateway.service.classic.files import RequestFiles
-from gateway.service.classic.models import ClassicModels, MakeClient
+from gateway.service.classic.models import ClassicModels, ClientFactory
 from gateway.service.classic.prompts import ClassicPrompts
 from gateway.service.clips import ClipReader
 from gateway.service.codec import CodecService
@@ -40,33 +42,33 @@ Errors are `{"error": {"type", "message", "param", "request_id"}}`, except on ro
 
 
 def local_client(settings: Settings, metrics: Metrics, name: str, engine: EngineSettings, label: str) -> EngineClient:
-    """Worker processes on this machine for one engine; none is started yet.
+    """Make a client for worker processes on this machine; no process is started yet.
 
-    :param label: what metrics call it.
+    :param label: the engine's label in metrics.
     """
     restarts = metrics.worker_restarts.labels(label)
     return ProcessEngine(name, engine, on_restart=restarts.inc, hub=settings.hub)
 
 
 def local_clients(settings: Settings, metrics: Metrics) -> list[EngineClient]:
-    """Worker processes on this machine for every configured engine.
+    """Make a client for every configured engine, with worker processes on this machine.
 
-    :raises ConfigError: when an engine's plugin is not installed; nothing is imported to find out.
+    :raises ConfigError: if an engine's plugin is not installed, checked without importing plugins.
     """
     registry = Registry()
     clients: list[EngineClient] = []
     for name, engine in settings.engines.items():
         if engine.backend not in registry.names() and engine.python is None:
             known = ", ".join(registry.names())
-            raise ConfigError(f"engines.{name}.backend: no plugin {engine.backend!r} is installed; installed: {known}")
+            raise ConfigError(f"engines.{name}.backend: plugin {engine.backend!r} is not installed; installed: {known}")
         clients.append(local_client(settings, metrics, name, engine, label=name))
     return clients
 
 
 def voice_store(settings: Settings) -> VoiceStore:
-    """Where uploaded voices are kept.
+    """Open the store of uploaded voices.
 
-    :raises ConfigError: when the folder cannot be made.
+    :raises ConfigError: if its folder cannot be created.
     """
     folder = settings.data_dir / "voices"
     try:
@@ -80,11 +82,11 @@ def create_app(
     clients: Iterable[EngineClient],
     store: VoiceStore,
     metrics: Metrics,
-    make_client: MakeClient | None = None,
+    make_client: ClientFactory | None = None,
 ) -> FastAPI:
-    """The whole HTTP application. Engines begin to load when it starts and end when it stops.
+    """Build the HTTP application. Eager engines start to load at startup; all engines are closed at shutdown.
 
-    :param make_client: makes engines that requests ask for; default: worker processes on this machine.
+    :param make_client: makes the clients of engines that requests create; default: worker processes on this machine.
     """
     engines = Engines(
         {client.name: ConfiguredEngine.of(settings.engines[client.name], client) for client in clients},
@@ -141,16 +143,15 @@ def create_app(
             # Not include_router(): in recent FastAPI it matches every request twice, router by router.
             app.router.routes.extend(router.routes)
     limits, origins = settings.limits, settings.cors.origins
-    # The last one added is the first one that a request comes to.
-    app.add_middleware(AccessControl, access=Access(settings.access), metrics=metrics)
+    # The middleware added last is the outermost.
+    app.add_middleware(ApiKeyAuth, keys=ApiKeys(settings.access), metrics=metrics)
     app.add_middleware(
-        Bounds,
+        RequestLimits,
         max_body_bytes=limits.body_bytes,
         body_s=limits.body_s,
         max_requests=limits.requests,
         stopping=live_sessions.draining.is_set,
-        origins=origins,
-        own_names=bool(settings.access.keys),
+        csrf=CsrfGuard(origins, trust_host_header=bool(settings.access.keys)),
     )
     if origins:
         app.add_middleware(
@@ -160,5 +161,5 @@ def create_app(
             allow_headers=["*"],
             expose_headers=EXPOSED_HEADERS,
         )
-    app.add_middleware(RequestContext, metrics=metrics, answer_bug=errors.answer_bug)
+    app.add_middleware(RequestContext, metrics=metrics, internal_error=errors.internal_error)
     return app

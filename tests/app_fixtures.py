@@ -1,4 +1,4 @@
-"""The application in memory: real routes and services, fake engines, no processes and no sockets."""
+"""The application in memory: real routes and services with fake engines, without processes and sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.app import create_app
 from gateway.engine.client import EngineClient
 from gateway.engine.fake import FakeEngine
 from gateway.metrics import Metrics
-from gateway.service.classic.models import MakeClient
+from gateway.service.classic.models import ClientFactory
 from gateway.settings import AliasSettings, EngineSettings, FishApi, Limits, Settings
 from gateway.voices.fs import FileVoiceStore
 
@@ -37,10 +37,14 @@ def in_memory(
     fish_api: dict[str, Any] | None = None,
     aliases: dict[str, Any] | None = None,
     settings: dict[str, Any] | None = None,
-    make_client: MakeClient | None = None,
+    make_client: ClientFactory | None = None,
     **engine: Any,
 ) -> InMemory:
-    """The first engine is the default one. ``engine`` are the settings of all of them, ``settings`` further blocks."""
+    """Build the application; the first engine is the default.
+
+    :param settings: further blocks of the settings.
+    :param engine: settings of every engine.
+    """
     engines = list(engines) or [FakeEngine()]
     whole = Settings(
         default_engine=engines[0].name,

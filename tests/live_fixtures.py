@@ -1,4 +1,4 @@
-"""A WebSocket to the application in memory, with a reader that can be made slow."""
+"""A WebSocket client of the application in memory, whose reading can be slowed down."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, Self
 
 from fastapi import FastAPI
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 
 
 class Socket:
     """One WebSocket client.
 
-    :param buffer: messages of the gateway that may lie unread; 0: any number.
-    :ivar code: the close code, once the gateway has closed.
-    :ivar denial: the status, headers and body of an HTTP answer in place of a socket.
+    :param buffer: limit on unread messages of the gateway; 0: no limit.
+    :ivar code: the close code, once the gateway has closed the socket.
+    :ivar denial: status, headers and body of the HTTP response that rejected the handshake.
     """
 
     def __init__(self, app: FastAPI, path: str = "/tts/stream", headers: dict[str, str] | None = None, buffer: int = 0):
@@ -73,7 +73,7 @@ class Socket:
         self._to_app.put_nowait({"type": "websocket.receive", kind: data})
 
     async def next_raw(self) -> str | bytes | None:
-        """The next message; None when the gateway has closed."""
+        """The next message; None once the gateway has closed the socket."""
         if self.code is not None:
             return None
         message = await self._message()
@@ -87,7 +87,7 @@ class Socket:
         return json.loads(message) if isinstance(message, str) else message
 
     async def until(self, *types: str) -> tuple[list[dict[str, Any]], bytes]:
-        """All events up to one of these types, or the close frame, and the audio between them."""
+        """All events and audio up to an event of these types or the close frame."""
         events: list[dict[str, Any]] = []
         audio = b""
         while (message := await self.next()) is not None:
@@ -104,5 +104,5 @@ class Socket:
         return await self.until()
 
     async def _message(self) -> dict[str, Any]:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             return await self._from_app.get()

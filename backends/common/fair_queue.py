@@ -8,7 +8,7 @@ short jobs does not starve a long one.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Container
+from collections.abc import Container, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -17,7 +17,7 @@ class WorkItem(Protocol):
     """An item with an identifier, the job that owns it, and a cost in frames (read-only, so frozen classes qualify)."""
 
     @property
-    def id(self) -> str: ...  # noqa: D102 - see the class
+    def id(self) -> Hashable: ...  # noqa: D102 - see the class
 
     @property
     def owner(self) -> str: ...  # noqa: D102
@@ -77,7 +77,7 @@ class FairQueue(Generic[T]):
         self._reset_if_empty()
         return item
 
-    def remove(self, ids: Container[str]) -> None:
+    def remove(self, ids: Container[Hashable]) -> None:
         """Drop the items with these identifiers."""
         self._heap = [entry for entry in self._heap if entry.item.id not in ids]
         heapq.heapify(self._heap)

@@ -284,7 +284,7 @@ class HubFetch:
                 if any(isinstance(failure, IntegrityError) for _, failure in error.failures):
                     # The listing may be wrong instead of the files; cached, it would be used forever.
                     self._cache.delete_listing(commit)
-                # Endpoints that all break now and then can still deliver a large file, part by part.
+                # Endpoints that all break repeatedly can still deliver a large file, part by part.
                 if transfer.have_bytes - before_bytes < PROGRESS_BYTES:
                     raise
 

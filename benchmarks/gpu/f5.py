@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny models and one request for each client")
     parser.add_argument("--out", required=True, type=Path)
     arguments = parser.parse_args()
-    from f5.synthetic import architecture
+    from support.f5.synthetic import architecture
 
     os.environ.setdefault("BENCHMARK_VERBOSE", "1")  # what a side says goes into this stage's log
     plan = QUICK if arguments.quick else FULL

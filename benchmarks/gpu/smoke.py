@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 import traceback
@@ -40,6 +41,7 @@ def check(samples: np.ndarray, expected: float, tolerance: float) -> None:
 def try_engine(report: Report, name: str, dtype: str, device: str, quick: bool, **model: object) -> None:
     """Load, speak, check, report."""
     on_gpu = device.startswith("cuda")
+    gc.collect()
     if on_gpu:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()

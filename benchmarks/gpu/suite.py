@@ -55,7 +55,7 @@ def main() -> int:
     parser.add_argument("--out", required=True)
     arguments = parser.parse_args()
     os.chdir(ROOT)
-    sys.path[0] = str(ROOT)  # f5.py and fish.py beside this file would hide the tests' packages of those names
+    sys.path[0] = str(ROOT)  # not this folder, whose module names are common ones
     # The machine has plugins that nobody tested here; only the two that pyproject.toml configures are loaded. A warning
     # of another version of a library is not what this stage is about.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"

@@ -4,9 +4,15 @@
 # Needs `make gpu-kit FOR=train`. The teacher speaks on the CPU cores meanwhile. Leaves $OUT/minis.tar.00 and so on, each
 # of at most 15 MiB (cat minis.tar.* | tar x); see recipes/README.md.
 set -euo pipefail
-minutes=${1:?usage: train_minis.sh MINUTES [--device cpu]}
-device=cuda
-[ "${2:-}" = --device ] && device=$3
+device=cuda minutes=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --device) device=$2 && shift ;;
+    *) minutes=$1 ;;
+  esac
+  shift
+done
+: "${minutes:?usage: train_minis.sh MINUTES [--device cpu]}"
 cd "$(dirname "$0")/../.."
 export OUT=${OUT:-$PWD/gpu-results} PYTHONUNBUFFERED=1 OMP_NUM_THREADS=2
 mkdir -p "$OUT"
@@ -21,7 +27,7 @@ if [ "$device" = cpu ]; then # a rehearsal: every stage, no learning to speak of
   speech=(--limit 8 --shard 4) f5=(--frames 700 --longest 700) fish=(--columns 500) shards=1 every=1000000
 else
   closing=20 judging=6 processes=$(($(nproc) - 2))
-  speech=(--shard 100) f5=(--frames 32768) fish=(--columns 24576) shards=$processes every=50
+  speech=(--shard 100) f5=(--frames 32768 --longest 2000) fish=(--columns 24576) shards=$processes every=50
 fi
 
 # stage UNTIL COMMAND…: run a command that is stopped that many seconds after the start of this script, and go on.

@@ -6,7 +6,6 @@ folder of the system's temporary one.
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import sys
@@ -23,17 +22,8 @@ TEXT_END = 2  # of the tests' tokenizer
 
 
 def use_tests() -> None:
-    """Make the engines, and the tests' writers of checkpoints, importable.
-
-    The packages ``f5`` and ``fish`` of the tests have no ``__init__.py``, so a stage of the same name beside this file
-    would be found in their place.
-    """
+    """Make the engines, and the tests' writers of checkpoints, importable."""
     sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")) if path not in sys.path]
-    kept = sys.path[:]
-    sys.path[:] = [path for path in kept if Path(path).resolve() != HERE]
-    for package in ("f5", "fish"):
-        importlib.import_module(package)
-    sys.path[:] = kept
 
 
 use_tests()
@@ -47,7 +37,7 @@ def f5(quick: bool = False, device: str = "cpu") -> dict[str, Any]:
 
     def write(folder: Path) -> None:
         import torch
-        from f5.synthetic import write_architecture, write_checkpoint, write_vocoder
+        from support.f5.synthetic import write_architecture, write_checkpoint, write_vocoder
 
         with torch.device(device):
             write_checkpoint(folder, "tiny" if quick else F5_ARCHITECTURE)
@@ -68,12 +58,12 @@ def fish(quick: bool = False, device: str = "cpu") -> dict[str, Any]:
 
     :param device: where the weights are drawn; a GPU takes no time for it.
     """
-    from fish.codec_synthetic import write_codec
-    from fish.small import SMALL
-    from fish.text_synthetic import write_tokenizer
     from msgspec import structs
+    from support.fish.codec import write_codec
+    from support.fish.model import SMALL
+    from support.fish.tokenizer import write_tokenizer
 
-    from backends.fish.model import LMConfig
+    from backends.fish.v0_2.config import LMConfig
 
     sizes = SMALL if quick else LMConfig()
 
@@ -111,7 +101,7 @@ def _write_language_model(path: Path, sizes: Any, device: str) -> None:
     reads; it holds them down. The other values are spread as the tests' are, which keeps activations in range.
     """
     import torch
-    from fish.lm_synthetic import shapes
+    from support.fish.lm import shapes
 
     random = torch.Generator(device).manual_seed(1)
     state = {}

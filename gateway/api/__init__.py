@@ -1,1 +1,1 @@
-"""Routes: each translates one wire format into a SpeechRequest and back. No behaviour lives here."""
+"""HTTP and WebSocket routes, one folder per dialect: each maps its wire format to the service and back."""

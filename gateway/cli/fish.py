@@ -16,7 +16,7 @@ HUB_VARIABLE = "FISH_HUB_SETTINGS"  # read by backends/fish/__main__.py
 
 
 def fish(context: typer.Context, config: ConfigOption = None) -> None:
-    """Run the stages of Fish-Speech on files: encode a prompt, generate codes, decode them."""
+    """Run the stages of Fish-Speech on files: encode a recording, generate codes, decode them."""
     settings = settings_or_exit(config)
     engine = next((engine for engine in settings.engines.values() if engine.backend == BACKEND), None)
     python = engine and engine.python

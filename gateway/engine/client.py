@@ -15,7 +15,7 @@ from backends.errors import InvalidJob
 from gateway.errors import EngineUnavailable, SynthesisFailed
 
 Work = Job | EncodeJob | DecodeJob
-Made = AudioChunk | CodesChunk
+EngineOutput = AudioChunk | CodesChunk
 
 LOADING_RETRY_S = 5.0  # Retry-After while an engine loads and the remaining time is unknown
 
@@ -74,12 +74,14 @@ class EngineClient(ABC):
     def status(self) -> EngineStatus:
         """Return a snapshot without waiting."""
 
-    def unavailable(self) -> EngineUnavailable:
-        """Why no job is taken now. An unloaded engine begins to load; a failed one keeps to its back-off."""
-        status = self.status()
-        if status.state is State.UNLOADED:
+    def ensure_loading(self) -> None:
+        """Start loading an unloaded engine; a failed one keeps its back-off."""
+        if self.status().state is State.UNLOADED:
             self.load()
-            status = self.status()
+
+    def unavailable_error(self) -> EngineUnavailable:
+        """The error for a request that this engine cannot take in its current state."""
+        status = self.status()
         message = f"engine {self.name!r} is {status.state.value}"
         if status.error:
             message += f": {status.error}"
@@ -96,7 +98,7 @@ class EngineClient(ABC):
         :raises gateway.errors.SynthesisFailed: if the job or its worker process failed.
         """
 
-    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[Made, None]:
+    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
         """Stream the codes of encoded audio, or the audio of decoded codes. Otherwise like :meth:`submit`.
 
         :raises backends.errors.InvalidJob: if the engine has no codec, or rejects the job.

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 import numpy as np
 
 from backends.base import AudioChunk, BuiltinVoice, Capabilities, CodesChunk, DecodeJob, EncodeJob, Job
-from gateway.engine.client import EngineClient, EngineStatus, Made, State
+from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, State
 
 FAKE_CAPABILITIES = Capabilities(
     model="fake-1",
@@ -77,7 +77,8 @@ class FakeEngine(EngineClient):
     async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
         """See :class:`EngineClient`."""
         if self.state is not State.READY:
-            raise self.unavailable()
+            self.ensure_loading()
+            raise self.unavailable_error()
         self.jobs.append(job)
         finished = False
         try:
@@ -88,14 +89,15 @@ class FakeEngine(EngineClient):
             if not finished:
                 self.aborted.append(job.id)
 
-    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[Made, None]:
+    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
         """See :class:`EngineClient`; yields zeros of the right length."""
         return self._converted(job) if self._capabilities.codec else super().convert(job)
 
-    async def _converted(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[Made, None]:
+    async def _converted(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
         codec = self._capabilities.codec
         if codec is None or self.state is not State.READY:
-            raise self.unavailable()
+            self.ensure_loading()
+            raise self.unavailable_error()
         self.conversions.append(job)
         if isinstance(job, EncodeJob):
             frames = -(-len(job.audio) // codec.samples_per_frame)

@@ -10,7 +10,7 @@ from typing import Any, cast
 import structlog
 
 from backends.base import AudioChunk, Capabilities, DecodeJob, EncodeJob, EngineConfig, Job
-from gateway.engine.client import EngineClient, EngineStatus, Made, State, Work
+from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, State, Work
 from gateway.engine.supervisor import Backoff, Supervisor
 from gateway.engine.worker_process import WorkerSpec
 from gateway.settings import EngineSettings
@@ -82,14 +82,15 @@ class ProcessEngine(EngineClient):
         """See :class:`EngineClient`."""
         return cast(AsyncGenerator[AudioChunk, None], self._run(job))  # a speech job yields audio only
 
-    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[Made, None]:
+    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
         """See :class:`EngineClient`."""
         return self._run(job)
 
-    async def _run(self, job: Work) -> AsyncGenerator[Made, None]:
+    async def _run(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
         ready = [replica for replica in self._replicas if replica.ready]
         if not ready:
-            raise self.unavailable()
+            self.ensure_loading()
+            raise self.unavailable_error()
         replica = min(ready, key=lambda replica: replica.active_jobs)
         self._stop_idle_timer()
         try:

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from backends.base import Capabilities
-from gateway.engine.client import EngineStatus, LoadProgress, Made, State, Work
+from gateway.engine.client import EngineOutput, EngineStatus, LoadProgress, State, Work
 from gateway.engine.worker_process import WorkerError, WorkerProcess, WorkerSpec
 from gateway.errors import EngineUnavailable
 
@@ -121,7 +121,7 @@ class Supervisor:
         else:
             self._end_backoff.set()
 
-    async def submit(self, job: Work) -> AsyncGenerator[Made, None]:
+    async def submit(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
         """See :meth:`gateway.engine.client.EngineClient.submit` and ``convert``."""
         if self._worker is None or self._state is not State.READY:
             raise EngineUnavailable(f"engine {self._spec.config.name!r} is {self._state.value}", retry_after_s=1.0)

@@ -20,7 +20,7 @@ import zmq
 from backends import wire
 from backends.base import Capabilities, EngineConfig, Job
 from backends.errors import InvalidJob, WireError
-from gateway.engine.client import LoadProgress, Made, Work
+from gateway.engine.client import EngineOutput, LoadProgress, Work
 from gateway.errors import EngineUnavailable, SynthesisFailed
 
 log = structlog.get_logger(__name__)
@@ -30,7 +30,6 @@ MAX_ADDRESS_BYTES = 100  # path of a Unix socket; Linux allows 107
 # OpenMP threads spin while they wait for each other. With libgomp's default (300,000 turns or more), two workers that
 # share cores lose three quarters of their speed; with this value, one worker alone loses nothing measurable.
 OPENMP_ENV = {"GOMP_SPINCOUNT": "3000"}
-MAX_FRAMES_PER_READ = 8  # then other tasks of the event loop run
 HANDSHAKE_TIMEOUT_S = 60.0  # start of an interpreter on a loaded machine; an engine is imported after the handshake
 
 
@@ -56,7 +55,7 @@ class WorkerSpec:
     heartbeat_timeout_s: float = 60.0
 
 
-_Inbox = asyncio.Queue[Made | None | Exception]
+_Inbox = asyncio.Queue[EngineOutput | None | Exception]
 
 
 class WorkerProcess:
@@ -71,8 +70,9 @@ class WorkerProcess:
         self._socket = socket
         self._folder = folder
         self._inboxes: dict[str, _Inbox] = {}
-        self._outbox: list[wire.Message] = []
+        self._outbox: list[bytes] = []
         self._connected = False
+        self._read_scheduled = False
         self._loop = asyncio.get_running_loop()
         self._last_message_at = self._loop.time()
         self._message_timeout_s = HANDSHAKE_TIMEOUT_S
@@ -139,7 +139,7 @@ class WorkerProcess:
         """Number of running jobs."""
         return len(self._inboxes)
 
-    async def submit(self, job: Work) -> AsyncGenerator[Made, None]:
+    async def submit(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
         """See :meth:`gateway.engine.client.EngineClient.submit` and ``convert``."""
         if self.dead.done():
             raise EngineUnavailable(f"the worker has just died: {self.dead.result()}", retry_after_s=1.0)
@@ -175,33 +175,38 @@ class WorkerProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _send(self, message: wire.Message) -> None:
-        """Queue a message; those of one turn of the event loop are sent as one frame.
+        """Queue a message for the end of this turn of the event loop.
 
         Nothing is sent before the worker has connected, because ZeroMQ refuses messages until then.
         """
-        self._outbox.append(message)
+        self._outbox.append(wire.encode([message]))
         if self._connected and len(self._outbox) == 1:
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        if self._socket.closed or not self._outbox:
+        if self._socket.closed:
             return
         with contextlib.suppress(zmq.Again):  # the worker has just exited
-            self._socket.send(wire.encode(self._outbox), zmq.NOBLOCK)
+            for frame in self._outbox:
+                self._socket.send(frame, zmq.NOBLOCK)
         self._outbox.clear()
         self._read_messages()  # sending may have taken the descriptor's only signal that messages have arrived
 
     def _read_messages(self) -> None:
-        """Dispatch incoming messages; a malformed one kills the worker."""
+        """Dispatch the messages of one frame; a malformed one kills the worker.
+
+        Further frames wait for the next turn of the event loop, so that a busy engine does not block it.
+        """
         if self._socket.closed:
             return
         try:
-            for _ in range(MAX_FRAMES_PER_READ):
-                frame = self._socket.recv(zmq.NOBLOCK)
-                self._last_message_at = self._loop.time()
-                for message in wire.decode_from_worker(frame):
-                    self._dispatch(message)
-            self._loop.call_soon(self._read_messages)
+            frame = self._socket.recv(zmq.NOBLOCK)
+            self._last_message_at = self._loop.time()
+            for message in wire.decode_from_worker(frame):
+                self._dispatch(message)
+            if not self._read_scheduled:
+                self._read_scheduled = True
+                self._loop.call_soon(self._read_scheduled_messages)
         except zmq.Again:
             return
         except WireError as error:
@@ -209,6 +214,10 @@ class WorkerProcess:
         except Exception as error:  # noqa: BLE001 - after any error the state of the worker's jobs is unknown
             self._log.exception("cannot handle a worker's message")
             self._disconnect_and_kill(f"the gateway could not handle a message: {error!r}")
+
+    def _read_scheduled_messages(self) -> None:
+        self._read_scheduled = False
+        self._read_messages()
 
     def _disconnect_and_kill(self, reason: str) -> None:
         self._close_socket()

@@ -1,1 +1,1 @@
-"""The one story that every API serves: a request becomes speech."""
+"""The dialect-independent service: from a validated request to encoded speech."""

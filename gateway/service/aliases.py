@@ -1,4 +1,4 @@
-"""What the names of models and voices in other APIs stand for here."""
+"""Aliases: names of models and voices in other APIs, mapped to engines and voices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.service.classic.models import ClassicModels
 from gateway.settings import AliasSettings
 from gateway.voices.store import VoiceStore
 
-# What client libraries send for want of better: it tells nothing about what their user wants.
+# Defaults of client libraries: they do not express a choice of the user.
 CLIENT_MODELS = frozenset(
     {
         "tts-1",
@@ -48,10 +48,10 @@ CLIENT_VOICES = frozenset(
 
 
 class Aliases:
-    """Finds the engine and the voice that a name stands for.
+    """Resolve names of other APIs to engines and voices.
 
-    :ivar models: the configured names of models, and the engine of each.
-    :ivar voices: the configured names of voices.
+    :ivar models: configured model aliases, mapped to engines.
+    :ivar voices: configured voice aliases, mapped to voices, or to voices by engine.
     """
 
     def __init__(self, settings: AliasSettings, engines: Engines, classic: ClassicModels, store: VoiceStore):
@@ -62,12 +62,12 @@ class Aliases:
         self._store = store
 
     def engine(self, name: str) -> str:
-        """The engine that a model's name stands for.
+        """Resolve a model's name to an engine.
 
-        That is, in this order, the engine of that name; what the settings say; the engine of a model that the classic
-        Fish-Speech API serves; the default engine for what client libraries send of themselves.
+        In order of precedence: an engine of that name; a configured alias; a model of the classic Fish-Speech API; the
+        default engine, for the defaults of client libraries.
 
-        :raises EngineNotFound: listing the names there are.
+        :raises EngineNotFound: listing the known names.
         """
         engines = [engine.name for engine in self._engines]
         if name in engines:
@@ -78,20 +78,20 @@ class Aliases:
             return self._engines.default
         served = [model.name for model in self._classic.listed()]
         known = ", ".join(sorted({*engines, *self.models, *served}))
-        raise EngineNotFound(f"no model {name!r}; there are: {known}", param="model")
+        raise EngineNotFound(f"unknown model {name!r}: must be one of {known}", param="model")
 
     def voice(self, engine: str, name: str) -> str | None:
-        """The voice that a name stands for with an engine; None is the engine's default voice. May block on storage.
+        """Resolve a voice's name for an engine; None is the engine's default voice. May block on storage.
 
-        A name that stands for nothing else is returned as it is; whether there is such a voice, the synthesizer
-        tells. Only OpenAI's names are looked up, for they mean the default voice unless a voice has that name.
+        A name without an alias is returned unchanged, and the synthesizer checks it. OpenAI's names are the exception:
+        they mean the default voice unless a voice has that name.
         """
-        meant = self.voices.get(name, name)
-        if not isinstance(meant, str):
-            meant = meant.get(engine, name)
-        if meant == name and name in CLIENT_VOICES and not self._is_voice(engine, name):
+        resolved = self.voices.get(name, name)
+        if not isinstance(resolved, str):
+            resolved = resolved.get(engine, name)
+        if resolved == name and name in CLIENT_VOICES and not self._is_voice(engine, name):
             return None
-        return meant
+        return resolved
 
     def _is_voice(self, engine: str, name: str) -> bool:
         capabilities = self._engines.get(engine).client.capabilities

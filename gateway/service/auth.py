@@ -1,7 +1,7 @@
-"""Who may send requests, and how many: API keys, each with a rate.
+"""API keys with rate limits.
 
-The settings hold only SHA-256 hashes of keys. A slow hash would add nothing: `voxgate key new` makes keys of 256 random
-bits, which nobody can guess, however fast each guess is; slow hashes are for passwords, which people choose.
+The settings hold SHA-256 hashes of the keys. A slow password hash would add nothing: keys made by `voxgate key new` are
+256 random bits, which cannot be guessed at any speed.
 """
 
 from __future__ import annotations
@@ -14,38 +14,37 @@ from collections.abc import Callable
 from gateway.errors import RateLimited, Unauthorized
 from gateway.settings import AccessSettings, ApiKey
 
-BUSY_RETRY_S = 1.0  # nobody knows when one of a key's requests ends
+BUSY_RETRY_S = 1.0  # the end of a running request cannot be predicted
 
-# Probes must not depend on a secret: load balancers and SageMaker have none. The documentation gives nothing away.
-_ALWAYS_OPEN = frozenset({"/health", "/v1/health", "/ping", "/docs", "/openapi.json"})
-_ALWAYS_OPEN_BELOW = ("/health/", "/docs/", "/static-offline-docs/")
+# Probes need no key because load balancers and SageMaker have none; the documentation holds no secrets.
+_PUBLIC_PATHS = frozenset({"/health", "/v1/health", "/ping", "/docs", "/openapi.json"})
+_PUBLIC_PREFIXES = ("/health/", "/docs/", "/static-offline-docs/")
 
 
 def key_hash(key: str) -> str:
-    """What the settings hold of a key: its SHA-256 in hex."""
+    """The SHA-256 of a key in hex, as the settings hold it."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-class Place:
-    """One request with a key, while it is under way."""
+class Permit:
+    """A concurrency permit held by one in-flight request."""
 
-    def __init__(self, leave: Callable[[], None]):
-        self._leave: Callable[[], None] | None = leave
+    def __init__(self, on_release: Callable[[], None]):
+        self._on_release: Callable[[], None] | None = on_release
 
     def release(self) -> None:
-        """Let the next one in. Once is enough; more often does no harm."""
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
+        """Return the permit; further calls do nothing."""
+        on_release, self._on_release = self._on_release, None
+        if on_release is not None:
+            on_release()
 
 
-class KeyHolder:
-    """One configured key and what is left of its allowance.
+class LimitedKey:
+    """A configured API key with a token bucket and a concurrency limit.
 
-    The rate is a bucket that holds ``requests_per_minute`` requests, is full at the start, and fills steadily. A
-    refused request takes nothing out of it.
+    The bucket holds ``requests_per_minute`` tokens and starts full. A refused request takes no token.
 
-    :param clock: seconds that only grow.
+    :param clock: monotonic time in seconds.
     """
 
     def __init__(self, name: str, settings: ApiKey, clock: Callable[[], float] = time.monotonic):
@@ -54,70 +53,70 @@ class KeyHolder:
         self._per_minute = settings.requests_per_minute
         self._max_concurrent = settings.max_concurrent
         self._clock = clock
-        self._left = float(settings.requests_per_minute or 0)
-        self._counted_at = clock()
-        self._under_way = 0
+        self._tokens = float(settings.requests_per_minute or 0)
+        self._refilled_at = clock()
+        self._in_flight = 0
 
-    def place(self) -> Place:
-        """Count one request until its place is released.
+    def acquire(self) -> Permit:
+        """Count a request as in flight until its permit is released.
 
-        :raises RateLimited: it would be one too many.
+        :raises RateLimited: if the key is at one of its limits.
         """
-        if self._max_concurrent is not None and self._under_way >= self._max_concurrent:
+        if self._max_concurrent is not None and self._in_flight >= self._max_concurrent:
             raise RateLimited(
-                f"{self._under_way} requests with the key {self.name!r} are under way, which is its limit",
+                f"key {self.name!r} has {self._in_flight} requests in progress: its limit is {self._max_concurrent}",
                 retry_after_s=BUSY_RETRY_S,
             )
-        self._take()
-        self._under_way += 1
-        return Place(self._leave)
+        self._take_token()
+        self._in_flight += 1
+        return Permit(self._release)
 
-    def _leave(self) -> None:
-        self._under_way -= 1
+    def _release(self) -> None:
+        self._in_flight -= 1
 
-    def _take(self) -> None:
+    def _take_token(self) -> None:
         if self._per_minute is None:
             return
         now = self._clock()
         per_second = self._per_minute / 60
-        self._left = min(self._per_minute, self._left + (now - self._counted_at) * per_second)
-        self._counted_at = now
-        if self._left < 1:
+        self._tokens = min(self._per_minute, self._tokens + (now - self._refilled_at) * per_second)
+        self._refilled_at = now
+        if self._tokens < 1:
             raise RateLimited(
-                f"more than {self._per_minute} requests a minute with the key {self.name!r}",
-                retry_after_s=(1 - self._left) / per_second,
+                f"key {self.name!r} is over its limit of {self._per_minute} requests a minute",
+                retry_after_s=(1 - self._tokens) / per_second,
             )
-        self._left -= 1
+        self._tokens -= 1
 
 
-class Access:
-    """The configured keys. Without any, every request is let in."""
+class ApiKeys:
+    """The configured API keys. Without any, all paths are public."""
 
     def __init__(self, settings: AccessSettings, clock: Callable[[], float] = time.monotonic):
-        self._holders = [KeyHolder(name, key, clock) for name, key in settings.keys.items()]
-        self._readable = frozenset(settings.open)
+        self._keys = [LimitedKey(name, key, clock) for name, key in settings.keys.items()]
+        self._public_paths = frozenset(settings.open)
 
-    def is_open(self, path: str, method: str) -> bool:
-        """Whether such requests need no key, and cost none. What the settings open can be read, not changed.
+    def is_public(self, path: str, method: str) -> bool:
+        """Whether a request needs no key. Paths that the settings make public are public for GET only.
 
-        :param path: as routes have it, without what a proxy puts before it.
+        :param path: the path that routes see, without a reverse proxy's prefix.
         """
-        if not self._holders or path in _ALWAYS_OPEN or path.startswith(_ALWAYS_OPEN_BELOW):
+        if not self._keys or path in _PUBLIC_PATHS or path.startswith(_PUBLIC_PREFIXES):
             return True
-        return path in self._readable and method == "GET"
+        return path in self._public_paths and method == "GET"
 
-    def holder(self, key: str | None) -> KeyHolder:
-        """Whose key that is. Takes as long for a wrong key as for a right one, whichever it is.
+    def authenticate(self, key: str | None) -> LimitedKey:
+        """Find the configured key, in time that does not depend on its value.
 
-        :raises Unauthorized: there is no key, or it is none of the configured ones.
+        :raises Unauthorized: if the key is missing or unknown.
         """
         if not key:
-            raise Unauthorized("an API key is needed: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`")
+            raise Unauthorized("missing API key: send `Authorization: Bearer KEY` or `X-API-Key: KEY`")
         offered = key_hash(key)
         found = None
-        for holder in self._holders:
-            if hmac.compare_digest(holder.sha256, offered):
-                found = holder
+        for known in self._keys:
+            if hmac.compare_digest(known.sha256, offered):
+                found = known
         if found is None:
-            raise Unauthorized("the API key is not a valid one", given=True)
+            raise Unauthorized("invalid API key", given=True)
         return found

@@ -1,4 +1,4 @@
-"""Reference clips from requests: decoded off the event loop, a few at a time."""
+"""Decoder for reference clips in requests: runs in threads, a few clips at a time."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import asyncio
 from gateway.audio.decode import DecodedAudio, decode
 from gateway.settings import Limits
 
-AT_ONCE = 2  # decoding shares its threads with encoding, which must not wait behind a heap of uploads
+MAX_CONCURRENT = 2  # decoding shares threads with encoding, which must not wait for many uploads
 
 
 class ClipReader:
-    """Decodes what strangers upload, within the configured limits."""
+    """Decode untrusted audio files within the configured limits."""
 
     def __init__(self, limits: Limits):
         self._limits = limits
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._semaphore = asyncio.Semaphore(MAX_CONCURRENT)
 
     async def read(
         self, data: bytes, param: str, *, min_s: float | None = None, max_s: float | None = None
@@ -23,12 +23,12 @@ class ClipReader:
         """Decode an audio file.
 
         :param param: the request field to name in errors.
-        :param min_s: instead of ``limits.reference_min_s``.
-        :param max_s: instead of ``limits.reference_max_s``.
-        :raises InvalidRequest: too short or too long.
-        :raises UnsupportedMedia: no audio file of a known kind.
+        :param min_s: default: ``limits.reference_min_s``.
+        :param max_s: default: ``limits.reference_max_s``.
+        :raises InvalidRequest: if the audio is too short or too long.
+        :raises UnsupportedMedia: if the data is not an audio file of a supported format.
         """
-        async with self._places:
+        async with self._semaphore:
             return await asyncio.to_thread(
                 decode,
                 data,

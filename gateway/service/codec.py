@@ -1,7 +1,4 @@
-"""What the codec of an engine does for its own sake: recordings to codes, codes to sound.
-
-Letters: N samples of mono audio, G codebooks, T code frames.
-"""
+"""Codec service: encode recordings to codes and decode codes to audio with an engine's codec."""
 
 from __future__ import annotations
 
@@ -20,12 +17,12 @@ from gateway.metrics import Metrics
 from gateway.service.clips import ClipReader
 from gateway.settings import Limits
 
-MAX_ITEMS = 64  # sounds of a request
-MAX_S = 120.0  # all of them together
+MAX_ITEMS = 64  # in one request
+MAX_S = 120.0  # total duration of one request
 
 
 class CodecService:
-    """Encodes and decodes; a request holds one place in the engine, like one that speaks."""
+    """Encode and decode; a request holds one slot of the engine, as a speech request does."""
 
     def __init__(self, engines: Engines, clips: ClipReader, limits: Limits, metrics: Metrics):
         self._engines = engines
@@ -35,58 +32,59 @@ class CodecService:
         self._job_ids = (f"codec-{number}" for number in itertools.count(1))
 
     async def encode(self, engine: str, recordings: Sequence[bytes]) -> list[Codes]:
-        """The codes of audio files, each of shape (G, T).
+        """Encode audio files to codes, each of shape (K, T).
 
-        :raises GatewayError: why there are none; ``audios.N`` is the field at fault.
+        :raises GatewayError: if encoding fails; ``param`` is ``audios.N`` for an invalid file.
         """
         found, capabilities, _ = self._codec(engine)
         _check_count(recordings, "audios")
         rate_hz = capabilities.sample_rate_hz
-        sounds: list[Audio] = []
+        waveforms: list[Audio] = []
         left_s = MAX_S
         for index, recording in enumerate(recordings):
             clip = await self._clips.read(recording, param=f"audios.{index}", min_s=0.0, max_s=MAX_S)
             left_s -= clip.duration_s
             if left_s < 0:
-                raise InvalidRequest(f"the recordings are longer than {MAX_S:g} s together", param="audios")
-            sounds.append(await asyncio.to_thread(_resampled, clip.samples, clip.rate_hz, rate_hz))
+                raise InvalidRequest(f"the recordings are too long: the limit is {MAX_S:g} s in total", param="audios")
+            waveforms.append(await asyncio.to_thread(_resampled, clip.samples, clip.rate_hz, rate_hz))
         codes = []
-        async with self._place(found):
-            for index, sound in enumerate(sounds):
-                with _blamed_on(f"audios.{index}"):
-                    codes.append(await found.client.encode(EncodeJob(next(self._job_ids), sound, rate_hz)))
+        async with self._slot(found):
+            for index, waveform in enumerate(waveforms):
+                with _error_param(f"audios.{index}"):
+                    codes.append(await found.client.encode(EncodeJob(next(self._job_ids), waveform, rate_hz)))
         return codes
 
     async def decode(self, engine: str, codes: Sequence[Codes]) -> tuple[list[Audio], int]:
-        """The sounds of codes, each of shape (N,), and their sample rate in Hz.
+        """Decode codes to waveforms, each of shape (N,); also return the sample rate in Hz.
 
-        :param codes: each of shape (G, T).
-        :raises GatewayError: why there are none; ``tokens.N`` is the field at fault.
+        :param codes: each of shape (K, T).
+        :raises GatewayError: if decoding fails; ``param`` is ``tokens.N`` for invalid codes.
         """
         found, capabilities, codec = self._codec(engine)
         _check_count(codes, "tokens")
-        frames = sum(one.shape[-1] for one in codes)
+        frames = sum(item.shape[-1] for item in codes)
         if frames * codec.samples_per_frame > MAX_S * capabilities.sample_rate_hz:
-            raise InvalidRequest(f"the sounds would be longer than {MAX_S:g} s together", param="tokens")
-        sounds = []
-        async with self._place(found):
-            for index, one in enumerate(codes):
-                with _blamed_on(f"tokens.{index}"):
-                    sounds.append(await found.client.decode(DecodeJob(next(self._job_ids), one)))
-        return sounds, capabilities.sample_rate_hz
+            raise InvalidRequest(f"the audio would be too long: the limit is {MAX_S:g} s in total", param="tokens")
+        waveforms = []
+        async with self._slot(found):
+            for index, item in enumerate(codes):
+                with _error_param(f"tokens.{index}"):
+                    waveforms.append(await found.client.decode(DecodeJob(next(self._job_ids), item)))
+        return waveforms, capabilities.sample_rate_hz
 
     def _codec(self, name: str) -> tuple[ConfiguredEngine, Capabilities, CodecInfo]:
         engine = self._engines.get(name)
         capabilities = engine.client.capabilities
         if capabilities is None:
-            raise engine.client.unavailable()
+            engine.client.ensure_loading()
+            raise engine.client.unavailable_error()
         if capabilities.codec is None:
             raise InvalidRequest(f"engine {name!r} has no codec", param="model")
         return engine, capabilities, capabilities.codec
 
     @asynccontextmanager
-    async def _place(self, engine: ConfiguredEngine) -> AsyncIterator[None]:
-        """Hold a place in the engine until the deadline; tell the metrics how it went."""
+    async def _slot(self, engine: ConfiguredEngine) -> AsyncIterator[None]:
+        """Hold a slot of the engine until the deadline, and count the outcome."""
         outcome = "cancelled"
         deadline_s = self._limits.deadline_s
         try:
@@ -105,20 +103,20 @@ class CodecService:
 
 def _check_count(items: Sequence[object], param: str) -> None:
     if not 1 <= len(items) <= MAX_ITEMS:
-        raise InvalidRequest(f"has {len(items)} items; there have to be 1 to {MAX_ITEMS}", param=param)
+        raise InvalidRequest(f"has {len(items)} items: must have 1 to {MAX_ITEMS}", param=param)
 
 
 @contextmanager
-def _blamed_on(param: str) -> Iterator[None]:
-    """An engine's refusal names the request's field."""
+def _error_param(param: str) -> Iterator[None]:
+    """Turn an engine's refusal into an error that names the request field."""
     try:
         yield
     except InvalidJob as error:
         raise InvalidRequest(error.message, param=param) from None
 
 
-def _resampled(samples: Audio, rate_hz: int, wanted_hz: int) -> Audio:
-    if rate_hz == wanted_hz:
+def _resampled(samples: Audio, rate_hz: int, target_hz: int) -> Audio:
+    if rate_hz == target_hz:
         return samples
-    resampled: Audio = soxr.resample(samples, rate_hz, wanted_hz, quality="HQ")
+    resampled: Audio = soxr.resample(samples, rate_hz, target_hz, quality="HQ")
     return resampled

@@ -1,4 +1,4 @@
-"""From a request to speech: resolve engine and voice, check every parameter, queue, synthesize."""
+"""Synthesizer: resolves engine and voice, validates every parameter, and starts the speech."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import itertools
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from gateway.voices.store import VoiceStore
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRequest:
-    """A validated request with engine, voice and output format resolved; its text comes later.
+    """A validated request with engine, voice and output format resolved, without its text.
 
     :param reference: the decoded clip to clone; None for a built-in voice.
     :param max_text_chars: longest text.
@@ -41,7 +42,7 @@ class ResolvedRequest:
 
 
 class Synthesizer:
-    """Turns requests into speech."""
+    """Turn requests into speech."""
 
     def __init__(self, engines: Engines, voices: VoiceStore, clips: ClipReader, limits: Limits, metrics: Metrics):
         self._engines = engines
@@ -53,17 +54,17 @@ class Synthesizer:
         self._job_ids = itertools.count(1)
 
     async def open(self, request: SpeechRequest) -> Speech:
-        """Begin to speak; returns when the first audio is there. The caller must close what it gets.
+        """Start a speech and wait for its first audio. The caller must close the speech.
 
-        :raises GatewayError: why there will be no audio.
+        :raises GatewayError: if the request is invalid or synthesis fails before the first audio.
         """
         self._check_length(request.text, self._limits.text_chars)
         return await self.open_text(await self.resolve(request), request.text)
 
     async def open_text(self, resolved: ResolvedRequest, text: str) -> Speech:
-        """The same with what was resolved before: for several texts of one voice.
+        """Start a speech of a resolved request, as :meth:`open`. Several texts can share one resolved request.
 
-        :raises GatewayError: why there will be no audio.
+        :raises GatewayError: if the text is invalid or synthesis fails before the first audio.
         """
         speech = self._prepare(resolved, text)
         try:
@@ -74,9 +75,9 @@ class Synthesizer:
         return speech
 
     async def speak(self, request: SpeechRequest) -> tuple[SpeechInfo, bytes, float]:
-        """The whole answer: what is known of it, the audio file, its duration in seconds.
+        """Synthesize a complete audio file; return its properties, its bytes and its duration in seconds.
 
-        :raises GatewayError: why there is none.
+        :raises GatewayError: if the request is invalid or synthesis fails.
         """
         speech = await self.open(request)
         try:
@@ -86,9 +87,9 @@ class Synthesizer:
         return speech.info, data, duration_s
 
     async def resolve(self, spec: VoiceSpec) -> ResolvedRequest:
-        """Find and check everything that a request names, apart from its text. Decodes its reference clip.
+        """Resolve and validate a request apart from its text, and decode its reference clip.
 
-        :raises GatewayError: naming the field that is wrong, or why the engine takes no requests now.
+        :raises GatewayError: naming the invalid field, or the reason why the engine is unavailable.
         """
         engine = self._engines.get(spec.engine)
         fmt = get_format(spec.format)
@@ -107,8 +108,8 @@ class Synthesizer:
             sample_rate_hz=choose_rate(fmt, capabilities.sample_rate_hz, spec.sample_rate),
             bitrate_kbps=spec.bitrate,
         )
-        longest = min(self._limits.text_chars, capabilities.max_text_chars)
-        return ResolvedRequest(spec, engine, capabilities, info, reference, longest)
+        max_text_chars = min(self._limits.text_chars, capabilities.max_text_chars)
+        return ResolvedRequest(spec, engine, capabilities, info, reference, max_text_chars)
 
     def _prepare(self, resolved: ResolvedRequest, text: str) -> Speech:
         spec, engine, capabilities = resolved.spec, resolved.engine, resolved.capabilities
@@ -134,35 +135,36 @@ class Synthesizer:
             deadline_s=self._limits.deadline_s,
             metrics=self._metrics,
             backlog=self._backlog,
-            translate=lambda error: self._translate(error, engine),
+            translate_error=lambda error: self._translate_error(error, engine),
             gain=10.0 ** (spec.volume / 20.0),
         )
 
     def _check_length(self, text: str, limit: int) -> None:
         if len(text) > limit:
-            raise InvalidRequest(f"the text has {len(text)} characters; the limit is {limit}", param="text")
+            raise InvalidRequest(f"the text has {len(text)} characters: the limit is {limit}", param="text")
 
     def _capabilities(self, engine: ConfiguredEngine) -> Capabilities:
-        """What the engine can do: known once it has been loaded."""
+        """The engine's capabilities, known once it has been loaded."""
         if (capabilities := engine.client.capabilities) is not None:
             return capabilities
-        raise engine.client.unavailable()
+        engine.client.ensure_loading()
+        raise engine.client.unavailable_error()
 
     async def _voice(
         self, spec: VoiceSpec, engine: ConfiguredEngine, capabilities: Capabilities
     ) -> tuple[str, Reference | None]:
-        """The voice's name for the answer, and what to clone."""
+        """The voice's name, and its reference if it is cloned."""
         if spec.reference_audio is not None:
             self._check_cloning(engine, capabilities, param="reference_audio")
             if spec.voice is not None:
-                raise InvalidRequest("give either voice or reference_audio, not both", param="voice")
+                raise InvalidRequest("cannot be combined with reference_audio: send one of them", param="voice")
             return "reference", await self._reference(spec, spec.reference_audio)
         if spec.reference_text is not None:
-            raise InvalidRequest("reference_text belongs to reference_audio, which is missing", param="reference_text")
+            raise InvalidRequest("requires reference_audio", param="reference_text")
         built_in = [voice.name for voice in capabilities.voices]
         if spec.voice is None:
             if not built_in:
-                raise InvalidRequest(f"engine {engine.name!r} has no voice of its own; name one", param="voice")
+                raise InvalidRequest(f"required: engine {engine.name!r} has no built-in voice", param="voice")
             return built_in[0], None
         if spec.voice in built_in:
             return spec.voice, None
@@ -170,8 +172,8 @@ class Synthesizer:
             voice = await asyncio.to_thread(self._voices.get, spec.voice)
         except VoiceNotFound:
             raise VoiceNotFound(
-                f"no voice {spec.voice!r}: engine {engine.name!r} has {', '.join(built_in) or 'none of its own'}, "
-                "and no stored voice has that name or id",
+                f"unknown voice {spec.voice!r}: must be a stored voice's name or ID, or a built-in voice of engine "
+                f"{engine.name!r} ({', '.join(built_in) or 'it has none'})",
                 param="voice",
             ) from None
         self._check_cloning(engine, capabilities, param="voice")
@@ -186,7 +188,7 @@ class Synthesizer:
 
     def _check_cloning(self, engine: ConfiguredEngine, capabilities: Capabilities, param: str) -> None:
         if capabilities.cloning == "none":
-            others = self._names(lambda other: other.cloning != "none")
+            others = self._engines_that(lambda other: other.cloning != "none")
             raise InvalidRequest(f"engine {engine.name!r} cannot clone voices{others}", param=param)
 
     def _check_language(self, spec: VoiceSpec, engine: ConfiguredEngine, capabilities: Capabilities) -> None:
@@ -194,15 +196,15 @@ class Synthesizer:
             return
         language = spec.language.split("-", 1)[0].lower()
         if language not in capabilities.languages:
-            others = self._names(lambda other: language in other.languages)
+            others = self._engines_that(lambda other: language in other.languages)
             raise InvalidRequest(
-                f"engine {engine.name!r} speaks {', '.join(capabilities.languages)}, not {language}{others}",
+                f"engine {engine.name!r} does not support {language}, only {', '.join(capabilities.languages)}{others}",
                 param="language",
             )
 
     def _check_options(self, options: dict[str, Any], capabilities: Capabilities) -> None:
         if not options:
-            return  # the common case; the engine merges its defaults and checks again
+            return  # the common case; the engine validates again after merging its defaults
         validator = jsonschema.Draft202012Validator(capabilities.options_schema)
         error = jsonschema.exceptions.best_match(validator.iter_errors(options))
         if error is None:
@@ -215,18 +217,18 @@ class Synthesizer:
             message = f"unknown option; this engine's options: {', '.join(sorted(known)) or '(none)'}"
         raise InvalidRequest(message, param=".".join(["options", *path]))
 
-    def _translate(self, error: Exception, engine: ConfiguredEngine) -> Exception:
-        """An engine's refusal as the user is told it, with the engines that could do it."""
+    def _translate_error(self, error: Exception, engine: ConfiguredEngine) -> Exception:
+        """Convert an engine's refusal to an error that lists engines with the missing capability."""
         if not isinstance(error, InvalidJob):
             return error
         message = error.message
         if needed := set(error.needs_languages):
-            others = self._names(lambda other: not needed.isdisjoint(other.languages))
-            message += others or f"; no engine here is known to speak {' or '.join(error.needs_languages)}"
+            others = self._engines_that(lambda other: not needed.isdisjoint(other.languages))
+            message += others or f"; no loaded engine supports {' or '.join(error.needs_languages)}"
         return InvalidRequest(message, param=error.param)
 
-    def _names(self, can: Any) -> str:
-        """``; engines that can: …`` for those whose capabilities are known and satisfy ``can``."""
+    def _engines_that(self, can: Callable[[Capabilities], bool]) -> str:
+        """``; engines that can: …`` with the engines whose known capabilities satisfy ``can``; else empty."""
         loaded = ((engine.name, engine.client.capabilities) for engine in self._engines)
         names = [name for name, capabilities in loaded if capabilities and can(capabilities)]
         return f"; engines that can: {', '.join(names)}" if names else ""

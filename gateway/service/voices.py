@@ -1,4 +1,4 @@
-"""How an upload becomes a stored voice, for the API and the command line."""
+"""Storing and renaming of uploaded voices, for the API and the command line."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class VoiceUpload(BaseModel):
         description="letters, digits, space, - _ . in any script"
     )
     audio: bytes = Field(description="1 to 30 s of speech in any common audio format")
-    transcript: str = Field("", max_length=MAX_TRANSCRIPT_CHARS, description="what is said in it, word for word")
-    language: Language | None = Field(None, description="its language as a BCP 47 tag")
+    transcript: str = Field("", max_length=MAX_TRANSCRIPT_CHARS, description="verbatim transcript of the audio")
+    language: Language | None = Field(None, description="the audio's language as a BCP 47 tag")
 
 
 async def store_voice(
     upload: VoiceUpload, store: VoiceStore, clips: ClipReader, built_in: Mapping[str, str]
 ) -> tuple[Voice, bool]:
-    """Decode and keep a voice.
+    """Decode and store a voice. Repeating an upload changes nothing.
 
-    :param built_in: names that engines use already, and the engine of each.
-    :returns: the voice, and whether it is new: the same upload again changes nothing.
-    :raises Conflict: the name is taken, or the store is full.
+    :param built_in: names of built-in voices, mapped to their engines.
+    :returns: the voice, and whether it is new.
+    :raises Conflict: if the name is taken or the store is full.
     :raises InvalidRequest: naming the field.
     """
     _check_free(upload.name, built_in)
@@ -45,12 +45,12 @@ async def store_voice(
 
 
 async def rename_voice(id_or_name: str, name: str, store: VoiceStore, built_in: Mapping[str, str]) -> Voice:
-    """Give a stored voice another name.
+    """Rename a stored voice.
 
     :param built_in: as for :func:`store_voice`.
-    :raises VoiceNotFound: there is no such voice.
-    :raises Conflict: the name is taken.
-    :raises InvalidRequest: it is no name.
+    :raises VoiceNotFound: if there is no such voice.
+    :raises Conflict: if the name is taken.
+    :raises InvalidRequest: if the name is invalid.
     """
     _check_free(name, built_in)
     return await asyncio.to_thread(store.rename, id_or_name, name)
@@ -59,4 +59,4 @@ async def rename_voice(id_or_name: str, name: str, store: VoiceStore, built_in: 
 def _check_free(name: str, built_in: Mapping[str, str]) -> None:
     for taken, engine in built_in.items():
         if name_key(taken) == name_key(name):
-            raise Conflict(f"engine {engine!r} has a voice of that name", param="name")
+            raise Conflict(f"name taken: engine {engine!r} has a built-in voice {taken!r}", param="name")

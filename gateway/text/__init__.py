@@ -1,1 +1,1 @@
-"""Text on its way into a request: what a language model answered, without its thoughts and without its Markdown."""
+"""Text processing: responses of language models to plain text, and segmentation of live text."""

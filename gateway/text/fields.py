@@ -1,4 +1,4 @@
-"""A request's fields, with a model's answer in place of its text."""
+"""Request fields whose text may be a language model's response."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from gateway.errors import InvalidRequest
 from gateway.text.bedrock.answers import MAX_CHARS, is_response, spoken_text
 
-# What stands beside the text in a response, so that a misspelt field of the request is not taken for a part of it.
+# Known keys of responses, so that a misspelled request field is not mistaken for one of them.
 _RESPONSE_KEYS = frozenset(
     (
         *("output", "stopReason", "usage", "metrics", "additionalModelResponseFields", "trace", "performanceConfig"),
@@ -23,21 +23,20 @@ _RESPONSE_PREFIX = "amazon-bedrock-"
 
 
 def with_plain_text(fields: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
-    """A request's fields in which ``text`` is plain text, if there is any way to that.
+    """Replace a language model's response in the fields of a request by its plain text.
 
-    ``text`` may hold a response or the list of a stream's events instead, or the response's own keys may stand among
-    the fields in its place. ``markdown`` says whether the text is Markdown, to be made speakable: by default a response
-    is, and a plain string is not. It is gone from the fields once that is done.
-    Other fields stay as they are, whatever their types.
+    The response, or the list of a stream's events, may be the value of ``text``; or the response's keys may be among
+    the request's fields. ``markdown`` selects conversion from Markdown to speakable text: by default it applies to
+    responses and not to strings. It is removed from the fields after the conversion. Other fields are not changed.
 
     :param own: the names of the request's fields.
-    :raises InvalidRequest: for a response that is of no known shape or has nothing to speak, an unknown field, or a
-        ``markdown`` that is no boolean.
+    :raises InvalidRequest: if the response has an unknown format or no text, a field is unknown, or ``markdown`` is not
+        a boolean.
     """
     fields = dict(fields)
     markdown = fields.get("markdown")
     if not (markdown is None or isinstance(markdown, bool)):
-        raise InvalidRequest("has to be true or false", param="markdown")
+        raise InvalidRequest("must be true or false", param="markdown")
     if fields.get("text") is None and is_response(response := _without(fields, own)):
         fields = {name: value for name, value in fields.items() if name in own}
         fields["text"] = _checked(response)
@@ -62,17 +61,17 @@ def _checked(response: dict[str, Any]) -> dict[str, Any]:
     for name in response:
         if name not in _RESPONSE_KEYS and not name.startswith(_RESPONSE_PREFIX):
             raise InvalidRequest(
-                "unknown field; if it is a part of the model's response, put the response into `text`", param=name
+                "unknown field; if it belongs to a model's response, send the response in `text`", param=name
             )
     return response
 
 
 def _speakable(text: str) -> str:
     if len(text) > MAX_CHARS:
-        raise InvalidRequest(f"has more than {MAX_CHARS:,} characters, too many for Markdown", param="text")
-    from gateway.text.markdown import speakable  # brings a parser: not worth its time where nothing is Markdown
+        raise InvalidRequest(f"has {len(text):,} characters: the limit for Markdown is {MAX_CHARS:,}", param="text")
+    from gateway.text.markdown import speakable  # imports a parser, which most requests do not need
 
     spoken = speakable(text)
     if text.strip() and not spoken:
-        raise InvalidRequest("nothing in it can be spoken: it is all code, pictures or marks", param="text")
+        raise InvalidRequest("has no speakable text, only code, images or symbols", param="text")
     return spoken

@@ -1,10 +1,10 @@
-"""The Markdown parser: CommonMark with tables and strike-through, as models write it and as plain prose survives it.
+"""Markdown parser: CommonMark with tables and strike-through, adapted to language models and to plain prose.
 
-- Emphasis works next to CJK characters and punctuation (``**重点：**内容``), where CommonMark sees none.
-- Arithmetic is no emphasis: a ``*`` between two letters or digits opens nothing (``2*3*4``, ``x**n``).
-- Struck text has no letters right outside of its marks, because ``~~`` also draws out a word (``好的~~我来了~~``).
-- Indented lines are prose, not code, and HTML is nothing but tags in it.
-- ``[Alice]: Hello`` is something said, not the definition of a link; ``[^1]: …`` and ``[^1]`` are footnotes.
+- Emphasis works next to CJK characters and punctuation (``**重点：**内容``), unlike in CommonMark.
+- Arithmetic is not emphasis: a ``*`` between two letters or digits does not open any (``2*3*4``, ``x**n``).
+- ``~~`` next to a letter does not strike text, because it also lengthens words (``好的~~我来了~~``).
+- Indented lines are prose, not code. HTML is parsed as single tags, not as blocks.
+- ``[Alice]: Hello`` is dialog, not a link definition; ``[^1]: …`` and ``[^1]`` are footnotes.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from markdown_it.utils import EnvType
 
 from gateway.text.sentences import is_cjk
 
-FOOTNOTE = "footnote"  # the type of the token that stands where one was
+FOOTNOTE = "footnote"  # the type of the token that replaces a footnote
 
 _BREAKS_PARAGRAPHS: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
 _CELLS = "voxgate_cells"
-_MAX_CELLS = 20_000  # in a text, after which no further table is one
+_MAX_CELLS = 20_000  # per text; further tables are parsed as prose
 _MAX_COLUMNS = 50
 _FOOTNOTE = re.compile(r"\[\^[\w-]{1,64}\](?!\()")
 _TARGET = re.compile(r"[^\]\n]*\]:\s*<?(?:[a-z][a-z0-9+.-]*:|/|#|\.|www\.)", re.IGNORECASE)
@@ -36,7 +36,7 @@ _LANGUAGE = re.compile(r"~+[\w+#.-]*[ \t]*", re.ASCII)
 
 @cache
 def parser() -> MarkdownIt:
-    """The parser; it keeps no state between texts. Blocks nest 20 deep, what lies deeper is lost."""
+    """The parser, without state between texts. Blocks nested more than 20 deep are dropped."""
     markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     markdown.disable(["code", "html_block"])
     markdown.block.ruler.at("fence", _fence, _BREAKS_PARAGRAPHS)
@@ -51,7 +51,7 @@ def parser() -> MarkdownIt:
 
 class _Inline(ParserInline):
     def parse(self, src: str, md: MarkdownIt, env: EnvType, tokens: list[Token]) -> list[Token]:
-        """As in the superclass, with another state."""
+        """As in the superclass, with another state class."""
         state = _State(src, md, env, tokens)
         self.tokenize(state)
         for rule in self.ruler2.getRules(""):
@@ -61,7 +61,7 @@ class _Inline(ParserInline):
 
 class _State(StateInline):
     def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:  # noqa: N802, N803 - the superclass's names
-        """Whether the run of marks that begins here can open and close something."""
+        """Whether the run of marks that starts here can open or close emphasis."""
         mark = self.src[start]
         end = start
         while end < self.posMax and self.src[end] == mark:
@@ -96,7 +96,7 @@ def _is_mark(char: str) -> bool:
 
 
 def _fence(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """Code between fences. A line of tildes with anything but a language right behind it is just a merry line."""
+    """A fenced code block. A line of tildes followed by anything but a language name is prose."""
     line = _line(state, start_line)
     if line.startswith("~") and not _LANGUAGE.fullmatch(line):
         return False
@@ -104,12 +104,12 @@ def _fence(state: StateBlock, start_line: int, end_line: int, silent: bool) -> b
 
 
 def _reference(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """The definition of a link that is referred to."""
+    """A link definition."""
     return bool(_TARGET.match(_line(state, start_line))) and reference(state, start_line, end_line, silent)
 
 
 def _table(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """A table. Cells are counted, because short rows are filled up and a small text could make a huge table."""
+    """A table. Cells are limited, because short rows are padded and a small text could become a huge table."""
     if start_line + 1 >= end_line or state.env.get(_CELLS, 0) > _MAX_CELLS:
         return False
     columns = _line(state, start_line + 1).count("|") + 1
@@ -125,7 +125,7 @@ def _line(state: StateBlock, number: int) -> str:
 
 
 def _footnote(state: StateInline, silent: bool) -> bool:
-    """A reference to a footnote, or at the beginning of a line the footnote itself, to the end of that line."""
+    """A reference to a footnote; at the start of a line, the footnote itself up to the end of the line."""
     if state.src[state.pos] != "[":
         return False
     match = _FOOTNOTE.match(state.src, state.pos, state.posMax)

@@ -1,9 +1,8 @@
-"""Text that comes in pieces, cut into segments that can be spoken before the rest is known.
+"""Segmentation of incremental text: segments can be spoken before the following text is known.
 
-Where a segment ends depends on the text alone, and on nothing behind the character that settles it: however the text
-is divided into pieces, the segments are the same.
+Segments depend on the text alone, not on how it is divided into :meth:`Segmenter.feed` calls.
 
-Lengths are UTF-8 bytes, which weigh a Chinese character like three Latin letters.
+Lengths are in UTF-8 bytes, so that a Chinese character counts as three Latin letters.
 """
 
 from __future__ import annotations
@@ -13,19 +12,19 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-EARLY_BYTES = 24
-"""A first segment has at least so many when it ends at a clause: some two seconds of speech."""
+FIRST_CLAUSE_MIN_BYTES = 24
+"""Shortest first segment that may end at a clause: about two seconds of speech."""
 
-ENOUGH_BYTES = 60
-"""A later segment goes on over the end of a sentence until it has so many: short ones sound better together."""
+SENTENCE_MIN_BYTES = 60
+"""Shortest later segment: shorter sentences are joined, because they sound better together."""
 
-_STRONG = frozenset("。！？｡।॥۔؟")  # ends of sentences that need no space behind them
+_STRONG = frozenset("。！？｡।॥۔؟")  # sentence endings that need no following space
 _ENDS = frozenset(".!?…")
 _CLAUSES = frozenset(",;:—–")
 _STRONG_CLAUSES = frozenset("，；：、،؛")
 _CLOSERS = frozenset("\"'”’»›)]}」』】）》〉*_~")
 
-# Written with a full stop in the middle of a sentence.
+# Abbreviations that occur in the middle of a sentence.
 _ABBREVIATIONS = frozenset(
     (
         *("mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "gen", "capt", "lt", "sgt", "rev"),
@@ -36,17 +35,17 @@ _ABBREVIATIONS = frozenset(
         *("pág", "núm"),
     )
 )
-_INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")  # "J", "e.g", "U.S.A" before their last full stop
+_INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")  # "J", "e.g", "U.S.A" without the last full stop
 _WORD_BEFORE = re.compile(r"[\w.]+\Z")
-_LONGEST_ACCENTED = 32  # characters of one letter with its accents; a longer row of accents has no letter
-_SHORT_NUMBER = re.compile(r"\d{1,2}")  # of an item in a list, or an ordinal
+_MAX_COMBINING = 32  # combining characters that are kept with their letter
+_SHORT_NUMBER = re.compile(r"\d{1,2}")  # a list item's number or an ordinal
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of the whole text, white space around it included.
+    """A span of the text, including surrounding white space.
 
-    :param start: the place of its first character, counted from the beginning of all text.
+    :param start: position of its first character in the whole text.
     """
 
     start: int
@@ -54,15 +53,15 @@ class Segment:
 
     @property
     def end(self) -> int:
-        """The place behind its last character."""
+        """The position after its last character."""
         return self.start + len(self.text)
 
 
 @dataclass(slots=True)
 class _Mark:
-    """A mark that may end a segment, once what stands behind it is known.
+    """A punctuation mark that may end a segment, depending on the following characters.
 
-    :ivar spaced: whether white space was seen behind it.
+    :ivar spaced: whether white space follows it.
     """
 
     kind: Literal["sentence", "clause"]
@@ -72,77 +71,77 @@ class _Mark:
 
 
 class Segmenter:
-    """Cuts text into segments as it comes.
+    """Cut incremental text into segments.
 
-    A segment ends behind a sentence; the first one after a start, a flush or a reset already behind a clause. One
-    that would be too long ends behind its last clause, else between words, else anywhere. What has nothing to say
-    (no letter and no digit) is no segment of its own.
+    A segment ends after a sentence; the first one after a start, a flush or a reset may end after a clause. A segment
+    that would be too long ends after its last clause, otherwise between words, otherwise anywhere. Text without letters
+    and digits does not form a segment.
 
-    :param max_bytes: of a segment.
+    :param max_bytes: length limit of a segment.
     """
 
     def __init__(self, max_bytes: int):
         self._max_bytes = max_bytes
-        self._text = ""  # from the start of the segment under way
+        self._text = ""  # from the start of the current segment
         self._start = 0
-        self._begin(first=True)
+        self._reset_segment(first=True)
 
     @property
     def position(self) -> int:
-        """How many characters there were in all."""
+        """Number of characters received."""
         return self._start + len(self._text)
 
     def feed(self, text: str) -> list[Segment]:
-        """Take further text; the segments that are complete with it."""
+        """Append text; return the segments that it completes."""
         self._text += text
         segments = []
         while self._at < len(self._text):
             if end := self._step():
-                segment = self._cut(end, first=self._first and not self._speaks)
+                segment = self._cut(end, first=self._first and not self._has_speech)
                 if has_speech(segment.text):
                     segments.append(segment)
         return segments
 
     def flush(self) -> list[Segment]:
-        """The rest, if there is anything to say in it. The next segment is a first one again."""
+        """End the current segment; return it if it has speech. The next segment counts as a first one."""
         rest = self._cut(len(self._text), first=True)
         return [rest] if has_speech(rest.text) else []
 
     def reset(self) -> None:
-        """Forget what is not in a segment yet. The next segment is a first one again."""
+        """Drop the current segment. The next segment counts as a first one."""
         self._cut(len(self._text), first=True)
 
-    def _begin(self, first: bool) -> None:
+    def _reset_segment(self, first: bool) -> None:
         self._first = first
-        self._at = 0  # characters looked at
-        self._bytes = 0  # of them
-        self._speaks = False  # whether there is a letter or a digit among them
+        self._at = 0  # characters scanned
+        self._bytes = 0  # size of the scanned characters
+        self._has_speech = False  # whether they include a letter or a digit
         self._mark: _Mark | None = None
-        self._clause = 0  # where the segment could end
-        self._space = 0
+        self._clause_end = 0  # after the last clause; 0 without one
+        self._word_end = 0  # after the last white space
 
     def _cut(self, end: int, first: bool) -> Segment:
         segment = Segment(self._start, self._text[:end])
         self._start += end
         self._text = self._text[end:]
-        self._begin(first)
+        self._reset_segment(first)
         return segment
 
     def _step(self) -> int:
-        """Look at one more character: where the segment ends, or 0."""
+        """Scan one character; return the segment's end, or 0 if it continues."""
         at, char = self._at, self._text[self._at]
-        if (end := self._settle(at, char)) or (end := self._forced(at, char)):
+        if (end := self._resolve_mark(at, char)) or (end := self._forced_end(at, char)):
             return end
         self._at += 1
         self._bytes += _size(char)
-        self._speaks = self._speaks or char.isalnum()
+        self._has_speech = self._has_speech or char.isalnum()
         if char.isspace():
-            self._space = at + 1
-        self._note(at, char)
+            self._word_end = at + 1
+        self._note_mark(at, char)
         return 0
 
-    def _settle(self, at: int, char: str) -> int:
-        """What a mark turns out to be, now that the character behind it is known."""
+    def _resolve_mark(self, at: int, char: str) -> int:
+        """Interpret a pending mark by the character after it; return the segment's end or 0."""
         mark = self._mark
         if mark is None or (not mark.spaced and char in _CLOSERS) or char == "\n":
             return 0
@@ -155,15 +154,15 @@ class Segmenter:
         if not mark.strong and (not mark.spaced or mark.abbreviated):
             return 0  # 3.14, example.com, Dr. Who
         if mark.kind == "clause" or (not mark.strong and char.islower()):
-            self._clause = at  # "Stop!" he said
-        wanted = EARLY_BYTES if self._first else self._max_bytes
+            self._clause_end = at  # "Stop!" he said
+        min_bytes = FIRST_CLAUSE_MIN_BYTES if self._first else self._max_bytes
         if mark.kind == "sentence" and (mark.strong or not char.islower()):
-            wanted = 0 if self._first else ENOUGH_BYTES
-            self._clause = at
-        return at if self._speaks and self._bytes >= wanted else 0
+            min_bytes = 0 if self._first else SENTENCE_MIN_BYTES
+            self._clause_end = at
+        return at if self._has_speech and self._bytes >= min_bytes else 0
 
-    def _note(self, at: int, char: str) -> None:
-        """Remember a mark until it is known what it means."""
+    def _note_mark(self, at: int, char: str) -> None:
+        """Record a mark until the following characters determine its meaning."""
         if char == "\n":
             self._mark = _Mark("sentence", strong=True, spaced=True)
         elif char in _STRONG:
@@ -180,24 +179,24 @@ class Segmenter:
         word = match[0] if match else ""
         return bool(word.casefold() in _ABBREVIATIONS or _INITIALS.fullmatch(word) or _SHORT_NUMBER.fullmatch(word))
 
-    def _forced(self, at: int, char: str) -> int:
-        """Where a segment ends that another character would make too long; 0 while there is room."""
+    def _forced_end(self, at: int, char: str) -> int:
+        """The segment's end if another character would make it too long, otherwise 0."""
         max_bytes = 2 * self._max_bytes if char.isspace() else self._max_bytes
         if not at or self._bytes + _size(char) <= max_bytes:
             return 0
-        cuts = (self._clause, self._space)
+        cuts = (self._clause_end, self._word_end)
         half = at // 2
         end = next((cut for cut in cuts if cut > half), 0) or max(cuts)
         if end and has_speech(self._text[:end]):
             return end
-        for end in range(at, max(0, at - _LONGEST_ACCENTED), -1):
+        for end in range(at, max(0, at - _MAX_COMBINING), -1):
             if not unicodedata.combining(self._text[end]):
-                return end  # an accent stays with its letter
+                return end  # combining characters stay with their letter
         return at
 
 
 def has_speech(text: str) -> bool:
-    """Whether there is anything to say in a text: a letter, a digit, an ideograph."""
+    """Whether a text has a letter, digit or ideograph."""
     return any(map(str.isalnum, text))
 
 

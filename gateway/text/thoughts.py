@@ -1,11 +1,10 @@
-"""Thoughts that models write into their text between tags, instead of into reasoning blocks.
+"""Filter for thoughts that models write between tags in their text instead of in reasoning blocks.
 
-Amazon Nova puts ``<thinking>`` before its answers and tool calls, gpt-oss puts each piece of a stream that belongs to
-its reasoning between ``<reasoning>`` tags of its own, and DeepSeek, Qwen and models distilled from them write
-``<think>``.
+Amazon Nova writes ``<thinking>`` before responses and tool calls. gpt-oss wraps each chunk of its reasoning in
+``<reasoning>``. DeepSeek, Qwen and models distilled from them write ``<think>``.
 
-An opening tag and everything up to its closing tag is left out. A tag that is never closed was cut off: what follows it
-is left out too if the tag began a line; elsewhere in a line it is only being talked about. So is one behind a backtick.
+An opening tag is dropped with everything up to its closing tag. If it is never closed, everything after it is dropped
+if the tag starts a line; elsewhere the tag is ordinary text, and so is a tag after a backtick.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ _CLOSING_CHARS = max(len(f"</{name}>") for name in _NAMES)
 
 
 def without_thoughts(text: str) -> str:
-    """A complete text without its thoughts.
+    """Drop the thoughts from a complete text.
 
-    Where the opening tag is in the prompt, as in DeepSeek's templates, a text begins with the thought: if a closing tag
-    that begins a line comes before any opening one, all before it is left out as well.
+    If the opening tag is part of the prompt, as in DeepSeek's templates, the text starts with a thought. Therefore
+    everything before a closing tag that starts a line is dropped if no opening tag precedes it.
     """
     first = _TAG.search(text)
     if first and first[1] and not text[text.rfind("\n", 0, first.start()) + 1 : first.start()].strip():
@@ -33,28 +32,25 @@ def without_thoughts(text: str) -> str:
 
 
 class ThoughtFilter:
-    """Leaves thoughts out of a text that comes in pieces. What may turn out to be a tag is held back until it is known.
-
-    Takes time linear in the text.
-    """
+    """Drop thoughts from incremental text in linear time. Text that may become a tag is held until that is known."""
 
     def __init__(self) -> None:
-        self._held = ""  # outside of a thought: the beginning of a tag, perhaps; inside: what is behind the opening tag
-        self._opening = ""  # the opening tag, while inside
-        self._begins_line = False  # whether that tag does
-        self._searched = 0  # no closing tag begins within so much of what is held
-        self._line_is_blank = True  # of what was let through
-        self._last = ""  # the last character let through
-        self._never_closed: set[str] = set()
+        self._pending = ""  # outside a thought: a possible start of a tag; inside: the text after the opening tag
+        self._opening = ""  # the opening tag, while inside a thought
+        self._begins_line = False  # whether the opening tag starts a line
+        self._searched = 0  # no closing tag starts within this many pending characters
+        self._line_is_blank = True  # whether the emitted part of the current line is blank
+        self._last = ""  # the last emitted character
+        self._unclosed: set[str] = set()  # names of tags that are never closed
 
     @property
-    def held_chars(self) -> int:
-        """How much is held back."""
-        return len(self._held)
+    def pending_chars(self) -> int:
+        """Number of pending characters."""
+        return len(self._pending)
 
     def feed(self, text: str) -> str:
-        """What may be spoken now."""
-        text = self._held + text
+        """Append text; return the text that can be spoken now."""
+        text = self._pending + text
         spoken: list[str] = []
         at = 0
         while True:
@@ -66,38 +62,38 @@ class ThoughtFilter:
             tag = _OPENING.search(text, at)
             if tag is None:
                 break
-            self._let_through(text[at : tag.start()], spoken)
+            self._emit(text[at : tag.start()], spoken)
             at = tag.end()
-            is_talk = not self._line_is_blank and _name(tag[0]) in self._never_closed
-            if self._last == "`" or is_talk:
-                self._let_through(tag[0], spoken)
+            is_ordinary = not self._line_is_blank and _name(tag[0]) in self._unclosed
+            if self._last == "`" or is_ordinary:
+                self._emit(tag[0], spoken)
             else:
                 self._opening, self._begins_line, self._searched = tag[0], self._line_is_blank, 0
         if not self._opening:
             keep_from = len(text) - _unfinished_tag_chars(text[at:])
-            self._let_through(text[at:keep_from], spoken)
-            self._held = text[keep_from:]
+            self._emit(text[at:keep_from], spoken)
+            self._pending = text[keep_from:]
         else:
-            # Behind a tag that begins a line nothing is spoken, whatever comes.
-            self._held = text[max(at, len(text) - _CLOSING_CHARS) :] if self._begins_line else text[at:]
-            self._searched = max(0, len(self._held) - _CLOSING_CHARS)
+            # Text after a tag that starts a line is never spoken, even if the tag is not closed.
+            self._pending = text[max(at, len(text) - _CLOSING_CHARS) :] if self._begins_line else text[at:]
+            self._searched = max(0, len(self._pending) - _CLOSING_CHARS)
         return "".join(spoken)
 
     def end(self) -> str:
-        """The rest that may be spoken, once the text is complete."""
+        """End the text; return the pending text that can be spoken."""
         spoken: list[str] = []
-        while self._opening:  # once for each name, because later tags of the same name are not closed either
-            self._never_closed.add(_name(self._opening))
-            rest = "" if self._begins_line else self._held
+        while self._opening:  # once per name, because later tags of the same name are not closed either
+            self._unclosed.add(_name(self._opening))
+            rest = "" if self._begins_line else self._pending
             if not self._begins_line:
-                self._let_through(self._opening, spoken)
-            self._held, self._opening = "", ""
+                self._emit(self._opening, spoken)
+            self._pending, self._opening = "", ""
             spoken.append(self.feed(rest))
-        self._let_through(self._held, spoken)
-        self._held = ""
+        self._emit(self._pending, spoken)
+        self._pending = ""
         return "".join(spoken)
 
-    def _let_through(self, text: str, spoken: list[str]) -> None:
+    def _emit(self, text: str, spoken: list[str]) -> None:
         if not text:
             return
         spoken.append(text)
@@ -111,7 +107,7 @@ def _name(tag: str) -> str:
 
 
 def _unfinished_tag_chars(text: str) -> int:
-    """How many characters at the end may be the beginning of an opening tag."""
+    """Number of characters at the end that may be the start of an opening tag."""
     start = text.rfind("<")
     tail = text[start:].lower() if start >= 0 else ""
     return len(tail) if any(f"<{name}>".startswith(tail) for name in _NAMES) else 0

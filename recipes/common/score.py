@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends.base import AudioChunk, Engine, EngineConfig, Failed, Finished, Job
-from backends.fish.text.phonemizer import Phonemizer
+from backends.fish.v0_2.text.phonemizer import Phonemizer
 from backends.lite.engine import LiteEngine
 from recipes.common.places import say
 from recipes.common.sentences import judged

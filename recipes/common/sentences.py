@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from backends.fish.text.g2p.en import DICTIONARY, read_cmudict
+from backends.fish.v0_2.text.g2p.en import DICTIONARY, read_cmudict
 from recipes.common.places import HELD_OUT, JUDGED, SENTENCES, say
 from recipes.common.words import SHORT, TEMPLATES, fill, greetings
 

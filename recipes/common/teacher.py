@@ -2,7 +2,7 @@
 
 hibari-tts (Apache-2.0; distilled from Kokoro-82M af_heart), at its own pace if not asked otherwise and with the same
 noise, so that a text has one sound and the model little to guess. Sound is resampled to the codec's rate and kept as
-16-bit samples; its level is the teacher's. Phones are those of ``backends/fish/text``, with the time at which each
+16-bit samples; its level is the teacher's. Phones are those of ``backends/fish/v0_2/text``, with the time at which each
 ends.
 
     python -m recipes.common.teacher --work WORK --minutes 60
@@ -29,9 +29,9 @@ import numpy as np
 import soxr
 
 from backends.errors import InvalidJob
-from backends.fish.model import RATE_HZ
-from backends.fish.text.phonemizer import Phonemizer
-from backends.fish.text.prompt import spell
+from backends.fish.v0_2.config import RATE_HZ
+from backends.fish.v0_2.text.phonemizer import Phonemizer
+from backends.fish.v0_2.text.prompt import spell
 from recipes.common.align import place
 from recipes.common.places import HELD_OUT_SHARD, SENTENCES, SOUND, Clock, say
 from recipes.common.sentences import held_out

@@ -23,9 +23,9 @@ from msgspec import structs
 from safetensors.torch import save_file
 from torch import Tensor
 
-from backends.f5.model import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES, Architecture
-from backends.f5.modules import ROTARY_BASE
-from backends.fish.text.phonemizer import Phonemizer
+from backends.f5.config import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES, Architecture
+from backends.f5.layers import ROTARY_BASE
+from backends.fish.v0_2.text.phonemizer import Phonemizer
 from recipes.common.export import average, halves
 from recipes.common.places import HELD_OUT_SHARD, say
 from recipes.common.sound import SCALE, open_shard

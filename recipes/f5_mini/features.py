@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from backends.f5.config import HOP_SAMPLES, MELS, RATE_HZ
 from backends.f5.mel import LogMel
-from backends.f5.model import HOP_SAMPLES, MELS, RATE_HZ
-from backends.f5.reference import EDGE_DBFS, TARGET_RMS
+from backends.f5.reference_audio import EDGE_DBFS, TARGET_RMS
 from recipes.common.arrivals import finished
 from recipes.common.places import HELD_OUT_SHARD, Clock, say
 from recipes.common.sound import Shard, open_shard, shard_names

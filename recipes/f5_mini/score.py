@@ -16,11 +16,11 @@ import soundfile
 import torch
 
 from backends.base import EngineConfig, Job
+from backends.f5.builtin_voices import folder_clips
+from backends.f5.config import RATE_HZ
 from backends.f5.engine import F5Engine
 from backends.f5.mel import LogMel
-from backends.f5.model import RATE_HZ
 from backends.f5.vocoder import load_vocoder
-from backends.f5.voices import folder_clips
 from recipes.common.score import Judge, Spoken, score_arguments, speak_all, taught
 from recipes.common.sentences import judged
 from recipes.f5_mini.export import VOCODER_FOLDER, VOICES_FOLDER, engine_config

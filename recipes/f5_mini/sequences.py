@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backends.f5.chunking import SHORT_TEXT_BYTES
+from backends.f5.config import MELS
 from backends.f5.mel import SILENCE
-from backends.f5.model import MELS
-from backends.f5.pieces import SHORT_TEXT_BYTES
 from recipes.f5_mini.features import Utterance
 from recipes.f5_mini.spelling import IDS
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from backends.fish.text.symbols import PHONES as FISH_PHONES
-from backends.fish.text.symbols import PUNCTUATION
+from backends.fish.v0_2.text.symbols import PHONES as FISH_PHONES
+from backends.fish.v0_2.text.symbols import PUNCTUATION
 
 VOCABULARY_FILE = "vocab.txt"
 SMALL = "abcdefghijklmnopqrstuvwxyz"

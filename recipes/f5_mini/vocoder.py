@@ -19,8 +19,8 @@ from torchaudio.transforms import MelSpectrogram
 from vocos.heads import ISTFTHead
 from vocos.models import VocosBackbone
 
+from backends.f5.config import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES
 from backends.f5.mel import SILENCE
-from backends.f5.model import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES
 from recipes.common.optim import rate
 from recipes.common.places import HELD_OUT_SHARD, Log
 from recipes.common.run import Run, run, run_arguments

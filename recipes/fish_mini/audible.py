@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backends.fish.codec.mel import WINDOW_SAMPLES
-from backends.fish.model import CODE_HOPS, HOP_SAMPLES, RATE_HZ
+from backends.fish.v0_2.codec.mel import WINDOW_SAMPLES
+from backends.fish.v0_2.config import FRAME_HOPS, HOP_SAMPLES, RATE_HZ
 from recipes.common.places import HELD_OUT_SHARD, say
 from recipes.common.sound import open_shard
 from recipes.common.transcriber import Transcriber, word_error_rate
@@ -57,7 +57,7 @@ def main() -> None:
     heard: dict[str, list[str]] = {"true": [], "coded": []}
     for _, samples in held_out:
         mel = transform(torch.from_numpy(samples)[None])
-        mel = mel[..., : mel.shape[-1] // CODE_HOPS * CODE_HOPS]
+        mel = mel[..., : mel.shape[-1] // FRAME_HOPS * FRAME_HOPS]
         coded = codec.decode(codec.encode(mel))
         distances.append(float(F.l1_loss(coded, mel)))
         for name, one in (("true", mel), ("coded", coded)):

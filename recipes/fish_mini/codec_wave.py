@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backends.fish.model import HOP_SAMPLES
+from backends.fish.v0_2.config import HOP_SAMPLES
 from recipes.common.optim import Average, rate
 from recipes.common.places import CODEC, HELD_OUT_SHARD, Log
 from recipes.common.run import Run, run, run_arguments

@@ -15,7 +15,7 @@ import numpy as np
 import soxr
 import torch
 
-from backends.fish.model import CODE_SAMPLES, RATE_HZ
+from backends.fish.v0_2.config import FRAME_SAMPLES, RATE_HZ
 from recipes.common.arrivals import finished
 from recipes.common.places import CODES, HELD_OUT_SHARD, Clock, say
 from recipes.common.sound import Shard, open_shard, shard_names
@@ -42,8 +42,8 @@ def encode(codec: MelCodec, mel: LogMel, shard: Shard, altered: bool) -> dict[st
             pace = float(rng.uniform(*PACES))
             samples = soxr.resample(samples, RATE_HZ * pace, RATE_HZ, quality="LQ")
             samples = samples + rng.uniform(0, NOISE) * rng.standard_normal(len(samples)).astype(np.float32)
-        frames = len(samples) // CODE_SAMPLES
-        padded = np.pad(samples, (REACH * CODE_SAMPLES, (REACH + 1) * CODE_SAMPLES))
+        frames = len(samples) // FRAME_SAMPLES
+        padded = np.pad(samples, (REACH * FRAME_SAMPLES, (REACH + 1) * FRAME_SAMPLES))
         heard = codec.encode(mel(torch.from_numpy(padded)[None]))[0, :, REACH : REACH + frames]
         found.append(heard.to(torch.uint8).numpy())
         sizes.append(frames)

@@ -1,4 +1,4 @@
-"""Sequences to train the language model on, laid out as ``backends/fish/text/prompt.py`` lays out prompts.
+"""Sequences to train the language model on, laid out as ``backends/fish/v0_2/text/prompt.py`` lays out prompts.
 
 A sequence is one utterance or several on end: all their text, then all their codes. That is also how a reference is
 given, whose transcript and codes stand before what is to be spoken. In some, the first utterance is in an altered voice
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backends.fish.model import CODE_OFFSET, CODE_SAMPLES, CODEBOOKS, RATE_HZ
+from backends.fish.v0_2.config import CODE_OFFSET, CODEBOOKS, FRAME_SAMPLES, RATE_HZ
 from recipes.common.places import CODES
 from recipes.common.sound import open_shard
 from recipes.fish_mini.lm import IGNORED
@@ -25,7 +25,7 @@ from recipes.fish_mini.vocabulary import CLOSE_ID, END_ID, PAD_ID, text_ids
 
 END_CODE = 1
 ALTERED = "altered"
-FRAME_S = CODE_SAMPLES / RATE_HZ
+FRAME_S = FRAME_SAMPLES / RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)

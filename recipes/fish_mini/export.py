@@ -19,10 +19,10 @@ import torch
 from msgspec import structs
 from torch import Tensor
 
-from backends.fish.codec.layers import NORM
-from backends.fish.codec.quantizer import codebook
-from backends.fish.codec.wavenet import KERNEL
-from backends.fish.lm.network import Sizes, rotations
+from backends.fish.v0_2.codec.layers import WEIGHT_NORM
+from backends.fish.v0_2.codec.quantizer import codebook_name
+from backends.fish.v0_2.codec.wavenet import KERNEL
+from backends.fish.v0_2.lm.model import Sizes, rope_frequencies
 from recipes.common.export import average, halves
 from recipes.common.places import CODEC, LANGUAGE_MODEL, say
 from recipes.fish_mini.codec_mel import STATE as MEL_STATE
@@ -51,7 +51,7 @@ def codec_tensors(lower: dict[str, Tensor], upper: dict[str, Tensor]) -> dict[st
     for name, value in lower.items():
         if name.startswith("vq_encoder.vq."):
             for group, part in enumerate(value):
-                book = codebook("vq_encoder", group).rpartition(".")[0]
+                book = codebook_name("vq_encoder", group).rpartition(".")[0]
                 found[f"{book}.{name.rpartition('.')[2]}"] = part[None]
                 found[f"{book}.initted"] = torch.ones(1)
         elif name.endswith(".weight") and ("in_layers" in name or "res_skip_layers" in name):
@@ -74,14 +74,14 @@ def normed(name: str, weight: Tensor) -> dict[str, Tensor]:
     """A weight as length and direction; where it is nothing, any direction does."""
     lengths = torch.linalg.vector_norm(weight, dim=(1, 2), keepdim=True)
     directions = torch.where(lengths > 0, weight, torch.ones_like(weight))
-    return {f"{name}.{NORM}0": lengths, f"{name}.{NORM}1": directions}
+    return {f"{name}.{WEIGHT_NORM}0": lengths, f"{name}.{WEIGHT_NORM}1": directions}
 
 
 def lm_tensors(weights: dict[str, Tensor], buffers: bool) -> dict[str, Tensor]:
     """The language model under official names."""
     found = dict(weights)
     if buffers:
-        turns = rotations(CONFIG.max_seq_len, Sizes.of(CONFIG).head_dim, CONFIG.rope_base)
+        turns = rope_frequencies(CONFIG.max_seq_len, Sizes.of(CONFIG).head_dim, CONFIG.rope_base)
         found["freqs_cis"] = torch.view_as_real(turns).to(torch.bfloat16)
         found["causal_mask"] = torch.ones(CONFIG.max_seq_len, CONFIG.max_seq_len, dtype=torch.bool).tril()
     return found

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from backends.fish.codec.layers import NORM
-from backends.fish.codec.quantizer import codebook
-from backends.fish.model import CODEBOOKS
+from backends.fish.v0_2.codec.layers import NORM
+from backends.fish.v0_2.codec.quantizer import codebook
+from backends.fish.v0_2.config import CODEBOOKS
 from recipes.fish_mini.vqgan import MelCodec, Widths
 
 CODEC_FILE, LM_FILE = "vqgan-fish-mini.pth", "text2semantic-fish-mini.pth"

@@ -17,9 +17,9 @@ import soundfile
 import torch
 
 from backends.base import EngineConfig, Job, Reference
-from backends.fish.codec.checkpoint import load_vqgan
 from backends.fish.engine import FishEngine
-from backends.fish.model import RATE_HZ
+from backends.fish.v0_2.codec.checkpoint import load_vqgan
+from backends.fish.v0_2.config import RATE_HZ
 from recipes.common.score import Judge, Spoken, score_arguments, speak_all, taught
 from recipes.common.sentences import held_out, judged
 from recipes.fish_mini.export import CODEC_FILE, DEFAULTS, engine_config

@@ -1,4 +1,4 @@
-"""A fake Fish-Speech engine behind the classic API, and a factory of the engines that requests ask for."""
+"""Fixtures for the classic Fish-Speech API: a fake engine, and a factory for engines that requests create."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from app_fixtures import InMemory, in_memory
 
 from backends.base import AudioChunk, Job
-from backends.fish.request import FishOptions
+from backends.fish.v0_2.options import FishV02Options
 from backends.options import json_schema
 from gateway.engine.client import State
 from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine, Script
@@ -24,15 +24,15 @@ FISH = replace(
     model="fish-fake",
     sample_rate_hz=22050,
     languages=("zh", "en", "ja"),
-    options_schema=json_schema(FishOptions),
+    options_schema=json_schema(FishV02Options),
 )
 
 LM = "checkpoints/text2semantic-400m-v0.2-4k.pth"
 CODEC = "checkpoints/vqgan-v1.pth"
 
 
-class Made:
-    """Makes fake engines; remembers them and what they were to be."""
+class FakeEngineFactory:
+    """Make fake engines and record them with their settings."""
 
     def __init__(self, kind: type[FakeEngine] = FakeEngine, **engine: Any):
         self.kind = kind
@@ -42,27 +42,27 @@ class Made:
 
     def __call__(self, name: str, settings: EngineSettings, label: str) -> FakeEngine:
         assert label == "fish:*"
-        made = self.kind(name, capabilities=FISH, state=State.UNLOADED, **self.engine)
-        self.engines.append(made)
+        engine = self.kind(name, capabilities=FISH, state=State.UNLOADED, **self.engine)
+        self.engines.append(engine)
         self.settings.append(settings)
-        return made
+        return engine
 
 
 def fish_gateway(
     folder: Path,
     base: FakeEngine | None = None,
-    made: Made | None = None,
+    factory: FakeEngineFactory | None = None,
     fish_api: dict[str, Any] | None = None,
     **settings: Any,
 ) -> InMemory:
-    """A gateway whose default model is ``base``."""
+    """A gateway whose base engine is ``base``."""
     base = base or FakeEngine("fish", capabilities=FISH)
     fish_api = {"engine": base.name, **(fish_api or {})}
-    return in_memory(folder, [base], fish_api=fish_api, make_client=made or Made(), **settings)
+    return in_memory(folder, [base], fish_api=fish_api, make_client=factory or FakeEngineFactory(), **settings)
 
 
 def webui_load(**changes: Any) -> dict[str, Any]:
-    """What the WebUI of v0.2.0 sends when its load button is pressed, nothing having been touched."""
+    """The request of the load button of the v0.2.0 WebUI with its default values."""
     llama = {
         "config_name": "text2semantic_finetune",
         "checkpoint_path": LM,
@@ -75,7 +75,7 @@ def webui_load(**changes: Any) -> dict[str, Any]:
 
 
 def webui_invoke(**changes: Any) -> dict[str, Any]:
-    """What the WebUI of v0.2.0 sends when its synthesize button is pressed."""
+    """The request of the synthesize button of the v0.2.0 WebUI."""
     body = {
         "text": "测试一下",
         "prompt_text": None,
@@ -111,7 +111,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def pausing(gate: asyncio.Event) -> Script:
-    """Speaks when the gate is open."""
+    """A script that speaks once the gate is open."""
 
     async def script(job: Job) -> AsyncGenerator[AudioChunk, None]:
         await gate.wait()

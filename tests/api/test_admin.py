@@ -9,7 +9,7 @@ from gateway.engine.client import State
 from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine
 
 
-async def test_engines_show_what_they_can_and_how_they_are(tmp_path: Path) -> None:
+async def test_engines_list_has_capabilities_and_state(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine("one"), FakeEngine("two", state=State.UNLOADED)], max_queue=9)
     listing = (await gateway.client.get("/v1/engines")).json()
     assert listing["default"] == "one"
@@ -22,7 +22,7 @@ async def test_engines_show_what_they_can_and_how_they_are(tmp_path: Path) -> No
     assert (await gateway.client.get("/v1/engines/two")).json() == two
 
 
-async def test_engines_are_loaded_and_unloaded_by_name(tmp_path: Path) -> None:
+async def test_engine_is_loaded_and_unloaded_by_name(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine("one", state=State.UNLOADED)])
     loading = await gateway.client.post("/v1/engines/one/load")
     assert (loading.status_code, loading.json()["state"]) == (202, "loading")
@@ -31,7 +31,7 @@ async def test_engines_are_loaded_and_unloaded_by_name(tmp_path: Path) -> None:
     assert (await gateway.client.post("/v1/engines/two/load")).status_code == 404
 
 
-async def test_ready_follows_the_default_engine(tmp_path: Path) -> None:
+async def test_readiness_requires_the_default_engine(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine("one", state=State.LOADING), FakeEngine("two")])
     answer = await gateway.client.get("/health/ready")
     assert (answer.status_code, answer.json()["engines"]) == (503, {"one": "loading", "two": "ready"})
@@ -40,12 +40,12 @@ async def test_ready_follows_the_default_engine(tmp_path: Path) -> None:
     assert (await gateway.client.get("/health/ready")).status_code == 200
 
 
-async def test_ready_follows_every_eager_engine(tmp_path: Path) -> None:
+async def test_readiness_requires_every_eager_engine(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine("one"), FakeEngine("two", state=State.FAILED)], load="eager")
     assert (await gateway.client.get("/health/ready")).status_code == 503
 
 
-async def test_metrics_are_prometheus_text_with_what_operators_need(tmp_path: Path) -> None:
+async def test_metrics_are_prometheus_text(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path)
     await gateway.client.post("/tts", json={"text": "x"})
     await gateway.client.post("/tts", json={"text": ""})
@@ -64,7 +64,7 @@ async def test_metrics_are_prometheus_text_with_what_operators_need(tmp_path: Pa
     assert samples["voxgate_engine_ready", ("engine", "fake")] == 1
 
 
-async def test_paths_never_become_metric_labels(tmp_path: Path) -> None:
+async def test_paths_do_not_become_metric_labels(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path)
     for path in ("/v1/engines/a", "/v1/engines/b", "/x/1", "/x/2"):
         await gateway.client.get(path)
@@ -73,7 +73,7 @@ async def test_paths_never_become_metric_labels(tmp_path: Path) -> None:
     assert "/x/1" not in text
 
 
-async def test_the_documentation_has_examples_and_works_offline(tmp_path: Path) -> None:
+async def test_docs_page_has_examples_and_works_offline(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path)
     schema = (await gateway.client.get("/openapi.json")).json()
     body = schema["paths"]["/tts"]["post"]["requestBody"]["content"]

@@ -22,19 +22,19 @@ def test_every_error_has_a_status() -> None:
     assert set(tree(GatewayError)) == set(STATUS)
 
 
-def test_types_are_unique_names() -> None:
+def test_error_types_are_unique() -> None:
     types = [kind.type for kind in tree(GatewayError)]
     assert len(set(types)) == len(types)
     assert all(name == name.lower() and name.replace("_", "").isalpha() for name in types)
 
 
 @pytest.mark.parametrize("kind", list(tree(GatewayError)))
-def test_the_tree_drawn_at_the_top_shows_it(kind: type[GatewayError]) -> None:
+def test_error_is_in_the_tree_of_the_module_docstring(kind: type[GatewayError]) -> None:
     assert errors.__doc__ is not None
     assert kind.__name__ in errors.__doc__
 
 
-# ---- while the gateway is about to end
+# ---- shutdown
 
 
 @pytest.fixture
@@ -53,35 +53,33 @@ def ending(tmp_path: Path) -> InMemory:
         ("/v1/tts", ("message",), "the gateway is shutting down"),
     ],
 )
-async def test_a_gateway_that_ends_takes_no_requests(
-    ending: InMemory, path: str, where: tuple[str, ...], type_: str
-) -> None:
+async def test_request_during_shutdown_is_503(ending: InMemory, path: str, where: tuple[str, ...], type_: str) -> None:
     refused = await ending.client.post(path, json={"text": "x", "input": "x"})
     assert (refused.status_code, refused.headers["retry-after"], refused.headers["connection"]) == (503, "5", "close")
-    told = refused.json()
+    value = refused.json()
     for key in where:
-        told = told[key]
-    assert told == type_
+        value = value[key]
+    assert value == type_
     assert ending.engine.jobs == []
 
 
-async def test_a_gateway_that_ends_opens_no_sockets(ending: InMemory) -> None:
+async def test_websocket_during_shutdown_is_rejected(ending: InMemory) -> None:
     async with Socket(ending.app) as socket:
         assert socket.denial is not None
         assert (socket.denial[0], socket.denial[2]["error"]["type"]) == (503, "engine_unavailable")
 
 
-async def test_a_gateway_that_ends_is_alive_but_not_ready(ending: InMemory) -> None:
+async def test_gateway_in_shutdown_is_alive_but_not_ready(ending: InMemory) -> None:
     for method in ("GET", "HEAD"):
         live, ready = [await ending.client.request(method, f"/health/{name}") for name in ("live", "ready")]
         assert (live.status_code, ready.status_code) == (200, 503)
         assert live.headers["connection"] == ready.headers["connection"] == "close"
 
 
-# ---- paths that two APIs share
+# ---- paths shared by two APIs
 
 
-async def test_a_model_may_have_a_slash_in_its_name_beside_the_classic_routes(tmp_path: Path) -> None:
+async def test_model_name_may_have_a_slash_without_shadowing_invoke(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, aliases={"models": {"org/model": "fake", "org/invoke/it": "fake"}})
     for name, path in (("org/model", "org%2Fmodel"), ("org/model", "org/model"), ("org/invoke/it", "org/invoke%2Fit")):
         assert (await gateway.client.get(f"/v1/models/{path}")).json()["id"] == name

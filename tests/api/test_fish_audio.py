@@ -26,7 +26,7 @@ from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine
 from gateway.errors import SynthesisFailed
 
 MSGPACK = {"content-type": "application/msgpack"}
-# What fish_audio_sdk 1.3.0 sends for TTSRequest(text="hello"), but for the format.
+# The body of fish_audio_sdk 1.3.0 for TTSRequest(text="hello"), except the format.
 SDK_BODY = {
     "text": "hello",
     "chunk_length": 200,
@@ -65,7 +65,7 @@ def job_of(gateway: InMemory, engine: str = "fake") -> Job:
     return gateway.app.state.services.engines.get(engine).client.jobs[-1]
 
 
-async def test_a_body_of_the_sdk_speaks_with_the_default_engine(gateway: InMemory) -> None:
+async def test_sdk_request_uses_the_default_engine(gateway: InMemory) -> None:
     response = await speak(gateway, SDK_BODY, model="s1")
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "audio/wav"
@@ -105,7 +105,7 @@ async def test_every_field_reaches_the_fish_engine(gateway: InMemory, clip: byte
     assert (job.reference.text, len(job.reference.audio)) == ("what is said", 32000)
 
 
-async def test_json_and_forms_say_the_same(gateway: InMemory, clip: bytes) -> None:
+async def test_json_and_forms_are_equivalent(gateway: InMemory, clip: bytes) -> None:
     encoded = base64.b64encode(clip).decode()
     prosody = {"speed": 2.0, "volume": -6.0}
     as_json = {"text": "hello", "seed": 7, "prosody": prosody, "references": [{"audio": encoded, "text": "said"}]}
@@ -124,7 +124,7 @@ async def test_json_and_forms_say_the_same(gateway: InMemory, clip: bytes) -> No
         assert (job.reference.text, job.speed, job.seed) == ("said", 2.0, 7)
 
 
-async def test_volume_is_applied_in_decibels(gateway: InMemory) -> None:
+async def test_volume_is_in_decibels(gateway: InMemory) -> None:
     levels = {}
     for volume in (-20.0, 0.0, 20.0):
         body = {"text": "x", "seed": 1, "format": "wav", "prosody": {"volume": volume}}
@@ -135,7 +135,7 @@ async def test_volume_is_applied_in_decibels(gateway: InMemory) -> None:
 
 
 @pytest.mark.parametrize("format_", ["wav", "pcm", "mp3", "opus", "flac", "aac"])
-async def test_every_format_streamed_and_whole(tmp_path: Path, format_: str) -> None:
+async def test_every_format_works_streamed_and_complete(tmp_path: Path, format_: str) -> None:
     async def a_second(job: Job) -> AsyncGenerator[AudioChunk, None]:
         for _ in range(10):
             yield AudioChunk(job.id, np.sin(np.arange(2400) / 20).astype(np.float32) / 2)
@@ -154,7 +154,7 @@ async def test_every_format_streamed_and_whole(tmp_path: Path, format_: str) -> 
             assert decode(response.content, min_s=0, max_s=9).duration_s == pytest.approx(1.0, abs=0.1)
 
 
-async def test_bit_rates_are_real(tmp_path: Path) -> None:
+async def test_bit_rates_are_applied(tmp_path: Path) -> None:
     async def noise(job: Job) -> AsyncGenerator[AudioChunk, None]:
         yield AudioChunk(job.id, np.random.default_rng(1).uniform(-0.5, 0.5, 96000).astype(np.float32))
 
@@ -170,7 +170,7 @@ async def test_bit_rates_are_real(tmp_path: Path) -> None:
     assert automatic == (await speak(gateway, default)).content
 
 
-async def test_audio_is_sent_while_it_is_made(tmp_path: Path) -> None:
+async def test_audio_is_sent_while_it_is_generated(tmp_path: Path) -> None:
     go_on = asyncio.Event()
 
     async def slow(job: Job) -> AsyncGenerator[AudioChunk, None]:
@@ -199,7 +199,7 @@ async def test_audio_is_sent_while_it_is_made(tmp_path: Path) -> None:
     assert [size for size in sent if size] == [48000, 4800]
 
 
-async def test_an_engine_that_fails_before_the_first_byte_is_an_error(tmp_path: Path) -> None:
+async def test_failure_before_the_first_byte_has_an_error_status(tmp_path: Path) -> None:
     async def broken(job: Job) -> AsyncGenerator[AudioChunk, None]:
         raise SynthesisFailed("it broke")
         yield
@@ -218,14 +218,12 @@ async def test_an_engine_that_fails_before_the_first_byte_is_an_error(tmp_path: 
         ({"format": "wav", "streaming": True, "latency": "low"}, True),
     ],
 )
-async def test_latency_tells_the_engine_whether_to_hurry(
-    gateway: InMemory, fields: dict[str, Any], hurried: bool
-) -> None:
+async def test_normal_latency_disables_early_start(gateway: InMemory, fields: dict[str, Any], hurried: bool) -> None:
     assert (await speak(gateway, {"text": "x", **fields})).status_code == 200
     assert gateway.engine.jobs[-1].stream is hurried
 
 
-async def test_what_means_nothing_is_reported(gateway: InMemory, clip: bytes) -> None:
+async def test_ignored_fields_are_reported(gateway: InMemory, clip: bytes) -> None:
     body = {
         "text": "x",
         "normalize": False,
@@ -253,7 +251,7 @@ async def test_what_means_nothing_is_reported(gateway: InMemory, clip: bytes) ->
     assert job_of(gateway).reference.text == "a"  # type: ignore[union-attr]
 
 
-async def test_a_reference_id_is_a_stored_or_built_in_voice_or_an_alias(gateway: InMemory, clip: bytes) -> None:
+async def test_reference_id_is_a_stored_voice_a_built_in_voice_or_an_alias(gateway: InMemory, clip: bytes) -> None:
     files = {"audio": ("a.wav", clip)}
     stored = await gateway.client.post("/v1/voices", data={"name": "Mine", "transcript": "said"}, files=files)
     for given in ("Mine", stored.json()["id"], ["Mine"]):
@@ -291,10 +289,10 @@ async def test_a_reference_id_is_a_stored_or_built_in_voice_or_an_alias(gateway:
         ({}, {"model": "nothing"}, 404, "model"),
     ],
 )
-async def test_what_is_wrong_is_named(
+async def test_invalid_field_is_named(
     gateway: InMemory, fields: dict[str, Any], headers: dict[str, str], status: int, param: str
 ) -> None:
-    if fields.get("seed") == 2**64:  # MessagePack has no such number
+    if fields.get("seed") == 2**64:  # MessagePack cannot represent it
         response = await gateway.client.post("/v1/tts", json={"text": "x", **fields})
         assert (response.status_code, response.json()["message"].split(":")[0]) == (422, "seed")
         return
@@ -315,13 +313,13 @@ async def test_what_is_wrong_is_named(
         (b"text", "multipart/form-data", 400),
     ],
 )
-async def test_bodies_that_are_none(gateway: InMemory, content: bytes, kind: str, status: int) -> None:
+async def test_malformed_bodies_are_400(gateway: InMemory, content: bytes, kind: str, status: int) -> None:
     response = await gateway.client.post("/v1/tts", content=content, headers={"content-type": kind})
     assert response.status_code == status, response.text
     assert response.json()["status"] == status
 
 
-async def test_forms_that_contradict_themselves(gateway: InMemory) -> None:
+async def test_inconsistent_forms_are_refused(gateway: InMemory) -> None:
     for data, param in (
         ({"text": ["a", "b"]}, "text"),
         ({"text": "a", "prosody": "fast"}, "prosody"),
@@ -332,20 +330,20 @@ async def test_forms_that_contradict_themselves(gateway: InMemory) -> None:
         assert response.json()["message"].startswith(param + ": ")
 
 
-async def test_an_engine_that_is_not_loaded_is_loaded_and_asks_for_patience(tmp_path: Path) -> None:
+async def test_unloaded_engine_starts_loading_and_is_503(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(state=State.UNLOADED)])
     response = await speak(gateway, {"text": "x"})
     assert (response.status_code, response.headers["retry-after"]) == (503, "5")
     assert gateway.engine.state is State.LOADING
 
 
-async def test_an_engine_that_cannot_clone_says_so(tmp_path: Path, clip: bytes) -> None:
+async def test_reference_for_an_engine_without_cloning_is_refused(tmp_path: Path, clip: bytes) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(capabilities=replace(FAKE_CAPABILITIES, cloning="none"))])
     message = await error_of(gateway, 422, {"text": "x", "references": [{"audio": clip, "text": ""}]})
     assert message.startswith("references.0.audio: engine 'fake' cannot clone")
 
 
-async def test_a_client_that_hangs_up_leaves_no_job(tmp_path: Path) -> None:
+async def test_disconnect_aborts_the_job(tmp_path: Path) -> None:
     started = asyncio.Event()
 
     async def endless(job: Job) -> AsyncGenerator[AudioChunk, None]:
@@ -363,7 +361,7 @@ async def test_a_client_that_hangs_up_leaves_no_job(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_health_and_what_is_not_offered(gateway: InMemory) -> None:
+async def test_health_and_unsupported_routes(gateway: InMemory) -> None:
     for method in ("GET", "POST"):
         assert (await gateway.client.request(method, "/v1/health")).json() == {"status": "ok"}
     for method, path in (("POST", "/v1/asr"), ("GET", "/wallet/self/api-credit"), ("GET", "/wallet/self/package")):
@@ -372,7 +370,7 @@ async def test_health_and_what_is_not_offered(gateway: InMemory) -> None:
         assert set(response.json()) == {"status", "message"}
 
 
-async def test_names_stand_for_what_the_settings_say(tmp_path: Path) -> None:
+async def test_aliases_select_engines_and_voices(tmp_path: Path) -> None:
     aliases = {"models": {"s2-pro": "fish"}, "voices": {"802e3bc2b27e49c2995d23ef70e6ac89": {"fish": "grace"}}}
     gateway = in_memory(tmp_path, [FakeEngine(), FakeEngine("fish", capabilities=FISH)], aliases=aliases)
     body = {"text": "x", "reference_id": "802e3bc2b27e49c2995d23ef70e6ac89"}
@@ -382,7 +380,7 @@ async def test_names_stand_for_what_the_settings_say(tmp_path: Path) -> None:
     assert (await error_of(gateway, 404, body, model="s1")).startswith("reference_id: ")
 
 
-async def test_a_missing_key_is_told_in_this_apis_words(tmp_path: Path) -> None:
+async def test_missing_key_has_this_apis_envelope(tmp_path: Path) -> None:
     keys = {"tester": {"sha256": hashlib.sha256(b"secret").hexdigest()}}
     gateway = in_memory(tmp_path, settings={"access": {"keys": keys}})
     await error_of(gateway, 401, {"text": "x"})
@@ -394,13 +392,15 @@ async def test_a_missing_key_is_told_in_this_apis_words(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 @pytest.mark.parametrize("depth", [450, 900, 5000])
-async def test_deep_nesting_is_no_bug(gateway: InMemory, opening: str, closing: str, depth: int) -> None:
+async def test_deeply_nested_body_is_not_an_internal_error(
+    gateway: InMemory, opening: str, closing: str, depth: int
+) -> None:
     deep = opening * depth + "1" + closing * depth
     headers = {"content-type": "application/json"}
     for path, field in (("/v1/tts", "tokens"), ("/v1/tts", "prosody"), ("/v1/tts", "references"), ("/v1/invoke", "x")):
         body = f'{{"text": "x", "{field}": {deep}}}'
         response = await gateway.client.post(path, content=body, headers=headers)
         assert response.status_code < 500 or path == "/v1/invoke", response.text
-        assert "unexpected" not in response.text
+        assert "internal error" not in response.text
     native = await gateway.client.post("/tts", content=f'{{"text": "x", "options": {{"a": {deep}}}}}', headers=headers)
     assert native.status_code == 422

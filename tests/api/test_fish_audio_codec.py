@@ -1,4 +1,4 @@
-"""``/v1/vqgan``, with a fake codec."""
+"""``/v1/vqgan`` with a fake codec."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app_fixtures import InMemory, in_memory
 
 from backends.base import CodecInfo, DecodeJob, EncodeJob
 from backends.errors import InvalidJob
-from gateway.engine.client import Made, State
+from gateway.engine.client import EngineOutput, State
 from gateway.engine.fake import FakeEngine
 from gateway.errors import SynthesisFailed
 
@@ -46,7 +46,7 @@ def error_of(response: httpx.Response, status: int) -> str:
     return response.json()["message"]
 
 
-async def test_recordings_become_codes_at_the_codecs_rate(gateway: InMemory, clip: bytes) -> None:
+async def test_encode_resamples_to_the_codec_rate(gateway: InMemory, clip: bytes) -> None:
     response = await post(gateway, "encode", {"audios": [clip, base64.b64encode(clip).decode()]})
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/msgpack"
@@ -58,7 +58,7 @@ async def test_recordings_become_codes_at_the_codecs_rate(gateway: InMemory, cli
     assert gateway.metric("voxgate_requests_total", engine="fish", outcome="ok") == 1
 
 
-async def test_codes_become_halves_of_floats(gateway: InMemory) -> None:
+async def test_decode_returns_float16_samples(gateway: InMemory) -> None:
     tokens = [[[1, 2, 3]] * 4, [[159]] * 4]
     response = await post(gateway, "decode", {"tokens": tokens})
     assert response.headers["x-voxgate-sample-rate"] == "22050"
@@ -68,7 +68,7 @@ async def test_codes_become_halves_of_floats(gateway: InMemory) -> None:
     assert given == tokens
 
 
-async def test_the_same_in_json(gateway: InMemory, clip: bytes) -> None:
+async def test_codec_routes_accept_and_return_json(gateway: InMemory, clip: bytes) -> None:
     body = {"audios": [base64.b64encode(clip).decode()]}
     accept = {"accept": "application/json"}
     tokens = (await gateway.client.post("/v1/vqgan/encode", json=body, headers=accept)).json()["tokens"]
@@ -81,13 +81,13 @@ async def test_the_same_in_json(gateway: InMemory, clip: bytes) -> None:
 @pytest.mark.parametrize(
     ("route", "body", "status", "message"),
     [
-        ("encode", {}, 422, "audios: has to be there"),
+        ("encode", {}, 422, "audios: required, a list"),
         ("encode", {"audios": []}, 422, "audios: has 0 items"),
         ("encode", {"audios": [b""] * 65}, 422, "audios: has 65 items"),
         ("encode", {"audios": [3]}, 422, "audios.0: "),
         ("encode", {"audios": ["!"]}, 422, "audios.0: "),
         ("encode", {"audios": [b"no sound"]}, 415, "audios.0: "),
-        ("decode", {"tokens": "abc"}, 422, "tokens: has to be there"),
+        ("decode", {"tokens": "abc"}, 422, "tokens: required, a list"),
         ("decode", {"tokens": []}, 422, "tokens: has 0 items"),
         ("decode", {"tokens": [[]]}, 422, "tokens.0: "),
         ("decode", {"tokens": [[[1, 2], [1]]]}, 422, "tokens.0: "),
@@ -95,23 +95,23 @@ async def test_the_same_in_json(gateway: InMemory, clip: bytes) -> None:
         ("decode", {"tokens": [[[1], [1], [1], [True]]]}, 422, "tokens.0: "),
         ("decode", {"tokens": [[[1], [1], [1], [-1]]]}, 422, "tokens.0: "),
         ("decode", {"tokens": [[[1], [1], [1], [2**31]]]}, 422, "tokens.0: "),
-        ("decode", {"tokens": [[[0] * 1300] * 4] * 2}, 422, "tokens: the sounds would be longer than 120 s"),
-        ("decode", {"tokens": [[[0] * 33000] * 4]}, 400, "the body has more than"),
+        ("decode", {"tokens": [[[0] * 1300] * 4] * 2}, 422, "tokens: the audio would be too long"),
+        ("decode", {"tokens": [[[0] * 33000] * 4]}, 400, "the body has too many values"),
     ],
 )
-async def test_what_is_wrong_is_named(
+async def test_invalid_field_is_named(
     gateway: InMemory, route: str, body: dict[str, Any], status: int, message: str
 ) -> None:
     assert error_of(await post(gateway, route, body), status).startswith(message)
     assert not conversions(gateway)
 
 
-async def test_recordings_are_bounded_together(gateway: InMemory, clip: bytes) -> None:
+async def test_total_duration_of_recordings_is_limited(gateway: InMemory, clip: bytes) -> None:
     message = error_of(await post(gateway, "encode", {"audios": [clip] * 61}), 422)
-    assert message == "audios: the recordings are longer than 120 s together"
+    assert message == "audios: the recordings are too long: the limit is 120 s in total"
 
 
-async def test_engines_without_a_codec_say_so(gateway: InMemory, clip: bytes) -> None:
+async def test_engine_without_a_codec_is_refused(gateway: InMemory, clip: bytes) -> None:
     message = error_of(await post(gateway, "encode", {"audios": [clip]}, model="fake"), 422)
     assert message == "model: engine 'fake' has no codec"
     assert error_of(await post(gateway, "decode", {"tokens": [[[1]] * 4]}, model="nobody"), 404).startswith("model: ")
@@ -119,14 +119,14 @@ async def test_engines_without_a_codec_say_so(gateway: InMemory, clip: bytes) ->
         gateway.engine.convert(DecodeJob("a", np.zeros((4, 1), np.int64)))
 
 
-class Stubborn(FakeEngine):
-    """Converts nothing, for a reason."""
+class RefusingEngine(FakeEngine):
+    """Refuse every conversion with a given error."""
 
     def __init__(self, reason: Exception | None):
         super().__init__(capabilities=CODEC)
         self.reason = reason
 
-    async def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[Made, None]:  # type: ignore[override]
+    async def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:  # type: ignore[override]
         if self.reason is None:
             await asyncio.Event().wait()
         if not isinstance(self.reason, StopAsyncIteration):
@@ -144,16 +144,16 @@ class Stubborn(FakeEngine):
         (None, 504, "not finished within 0.2 s"),
     ],
 )
-async def test_what_the_engine_says_is_passed_on(
+async def test_engine_refusal_names_the_field(
     tmp_path: Path, reason: Exception | None, status: int, message: str
 ) -> None:
-    gateway = in_memory(tmp_path, [Stubborn(reason)], limits={"deadline_s": 0.2})
+    gateway = in_memory(tmp_path, [RefusingEngine(reason)], limits={"deadline_s": 0.2})
     assert error_of(await post(gateway, "decode", {"tokens": [[[1]] * 4]}), status) == message
     assert gateway.app.state.services.engines.get("fake").admission.active == 0
 
 
-async def test_a_full_queue_is_a_429_and_an_engine_that_is_not_loaded_a_503(tmp_path: Path) -> None:
-    gateway = in_memory(tmp_path / "a", [Stubborn(None)], limits={"deadline_s": 0.5}, max_active=1, max_queue=0)
+async def test_full_queue_is_429_and_unloaded_engine_is_503(tmp_path: Path) -> None:
+    gateway = in_memory(tmp_path / "a", [RefusingEngine(None)], limits={"deadline_s": 0.5}, max_active=1, max_queue=0)
     body = {"tokens": [[[1]] * 4]}
     first = asyncio.create_task(post(gateway, "decode", body))
     await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""``/model`` and ``/v1/references``: stored voices as the Fish APIs have them."""
+"""``/model`` and ``/v1/references``: stored voices in the Fish Audio APIs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def error_of(response: httpx.Response, status: int) -> str:
     return response.json()["message"]
 
 
-async def test_a_created_model_is_a_voice_in_all_the_fields_of_both_clients(gateway: InMemory, clip: bytes) -> None:
+async def test_created_model_is_a_stored_voice_with_all_client_fields(gateway: InMemory, clip: bytes) -> None:
     response = await create(gateway, clip)
     assert response.status_code == 201, response.text
     assert "x-voxgate-ignored" not in response.headers
@@ -49,7 +49,7 @@ async def test_a_created_model_is_a_voice_in_all_the_fields_of_both_clients(gate
     assert (again.status_code, again.json()) == (200, entity)
 
 
-async def test_what_a_voice_has_none_of_is_reported(gateway: InMemory, clip: bytes) -> None:
+async def test_unsupported_model_fields_are_reported(gateway: InMemory, clip: bytes) -> None:
     data = {
         "title": "Mine",
         "description": "deep",
@@ -69,12 +69,12 @@ async def test_what_a_voice_has_none_of_is_reported(gateway: InMemory, clip: byt
     assert response.json()["samples"][0]["text"] == "one"
 
 
-async def test_a_model_without_a_transcript(gateway: InMemory, clip: bytes) -> None:
+async def test_model_without_transcript_is_stored(gateway: InMemory, clip: bytes) -> None:
     response = await gateway.client.post("/model", data={"title": "Mute"}, files=[("voices", clip)])
     assert response.json()["samples"][0]["text"] == ""
 
 
-async def test_lists_are_filtered_sorted_and_paged(gateway: InMemory, clip: bytes) -> None:
+async def test_model_list_is_filtered_sorted_and_paged(gateway: InMemory, clip: bytes) -> None:
     for number, name in enumerate(("Carl", "Ann", "Bob")):
         upload = {"name": name, "transcript": f"text {number}", "language": ("en", "de-AT", "en-GB")[number]}
         await gateway.client.post("/v1/voices", data=upload, files={"audio": clip})
@@ -99,7 +99,7 @@ async def test_lists_are_filtered_sorted_and_paged(gateway: InMemory, clip: byte
         assert error_of(response, 422).startswith(f"{next(iter(query))}: ")
 
 
-async def test_a_model_is_renamed_and_keeps_its_id(gateway: InMemory, clip: bytes) -> None:
+async def test_renamed_model_keeps_its_id(gateway: InMemory, clip: bytes) -> None:
     entity = (await create(gateway, clip)).json()
     await create(gateway, clip, title="Other", text="something else")
     path = f"/model/{entity['_id']}"
@@ -116,7 +116,7 @@ async def test_a_model_is_renamed_and_keeps_its_id(gateway: InMemory, clip: byte
     assert error_of(await gateway.client.patch("/model/nobody", data={"title": "x"}), 404)
 
 
-async def test_a_deleted_model_is_gone(gateway: InMemory, clip: bytes) -> None:
+async def test_deleted_model_is_404(gateway: InMemory, clip: bytes) -> None:
     entity = (await create(gateway, clip)).json()
     assert (await gateway.client.delete(f"/model/{entity['_id']}")).status_code == 204
     for method in ("GET", "DELETE", "PATCH"):
@@ -137,7 +137,7 @@ async def test_a_deleted_model_is_gone(gateway: InMemory, clip: bytes) -> None:
         ({"title": "Mine"}, [("voices", b"no sound")], 415, "voices"),
     ],
 )
-async def test_what_cannot_be_stored_is_refused_by_field(
+async def test_invalid_model_field_is_named(
     gateway: InMemory, clip: bytes, data: dict, files: list, status: int, param: str
 ) -> None:
     files = [(name, clip if content is None else content) for name, content in files]
@@ -146,7 +146,7 @@ async def test_what_cannot_be_stored_is_refused_by_field(
     assert (await gateway.client.get("/model")).json()["total"] == 0
 
 
-async def test_too_many_files_and_fields_are_refused(gateway: InMemory) -> None:
+async def test_too_many_form_parts_are_refused(gateway: InMemory) -> None:
     files = [("voices", b"x")] * 17
     assert error_of(await gateway.client.post("/model", data={"title": "x"}, files=files), 400)
     fields = {f"field{number}": "x" for number in range(65)}
@@ -161,7 +161,7 @@ async def add(gateway: InMemory, clip: bytes, name: str = "mine", text: str = "s
     return await gateway.client.post("/v1/references/add", data={"id": name, "text": text}, files=files, **more)
 
 
-async def test_references_are_added_listed_renamed_and_deleted(gateway: InMemory, clip: bytes) -> None:
+async def test_references_can_be_added_listed_renamed_and_deleted(gateway: InMemory, clip: bytes) -> None:
     added = await add(gateway, clip)
     assert (added.status_code, added.headers["content-type"]) == (200, "application/msgpack")
     answer = ormsgpack.unpackb(added.content)
@@ -174,13 +174,13 @@ async def test_references_are_added_listed_renamed_and_deleted(gateway: InMemory
     names = {"old_reference_id": "mine", "new_reference_id": "yours"}
     packed = {"content": ormsgpack.packb(names), "headers": {"content-type": "application/msgpack"}}
     renamed = await gateway.client.post("/v1/references/update?format=json", **packed)
-    assert renamed.json() == {"success": True, "message": "the voice 'mine' is 'yours' now", **names}
+    assert renamed.json() == {"success": True, "message": "the voice 'mine' is renamed to 'yours'", **names}
     deleted = await gateway.client.request("DELETE", "/v1/references/delete", json={"reference_id": "yours"})
     assert ormsgpack.unpackb(deleted.content)["reference_id"] == "yours"
     assert ormsgpack.unpackb((await gateway.client.get("/v1/references/list")).content)["reference_ids"] == []
 
 
-async def test_reference_errors_have_the_servers_envelope(gateway: InMemory, clip: bytes) -> None:
+async def test_reference_errors_have_the_fish_speech_envelope(gateway: InMemory, clip: bytes) -> None:
     await add(gateway, clip)
     body = {"old_reference_id": "mine", "new_reference_id": "a/b"}
     good = {"old_reference_id": "mine", "new_reference_id": "free"}

@@ -1,4 +1,4 @@
-"""Invoking, listing, errors: the classic Fish-Speech API as its clients know it."""
+"""The classic Fish-Speech API: invocation, model list and errors."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def invoke(gateway: InMemory, name: str = "default", **body: Any) -> Any:
     return gateway.client.post(f"/v1/models/{name}/invoke", json=body)
 
 
-async def test_an_empty_body_speaks_the_classic_sentence(gateway: InMemory) -> None:
+async def test_empty_body_speaks_the_default_sentence(gateway: InMemory) -> None:
     response = await gateway.client.post("/v1/models/default/invoke")
     assert response.status_code == 200, response.text
     (job,) = gateway.engine.jobs
     assert job.text == "你说的对, 但是原神是一款由米哈游自主研发的开放世界手游."
-    assert job.options == {}, "defaults are the engine's"
+    assert job.options == {}, "defaults are left to the engine"
 
 
-async def test_the_answer_is_a_wav_file_to_be_saved(gateway: InMemory, tmp_path: Path) -> None:
+async def test_response_is_a_wav_attachment(gateway: InMemory, tmp_path: Path) -> None:
     response = await invoke(gateway, text="hello", seed=3)
     assert response.headers["content-type"] == "application/octet-stream"
     assert response.headers["content-disposition"] == "attachment; filename=audio.wav"
@@ -53,7 +53,7 @@ async def test_the_answer_is_a_wav_file_to_be_saved(gateway: InMemory, tmp_path:
     assert again.content == response.content
 
 
-async def test_what_the_webui_sends_is_spoken(gateway: InMemory) -> None:
+async def test_webui_request_is_spoken(gateway: InMemory) -> None:
     response = await gateway.client.post("/v1/models/default/invoke", json=webui_invoke(top_k=20, speaker="Rcell"))
     assert response.status_code == 200, response.text
     (job,) = gateway.engine.jobs
@@ -70,7 +70,7 @@ async def test_what_the_webui_sends_is_spoken(gateway: InMemory) -> None:
     }
 
 
-async def test_the_ends_of_the_webuis_sliders_are_spoken(gateway: InMemory) -> None:
+async def test_extreme_slider_values_are_clamped(gateway: InMemory) -> None:
     body = webui_invoke(top_k=0, top_p=0, repetition_penalty=0, temperature=0, max_new_tokens=4096)
     assert (await gateway.client.post("/v1/models/default/invoke", json=body)).status_code == 200
     body = webui_invoke(top_k=100, top_p=1, repetition_penalty=2, temperature=2)
@@ -81,18 +81,18 @@ async def test_the_ends_of_the_webuis_sliders_are_spoken(gateway: InMemory) -> N
     assert (high["top_k"], high["top_p"], high["repetition_penalty"], high["temperature"]) == (100, 1, 2, 2)
 
 
-async def test_limits_beyond_the_context_are_cut_to_it(gateway: InMemory) -> None:
+async def test_max_new_tokens_is_clamped_to_the_context(gateway: InMemory) -> None:
     assert (await invoke(gateway, max_new_tokens=100_000, top_k=10**6)).status_code == 200
     assert gateway.engine.jobs[0].options == {"max_new_tokens": 4096, "top_k": 4096}
 
 
 @pytest.mark.parametrize(("seed", "spoken"), [(7, 7), (-1, 2**32 - 1), (2**32 + 5, 5), (2**64 - 1, 2**32 - 1)])
-async def test_every_seed_that_torch_took_is_a_seed(gateway: InMemory, seed: int, spoken: int) -> None:
+async def test_every_torch_seed_is_accepted(gateway: InMemory, seed: int, spoken: int) -> None:
     assert (await invoke(gateway, seed=seed)).status_code == 200
     assert gateway.engine.jobs[0].seed == spoken
 
 
-async def test_a_transcript_without_a_voice_is_not_spoken_and_reported(gateway: InMemory) -> None:
+async def test_prompt_text_without_prompt_tokens_is_ignored_and_reported(gateway: InMemory) -> None:
     response = await invoke(gateway, text="x", prompt_text="y")
     assert response.status_code == 200
     assert response.headers["X-Voxgate-Ignored"] == "prompt_text"
@@ -120,32 +120,32 @@ async def test_a_transcript_without_a_voice_is_not_spoken_and_reported(gateway: 
         ({"speaker": "x" * 129}, "speaker"),
     ],
 )
-async def test_a_wrong_field_is_named_in_the_message(gateway: InMemory, body: dict[str, Any], field: str) -> None:
+async def test_invalid_field_is_named_in_the_message(gateway: InMemory, body: dict[str, Any], field: str) -> None:
     assert error_of(await invoke(gateway, **body), 422).startswith(f"{field}: ")
     assert not gateway.engine.jobs
     assert gateway.metric("voxgate_errors_total", type="invalid_request") == 1
 
 
-async def test_fields_that_mean_nothing_are_named_in_a_header(gateway: InMemory) -> None:
+async def test_unknown_fields_are_listed_in_a_header(gateway: InMemory) -> None:
     response = await invoke(gateway, text="x", tempreture=1, 多=2)
     assert response.status_code == 200
     assert response.headers["x-voxgate-ignored"] == "tempreture, %E5%A4%9A"
     assert "x-voxgate-ignored" not in (await invoke(gateway, text="x")).headers
 
 
-async def test_an_engine_of_another_kind_speaks_what_names_none_of_its_foreign_options(tmp_path: Path) -> None:
+async def test_engine_of_another_kind_refuses_only_options_it_lacks(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, FakeEngine())
     assert (await invoke(gateway, text="x", seed=1)).status_code == 200
     assert "temperature: unknown option" in error_of(await invoke(gateway, temperature=0.7), 422)
 
 
 @pytest.mark.parametrize("name", ["nobody", "Default", "%2e%2e", "%00", "x" * 300])
-async def test_an_unknown_model_is_404(gateway: InMemory, name: str) -> None:
+async def test_unknown_model_is_404(gateway: InMemory, name: str) -> None:
     response = await gateway.client.post(f"/v1/models/{name}/invoke", json={"prompt_tokens": "/etc/passwd.npy"})
     assert error_of(response, 404) == "Cannot find model."
 
 
-async def test_without_an_engine_for_it_there_is_no_model(tmp_path: Path) -> None:
+async def test_without_a_fish_engine_there_are_no_models(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path)
     assert (await gateway.client.get("/v1/models")).json()["models"] == []
     assert error_of(await invoke(gateway), 404) == "Cannot find model."
@@ -154,7 +154,7 @@ async def test_without_an_engine_for_it_there_is_no_model(tmp_path: Path) -> Non
     assert error_of(await gateway.client.delete("/v1/models/default"), 400) == "Model not found."
 
 
-async def test_models_are_listed_for_both_kinds_of_clients(tmp_path: Path) -> None:
+async def test_model_list_serves_classic_and_openai_clients(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path)
     await gateway.client.put("/v1/models/mine", json={"device": "cpu"})
     listing = (await gateway.client.get("/v1/models")).json()
@@ -184,7 +184,7 @@ async def test_models_are_listed_for_both_kinds_of_clients(tmp_path: Path) -> No
     ("method", "path"),
     [("PUT", "/v1/models/default"), ("POST", "/v1/models/default/invoke"), ("POST", "/v1/invoke")],
 )
-async def test_bodies_that_cannot_be_read(
+async def test_malformed_bodies_are_refused(
     gateway: InMemory, method: str, path: str, content: bytes, content_type: str, status: int
 ) -> None:
     response = await gateway.client.request(method, path, content=content, headers={"content-type": content_type})
@@ -192,7 +192,7 @@ async def test_bodies_that_cannot_be_read(
     assert not gateway.engine.jobs
 
 
-async def test_every_error_of_these_routes_has_the_classic_envelope(tmp_path: Path) -> None:
+async def test_every_error_has_the_classic_envelope(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, limits={"body_bytes": 2000})
     assert error_of(await invoke(gateway, text="x" * 3000), 413)
     wrong = await gateway.client.get("/v1/models/default/invoke")
@@ -202,7 +202,7 @@ async def test_every_error_of_these_routes_has_the_classic_envelope(tmp_path: Pa
     evil = await gateway.client.delete("/v1/models/default", headers={"origin": "https://evil.example"})
     assert error_of(evil, 403)
     native = await gateway.client.get("/v1/engines/nobody")
-    assert set(native.json()) == {"error"}, "other routes keep theirs"
+    assert set(native.json()) == {"error"}, "other routes have the native envelope"
 
 
 async def failing(job: Job) -> AsyncGenerator[AudioChunk, None]:
@@ -214,7 +214,7 @@ async def failing(job: Job) -> AsyncGenerator[AudioChunk, None]:
     yield AudioChunk(job.id, np.zeros(100, np.float32))
 
 
-async def test_a_failed_request_locks_nothing(tmp_path: Path) -> None:
+async def test_failed_request_does_not_block_later_ones(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, FakeEngine("fish", failing, capabilities=FISH), max_active=1)
     assert "secret" not in error_of(await invoke(gateway, text="bug"), 500)
     for _ in range(3):
@@ -222,7 +222,7 @@ async def test_a_failed_request_locks_nothing(tmp_path: Path) -> None:
         assert (await invoke(gateway, text="fine")).status_code == 200
 
 
-async def test_a_full_queue_says_when_to_come_back(tmp_path: Path) -> None:
+async def test_full_queue_has_retry_after(tmp_path: Path) -> None:
     gate = asyncio.Event()
     gateway = fish_gateway(tmp_path, FakeEngine("fish", pausing(gate), capabilities=FISH), max_active=1, max_queue=0)
     first = asyncio.create_task(invoke(gateway))
@@ -234,7 +234,7 @@ async def test_a_full_queue_says_when_to_come_back(tmp_path: Path) -> None:
     assert (await first).status_code == 200
 
 
-async def test_too_many_requests_are_503_in_this_envelope(tmp_path: Path) -> None:
+async def test_too_many_requests_are_503_in_the_classic_envelope(tmp_path: Path) -> None:
     gate = asyncio.Event()
     gateway = fish_gateway(tmp_path, FakeEngine("fish", pausing(gate), capabilities=FISH), limits={"requests": 1})
     first = asyncio.create_task(invoke(gateway))
@@ -247,7 +247,7 @@ async def test_too_many_requests_are_503_in_this_envelope(tmp_path: Path) -> Non
     assert (await first).status_code == 200
 
 
-async def test_a_missed_deadline_is_504(tmp_path: Path) -> None:
+async def test_missed_deadline_is_504(tmp_path: Path) -> None:
     gateway = fish_gateway(
         tmp_path, FakeEngine("fish", pausing(asyncio.Event()), capabilities=FISH), limits={"deadline_s": 0.1}
     )
@@ -255,7 +255,7 @@ async def test_a_missed_deadline_is_504(tmp_path: Path) -> None:
     assert len(gateway.engine.aborted) == 1
 
 
-async def test_an_unloaded_model_is_loaded_by_the_first_request(tmp_path: Path) -> None:
+async def test_first_request_loads_the_model(tmp_path: Path) -> None:
     base = FakeEngine("fish", capabilities=FISH, state=State.UNLOADED)
     gateway = fish_gateway(tmp_path, base)
     asking = asyncio.create_task(invoke(gateway))
@@ -266,7 +266,7 @@ async def test_an_unloaded_model_is_loaded_by_the_first_request(tmp_path: Path) 
     assert (await asking).status_code == 200
 
 
-async def test_a_model_that_does_not_become_ready_is_503(tmp_path: Path) -> None:
+async def test_model_not_ready_in_time_is_503(tmp_path: Path) -> None:
     base = FakeEngine("fish", capabilities=FISH, state=State.LOADING)
     gateway = fish_gateway(tmp_path, base, limits={"deadline_s": 0.1})
     slow = await invoke(gateway)
@@ -278,7 +278,7 @@ async def test_a_model_that_does_not_become_ready_is_503(tmp_path: Path) -> None
     assert int(failed.headers["retry-after"]) >= 1
 
 
-async def test_a_client_that_hangs_up_aborts_its_job(tmp_path: Path) -> None:
+async def test_disconnect_aborts_the_job(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, FakeEngine("fish", pausing(asyncio.Event()), capabilities=FISH))
     sent: list[Any] = []
     messages = iter([{"type": "http.request", "body": b"{}", "more_body": False}])
@@ -310,7 +310,7 @@ async def test_a_client_that_hangs_up_aborts_its_job(tmp_path: Path) -> None:
     assert len(gateway.engine.aborted) == 1
 
 
-async def test_the_april_api_speaks_with_its_own_defaults(gateway: InMemory) -> None:
+async def test_april_api_has_its_own_defaults(gateway: InMemory) -> None:
     response = await gateway.client.post("/v1/invoke", json={"text": "hello"})
     assert response.status_code == 200, response.text
     assert response.headers["content-disposition"] == "attachment; filename=audio.wav"
@@ -318,7 +318,7 @@ async def test_the_april_api_speaks_with_its_own_defaults(gateway: InMemory) -> 
     assert read_audio(response.content)[1] == 22050
 
 
-async def test_every_field_of_the_april_api_arrives(gateway: InMemory, clip: bytes) -> None:
+async def test_every_field_of_the_april_api_reaches_the_engine(gateway: InMemory, clip: bytes) -> None:
     body = {
         "text": "hello",
         "reference_text": "what is said",
@@ -352,7 +352,7 @@ async def test_every_field_of_the_april_api_arrives(gateway: InMemory, clip: byt
     assert gateway.engine.jobs[1].options["chunk_length"] == 1000
 
 
-async def test_the_april_defaults_are_none_for_an_engine_without_such_options(tmp_path: Path) -> None:
+async def test_april_defaults_apply_only_to_options_that_the_engine_has(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, FakeEngine())
     assert (await gateway.client.post("/v1/invoke", json={"text": "x"})).status_code == 200
     assert gateway.engine.jobs[0].options == {}
@@ -369,11 +369,11 @@ async def test_the_april_defaults_are_none_for_an_engine_without_such_options(tm
         ({"chunk_length": -1}, 422, "chunk_length"),
     ],
 )
-async def test_wrong_fields_of_the_april_api(gateway: InMemory, body: Any, status: int, field: str) -> None:
+async def test_invalid_fields_of_the_april_api_are_named(gateway: InMemory, body: Any, status: int, field: str) -> None:
     assert error_of(await gateway.client.post("/v1/invoke", json=body), status).startswith(f"{field}: ")
 
 
-async def test_the_documentation_is_where_it_was(gateway: InMemory) -> None:
+async def test_docs_are_at_their_original_paths(gateway: InMemory) -> None:
     moved = await gateway.client.get("/docs/")
     assert (moved.status_code, moved.headers["location"]) == (307, "/docs")
     assert (await gateway.client.get("/docs")).status_code == 200
@@ -384,7 +384,7 @@ async def test_the_documentation_is_where_it_was(gateway: InMemory) -> None:
     assert "$ref" not in str(body)
 
 
-async def test_names_in_paths_never_become_metric_labels(gateway: InMemory) -> None:
+async def test_model_names_do_not_become_metric_labels(gateway: InMemory) -> None:
     await gateway.client.put("/v1/models/secret-name", json={"device": "cpu"})
     assert (await invoke(gateway, "secret-name")).status_code == 200
     text = (await gateway.client.get("/metrics")).text
@@ -395,7 +395,7 @@ async def test_names_in_paths_never_become_metric_labels(gateway: InMemory) -> N
     assert 'voxgate_engine_ready{engine="fish:*"}' not in (await gateway.client.get("/metrics")).text
 
 
-async def test_a_request_may_be_sent_as_any_client_would(gateway: InMemory) -> None:
+async def test_json_is_accepted_with_common_content_types(gateway: InMemory) -> None:
     for headers in ({}, {"content-type": "application/json; charset=utf-8"}, {"content-type": "application/x+json"}):
         response: httpx.Response = await gateway.client.post(
             "/v1/models/default/invoke", content=b'{"text": "x"}', headers=headers

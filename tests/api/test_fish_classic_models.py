@@ -1,4 +1,4 @@
-"""The life of models that requests load, replace and delete."""
+"""Life cycle of models that requests load, replace and delete."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from app_fixtures import InMemory
-from fish_fixtures import FISH, Made, error_of, fish_gateway, pausing, until, webui_load
+from fish_fixtures import FISH, FakeEngineFactory, error_of, fish_gateway, pausing, until, webui_load
 
 from gateway.engine.client import State
 from gateway.engine.fake import FakeEngine
@@ -44,29 +44,29 @@ def unloaded(**engine: Any) -> FakeEngine:
 
 
 @pytest.mark.parametrize("body", [None, {}, {"device": None, "llama": {}, "vqgan": None}])
-async def test_a_put_with_nothing_in_it_loads_the_configured_engine(tmp_path: Path, body: Any) -> None:
-    made = Made()
-    gateway = fish_gateway(tmp_path, unloaded(loads_to=State.READY), made)
+async def test_empty_put_loads_the_configured_engine(tmp_path: Path, body: Any) -> None:
+    factory = FakeEngineFactory()
+    gateway = fish_gateway(tmp_path, unloaded(loads_to=State.READY), factory)
     response = await put(gateway, "default", body)
     assert (response.status_code, response.json()) == (200, {"name": "default"})
     assert gateway.engine.state is State.READY
-    assert (await gateway.client.put("/v1/models/default")).json() == {"name": "default"}, "without any body, too"
-    assert not made.engines
+    assert (await gateway.client.put("/v1/models/default")).json() == {"name": "default"}, "also without a body"
+    assert not factory.engines
 
 
-async def test_the_default_model_is_there_before_any_put(tmp_path: Path) -> None:
+async def test_default_model_exists_before_any_put(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, unloaded(loads_to=State.READY))
     assert await models(gateway) == ["default"]
     assert (await invoke(gateway, "default")).status_code == 200
 
 
-async def test_what_the_webui_sends_loads_the_configured_checkpoints_its_way(tmp_path: Path) -> None:
-    made = Made()
+async def test_webui_load_request_uses_the_configured_checkpoints(tmp_path: Path) -> None:
+    factory = FakeEngineFactory()
     model = {"lm_checkpoint": "hf://a/b/lm.pth", "codec_checkpoint": "hf://a/b/c.pth", "slots": 2}
-    gateway = fish_gateway(tmp_path, unloaded(), made, model=model, max_queue=7, load="eager")
+    gateway = fish_gateway(tmp_path, unloaded(), factory, model=model, max_queue=7, load="eager")
     response = await put(gateway, "default", webui_load())
     assert (response.status_code, response.json()) == (200, {"name": "default"}), response.text
-    (settings,) = made.settings
+    (settings,) = factory.settings
     assert (settings.device, settings.dtype) == ("cuda:0", "float16")
     assert settings.model == {**model, "compile": True}
     assert (settings.max_queue, settings.load) == (7, "lazy")
@@ -75,15 +75,15 @@ async def test_what_the_webui_sends_loads_the_configured_checkpoints_its_way(tmp
     assert gateway.engine.state is State.UNLOADED
 
 
-async def test_what_a_put_leaves_out_stays_as_configured(tmp_path: Path) -> None:
-    made = Made()
-    gateway = fish_gateway(tmp_path, made=made, device="cuda:1", dtype="bfloat16", model={"compile": False})
+async def test_omitted_put_fields_stay_as_configured(tmp_path: Path) -> None:
+    factory = FakeEngineFactory()
+    gateway = fish_gateway(tmp_path, factory=factory, device="cuda:1", dtype="bfloat16", model={"compile": False})
     assert (await put(gateway, "a", {"llama": {}, "vqgan": {}})).status_code == 200
     assert (await put(gateway, "b", {"llama": {"precision": "bfloat16", "compile": False}})).status_code == 200
-    assert not made.engines, "both are the configured one"
+    assert not factory.engines, "both use the configured engine"
     assert await models(gateway) == ["default", "a", "b"]
     assert (await put(gateway, "c", {"llama": {"precision": "float16"}})).status_code == 200
-    (settings,) = made.settings
+    (settings,) = factory.settings
     assert (settings.device, settings.dtype, settings.model) == ("cuda:1", "float16", {"compile": False})
 
 
@@ -99,24 +99,24 @@ async def test_what_a_put_leaves_out_stays_as_configured(tmp_path: Path) -> None
         ({"device": "cuda:0; rm"}, "device"),
     ],
 )
-async def test_what_a_put_gets_wrong_is_named(tmp_path: Path, body: Any, field: str) -> None:
+async def test_invalid_put_field_is_named(tmp_path: Path, body: Any, field: str) -> None:
     gateway = fish_gateway(tmp_path)
     assert error_of(await put(gateway, "default", body), 422).startswith(f"{field}: ")
     assert await models(gateway) == ["default"]
 
 
 @pytest.mark.parametrize("name", ["%2e%2e", "a:b", "x" * 65, "%20", "-a", "a%0a", "模型"])
-async def test_a_name_that_could_harm_is_refused(tmp_path: Path, name: str) -> None:
+async def test_unsafe_model_name_is_refused(tmp_path: Path, name: str) -> None:
     gateway = fish_gateway(tmp_path)
     assert error_of(await put(gateway, name, OWN), 422).startswith("name: ")
 
 
-async def test_fields_that_mean_nothing_are_named_in_a_header(tmp_path: Path) -> None:
+async def test_unknown_fields_are_listed_in_a_header(tmp_path: Path) -> None:
     response = await put(fish_gateway(tmp_path), "default", {"gpu": 1, "llama": {"max_length": 2048}})
     assert response.headers["x-voxgate-ignored"] == "gpu, llama.max_length"
 
 
-async def test_a_models_name_may_be_that_of_a_configured_engine(tmp_path: Path) -> None:
+async def test_model_may_have_the_name_of_a_configured_engine(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path)
     assert (await put(gateway, "fish", OWN)).status_code == 200
     assert await engines(gateway) == ["fish", "fish:fish"]
@@ -124,7 +124,7 @@ async def test_a_models_name_may_be_that_of_a_configured_engine(tmp_path: Path) 
     assert (await invoke(gateway, "fish")).headers["x-voxgate-engine"] == "fish:fish"
 
 
-async def test_a_loaded_model_is_an_engine_of_the_native_api_too(tmp_path: Path) -> None:
+async def test_loaded_model_is_an_engine_of_the_native_api(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path)
     await put(gateway, "mine", OWN)
     spoken = await gateway.client.post("/tts", json={"text": "x", "engine": "fish:mine"})
@@ -135,19 +135,19 @@ async def test_a_loaded_model_is_an_engine_of_the_native_api_too(tmp_path: Path)
     assert (await invoke(gateway, "mine")).status_code == 200, "a request loads it again"
 
 
-async def test_a_deleted_model_is_gone_with_its_engine(tmp_path: Path) -> None:
-    made = Made()
-    gateway = fish_gateway(tmp_path, made=made)
+async def test_deleted_model_unloads_its_engine(tmp_path: Path) -> None:
+    factory = FakeEngineFactory()
+    gateway = fish_gateway(tmp_path, factory=factory)
     await put(gateway, "mine", OWN)
     response = await delete(gateway, "mine")
     assert (response.status_code, response.json()) == (200, {"message": "Model deleted."})
-    assert made.engines[0].closed
+    assert factory.engines[0].closed
     assert await engines(gateway) == ["fish"]
     assert error_of(await delete(gateway, "mine"), 400) == "Model not found."
     assert error_of(await invoke(gateway, "mine"), 404) == "Cannot find model."
 
 
-async def test_the_default_model_is_deleted_and_loaded_again(tmp_path: Path) -> None:
+async def test_deleted_default_model_can_be_loaded_again(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, FakeEngine("fish", capabilities=FISH, loads_to=State.READY))
     assert (await delete(gateway, "default")).status_code == 200
     assert gateway.engine.state is State.UNLOADED
@@ -158,7 +158,7 @@ async def test_the_default_model_is_deleted_and_loaded_again(tmp_path: Path) -> 
     assert (await invoke(gateway, "default")).status_code == 200
 
 
-async def test_an_engine_stays_loaded_while_another_name_stands_for_it(tmp_path: Path) -> None:
+async def test_base_engine_stays_loaded_while_another_model_uses_it(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path)
     await put(gateway, "again", {})
     await delete(gateway, "default")
@@ -169,52 +169,50 @@ async def test_an_engine_stays_loaded_while_another_name_stands_for_it(tmp_path:
 
 
 @pytest.mark.parametrize(("load", "state"), [("lazy", State.UNLOADED), ("eager", State.READY)])
-async def test_replacing_the_default_frees_its_engine_unless_that_is_eager(
-    tmp_path: Path, load: str, state: State
-) -> None:
+async def test_replacing_the_default_unloads_its_engine_unless_eager(tmp_path: Path, load: str, state: State) -> None:
     gateway = fish_gateway(tmp_path, load=load)
     await put(gateway, "default", OWN)
     assert gateway.engine.state is state
     assert (await gateway.client.get("/health/ready")).status_code == 200
 
 
-async def test_a_replaced_model_is_freed_before_the_next_is_loaded(tmp_path: Path) -> None:
-    made = Made()
-    gateway = fish_gateway(tmp_path, made=made)
+async def test_replaced_model_is_unloaded_before_the_next_loads(tmp_path: Path) -> None:
+    factory = FakeEngineFactory()
+    gateway = fish_gateway(tmp_path, factory=factory)
     await put(gateway, "mine", OWN)
     await put(gateway, "mine", OTHER)
     await put(gateway, "mine", OTHER)
-    first, second, third = made.engines
-    assert [engine.closed for engine in made.engines] == [True, True, False]
+    first, second, third = factory.engines
+    assert [engine.closed for engine in factory.engines] == [True, True, False]
     assert await engines(gateway) == ["fish", "fish:mine"]
     assert (await invoke(gateway, "mine")).status_code == 200
     assert [len(engine.jobs) for engine in (first, second, third)] == [0, 0, 1]
 
 
-async def test_a_model_that_cannot_be_loaded_leaves_its_name_free(tmp_path: Path) -> None:
-    made = Made(loads_to=State.FAILED, error="no weights (exit status 1)")
-    gateway = fish_gateway(tmp_path, made=made)
+async def test_failed_load_frees_the_name(tmp_path: Path) -> None:
+    factory = FakeEngineFactory(loads_to=State.FAILED, error="no weights (exit status 1)")
+    gateway = fish_gateway(tmp_path, factory=factory)
     for _ in range(2):
         message = error_of(await put(gateway, "mine", OWN), 500)
         assert "no weights (exit status 1)" in message
         assert error_of(await invoke(gateway, "mine"), 404) == "Cannot find model."
-    await until(lambda: all(engine.closed for engine in made.engines))
+    await until(lambda: all(engine.closed for engine in factory.engines))
     assert await engines(gateway) == ["fish"]
     assert await models(gateway) == ["default"]
-    made.engine = {"loads_to": State.READY}
+    factory.engine = {"loads_to": State.READY}
     assert (await put(gateway, "mine", OWN)).status_code == 200
     assert gateway.metric("voxgate_errors_total", type="load_failed") == 2
 
 
-async def test_the_default_model_stays_when_its_engine_cannot_be_loaded_now(tmp_path: Path) -> None:
+async def test_default_model_stays_after_a_failed_load(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, unloaded(loads_to=State.FAILED, error="no weights"))
     assert "no weights" in error_of(await put(gateway, "default"), 500)
     assert await models(gateway) == ["default"]
-    gateway.engine.state = State.READY  # it is tried again by itself
+    gateway.engine.state = State.READY  # the engine is retried automatically
     assert (await invoke(gateway, "default")).status_code == 200
 
 
-async def test_a_put_gives_a_failed_engine_another_chance(tmp_path: Path) -> None:
+async def test_put_retries_a_failed_engine(tmp_path: Path) -> None:
     class Recovering(FakeEngine):
         def load(self) -> None:
             asyncio.get_running_loop().call_soon(setattr, self, "state", State.READY)
@@ -223,7 +221,7 @@ async def test_a_put_gives_a_failed_engine_another_chance(tmp_path: Path) -> Non
     assert (await put(gateway, "default")).status_code == 200
 
 
-async def test_an_engine_that_is_unloaded_while_it_is_waited_for_is_a_failure(tmp_path: Path) -> None:
+async def test_engine_unloaded_during_put_is_a_failed_load(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, unloaded())
     putting = asyncio.create_task(put(gateway, "default"))
     await until(lambda: gateway.engine.state is State.LOADING)
@@ -232,7 +230,7 @@ async def test_an_engine_that_is_unloaded_while_it_is_waited_for_is_a_failure(tm
     assert "unloaded" in error_of(await putting, 500)
 
 
-async def test_models_are_bounded(tmp_path: Path) -> None:
+async def test_number_of_models_is_limited(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, fish_api={"max_models": 2})
     for name in ("a", "b", "default", "b"):
         assert (await put(gateway, name, OWN)).status_code == 200
@@ -242,9 +240,9 @@ async def test_models_are_bounded(tmp_path: Path) -> None:
     assert (await put(gateway, "c", OWN)).status_code == 200
 
 
-async def test_models_on_their_way_out_count(tmp_path: Path) -> None:
+async def test_unloading_models_count_toward_the_limit(tmp_path: Path) -> None:
     gate = asyncio.Event()
-    gateway = fish_gateway(tmp_path, made=Made(script=pausing(gate)), fish_api={"max_models": 1})
+    gateway = fish_gateway(tmp_path, factory=FakeEngineFactory(script=pausing(gate)), fish_api={"max_models": 1})
     await put(gateway, "a", OWN)
     running = asyncio.create_task(invoke(gateway, "a"))
     await asyncio.sleep(0.05)
@@ -256,28 +254,28 @@ async def test_models_on_their_way_out_count(tmp_path: Path) -> None:
     assert (await put(gateway, "b", OWN)).status_code == 200
 
 
-async def test_requests_under_way_and_in_the_queue_finish_before_a_model_goes(tmp_path: Path) -> None:
-    gate, made = asyncio.Event(), Made()
-    made.engine["script"] = pausing(gate)
-    gateway = fish_gateway(tmp_path, made=made, max_active=1)
+async def test_running_and_queued_requests_finish_before_unload(tmp_path: Path) -> None:
+    gate, factory = asyncio.Event(), FakeEngineFactory()
+    factory.engine["script"] = pausing(gate)
+    gateway = fish_gateway(tmp_path, factory=factory, max_active=1)
     await put(gateway, "mine", OWN)
     running = [asyncio.create_task(invoke(gateway, "mine")) for _ in range(3)]
     await asyncio.sleep(0.05)
     deleting = asyncio.create_task(delete(gateway, "mine"))
     await asyncio.sleep(0.05)
-    assert error_of(await invoke(gateway, "mine"), 404), "newcomers are too late"
+    assert error_of(await invoke(gateway, "mine"), 404), "new requests get 404"
     assert not deleting.done()
-    assert not made.engines[0].closed
+    assert not factory.engines[0].closed
     gate.set()
     assert [(await task).status_code for task in running] == [200] * 3
     assert (await deleting).status_code == 200
-    assert made.engines[0].closed
+    assert factory.engines[0].closed
 
 
-async def test_a_put_waits_for_the_requests_of_what_it_replaces(tmp_path: Path) -> None:
-    gate, made = asyncio.Event(), Made()
-    made.engine["script"] = pausing(gate)
-    gateway = fish_gateway(tmp_path, made=made)
+async def test_put_waits_for_requests_of_the_replaced_model(tmp_path: Path) -> None:
+    gate, factory = asyncio.Event(), FakeEngineFactory()
+    factory.engine["script"] = pausing(gate)
+    gateway = fish_gateway(tmp_path, factory=factory)
     await put(gateway, "mine", OWN)
     running = asyncio.create_task(invoke(gateway, "mine"))
     await asyncio.sleep(0.05)
@@ -285,14 +283,14 @@ async def test_a_put_waits_for_the_requests_of_what_it_replaces(tmp_path: Path) 
     await asyncio.sleep(0.05)
     late = asyncio.create_task(invoke(gateway, "mine"))
     await asyncio.sleep(0.05)
-    assert made.engines[1].state is State.UNLOADED
+    assert factory.engines[1].state is State.UNLOADED
     assert not putting.done()
     gate.set()
     assert [(await task).status_code for task in (running, putting, late)] == [200, 200, 200]
-    assert [len(engine.jobs) for engine in made.engines] == [1, 1]
+    assert [len(engine.jobs) for engine in factory.engines] == [1, 1]
 
 
-async def test_a_request_that_waits_for_a_replacement_too_long_starts_nothing(tmp_path: Path) -> None:
+async def test_request_timing_out_during_a_replacement_starts_no_engine(tmp_path: Path) -> None:
     gate = asyncio.Event()
 
     class Slow(FakeEngine):
@@ -300,128 +298,128 @@ async def test_a_request_that_waits_for_a_replacement_too_long_starts_nothing(tm
             await gate.wait()
             await super().unload()
 
-    made = Made(kind=Slow)
-    gateway = fish_gateway(tmp_path, made=made, limits={"deadline_s": 0.2})
+    factory = FakeEngineFactory(kind=Slow)
+    gateway = fish_gateway(tmp_path, factory=factory, limits={"deadline_s": 0.2})
     await put(gateway, "mine", OWN)
     putting = asyncio.create_task(put(gateway, "mine", OTHER))
     await asyncio.sleep(0.05)
     late = await invoke(gateway, "mine")
-    assert error_of(late, 503) == "mine is loading"
+    assert error_of(late, 503) == "model 'mine' is loading"
     assert int(late.headers["retry-after"]) >= 1
-    assert made.engines[1].state is State.UNLOADED
+    assert factory.engines[1].state is State.UNLOADED
     gate.set()
     assert (await putting).status_code == 200
-    assert [engine.closed for engine in made.engines] == [True, False]
+    assert [engine.closed for engine in factory.engines] == [True, False]
 
 
-async def test_two_puts_of_the_same_at_once_share_one_load(tmp_path: Path) -> None:
-    made = Made(loads_to=State.LOADING)
-    gateway = fish_gateway(tmp_path, made=made)
+async def test_equal_concurrent_puts_share_one_load(tmp_path: Path) -> None:
+    factory = FakeEngineFactory(loads_to=State.LOADING)
+    gateway = fish_gateway(tmp_path, factory=factory)
     putting = [asyncio.create_task(put(gateway, "mine", OWN)) for _ in range(3)]
-    await until(lambda: made.engines and made.engines[0].state is State.LOADING)
+    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
     await asyncio.sleep(0.1)
-    made.engines[0].state = State.READY
+    factory.engines[0].state = State.READY
     assert [(await task).status_code for task in putting] == [200] * 3
-    assert len(made.engines) == 1
+    assert len(factory.engines) == 1
 
 
-async def test_of_two_different_puts_at_once_the_last_wins(tmp_path: Path) -> None:
-    made = Made(loads_to=State.LOADING)
-    gateway = fish_gateway(tmp_path, made=made)
+async def test_last_of_two_different_concurrent_puts_wins(tmp_path: Path) -> None:
+    factory = FakeEngineFactory(loads_to=State.LOADING)
+    gateway = fish_gateway(tmp_path, factory=factory)
     first = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: made.engines and made.engines[0].state is State.LOADING)
+    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
     waiting = asyncio.create_task(invoke(gateway, "mine"))
     await asyncio.sleep(0.05)
     second = asyncio.create_task(put(gateway, "mine", OTHER))
     third = asyncio.create_task(put(gateway, "mine", {"device": "cuda:4"}))
     assert "replaced" in error_of(await first, 409)
     assert error_of(await waiting, 404) == "Cannot find model."
-    await until(lambda: len(made.engines) == 3 and made.engines[2].state is State.LOADING)
-    made.engines[2].state = State.READY
+    await until(lambda: len(factory.engines) == 3 and factory.engines[2].state is State.LOADING)
+    factory.engines[2].state = State.READY
     assert sorted([(await task).status_code for task in (second, third)]) == [200, 409]
-    assert [engine.closed for engine in made.engines] == [True, True, False]
-    assert made.engines[1].state is State.UNLOADED, "it was never begun"
+    assert [engine.closed for engine in factory.engines] == [True, True, False]
+    assert factory.engines[1].state is State.UNLOADED, "it never started to load"
     assert await engines(gateway) == ["fish", "fish:mine"]
 
 
-async def test_a_delete_ends_a_put_under_way(tmp_path: Path) -> None:
-    made = Made(loads_to=State.LOADING)
-    gateway = fish_gateway(tmp_path, made=made)
+async def test_delete_cancels_a_running_put(tmp_path: Path) -> None:
+    factory = FakeEngineFactory(loads_to=State.LOADING)
+    gateway = fish_gateway(tmp_path, factory=factory)
     putting = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: made.engines and made.engines[0].state is State.LOADING)
-    assert await models(gateway) == ["default"], "it is not there yet"
+    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
+    assert await models(gateway) == ["default"], "it is not ready yet"
     assert (await delete(gateway, "mine")).status_code == 200
     assert "deleted" in error_of(await putting, 409)
-    assert made.engines[0].closed
+    assert factory.engines[0].closed
     assert await engines(gateway) == ["fish"]
 
 
-async def test_a_model_that_is_loading_is_waited_for(tmp_path: Path) -> None:
-    made = Made(loads_to=State.LOADING)
-    gateway = fish_gateway(tmp_path, made=made, limits={"deadline_s": 1.0})
+async def test_request_waits_for_a_loading_model(tmp_path: Path) -> None:
+    factory = FakeEngineFactory(loads_to=State.LOADING)
+    gateway = fish_gateway(tmp_path, factory=factory, limits={"deadline_s": 1.0})
     putting = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: made.engines and made.engines[0].state is State.LOADING)
+    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
     too_long = await invoke(gateway, "mine")
     assert error_of(too_long, 503)
     assert int(too_long.headers["retry-after"]) >= 1
     waiting = asyncio.create_task(invoke(gateway, "mine"))
     await asyncio.sleep(0.05)
-    made.engines[0].state = State.READY
+    factory.engines[0].state = State.READY
     assert [(await task).status_code for task in (putting, waiting)] == [200, 200]
 
 
-async def test_a_failed_load_fails_those_who_wait_for_it_and_frees_everything(tmp_path: Path) -> None:
-    made = Made(loads_to=State.LOADING, error="no weights")
-    gateway = fish_gateway(tmp_path, made=made)
+async def test_failed_load_fails_waiting_requests_and_frees_the_engine(tmp_path: Path) -> None:
+    factory = FakeEngineFactory(loads_to=State.LOADING, error="no weights")
+    gateway = fish_gateway(tmp_path, factory=factory)
     putting = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: made.engines and made.engines[0].state is State.LOADING)
+    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
     waiting = asyncio.create_task(invoke(gateway, "mine"))
     await asyncio.sleep(0.05)
-    made.engines[0].state = State.FAILED
+    factory.engines[0].state = State.FAILED
     for task in (putting, waiting):
         assert "no weights" in error_of(await task, 500)
-    await until(lambda: made.engines[0].closed)
+    await until(lambda: factory.engines[0].closed)
 
 
-async def test_loading_goes_on_when_the_client_hangs_up(tmp_path: Path) -> None:
-    made = Made(loads_to=State.LOADING)
-    gateway = fish_gateway(tmp_path, made=made)
+async def test_loading_continues_after_disconnect(tmp_path: Path) -> None:
+    factory = FakeEngineFactory(loads_to=State.LOADING)
+    gateway = fish_gateway(tmp_path, factory=factory)
     putting = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: made.engines and made.engines[0].state is State.LOADING)
+    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
     putting.cancel()
     await asyncio.wait({putting})
-    made.engines[0].state = State.READY
+    factory.engines[0].state = State.READY
     async with asyncio.timeout(5):
         while await models(gateway) != ["default", "mine"]:
             await asyncio.sleep(0.02)
 
 
-async def test_a_load_that_fails_with_nobody_waiting_leaves_nothing(tmp_path: Path) -> None:
-    made = Made(loads_to=State.LOADING)
-    gateway = fish_gateway(tmp_path, made=made)
+async def test_failed_load_after_disconnect_frees_the_engine(tmp_path: Path) -> None:
+    factory = FakeEngineFactory(loads_to=State.LOADING)
+    gateway = fish_gateway(tmp_path, factory=factory)
     putting = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: made.engines and made.engines[0].state is State.LOADING)
+    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
     putting.cancel()
     await asyncio.wait({putting})
-    made.engines[0].state = State.FAILED
-    await until(lambda: made.engines[0].closed)
+    factory.engines[0].state = State.FAILED
+    await until(lambda: factory.engines[0].closed)
     assert await engines(gateway) == ["fish"]
 
 
-async def test_shutting_down_ends_everything_under_way(tmp_path: Path) -> None:
-    gate, made = asyncio.Event(), Made()
-    made.engine["script"] = pausing(gate)
-    gateway = fish_gateway(tmp_path, made=made)
+async def test_shutdown_cancels_loading_and_unloading(tmp_path: Path) -> None:
+    gate, factory = asyncio.Event(), FakeEngineFactory()
+    factory.engine["script"] = pausing(gate)
+    gateway = fish_gateway(tmp_path, factory=factory)
     tasks = []
     async with gateway.app.router.lifespan_context(gateway.app):
         await put(gateway, "busy", OWN)
         tasks.append(asyncio.create_task(invoke(gateway, "busy")))
         await asyncio.sleep(0.05)
         tasks.append(asyncio.create_task(delete(gateway, "busy")))  # waits for the request
-        made.engine = {"loads_to": State.LOADING}
+        factory.engine = {"loads_to": State.LOADING}
         tasks.append(asyncio.create_task(put(gateway, "slow", OWN)))
-        await until(lambda: len(made.engines) == 2 and made.engines[1].state is State.LOADING)
-    assert all(engine.closed for engine in made.engines)
+        await until(lambda: len(factory.engines) == 2 and factory.engines[1].state is State.LOADING)
+    assert all(engine.closed for engine in factory.engines)
     assert not gateway.app.state.services.models._tasks
     for task in tasks:
         task.cancel()
@@ -430,7 +428,7 @@ async def test_shutting_down_ends_everything_under_way(tmp_path: Path) -> None:
     assert not [task for task in done if not task.cancelled() and task.result().is_success]
 
 
-async def test_an_engine_serves_the_requests_of_all_its_names_before_it_is_unloaded(tmp_path: Path) -> None:
+async def test_base_engine_unloads_after_requests_of_all_its_models(tmp_path: Path) -> None:
     gate = asyncio.Event()
     gateway = fish_gateway(tmp_path, FakeEngine("fish", pausing(gate), capabilities=FISH), max_active=1)
     await put(gateway, "again")
@@ -445,7 +443,7 @@ async def test_an_engine_serves_the_requests_of_all_its_names_before_it_is_unloa
     assert gateway.engine.state is State.UNLOADED
 
 
-async def test_an_engine_that_is_being_unloaded_is_loaded_after_that(tmp_path: Path) -> None:
+async def test_put_during_unload_loads_afterwards(tmp_path: Path) -> None:
     gate = asyncio.Event()
 
     class Slow(FakeEngine):
@@ -465,13 +463,13 @@ async def test_an_engine_that_is_being_unloaded_is_loaded_after_that(tmp_path: P
     assert (await invoke(gateway, "another")).status_code == 200
 
 
-async def test_whatever_comes_together_nothing_is_left_over(tmp_path: Path) -> None:
+async def test_random_concurrent_operations_leak_nothing(tmp_path: Path) -> None:
     loaded: dict[str, FakeEngine] = {}
 
     class Watched(FakeEngine):
         def load(self) -> None:
             assert not self.closed
-            assert loaded.setdefault(self.name, self) is self, "the one before has its memory still"
+            assert loaded.setdefault(self.name, self) is self, "the previous engine is still loaded"
             super().load()
 
         async def unload(self) -> None:
@@ -479,15 +477,15 @@ async def test_whatever_comes_together_nothing_is_left_over(tmp_path: Path) -> N
             loaded.pop(self.name, None)
             await super().unload()
 
-    made = Made(kind=Watched, error="no weights")
-    gateway = fish_gateway(tmp_path, unloaded(loads_to=State.READY), made)
+    factory = FakeEngineFactory(kind=Watched, error="no weights")
+    gateway = fish_gateway(tmp_path, unloaded(loads_to=State.READY), factory)
     random = Random(7)
 
     async def client() -> set[int]:
         statuses = set()
         for _ in range(40):
             name = random.choice(["default", "a", "b"])
-            made.engine["loads_to"] = random.choice([State.READY, State.READY, State.FAILED])
+            factory.engine["loads_to"] = random.choice([State.READY, State.READY, State.FAILED])
             if random.random() < 0.4:
                 act = put(gateway, name, random.choice([None, OWN, OTHER]))
             else:
@@ -506,10 +504,10 @@ async def test_whatever_comes_together_nothing_is_left_over(tmp_path: Path) -> N
     assert statuses <= {200, 400, 404, 409, 500}
     for name in ("default", "a", "b"):
         await delete(gateway, name)
-    await until(lambda: all(engine.closed for engine in made.engines))
+    await until(lambda: all(engine.closed for engine in factory.engines))
     assert await engines(gateway) == ["fish"]
     assert gateway.engine.state is State.UNLOADED
     assert not loaded
-    assert len(made.engines) > 20
+    assert len(factory.engines) > 20
     assert (await put(gateway, "default")).status_code == 200
     assert (await invoke(gateway, "default")).status_code == 200

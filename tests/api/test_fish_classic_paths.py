@@ -1,4 +1,4 @@
-"""Files that requests of the classic Fish-Speech API name: which may be read, and what becomes of them."""
+"""Files named by requests of the classic Fish-Speech API: access control and use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from app_fixtures import InMemory
-from fish_fixtures import CODEC, LM, Made, error_of, fish_gateway, webui_invoke, webui_load
+from fish_fixtures import CODEC, LM, FakeEngineFactory, error_of, fish_gateway, webui_invoke, webui_load
 
 CODES = np.arange(4 * 30).reshape(4, 30) % 160
 UNKNOWN = "Unknown prompt tokens, it should be either .npy or .wav file, or a stored voice's id or name."
@@ -20,7 +20,7 @@ UNKNOWN = "Unknown prompt tokens, it should be either .npy or .wav file, or a st
 
 @pytest.fixture
 def root(tmp_path: Path, clip: bytes) -> Path:
-    """A folder that requests may name, beside one that they may not."""
+    """An allowed folder, with a forbidden one beside it."""
     root, secret = tmp_path / "root", tmp_path / "secret"
     for folder in (root / "checkpoints", root / "tokenizer", secret):
         folder.mkdir(parents=True)
@@ -36,15 +36,15 @@ def root(tmp_path: Path, clip: bytes) -> Path:
 
 
 @pytest.fixture
-def made() -> Made:
-    return Made()
+def factory() -> FakeEngineFactory:
+    return FakeEngineFactory()
 
 
 @pytest.fixture
-def gateway(tmp_path: Path, root: Path, made: Made) -> InMemory:
+def gateway(tmp_path: Path, root: Path, factory: FakeEngineFactory) -> InMemory:
     other = tmp_path / "other"
     other.mkdir()
-    return fish_gateway(tmp_path / "data", made=made, fish_api={"roots": [other, root]})
+    return fish_gateway(tmp_path / "data", factory=factory, fish_api={"roots": [other, root]})
 
 
 def invoke(gateway: InMemory, tokens: str, **body: Any) -> Any:
@@ -54,7 +54,7 @@ def invoke(gateway: InMemory, tokens: str, **body: Any) -> Any:
 @pytest.mark.parametrize(
     "name", ["checkpoints/voice.npy", "in.npy", "checkpoints/../checkpoints/voice.npy", "{root}/in.npy"]
 )
-async def test_codes_in_a_root_reach_the_engine(gateway: InMemory, root: Path, name: str) -> None:
+async def test_codes_file_in_a_root_reaches_the_engine(gateway: InMemory, root: Path, name: str) -> None:
     response = await invoke(gateway, name.format(root=root), prompt_text=" what is said ")
     assert response.status_code == 200, response.text
     (job,) = gateway.engine.jobs
@@ -69,7 +69,7 @@ async def test_codes_need_no_transcript(gateway: InMemory) -> None:
     assert set(gateway.engine.jobs[0].options) == {"prompt_tokens"}
 
 
-async def test_a_recording_becomes_the_reference(gateway: InMemory, root: Path) -> None:
+async def test_wav_prompt_becomes_the_reference(gateway: InMemory, root: Path) -> None:
     body = webui_invoke(prompt_tokens=str(root / "checkpoints/voice.wav"), prompt_text="参考文本")
     response = await gateway.client.post("/v1/models/default/invoke", json=body)
     assert response.status_code == 200, response.text
@@ -82,7 +82,7 @@ async def test_a_recording_becomes_the_reference(gateway: InMemory, root: Path) 
 
 
 @pytest.mark.parametrize("text", [None, "other words"])
-async def test_a_stored_voice_is_as_good_as_a_file(gateway: InMemory, clip: bytes, text: str | None) -> None:
+async def test_stored_voice_can_be_the_prompt(gateway: InMemory, clip: bytes, text: str | None) -> None:
     upload = {"name": "小明", "transcript": "what is said"}
     voice = (await gateway.client.post("/v1/voices", data=upload, files={"audio": ("a.wav", clip)})).json()
     for name in (voice["id"], "小明"):
@@ -107,19 +107,17 @@ async def test_a_stored_voice_is_as_good_as_a_file(gateway: InMemory, clip: byte
         "/proc/self/environ/../../../etc/shadow.wav",
     ],
 )
-async def test_what_lies_outside_is_forbidden_whether_it_exists_or_not(
-    gateway: InMemory, root: Path, name: str
-) -> None:
+async def test_path_outside_the_roots_is_403_whether_it_exists_or_not(gateway: InMemory, root: Path, name: str) -> None:
     message = error_of(await invoke(gateway, name.format(root=root)), 403)
-    assert message == "prompt_tokens: lies outside of the folders in the setting fish_api.roots"
+    assert message == "prompt_tokens: outside the folders of the setting fish_api.roots"
     assert not gateway.engine.jobs
 
 
-async def test_without_roots_no_path_may_be_given(tmp_path: Path, root: Path) -> None:
+async def test_without_roots_every_path_is_403(tmp_path: Path, root: Path) -> None:
     gateway = fish_gateway(tmp_path / "data")
     for name in (str(root / "in.npy"), "in.npy", "a.wav"):
-        assert "names no folder" in error_of(await invoke(gateway, name), 403)
-    assert "names no folder" in error_of(
+        assert "fish_api.roots is empty" in error_of(await invoke(gateway, name), 403)
+    assert "fish_api.roots is empty" in error_of(
         await gateway.client.put("/v1/models/a", json={"llama": {"checkpoint_path": "x"}}), 403
     )
 
@@ -127,22 +125,22 @@ async def test_without_roots_no_path_may_be_given(tmp_path: Path, root: Path) ->
 @pytest.mark.parametrize(
     ("name", "status", "part"),
     [
-        ("missing.npy", 400, "no such file"),
-        ("checkpoints/missing.wav", 400, "no such file"),
+        ("missing.npy", 400, "file not found"),
+        ("checkpoints/missing.wav", 400, "file not found"),
         ("nobody", 400, UNKNOWN),
         ("", 400, UNKNOWN),
         ("voice.mp3", 400, UNKNOWN),
-        ("loop.npy", 422, "usable path"),
-        ("nul\0.npy", 422, "usable path"),
-        ("x" * 300 + ".npy", 422, "usable path"),
-        ("x" * 5000 + ".npy", 422, "4096 characters"),
-        ("folder.npy", 422, "no plain file"),
-        ("pipe.wav", 422, "no plain file"),
+        ("loop.npy", 422, "invalid path"),
+        ("nul\0.npy", 422, "invalid path"),
+        ("x" * 300 + ".npy", 422, "invalid path"),
+        ("x" * 5000 + ".npy", 422, "the limit is 4096"),
+        ("folder.npy", 422, "must be a regular file"),
+        ("pipe.wav", 422, "must be a regular file"),
         ("short.wav", 422, "has to be from 1 to 30 s"),
-        ("large.npy", 422, "larger than"),
+        ("large.npy", 422, ": the limit is "),
     ],
 )
-async def test_names_of_nothing_usable(
+async def test_unusable_prompt_is_refused(
     tmp_path: Path, root: Path, clip: bytes, name: str, status: int, part: str
 ) -> None:
     (root / "folder.npy").mkdir()
@@ -155,7 +153,7 @@ async def test_names_of_nothing_usable(
     assert message == UNKNOWN or message.startswith("prompt_tokens: ")
 
 
-async def test_a_file_that_is_no_audio_is_415(gateway: InMemory, root: Path) -> None:
+async def test_file_without_audio_is_415(gateway: InMemory, root: Path) -> None:
     (root / "odd.wav").write_bytes(b"RIFF no audio" * 100)
     assert error_of(await invoke(gateway, "odd.wav"), 415).startswith("prompt_tokens: ")
 
@@ -206,7 +204,7 @@ def archive() -> bytes:
         b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 0xFFFF,
     ],
 )
-async def test_files_of_codes_that_are_none(gateway: InMemory, root: Path, content: bytes) -> None:
+async def test_invalid_codes_file_is_refused(gateway: InMemory, root: Path, content: bytes) -> None:
     (root / "odd.npy").write_bytes(content)
     assert error_of(await invoke(gateway, "odd.npy"), 422).startswith("prompt_tokens: ")
     assert not gateway.engine.jobs
@@ -215,7 +213,7 @@ async def test_files_of_codes_that_are_none(gateway: InMemory, root: Path, conte
 @pytest.mark.parametrize(
     "change", [np.asfortranarray, lambda codes: codes.astype(">i4"), lambda codes: codes.astype("u1")]
 )
-async def test_codes_in_any_layout_are_the_same_codes(
+async def test_codes_in_any_memory_layout_are_equivalent(
     gateway: InMemory, root: Path, change: Callable[[np.ndarray], np.ndarray]
 ) -> None:
     (root / "odd.npy").write_bytes(saved(change(CODES)))
@@ -229,27 +227,27 @@ async def put(gateway: InMemory, **body: Any) -> Any:
     return await gateway.client.put("/v1/models/mine", json=body)
 
 
-async def test_checkpoints_in_a_root_are_loaded(gateway: InMemory, root: Path, made: Made) -> None:
+async def test_checkpoints_in_a_root_are_loaded(gateway: InMemory, root: Path, factory: FakeEngineFactory) -> None:
     llama = {"checkpoint_path": "checkpoints/model.pth", "tokenizer": str(root / "tokenizer")}
     response = await put(gateway, llama=llama, vqgan={"checkpoint_path": str(root / "checkpoints/model.pth")})
     assert response.status_code == 200, response.text
-    assert made.settings[0].model == {
+    assert factory.settings[0].model == {
         "lm_checkpoint": str(root / "checkpoints/model.pth"),
         "tokenizer": str(root / "tokenizer"),
         "codec_checkpoint": str(root / "checkpoints/model.pth"),
     }
 
 
-async def test_the_usual_names_mean_the_configured_files_unless_there_are_such(
-    gateway: InMemory, root: Path, made: Made
+async def test_placeholder_names_mean_the_configured_files_unless_they_exist(
+    gateway: InMemory, root: Path, factory: FakeEngineFactory
 ) -> None:
     assert (await put(gateway, **webui_load())).status_code == 200
-    assert made.settings[0].model == {"compile": True}
+    assert factory.settings[0].model == {"compile": True}
     (root / LM).write_bytes(b"weights")
     (root / CODEC).write_bytes(b"weights")
     (root / "fishaudio/speech-lm-v1").mkdir(parents=True)
     assert (await put(gateway, **webui_load())).status_code == 200
-    assert made.settings[1].model == {
+    assert factory.settings[1].model == {
         "compile": True,
         "lm_checkpoint": str(root / LM),
         "codec_checkpoint": str(root / CODEC),
@@ -257,15 +255,15 @@ async def test_the_usual_names_mean_the_configured_files_unless_there_are_such(
     }
 
 
-async def test_the_configured_reference_may_be_named_and_no_other_one(tmp_path: Path, root: Path) -> None:
-    made = Made()
+async def test_only_the_configured_hub_reference_is_allowed(tmp_path: Path, root: Path) -> None:
+    factory = FakeEngineFactory()
     model = {"lm_checkpoint": "hf://a/b/lm.pth", "tokenizer": "hf://a/b", "codec_checkpoint": "/elsewhere/codec.pth"}
-    gateway = fish_gateway(tmp_path / "data", made=made, model=model, fish_api={"roots": [root]})
+    gateway = fish_gateway(tmp_path / "data", factory=factory, model=model, fish_api={"roots": [root]})
     for tokenizer in ("hf://a/b", "a/b"):
         llama = {"checkpoint_path": "hf://a/b/lm.pth", "tokenizer": tokenizer, "compile": False}
         response = await put(gateway, llama=llama, vqgan={"checkpoint_path": "/elsewhere/codec.pth"})
         assert response.status_code == 200, response.text
-        assert made.settings[-1].model == {**model, "compile": False}
+        assert factory.settings[-1].model == {**model, "compile": False}
     for body, field in (
         ({"llama": {"checkpoint_path": "hf://a/b/other.pth"}}, "llama.checkpoint_path"),
         ({"llama": {"tokenizer": "hf://evil/b"}}, "llama.tokenizer"),
@@ -279,12 +277,12 @@ async def test_the_configured_reference_may_be_named_and_no_other_one(tmp_path: 
 @pytest.mark.parametrize(
     ("body", "part"),
     [
-        ({"llama": {"checkpoint_path": "missing.pth"}}, "llama.checkpoint_path: is not there"),
-        ({"llama": {"checkpoint_path": "checkpoints"}}, "llama.checkpoint_path: is no file"),
-        ({"llama": {"tokenizer": "checkpoints/model.pth"}}, "llama.tokenizer: is no folder"),
-        ({"llama": {"tokenizer": "someone/else"}}, "llama.tokenizer: is not there"),
-        ({"vqgan": {"checkpoint_path": "a\0b"}}, "vqgan.checkpoint_path: is no usable path"),
+        ({"llama": {"checkpoint_path": "missing.pth"}}, "llama.checkpoint_path: not found"),
+        ({"llama": {"checkpoint_path": "checkpoints"}}, "llama.checkpoint_path: must be a file"),
+        ({"llama": {"tokenizer": "checkpoints/model.pth"}}, "llama.tokenizer: must be a folder"),
+        ({"llama": {"tokenizer": "someone/else"}}, "llama.tokenizer: not found"),
+        ({"vqgan": {"checkpoint_path": "a\0b"}}, "vqgan.checkpoint_path: invalid path"),
     ],
 )
-async def test_checkpoints_that_are_none(gateway: InMemory, body: Any, part: str) -> None:
+async def test_invalid_checkpoint_path_is_refused(gateway: InMemory, body: Any, part: str) -> None:
     assert part in error_of(await put(gateway, **body), 422)

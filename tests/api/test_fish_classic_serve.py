@@ -1,4 +1,4 @@
-"""The classic Fish-Speech API of a real gateway, whose models are real worker processes of the tone engine."""
+"""The classic Fish-Speech API of a running gateway, with worker processes of the tone engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from fish_fixtures import error_of, webui_load
 from harness import Gateway, read_audio, start_gateway, wait_ready
 
-OWN = {"llama": {"precision": "float16"}}  # tone has no precision, so it takes any
+OWN = {"llama": {"precision": "float16"}}  # tone ignores the precision
 
 
 def config(fish_api: dict[str, Any] | None = None, limits: dict[str, Any] | None = None, **tone: Any) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def invoke(gateway: Gateway, name: str = "default", **body: Any) -> httpx.Respon
     return gateway.client.post(f"/v1/models/{name}/invoke", json={"text": "hello", **body})
 
 
-def test_a_newcomers_first_request_loads_the_default_model(classic: Gateway) -> None:
+def test_first_request_loads_the_default_model(classic: Gateway) -> None:
     response = invoke(classic, seed=1)
     assert response.status_code == 200, response.text
     assert response.headers["transfer-encoding"] == "chunked"
@@ -62,7 +62,7 @@ def test_a_newcomers_first_request_loads_the_default_model(classic: Gateway) -> 
     assert invoke(classic, seed=1).content == response.content
 
 
-def test_a_loaded_model_has_a_process_of_its_own_until_it_is_deleted(classic: Gateway) -> None:
+def test_loaded_model_has_its_own_process_until_deleted(classic: Gateway) -> None:
     invoke(classic)
     assert classic.client.put("/v1/models/mine", json=OWN).json() == {"name": "mine"}
     assert len(workers(classic)) == 2
@@ -70,13 +70,13 @@ def test_a_loaded_model_has_a_process_of_its_own_until_it_is_deleted(classic: Ga
     assert classic.client.get("/v1/models").json()["models"] == ["default", "mine"]
     assert classic.client.get("/v1/engines/fish:mine").json()["state"] == "ready"
     assert classic.client.put("/v1/models/mine", json=OWN).status_code == 200
-    assert len(workers(classic)) == 2, "it took the place of the other"
+    assert len(workers(classic)) == 2, "it replaced the previous one"
     assert classic.client.delete("/v1/models/mine").json() == {"message": "Model deleted."}
     assert len(workers(classic)) == 1
     assert error_of(invoke(classic, "mine"), 404) == "Cannot find model."
 
 
-def test_a_killed_model_fails_its_request_and_comes_back(classic: Gateway) -> None:
+def test_killed_worker_fails_its_request_and_restarts(classic: Gateway) -> None:
     invoke(classic)
     (base,) = workers(classic)
     classic.client.put("/v1/models/mine", json=OWN)
@@ -89,7 +89,7 @@ def test_a_killed_model_fails_its_request_and_comes_back(classic: Gateway) -> No
     mine.kill()
     asking.join()
     assert "worker died" in error_of(answers[0], 500)
-    assert invoke(classic).status_code == 200, "other models are unharmed"
+    assert invoke(classic).status_code == 200, "other models are not affected"
     deadline = time.monotonic() + 20
     while (response := invoke(classic, "mine")).status_code != 200:
         assert error_of(response, 503)
@@ -101,10 +101,10 @@ def test_a_killed_model_fails_its_request_and_comes_back(classic: Gateway) -> No
     assert workers(classic) == [base]
 
 
-def test_a_model_that_its_engine_refuses_says_why_and_leaves_no_process(classic: Gateway) -> None:
+def test_failed_load_reports_the_reason_and_leaves_no_process(classic: Gateway) -> None:
     invoke(classic)
     before = workers(classic)
-    # The load button of the WebUI: tone knows no `compile`.
+    # The load button of the WebUI sends `compile`, which tone does not support.
     message = error_of(classic.client.put("/v1/models/mine", json=webui_load()), 500)
     assert "fish:mine.model.compile: unknown key" in message
     until_workers(classic, len(before))
@@ -112,7 +112,7 @@ def test_a_model_that_its_engine_refuses_says_why_and_leaves_no_process(classic:
     assert classic.client.get("/v1/models").json()["models"] == ["default"]
 
 
-def test_a_deleted_default_model_frees_its_process(classic: Gateway) -> None:
+def test_deleted_default_model_ends_its_process(classic: Gateway) -> None:
     invoke(classic)
     assert classic.client.delete("/v1/models/default").status_code == 200
     assert not workers(classic)
@@ -122,7 +122,7 @@ def test_a_deleted_default_model_frees_its_process(classic: Gateway) -> None:
     assert invoke(classic).status_code == 200
 
 
-def test_requests_under_way_finish_before_their_model_goes(classic: Gateway) -> None:
+def test_running_requests_finish_before_their_model_is_unloaded(classic: Gateway) -> None:
     classic.client.put("/v1/models/mine", json=OWN)
     answers: list[httpx.Response] = []
     threads = [
@@ -138,11 +138,11 @@ def test_requests_under_way_finish_before_their_model_goes(classic: Gateway) -> 
     finished = [len(read_audio(answer.content)[0]) for answer in answers if answer.status_code == 200]
     assert len(finished) >= 8
     assert set(finished) == {5000 * 1200}
-    assert all(answer.status_code in (200, 404) for answer in answers), "who came after the deletion is told so"
+    assert all(answer.status_code in (200, 404) for answer in answers), "requests after the deletion get 404"
     until_workers(classic, 1)
 
 
-def test_a_load_that_says_nothing_for_too_long_is_given_up(tmp_path: Path) -> None:
+def test_silent_load_times_out(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, config(load_timeout_s=1, model={"load_s": 300}))
     began_at = time.monotonic()
     assert "no message from the worker" in error_of(gateway.client.put("/v1/models/mine", json=OWN), 500)
@@ -151,7 +151,7 @@ def test_a_load_that_says_nothing_for_too_long_is_given_up(tmp_path: Path) -> No
     assert gateway.stop() == 0
 
 
-def test_a_shutdown_during_a_load_is_clean(tmp_path: Path) -> None:
+def test_shutdown_during_a_load_is_clean(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, config(limits={"drain_s": 1}, model={"load_s": 300}))
     url = httpx.URL(gateway.url)
 
@@ -176,13 +176,13 @@ def test_a_shutdown_during_a_load_is_clean(tmp_path: Path) -> None:
     assert "was destroyed" not in log
 
 
-def test_the_model_list_works_while_a_model_loads(tmp_path: Path) -> None:
+def test_model_list_responds_while_a_model_loads(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, config(model={"load_s": 2}))
     thread = threading.Thread(target=lambda: httpx.put(f"{gateway.url}/v1/models/default", timeout=60, trust_env=False))
     thread.start()
     time.sleep(0.3)
     assert gateway.client.get("/v1/models").json()["models"] == ["default"]
-    assert invoke(gateway).status_code == 200, "a request waits with it"
+    assert invoke(gateway).status_code == 200, "the request waits for the model"
     thread.join()
     wait_ready(gateway)
     assert gateway.stop() == 0

@@ -1,4 +1,4 @@
-"""What a body of some megabytes may cost: neither gigabytes of objects, nor an answer as large, nor time of others."""
+"""Cost of large bodies: bounded memory, bounded responses and no delay of other requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def gateway(tmp_path: Path) -> InMemory:
 
 
 async def longest_wait_s(gateway: InMemory, path: str, content: bytes) -> tuple[float, int, int]:
-    """How long others waited at most while a body was dealt with; the answer's status and size."""
+    """The longest delay of the event loop while a body is handled, and the response's status and size."""
     waits = [0.0]
 
     async def tick() -> None:
@@ -49,7 +49,7 @@ async def longest_wait_s(gateway: InMemory, path: str, content: bytes) -> tuple[
     ],
     ids=["options", "a list", "fields"],
 )
-async def test_a_body_of_a_million_parts_is_refused_before_it_is_read(
+async def test_body_with_a_million_values_is_refused_before_parsing(
     gateway: InMemory, path: str, content: bytes
 ) -> None:
     wait_s, status, size = await longest_wait_s(gateway, path, content)
@@ -73,7 +73,7 @@ async def test_a_body_of_a_million_parts_is_refused_before_it_is_read(
         {"text": {"x" * MEGABYTES: 1}},
     ],
 )
-async def test_an_answer_does_not_repeat_megabytes(gateway: InMemory, field: dict[str, Any]) -> None:
+async def test_error_does_not_repeat_megabytes(gateway: InMemory, field: dict[str, Any]) -> None:
     content = json.dumps({"text": "x", **field}).encode()
     wait_s, status, size = await longest_wait_s(gateway, "/tts", content)
     assert status in (404, 422)
@@ -81,14 +81,14 @@ async def test_an_answer_does_not_repeat_megabytes(gateway: InMemory, field: dic
     assert wait_s < 2
 
 
-async def test_options_have_a_limit_of_their_own(gateway: InMemory) -> None:
+async def test_number_of_option_values_is_limited(gateway: InMemory) -> None:
     for options in ({f"o{i}": 1 for i in range(MAX_OPTION_VALUES + 1)}, {"o": [[0] * 600, [0] * 600]}):
         response = await gateway.client.post("/tts", json={"text": "x", "options": options})
         assert response.status_code == 422
         assert response.json()["error"]["param"] == "options"
 
 
-async def test_what_requests_need_is_let_through(gateway: InMemory) -> None:
+async def test_large_legitimate_bodies_are_accepted(gateway: InMemory) -> None:
     events = [{"generation": "a, " if i % 100 == 0 else ""} for i in range(20_000)]
     assert (await gateway.client.post("/tts", json={"text": events})).status_code == 200
     text = "a, " * 300
@@ -96,7 +96,7 @@ async def test_what_requests_need_is_let_through(gateway: InMemory) -> None:
     assert len(text) < MAX_COMMAS
 
 
-def test_only_the_middle_of_a_long_message_is_left_out() -> None:
+def test_long_messages_are_shortened_in_the_middle() -> None:
     error = InvalidRequest("begin " + "x" * MEGABYTES + " end", param="p" * MEGABYTES)
     assert error.message.startswith("begin xxx")
     assert error.message.endswith("xxx end")

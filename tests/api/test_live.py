@@ -1,4 +1,4 @@
-"""``/tts/stream`` in memory: what comes of text that comes in pieces."""
+"""``/tts/stream``: audio and events of incremental text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXT = "It was late already, and the wind had turned. Nobody knew why! 你好，
 
 
 async def proportional(job: Job) -> AsyncGenerator[AudioChunk, None]:
-    """A twentieth of a second of seeded noise for each character, in chunks of ten characters with their spans."""
+    """Seeded noise, 50 ms per character, in chunks of ten characters with their spans."""
     rng = np.random.default_rng(job.seed)
     for start in range(0, len(job.text), 10):
         end = min(len(job.text), start + 10)
@@ -59,7 +59,7 @@ def decoded(data: bytes) -> tuple[np.ndarray, int]:
     return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames]), frames[0].sample_rate
 
 
-async def test_text_in_pieces_becomes_audio_with_the_text_that_it_speaks(gateway: InMemory) -> None:
+async def test_incremental_text_becomes_audio_with_text_spans(gateway: InMemory) -> None:
     async with Socket(gateway.app) as socket:
         assert socket.accepted is not None
         start = await started(socket, voice="grace", seed=7, speed=1.5, language="en", options={"depth": 4})
@@ -102,7 +102,7 @@ async def test_text_in_pieces_becomes_audio_with_the_text_that_it_speaks(gateway
     assert (socket.code, socket.reason) == (1000, "finished")
 
 
-async def test_audio_lies_between_the_events_of_its_segment(gateway: InMemory) -> None:
+async def test_audio_is_between_the_events_of_its_segment(gateway: InMemory) -> None:
     async with Socket(gateway.app) as socket:
         await started(socket)
         socket.send("text", text=TEXT)
@@ -114,7 +114,7 @@ async def test_audio_lies_between_the_events_of_its_segment(gateway: InMemory) -
             assert (len(events), len(pcm(audio))) == (1, chars * RATE // CHARS_PER_S)
 
 
-async def test_how_the_text_is_divided_changes_nothing(gateway: InMemory) -> None:
+async def test_division_into_messages_does_not_change_the_audio(gateway: InMemory) -> None:
     async def spoken(*deltas: str) -> tuple[list[dict[str, Any]], bytes]:
         async with Socket(gateway.app) as socket:
             await started(socket, seed=3)
@@ -128,7 +128,7 @@ async def test_how_the_text_is_divided_changes_nothing(gateway: InMemory) -> Non
     assert await spoken(*(TEXT[start : start + 7] for start in range(0, len(TEXT), 7))) == whole
 
 
-async def test_a_segment_sounds_as_it_does_alone(gateway: InMemory) -> None:
+async def test_segment_audio_equals_a_tts_request(gateway: InMemory) -> None:
     async with Socket(gateway.app) as socket:
         await started(socket, seed=3, sample_rate=RATE)
         socket.send("text", text="The first sentence is here, and the second. ")
@@ -143,7 +143,7 @@ async def test_a_segment_sounds_as_it_does_alone(gateway: InMemory) -> None:
 
 @pytest.mark.parametrize("fmt", ["wav", "pcm", "mp3", "flac", "opus", "aac"])
 @pytest.mark.parametrize("sample_rate", [None, 16000])
-async def test_one_file_per_session_and_no_syllable_held_back_at_a_flush(
+async def test_session_is_one_file_and_flush_emits_all_audio(
     gateway: InMemory, fmt: str, sample_rate: int | None
 ) -> None:
     async with Socket(gateway.app) as socket:
@@ -164,7 +164,7 @@ async def test_one_file_per_session_and_no_syllable_held_back_at_a_flush(
     (second,) = of(events, "segment")
     if fmt in ("pcm", "wav") and sample_rate is None:
         assert second["at_ms"] == pytest.approx(speech_s * 1000)
-    else:  # a breath after a flush
+    else:  # silence after a flush
         assert 0 < second["at_ms"] / 1000 - speech_s < 0.6
     whole = audio + more
     samples = pcm(whole) if fmt == "pcm" else decoded(whole)[0]
@@ -172,7 +172,7 @@ async def test_one_file_per_session_and_no_syllable_held_back_at_a_flush(
     assert events[-1]["duration_ms"] == pytest.approx(second["at_ms"] + 16 * 50, abs=0.2)
 
 
-async def test_the_reference_voice_is_given_once(gateway: InMemory, clip: bytes) -> None:
+async def test_reference_clip_is_decoded_once_per_session(gateway: InMemory, clip: bytes) -> None:
     async with Socket(gateway.app) as socket:
         answer = await started(
             socket, reference_audio=base64.b64encode(clip).decode(), reference_text="hm", format="pcm"
@@ -187,7 +187,7 @@ async def test_the_reference_voice_is_given_once(gateway: InMemory, clip: bytes)
     assert (first.reference.text, len(first.reference.audio)) == ("hm", 32000)
 
 
-async def test_a_drawn_seed_holds_for_the_whole_session(gateway: InMemory) -> None:
+async def test_random_seed_is_used_for_the_whole_session(gateway: InMemory) -> None:
     async with Socket(gateway.app) as socket:
         answer = await started(socket)
         socket.send("text", text=TEXT)
@@ -196,7 +196,7 @@ async def test_a_drawn_seed_holds_for_the_whole_session(gateway: InMemory) -> No
     assert {job.seed for job in gateway.engine.jobs} == {answer["seed"]}
 
 
-async def test_a_flush_speaks_what_there_is_and_is_answered_in_its_place(gateway: InMemory) -> None:
+async def test_flush_speaks_pending_text_and_is_answered_in_order(gateway: InMemory) -> None:
     async with Socket(gateway.app) as socket:
         await started(socket)
         socket.send("flush")
@@ -211,13 +211,13 @@ async def test_a_flush_speaks_what_there_is_and_is_answered_in_its_place(gateway
         assert (events[0]["start"], events[0]["end"], events[-1]["position"]) == (6, 15, 15)
         socket.send("text", text=" … 😀")
         socket.send("flush")
-        assert await socket.next() == {"type": "flushed", "position": 19}  # nothing in it can be said
+        assert await socket.next() == {"type": "flushed", "position": 19}  # it has no speech
         socket.send("end")
         events, audio = await socket.rest()
         assert ([event["type"] for event in events], audio) == (["finished"], b"")
 
 
-async def test_what_the_next_segment_needs_is_begun_ahead_and_no_more(tmp_path: Path) -> None:
+async def test_only_configured_segments_are_opened_ahead(tmp_path: Path) -> None:
     text = "A sentence that is long enough to be a segment of its own, more or less. " * 10
     for ahead in (0, 1, 3):
         gateway = in_memory(
@@ -226,14 +226,14 @@ async def test_what_the_next_segment_needs_is_begun_ahead_and_no_more(tmp_path: 
         async with Socket(gateway.app, buffer=1) as socket:
             await started(socket)
             socket.send("text", text=text)
-            await asyncio.sleep(0.3)  # nobody reads
+            await asyncio.sleep(0.3)  # the client does not read
             assert len(gateway.engine.jobs) == ahead + 1
             await socket.until("segment_done")
             await asyncio.sleep(0.1)
             assert len(gateway.engine.jobs) == ahead + 2
 
 
-async def test_the_first_audio_does_not_wait_for_the_second_segment(tmp_path: Path) -> None:
+async def test_second_segment_does_not_delay_the_first_audio(tmp_path: Path) -> None:
     begun: list[str] = []
     go_on = asyncio.Event()
 
@@ -248,13 +248,13 @@ async def test_the_first_audio_does_not_wait_for_the_second_segment(tmp_path: Pa
         socket.send("text", text=TEXT)
         socket.send("end")
         await asyncio.sleep(0.1)
-        assert len(begun) == 1  # the engine is left alone with it until there is audio
+        assert len(begun) == 1  # the second is opened after the first audio
         go_on.set()
         events, _ = await socket.rest()
         assert (len(begun), events[-1]["type"]) == (2, "finished")
 
 
-async def test_binary_messages_are_json_as_well_and_null_is_as_good_as_absent(gateway: InMemory) -> None:
+async def test_binary_messages_are_json_and_null_means_absent(gateway: InMemory) -> None:
     async with Socket(gateway.app) as socket:
         socket.send_raw(b'{"type": "start", "voice": null, "format": "wav"}')
         assert isinstance(answer := await socket.next(), dict)
@@ -267,7 +267,7 @@ async def test_binary_messages_are_json_as_well_and_null_is_as_good_as_absent(ga
         assert (events[0]["duration_ms"], audio) == (0, b"")
 
 
-async def test_what_the_metrics_say(gateway: InMemory) -> None:
+async def test_live_metrics_are_counted(gateway: InMemory) -> None:
     async with Socket(gateway.app) as socket:
         await started(socket)
         assert gateway.metric("voxgate_live_sessions") == 1

@@ -1,4 +1,4 @@
-"""How live sessions end and are interrupted at awkward moments."""
+"""Ends and interruptions of live sessions in unfavorable moments."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from gateway.audio.encode import Encoder
 from gateway.engine.fake import FakeEngine
 from gateway.errors import SynthesisFailed
 from gateway.service.live import tasks as live_tasks
-from gateway.service.live.events import Event, Finished, Interrupted, Piece
+from gateway.service.live.events import EncodedAudio, Interrupted, LiveEvent, SessionFinished
 from gateway.service.live.session import LiveSession
-from gateway.service.live.tasks import end_tasks
+from gateway.service.live.tasks import cancel_and_wait
 from gateway.service.request import SpeechRequest
 
 
 async def slow_to_stop(job: Job) -> AsyncGenerator[AudioChunk, None]:
-    """Endless audio of an engine that takes a moment to let go of a job."""
+    """Endless audio of an engine that aborts jobs slowly."""
     try:
         while True:
             yield AudioChunk(job.id, np.full(2400, 0.1, np.float32))
@@ -40,7 +40,7 @@ async def opened(gateway: InMemory, fmt: str = "flac") -> LiveSession:
     return session
 
 
-async def test_whoever_closes_a_speech_can_be_cancelled(tmp_path: Path) -> None:
+async def test_closing_a_speech_can_be_cancelled(tmp_path: Path) -> None:
     let_go = []
 
     async def noted(job: Job) -> AsyncGenerator[AudioChunk, None]:
@@ -59,12 +59,12 @@ async def test_whoever_closes_a_speech_can_be_cancelled(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await closing
     assert let_go == []
-    await speech.aclose()  # it may be closed again, and the engine has its time all the same
+    await speech.aclose()  # closing twice does not interrupt the abort
     assert let_go == ["1"]
     assert gateway.metric("voxgate_requests_total", engine="fake", outcome="cancelled") == 1
 
 
-async def test_a_speech_that_failed_is_closed_in_silence(tmp_path: Path) -> None:
+async def test_closing_a_failed_speech_logs_nothing(tmp_path: Path) -> None:
     async def breaks(job: Job) -> AsyncGenerator[AudioChunk, None]:
         yield AudioChunk(job.id, np.zeros(2400, np.float32))
         raise SynthesisFailed("out of breath")
@@ -75,12 +75,12 @@ async def test_a_speech_that_failed_is_closed_in_silence(tmp_path: Path) -> None
     await speech.aclose()
 
 
-async def test_a_session_ends_while_an_interruption_waits_for_the_engine(tmp_path: Path) -> None:
+async def test_session_ends_while_an_interruption_waits_for_the_engine(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(script=slow_to_stop)], limits={"stall_s": 0.3})
     async with Socket(gateway.app, buffer=1) as socket:
         await started(socket)
         socket.send("text", text=TEXT * 5)
-        await asyncio.sleep(0.1)  # it has stalled by now, and is noticed while the interruptions are under way
+        await asyncio.sleep(0.1)  # the stall is detected during the interruptions
         for _ in range(3):
             socket.send("interrupt")
         await asyncio.wait_for(asyncio.shield(socket.task), 5)
@@ -89,19 +89,19 @@ async def test_a_session_ends_while_an_interruption_waits_for_the_engine(tmp_pat
     assert gateway.app.state.services.synthesizer._backlog.used_bytes == 0
 
 
-async def test_an_interruption_of_a_session_that_is_left_waits_for_nothing(tmp_path: Path) -> None:
+async def test_interruption_of_a_detached_session_returns_at_once(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path)
     async with await opened(gateway) as session:
-        await session.interrupt()  # nobody is told of it
+        await session.interrupt()  # no event is emitted
         second = asyncio.create_task(session.interrupt())
         await asyncio.sleep(0.02)
         assert not second.done()
-        session.leave()
+        session.detach()
         await asyncio.wait_for(second, 1)
 
 
-async def test_tasks_are_cancelled_until_they_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_tasks, "_AGAIN_S", 0.02)
+async def test_task_that_swallows_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_tasks, "_RETRY_S", 0.02)
     swallowed = []
 
     async def stubborn() -> None:
@@ -117,12 +117,12 @@ async def test_tasks_are_cancelled_until_they_end(monkeypatch: pytest.MonkeyPatc
 
     tasks = [asyncio.create_task(stubborn()), asyncio.create_task(fails())]
     await asyncio.sleep(0)
-    await asyncio.wait_for(end_tasks(*tasks), 1)
+    await asyncio.wait_for(cancel_and_wait(*tasks), 1)
     assert tasks[0].cancelled()
-    await end_tasks()
+    await cancel_and_wait()
 
 
-async def test_whoever_ends_tasks_waits_for_them_when_cancelled() -> None:
+async def test_cancelled_shutdown_still_waits_for_its_tasks() -> None:
     ended = []
 
     async def slow() -> None:
@@ -136,7 +136,7 @@ async def test_whoever_ends_tasks_waits_for_them_when_cancelled() -> None:
 
     task = asyncio.create_task(slow())
     await asyncio.sleep(0)
-    ending = asyncio.create_task(end_tasks(task))
+    ending = asyncio.create_task(cancel_and_wait(task))
     await asyncio.sleep(0.01)
     ending.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -145,7 +145,7 @@ async def test_whoever_ends_tasks_waits_for_them_when_cancelled() -> None:
 
 
 @pytest.mark.parametrize("ticks", range(12))
-async def test_an_interruption_while_the_encoder_finishes(
+async def test_interruption_while_the_encoder_finishes_keeps_the_file_valid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ticks: int
 ) -> None:
     finish, finished = Encoder.finish, threading.Event()
@@ -160,31 +160,29 @@ async def test_an_interruption_while_the_encoder_finishes(
     async with await opened(gateway) as session:
         session.feed("Hi")
         session.end()
-        events: list[Event] = []
+        events: list[LiveEvent] = []
 
         async def take() -> None:
             async for event in session.events():
                 events.append(event)
                 if len(events) == 4:
-                    await told.wait()
+                    await finish_done.wait()
 
-        told = asyncio.Event()
+        finish_done = asyncio.Event()
         taking = asyncio.create_task(take())
         while not finished.is_set():
             await asyncio.sleep(0)
-        time.sleep(0.005)  # the loop learns of it after so many ticks
+        time.sleep(0.005)  # the event loop is notified several ticks later
         for _ in range(ticks):
             await asyncio.sleep(0)
         await session.interrupt()
-        told.set()
+        finish_done.set()
         await asyncio.wait_for(taking, 5)
-    assert isinstance(events[-1], Finished)
-    assert b"".join(event.data for event in events if isinstance(event, Piece)).count(b"fLaC") == 1
+    assert isinstance(events[-1], SessionFinished)
+    assert b"".join(event.data for event in events if isinstance(event, EncodedAudio)).count(b"fLaC") == 1
 
 
-async def test_an_interruption_holds_back_at_once_what_is_not_told_yet(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_interruption_drops_unsent_events_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = Encoder.write
 
     def slowly(encoder: Encoder, samples: Audio) -> bytes:
@@ -194,7 +192,7 @@ async def test_an_interruption_holds_back_at_once_what_is_not_told_yet(
     gateway = in_memory(tmp_path, [FakeEngine(script=proportional)])
     async with await opened(gateway) as session:
         session.feed(TEXT)
-        while len(session._out) < 4:
+        while len(session._outbox) < 4:
             await asyncio.sleep(0.01)
         monkeypatch.setattr(Encoder, "write", slowly)
         interrupting = asyncio.create_task(session.interrupt())
@@ -205,15 +203,15 @@ async def test_an_interruption_holds_back_at_once_what_is_not_told_yet(
             if isinstance(event, Interrupted):
                 break
         await interrupting
-        session.leave()
-    assert [type(event) for event in events] == [Piece, Piece, Interrupted]
-    pieces = [event for event in events if isinstance(event, Piece)]
-    assert [piece.length for piece in pieces] == [0, 0]
-    assert pieces[0].data.startswith(b"fLaC")  # the header, once
-    assert b"fLaC" not in pieces[1].data
+        session.detach()
+    assert [type(event) for event in events] == [EncodedAudio, EncodedAudio, Interrupted]
+    headers = [event for event in events if isinstance(event, EncodedAudio)]
+    assert [header.samples for header in headers] == [0, 0]
+    assert headers[0].data.startswith(b"fLaC")  # the header, once
+    assert b"fLaC" not in headers[1].data
 
 
-async def test_an_interruption_hides_no_error(tmp_path: Path) -> None:
+async def test_interruption_keeps_a_pending_error(tmp_path: Path) -> None:
     async def breaks(job: Job) -> AsyncGenerator[AudioChunk, None]:
         yield AudioChunk(job.id, np.full(2400, 0.1, np.float32))
         raise SynthesisFailed("out of breath")
@@ -231,7 +229,7 @@ async def test_an_interruption_hides_no_error(tmp_path: Path) -> None:
     assert gateway.metric("voxgate_live_ended_total", outcome="synthesis_failed") == 1
 
 
-async def test_an_error_repeats_no_more_than_fits(tmp_path: Path) -> None:
+async def test_long_error_fits_into_a_message(tmp_path: Path) -> None:
     async def breaks(job: Job) -> AsyncGenerator[AudioChunk, None]:
         raise SynthesisFailed("out of " + "breath " * 10_000)
         yield

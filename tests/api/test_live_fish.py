@@ -1,4 +1,4 @@
-"""``/v1/tts/live`` in memory: MessagePack in both directions."""
+"""``/v1/tts/live``: the Fish Audio live protocol."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def send(socket: Socket, event: str, **fields: Any) -> None:
 
 
 async def rest(socket: Socket) -> tuple[list[dict[str, Any]], bytes]:
-    """All that comes up to the close frame: events but audio, and the audio."""
+    """All events except audio up to the close frame, and the audio."""
     events, audio = [], b""
     while (message := await socket.next_raw()) is not None:
         assert isinstance(message, bytes)
@@ -42,7 +42,7 @@ async def rest(socket: Socket) -> tuple[list[dict[str, Any]], bytes]:
     return events, audio
 
 
-async def test_text_in_pieces_becomes_audio(gateway: InMemory) -> None:
+async def test_incremental_text_becomes_audio(gateway: InMemory) -> None:
     async with Socket(gateway.app, PATH, {"model": "other"}) as socket:
         request = {"text": "", "format": "pcm", "reference_id": "grace", "prosody": {"speed": 1.5, "volume": 0}}
         send(socket, "start", request=request)
@@ -61,7 +61,7 @@ async def test_text_in_pieces_becomes_audio(gateway: InMemory) -> None:
     assert gateway.engine.jobs == []
 
 
-async def test_a_start_may_have_text_and_mp3_is_the_default(gateway: InMemory) -> None:
+async def test_start_may_have_text_and_default_format_is_mp3(gateway: InMemory) -> None:
     async with Socket(gateway.app, PATH) as socket:
         send(socket, "start", request={"text": "Hello there."})
         send(socket, "flush")
@@ -73,7 +73,7 @@ async def test_a_start_may_have_text_and_mp3_is_the_default(gateway: InMemory) -
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-async def test_what_is_null_or_empty_is_as_good_as_absent(gateway: InMemory, nothing: str | None) -> None:
+async def test_null_and_empty_fields_mean_absent(gateway: InMemory, nothing: str | None) -> None:
     async with Socket(gateway.app, PATH) as socket:
         send(socket, "start", request={"text": "Hello there.", "format": nothing, "reference_id": nothing})
         send(socket, "stop")
@@ -83,7 +83,7 @@ async def test_what_is_null_or_empty_is_as_good_as_absent(gateway: InMemory, not
         assert container.format.name == "mp3"
 
 
-async def test_what_means_nothing_to_the_engine_is_named(gateway: InMemory) -> None:
+async def test_ignored_fields_are_reported_in_an_event(gateway: InMemory) -> None:
     async with Socket(gateway.app, PATH) as socket:
         send(
             socket,
@@ -100,15 +100,15 @@ async def test_what_means_nothing_to_the_engine_is_named(gateway: InMemory) -> N
     ("message", "expected"),
     [
         ({"event": "text", "text": "x"}, "type: the first message must be a start"),
-        ({"event": "sing"}, "event: there are: start, text, flush, stop"),
+        ({"event": "sing"}, "event: must be one of: start, text, flush, stop"),
         ({"event": "start"}, "request: must be a map"),
-        ({"event": "start", "request": {"reference_id": "nobody"}}, "reference_id: no voice 'nobody'"),
+        ({"event": "start", "request": {"reference_id": "nobody"}}, "reference_id: unknown voice 'nobody'"),
         ({"event": "start", "request": {"prosody": {"speed": 9}}}, "prosody.speed: "),
         ({"event": "start", "request": {"format": "midi"}}, "format: unknown audio format 'midi'"),
         ([], "a message must be a map"),
     ],
 )
-async def test_errors_finish_the_session(gateway: InMemory, message: Any, expected: str) -> None:
+async def test_error_finishes_the_session(gateway: InMemory, message: Any, expected: str) -> None:
     async with Socket(gateway.app, PATH) as socket:
         socket.send_raw(ormsgpack.packb(message))
         (event,), _ = await rest(socket)
@@ -118,14 +118,14 @@ async def test_errors_finish_the_session(gateway: InMemory, message: Any, expect
 
 
 @pytest.mark.parametrize("message", ["{}", b"\xc1", b""])
-async def test_what_is_no_messagepack_finishes_the_session(gateway: InMemory, message: str | bytes) -> None:
+async def test_invalid_messagepack_finishes_the_session(gateway: InMemory, message: str | bytes) -> None:
     async with Socket(gateway.app, PATH) as socket:
         socket.send_raw(message)
         (event,), _ = await rest(socket)
     assert event["reason"] == "error"
 
 
-async def test_an_unknown_model_and_an_engine_that_is_not_ready(gateway: InMemory) -> None:
+async def test_unknown_model_and_unloaded_engine_finish_the_session(gateway: InMemory) -> None:
     for model, status in (("gpt-9", 404), ("fake", 503)):
         gateway.engine.state = State.LOADING
         gateway.engine._known = False
@@ -135,7 +135,7 @@ async def test_an_unknown_model_and_an_engine_that_is_not_ready(gateway: InMemor
         assert event["status"] == status
 
 
-async def test_refused_sockets_are_answered_as_this_api_does(tmp_path: Path) -> None:
+async def test_rejected_handshake_has_this_apis_envelope(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, settings={"live": {"sessions": 1}})
     async with Socket(gateway.app, PATH), Socket(gateway.app, PATH) as second:
         assert second.denial is not None
@@ -147,7 +147,7 @@ async def test_refused_sockets_are_answered_as_this_api_does(tmp_path: Path) -> 
     assert gateway.metric("voxgate_errors_total", type="overloaded") == 1
 
 
-async def test_the_gateways_end_is_no_success(gateway: InMemory) -> None:
+async def test_shutdown_is_reported_as_an_error(gateway: InMemory) -> None:
     async with Socket(gateway.app, PATH) as socket:
         send(socket, "start", request={"text": "", "format": "pcm"})
         send(socket, "text", text="The first sentence. The second is not comp")

@@ -1,4 +1,4 @@
-"""Barge-in: speech is cut short, and the answer says which text was spoken."""
+"""Barge-in: interruption of speech, and the text reported as spoken."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from test_live import CHARS_PER_S, RATE, decoded, of, pcm, proportional, started
 
 from backends.base import AudioChunk, Job
 from gateway.engine.fake import FakeEngine
-from gateway.service.live.spoken import Spoken
+from gateway.service.live.playback import PlaybackPosition
 from gateway.text.segments import Segment
 
-FIRST = "Alpha beta gamma delta epsilon zeta eta theta. "  # 46 characters spoken
+FIRST = "Alpha beta gamma delta epsilon zeta eta theta. "  # 46 characters without the trailing space
 SECOND = "Iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon. "
 
 
@@ -33,7 +33,7 @@ async def interrupted(socket: Socket, **fields: Any) -> tuple[dict[str, Any], by
     return events[-1], audio
 
 
-async def test_all_that_was_sent_counts_as_spoken(gateway: InMemory) -> None:
+async def test_all_sent_audio_counts_as_spoken_by_default(gateway: InMemory) -> None:
     async with Socket(gateway.app) as socket:
         await started(socket)
         socket.send("text", text=FIRST + SECOND + "Not yet")
@@ -58,7 +58,7 @@ async def test_all_that_was_sent_counts_as_spoken(gateway: InMemory) -> None:
         (0, ""),
         (249, ""),
         (250, "Alpha"),
-        (349.5, "Alpha "),  # within a word: that word was not spoken
+        (349.5, "Alpha "),  # within a word, which does not count as spoken
         (500, "Alpha beta"),
         (1050, "Alpha beta gamma "),
         (46 * 50, FIRST.strip()),
@@ -66,9 +66,7 @@ async def test_all_that_was_sent_counts_as_spoken(gateway: InMemory) -> None:
         (10**8, FIRST + SECOND.strip()),
     ],
 )
-async def test_what_the_client_played_decides_where_it_says_so(
-    gateway: InMemory, played_ms: float, spoken: str
-) -> None:
+async def test_played_ms_determines_the_spoken_text(gateway: InMemory, played_ms: float, spoken: str) -> None:
     async with Socket(gateway.app) as socket:
         await started(socket)
         socket.send("text", text=FIRST + SECOND)
@@ -78,7 +76,7 @@ async def test_what_the_client_played_decides_where_it_says_so(
         assert (answer["text"], answer["position"]) == (spoken, len(spoken))
 
 
-async def test_the_session_goes_on_and_counts_anew(gateway: InMemory) -> None:
+async def test_session_continues_after_an_interruption(gateway: InMemory) -> None:
     async with Socket(gateway.app) as socket:
         await started(socket, seed=5)
         socket.send("text", text=FIRST)
@@ -99,7 +97,7 @@ async def test_the_session_goes_on_and_counts_anew(gateway: InMemory) -> None:
     assert gateway.metric("voxgate_live_interruptions_total") == 2
 
 
-async def test_open_segments_are_aborted_and_what_is_queued_is_dropped(tmp_path: Path) -> None:
+async def test_interruption_aborts_open_segments_and_drops_queued_ones(tmp_path: Path) -> None:
     async def endless(job: Job) -> AsyncGenerator[AudioChunk, None]:
         while True:
             yield AudioChunk(job.id, np.full(2400, 0.1, np.float32), (0, len(job.text)))
@@ -115,7 +113,7 @@ async def test_open_segments_are_aborted_and_what_is_queued_is_dropped(tmp_path:
         answer, audio = await interrupted(socket)
         assert sorted(gateway.engine.aborted) == ["1", "2"]
         assert gateway.app.state.services.synthesizer._backlog.used_bytes == 0
-        # No more is known of this engine's pace than a guess: 15 characters a second.
+        # The speaking rate is unknown and assumed to be 15 characters a second.
         sent_s = len(pcm(audio)) / RATE
         assert answer["position"] == pytest.approx(sent_s * 15, abs=8)
         assert FIRST.startswith(answer["text"])
@@ -127,8 +125,8 @@ async def test_open_segments_are_aborted_and_what_is_queued_is_dropped(tmp_path:
         assert len(gateway.engine.jobs) == 3
 
 
-async def test_what_the_engine_has_made_ahead_tells_how_far_the_audio_reaches(tmp_path: Path) -> None:
-    """An engine that names no spans, or one for all, whose job is complete while a slow client has heard half of it."""
+async def test_audio_made_ahead_improves_the_spoken_position(tmp_path: Path) -> None:
+    """The job is complete while a slow client has received half of it; the engine reports no spans or one span."""
 
     async def one_span(job: Job) -> AsyncGenerator[AudioChunk, None]:
         for _ in range(20):
@@ -149,7 +147,7 @@ async def test_what_the_engine_has_made_ahead_tells_how_far_the_audio_reaches(tm
         assert events[-1]["position"] == pytest.approx(heard_s / 2.0 * len(FIRST), abs=7)
 
 
-async def test_an_interruption_of_silence_says_so(gateway: InMemory) -> None:
+async def test_interruption_before_any_audio_has_no_text(gateway: InMemory) -> None:
     async with Socket(gateway.app) as socket:
         await started(socket)
         assert (await interrupted(socket))[0] == {"type": "interrupted", "position": 0, "text": "", "next": 0}
@@ -162,7 +160,7 @@ async def test_an_interruption_of_silence_says_so(gateway: InMemory) -> None:
         }
 
 
-async def test_an_interruption_after_the_end_finishes_the_session(tmp_path: Path) -> None:
+async def test_interruption_after_end_finishes_the_session(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(script=proportional)])
     async with Socket(gateway.app, buffer=1) as socket:
         await started(socket)
@@ -176,13 +174,13 @@ async def test_an_interruption_after_the_end_finishes_the_session(tmp_path: Path
 
 
 @pytest.mark.parametrize("fmt", ["pcm", "wav", "flac"])
-async def test_an_interruption_of_a_session_that_is_complete_but_not_read(tmp_path: Path, fmt: str) -> None:
+async def test_interruption_of_a_complete_unread_session(tmp_path: Path, fmt: str) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(script=proportional)])
     async with Socket(gateway.app, buffer=1) as socket:
         await started(socket, format=fmt)
         socket.send("text", text="Hi")
         socket.send("end")
-        await asyncio.sleep(0.2)  # all of it is encoded
+        await asyncio.sleep(0.2)  # by now everything is encoded
         socket.send("interrupt")
         await asyncio.sleep(0.1)
         events, audio = await socket.rest()
@@ -193,7 +191,7 @@ async def test_an_interruption_of_a_session_that_is_complete_but_not_read(tmp_pa
 
 
 @pytest.mark.parametrize("fmt", ["wav", "mp3", "flac", "opus", "aac"])
-async def test_one_file_goes_on_over_an_interruption(gateway: InMemory, fmt: str) -> None:
+async def test_interruption_does_not_start_a_new_file(gateway: InMemory, fmt: str) -> None:
     async with Socket(gateway.app) as socket:
         await started(socket, format=fmt)
         socket.send("interrupt")
@@ -211,7 +209,7 @@ async def test_one_file_goes_on_over_an_interruption(gateway: InMemory, fmt: str
     assert np.abs(samples[-rate:]).max() > 0.2 * np.abs(samples).max()
 
 
-async def test_many_interruptions_in_a_row_are_answered_one_by_one(gateway: InMemory) -> None:
+async def test_consecutive_interruptions_are_answered_in_order(gateway: InMemory) -> None:
     async with Socket(gateway.app, buffer=1) as socket:
         await started(socket)
         for _ in range(20):
@@ -222,32 +220,33 @@ async def test_many_interruptions_in_a_row_are_answered_one_by_one(gateway: InMe
             assert events[-1]["next"] == len(FIRST) * (number + 1)
 
 
-def test_spans_are_proportional_inside_and_words_are_whole() -> None:
-    spoken = Spoken(rate_hz=1000, start=100)
+def test_text_position_is_proportional_and_never_inside_a_word() -> None:
+    playback = PlaybackPosition(rate_hz=1000, start=100)
     segment = Segment(100, " one two three ")
-    assert spoken.position(0) == 100
-    spoken.add(segment, 300, (0, 3))
-    spoken.add(segment, 600, (4, 13))
-    spoken.add(segment, 300, (4, 13))  # more of the same
-    spoken.complete()
-    assert spoken.length == 1200
-    assert [spoken.position(at) for at in (1, 100, 300, 301)] == [101, 101, 104, 105]
-    assert spoken.position(700) == 100 + len(" one two ")
-    assert spoken.position(1199) == 100 + len(" one two ")
-    assert spoken.position(1200) == 100 + len(" one two three")
-    spoken.pause(500)
-    assert spoken.position(1700) == 114
+    assert playback.text_position(0) == 100
+    playback.add(segment, 300, (0, 3))
+    playback.add(segment, 600, (4, 13))
+    playback.add(segment, 300, (4, 13))  # same span
+    playback.complete()
+    assert playback.samples == 1200
+    assert [playback.text_position(at) for at in (1, 100, 300, 301)] == [101, 101, 104, 105]
+    assert playback.text_position(700) == 100 + len(" one two ")
+    assert playback.text_position(1199) == 100 + len(" one two ")
+    assert playback.text_position(1200) == 100 + len(" one two three")
+    playback.add_silence(500)
+    assert playback.text_position(1700) == 114
     later = Segment(115, "你好世界你好世界你好")
-    spoken.add(later, 500)
-    assert spoken.position(1700 + 250) == 115 + int(250 * 12 / 1200)  # at the pace so far, as long as more may come
-    spoken.complete()
-    assert spoken.position(1700 + 250) == 115 + 5
-    assert spoken.position(10**9) == later.end
+    playback.add(later, 500)
+    at_measured_rate = 115 + int(250 * 12 / 1200)
+    assert playback.text_position(1700 + 250) == at_measured_rate, "the last span is not complete"
+    playback.complete()
+    assert playback.text_position(1700 + 250) == 115 + 5
+    assert playback.text_position(10**9) == later.end
 
 
-def test_spans_out_of_bounds_stay_within_their_segment() -> None:
-    spoken = Spoken(rate_hz=1000)
+def test_span_beyond_its_segment_is_clamped() -> None:
+    playback = PlaybackPosition(rate_hz=1000)
     segment = Segment(0, "Hello.")
-    spoken.add(segment, 100, (3, 900))
-    spoken.complete()
-    assert spoken.position(100) == 6
+    playback.add(segment, 100, (3, 900))
+    playback.complete()
+    assert playback.text_position(100) == 6

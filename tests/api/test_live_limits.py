@@ -1,4 +1,4 @@
-"""``/tts/stream`` when something is wrong: refusals, errors, limits, clients that vanish, the gateway's end."""
+"""``/tts/stream``: refusals, errors, limits, lost clients and shutdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def gateway(tmp_path: Path) -> InMemory:
 
 
 async def failed(socket: Socket, code: int = 1008) -> dict[str, Any]:
-    """The error that ends a session, and what the close frame says of it."""
+    """The error that ends a session, checked against the close frame."""
     events, _ = await socket.rest()
     assert events[-1]["type"] == "error", events
     assert set(events[-1]["error"]) == {"type", "message", "param", "request_id"}
@@ -62,7 +62,7 @@ async def failed(socket: Socket, code: int = 1008) -> dict[str, Any]:
         ('{"type": "start", "reference_text": "x"}', "invalid_request", "reference_text"),
     ],
 )
-async def test_a_session_that_cannot_begin_says_why(
+async def test_invalid_start_is_an_error(
     gateway: InMemory, message: str | bytes, type_: str, param: str | None
 ) -> None:
     async with Socket(gateway.app) as socket:
@@ -86,7 +86,7 @@ async def test_a_session_that_cannot_begin_says_why(
         ({"type": "interrupt", "played_ms": True}, "played_ms"),
     ],
 )
-async def test_a_wrong_message_ends_the_session(gateway: InMemory, message: dict[str, Any], param: str) -> None:
+async def test_invalid_message_ends_the_session(gateway: InMemory, message: dict[str, Any], param: str) -> None:
     async with Socket(gateway.app) as socket:
         await started(socket)
         socket.send(**message)
@@ -95,7 +95,7 @@ async def test_a_wrong_message_ends_the_session(gateway: InMemory, message: dict
 
 
 @pytest.mark.parametrize("late", ["text", "flush", "end"])
-async def test_nothing_comes_after_the_end(tmp_path: Path, late: str) -> None:
+async def test_text_after_end_is_an_error(tmp_path: Path, late: str) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(script=proportional)])
     async with Socket(gateway.app, buffer=1) as socket:
         await started(socket)
@@ -106,7 +106,7 @@ async def test_nothing_comes_after_the_end(tmp_path: Path, late: str) -> None:
     assert gateway.app.state.services.synthesizer._backlog.used_bytes == 0
 
 
-async def test_an_engine_that_is_not_ready_says_when_to_come_again(tmp_path: Path) -> None:
+async def test_unloaded_engine_is_an_error_with_a_retry_delay(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(state=State.UNLOADED)])
     async with Socket(gateway.app) as socket:
         socket.send("start")
@@ -116,7 +116,7 @@ async def test_an_engine_that_is_not_ready_says_when_to_come_again(tmp_path: Pat
     assert gateway.engine.state is State.LOADING
 
 
-async def test_a_text_that_the_engine_refuses_is_left_out_and_named(tmp_path: Path) -> None:
+async def test_refused_segment_is_skipped_and_reported(tmp_path: Path) -> None:
     async def only_english(job: Job) -> AsyncGenerator[AudioChunk, None]:
         if not job.text.isascii():
             raise InvalidJob("cannot speak 'ж'", param="text")
@@ -139,7 +139,7 @@ async def test_a_text_that_the_engine_refuses_is_left_out_and_named(tmp_path: Pa
     assert gateway.metric("voxgate_errors_total", type="invalid_request") == 1
 
 
-async def test_a_failure_midway_ends_the_session_and_says_how_far_it_came(tmp_path: Path) -> None:
+async def test_failure_midway_ends_the_session_with_its_position(tmp_path: Path) -> None:
     async def breaks(job: Job) -> AsyncGenerator[AudioChunk, None]:
         yield AudioChunk(job.id, np.zeros(2400, np.float32), (0, 10))
         yield AudioChunk(job.id, np.zeros(2400, np.float32), (10, 20))
@@ -155,7 +155,7 @@ async def test_a_failure_midway_ends_the_session_and_says_how_far_it_came(tmp_pa
     assert gateway.metric("voxgate_live_ended_total", outcome="synthesis_failed") == 1
 
 
-async def test_a_session_does_not_stumble_over_its_own_jobs(tmp_path: Path) -> None:
+async def test_queue_full_of_its_own_jobs_does_not_fail_a_session(tmp_path: Path) -> None:
     async def slowly(job: Job) -> AsyncGenerator[AudioChunk, None]:
         async for chunk in proportional(job):
             yield chunk
@@ -178,7 +178,7 @@ async def test_a_session_does_not_stumble_over_its_own_jobs(tmp_path: Path) -> N
     assert gateway.metric("voxgate_requests_total", engine="fake", outcome="queue_full") == 2
 
 
-async def test_a_bug_is_answered_without_its_details(tmp_path: Path) -> None:
+async def test_unexpected_error_is_sent_without_details(tmp_path: Path) -> None:
     async def bug(job: Job) -> AsyncGenerator[AudioChunk, None]:
         raise ZeroDivisionError("secret")
         yield
@@ -192,7 +192,7 @@ async def test_a_bug_is_answered_without_its_details(tmp_path: Path) -> None:
     assert "secret" not in error["message"]
 
 
-async def test_the_text_of_a_session_is_bounded(tmp_path: Path) -> None:
+async def test_session_text_is_limited(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(script=proportional)], settings={"live": {"text_chars": 100}})
     async with Socket(gateway.app) as socket:
         await started(socket)
@@ -202,7 +202,7 @@ async def test_the_text_of_a_session_is_bounded(tmp_path: Path) -> None:
         assert (await failed(socket))["error"]["param"] == "text"
 
 
-async def test_segments_are_no_longer_than_texts_may_be(tmp_path: Path) -> None:
+async def test_segments_respect_the_text_limit(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(script=proportional)], limits={"text_chars": 40})
     async with Socket(gateway.app) as socket:
         await started(socket)
@@ -214,7 +214,7 @@ async def test_segments_are_no_longer_than_texts_may_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["\\ud800", "\\u0000", "a\\u0300\\u202e\\ufeff"])
-async def test_odd_characters_break_nothing(gateway: InMemory, text: str) -> None:
+async def test_unusual_characters_are_accepted(gateway: InMemory, text: str) -> None:
     async with Socket(gateway.app) as socket:
         await started(socket)
         socket.send_raw(f'{{"type": "text", "text": "Before {text} after."}}')
@@ -224,20 +224,20 @@ async def test_odd_characters_break_nothing(gateway: InMemory, text: str) -> Non
     assert last["type"] == "finished" or last["error"]["type"] == "invalid_request", last
 
 
-async def test_a_message_is_bounded(tmp_path: Path) -> None:
+async def test_message_size_is_limited(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, settings={"live": {"message_bytes": 1024}})
     async with Socket(gateway.app) as socket:
         socket.send("start", voice="x" * 1024)
         assert (await failed(socket))["error"]["type"] == "body_too_large"
 
 
-async def test_a_session_that_does_not_begin_is_closed(tmp_path: Path) -> None:
+async def test_session_without_start_times_out(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, limits={"body_s": 0.05})
     async with Socket(gateway.app) as socket:
         assert (await failed(socket))["error"]["type"] == "body_timeout"
 
 
-async def test_a_session_with_nothing_to_do_is_closed(tmp_path: Path) -> None:
+async def test_idle_session_times_out(tmp_path: Path) -> None:
     async def slow(job: Job) -> AsyncGenerator[AudioChunk, None]:
         await asyncio.sleep(0.3)
         yield AudioChunk(job.id, np.zeros(2400, np.float32))
@@ -251,7 +251,7 @@ async def test_a_session_with_nothing_to_do_is_closed(tmp_path: Path) -> None:
     assert events[-1]["error"]["type"] == "session_idle"
 
 
-async def test_no_more_sessions_than_there_are_places(tmp_path: Path) -> None:
+async def test_number_of_sessions_is_limited(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, settings={"live": {"sessions": 1}})
     async with Socket(gateway.app) as first:
         async with Socket(gateway.app) as second:
@@ -266,7 +266,7 @@ async def test_no_more_sessions_than_there_are_places(tmp_path: Path) -> None:
     assert gateway.metric("voxgate_http_responses_total", route="/tts/stream", status="503") == 1
 
 
-async def test_sessions_are_requests_too(tmp_path: Path) -> None:
+async def test_sessions_count_as_requests(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, limits={"requests": 1})
     async with Socket(gateway.app):
         assert (await gateway.client.get("/v1/voices")).status_code == 503
@@ -276,7 +276,7 @@ async def test_sessions_are_requests_too(tmp_path: Path) -> None:
         assert (await gateway.client.get("/health/live")).status_code == 200
 
 
-async def test_pages_of_other_sites_get_no_socket(tmp_path: Path) -> None:
+async def test_cross_site_websocket_is_rejected(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, settings={"cors": {"origins": ["https://friend.example"]}})
     async with Socket(gateway.app, headers={"Origin": "https://evil.example"}) as socket:
         assert socket.denial is not None
@@ -285,7 +285,7 @@ async def test_pages_of_other_sites_get_no_socket(tmp_path: Path) -> None:
         assert socket.accepted is not None
 
 
-async def test_a_socket_needs_a_key_where_requests_do(tmp_path: Path) -> None:
+async def test_websocket_requires_a_key_if_configured(tmp_path: Path) -> None:
     keys = {"me": {"sha256": hashlib.sha256(b"open sesame").hexdigest(), "max_concurrent": 1}}
     gateway = in_memory(tmp_path, settings={"access": {"keys": keys}})
     for headers, status in (({}, 401), ({"Authorization": "Bearer wrong"}, 401)):
@@ -306,7 +306,7 @@ async def endless(job: Job) -> AsyncGenerator[AudioChunk, None]:
         await asyncio.sleep(0.001)
 
 
-async def test_a_client_that_hangs_up_leaves_no_job(tmp_path: Path) -> None:
+async def test_disconnect_aborts_the_job(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(script=endless)])
     async with Socket(gateway.app) as socket:
         await started(socket)
@@ -319,7 +319,7 @@ async def test_a_client_that_hangs_up_leaves_no_job(tmp_path: Path) -> None:
     assert gateway.metric("voxgate_live_ended_total", outcome="client_gone") == 1
 
 
-async def test_a_client_that_reads_nothing_is_cut_off_and_leaves_no_job(tmp_path: Path) -> None:
+async def test_stalled_client_is_disconnected_and_its_job_aborted(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(script=proportional)], limits={"stall_s": 0.2})
     async with Socket(gateway.app, buffer=1) as socket:
         await started(socket)
@@ -335,7 +335,7 @@ def sessions_of(gateway: InMemory) -> LiveSessions:
     return found
 
 
-async def test_the_gateways_end_lets_sessions_finish_what_they_say(gateway: InMemory) -> None:
+async def test_shutdown_lets_sessions_finish_complete_segments(gateway: InMemory) -> None:
     async with Socket(gateway.app) as quiet, Socket(gateway.app) as waiting:
         await started(quiet)
         quiet.send("text", text="The first sentence. The second is not comp")
@@ -355,7 +355,7 @@ async def test_the_gateways_end_lets_sessions_finish_what_they_say(gateway: InMe
     assert gateway.metric("voxgate_live_ended_total", outcome="shutdown") == 2
 
 
-async def test_the_gateways_end_does_not_wait_for_ever(tmp_path: Path) -> None:
+async def test_shutdown_cuts_off_sessions_after_the_drain_time(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(script=endless)])
     async with Socket(gateway.app) as socket:
         await started(socket)

@@ -23,7 +23,7 @@ from gateway.errors import BadRequest
         {"text": "x" * 300, "list": [list(range(300))]},
     ],
 )
-def test_what_clients_pack_is_read(value: Any) -> None:
+def test_messages_of_clients_are_decoded(value: Any) -> None:
     assert decode(ormsgpack.packb(value)) == value
 
 
@@ -34,7 +34,7 @@ def test_what_clients_pack_is_read(value: Any) -> None:
         b"\xc1",
         b"\x81",
         b"\x81\xa1a",
-        b"\x81\x01\x01",  # a key that is no string
+        b"\x81\x01\x01",  # a key that is not a string
         b"\x92\x01",
         b"\xc0\xc0",
         b"\xdc",
@@ -45,27 +45,27 @@ def test_what_clients_pack_is_read(value: Any) -> None:
         b"\x81\xa2\xff\xfe\x01",
     ],
 )
-def test_garbage_is_refused(body: bytes) -> None:
+def test_invalid_messagepack_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest):
         decode(body)
 
 
-def test_a_bomb_is_refused_before_it_goes_off() -> None:
-    bombs = [
+def test_body_with_too_many_items_is_refused_before_decoding() -> None:
+    bodies = [
         b"\xdd" + (10**7).to_bytes(4, "big") + b"\x90" * 10**7,
         b"\x91\xdd" + (10**7).to_bytes(4, "big") + b"\x90" * 10**7,
         b"\xdf" + (10**6).to_bytes(4, "big") + b"".join(b"\xa4%04x\x90" % (n % 65536) for n in range(10**6)),
     ]
-    for bomb in bombs:
+    for body in bodies:
         tracemalloc.start()
-        with pytest.raises(BadRequest, match="more than 1000 values"):
-            decode(bomb)
+        with pytest.raises(BadRequest, match="too many values: the limit is 1000"):
+            decode(body)
         assert tracemalloc.get_traced_memory()[1] < 2**20
         tracemalloc.stop()
 
 
-def test_the_limit_is_on_all_levels_together() -> None:
+def test_item_limit_covers_all_levels() -> None:
     body = ormsgpack.packb([[1] * 10] * 10)
     assert decode(body, 110) == [[1] * 10] * 10
-    with pytest.raises(BadRequest, match="more than 109 values"):
+    with pytest.raises(BadRequest, match="too many values: the limit is 109"):
         decode(body, 109)

@@ -1,4 +1,4 @@
-"""OpenAI's API for speech, without sockets: fields, models, errors, events."""
+"""OpenAI's speech API: fields, models, errors and events."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ def events_of(response: httpx.Response) -> list[dict[str, Any]]:
     return [json.loads(event.removeprefix("data: ")) for event in events]
 
 
-async def test_what_openais_client_sends_becomes_mp3_from_the_default_engine(gateway: InMemory) -> None:
+async def test_openai_client_request_becomes_mp3_of_the_default_engine(gateway: InMemory) -> None:
     response = await speak(gateway)
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "audio/mpeg"
-    assert "content-length" not in response.headers, "it is sent while it is made"
+    assert "content-length" not in response.headers, "audio is sent while it is generated"
     assert "x-voxgate-ignored" not in response.headers
     assert response.headers["x-voxgate-voice"] == "ada"
     (job,) = gateway.engine.jobs
@@ -96,7 +96,7 @@ async def test_every_field_reaches_the_engine(gateway: InMemory, clip: bytes) ->
     assert gateway.engine.jobs[-1].reference.text == "hm"
 
 
-async def test_pcm_is_24_khz_whatever_the_engine(tmp_path: Path) -> None:
+async def test_pcm_is_24_khz_for_every_engine(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(capabilities=replace(FAKE_CAPABILITIES, sample_rate_hz=48000))])
     response = await speak(gateway, response_format="pcm")
     assert response.headers["content-type"] == "audio/pcm;rate=24000;channels=1"
@@ -104,21 +104,21 @@ async def test_pcm_is_24_khz_whatever_the_engine(tmp_path: Path) -> None:
     other = await speak(gateway, response_format="pcm", sample_rate=48000)
     assert len(other.content) == 2 * 4800
     flac = await speak(gateway, response_format="flac", stream=False)
-    assert read_audio(flac.content)[1] == 48000, "other formats tell their rate themselves"
+    assert read_audio(flac.content)[1] == 48000, "the rate of other formats is in their header"
 
 
-async def test_the_whole_file_on_request(gateway: InMemory) -> None:
+async def test_complete_file_with_stream_false(gateway: InMemory) -> None:
     streamed = await speak(gateway, response_format="wav", seed=1)
-    whole = await speak(gateway, response_format="wav", seed=1, stream=False)
-    assert int(whole.headers["content-length"]) == len(whole.content)
-    assert int.from_bytes(whole.content[4:8], "little") == len(whole.content) - 8
-    assert whole.headers["x-voxgate-duration"] == "0.200"
-    assert whole.content[44:] == streamed.content[44:]
+    complete = await speak(gateway, response_format="wav", seed=1, stream=False)
+    assert int(complete.headers["content-length"]) == len(complete.content)
+    assert int.from_bytes(complete.content[4:8], "little") == len(complete.content) - 8
+    assert complete.headers["x-voxgate-duration"] == "0.200"
+    assert complete.content[44:] == streamed.content[44:]
     error = await error_of(await speak(gateway, stream=False, stream_format="sse"), 400)
     assert error["param"] == "stream"
 
 
-async def test_fields_of_other_servers_are_ignored_and_reported(gateway: InMemory) -> None:
+async def test_unknown_fields_are_ignored_and_reported(gateway: InMemory) -> None:
     response = await speak(gateway, volume_multiplier=2, lang_code="a", engine="fake", instructions="Whisper.")
     assert response.status_code == 200
     assert response.headers["x-voxgate-ignored"] == "volume_multiplier, lang_code, engine, instructions"
@@ -128,14 +128,14 @@ async def test_fields_of_other_servers_are_ignored_and_reported(gateway: InMemor
     assert "x" not in odd.headers
 
 
-async def test_null_is_as_good_as_absent_and_so_is_no_voice(gateway: InMemory) -> None:
+async def test_null_means_absent_and_voice_is_optional(gateway: InMemory) -> None:
     nulls = dict.fromkeys(("model", "voice", "response_format", "speed", "instructions", "stream_format", "seed"))
     assert (await speak(gateway, **nulls)).status_code == 200
     assert (await speak(gateway, voice="", model="", instructions="")).status_code == 200
     assert [job.voice for job in gateway.engine.jobs] == ["ada", "ada"]
 
 
-async def test_instructions_go_to_engines_that_take_them(tmp_path: Path) -> None:
+async def test_instructions_are_passed_to_engines_with_that_option(tmp_path: Path) -> None:
     schema = {
         "type": "object",
         "properties": {"instructions": {"type": "string", "maxLength": 10}},
@@ -150,11 +150,11 @@ async def test_instructions_go_to_engines_that_take_them(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", OPENAI_VOICES)
-async def test_openais_voices_are_the_engines_own_first_one(gateway: InMemory, name: str) -> None:
+async def test_openai_voice_names_mean_the_first_voice(gateway: InMemory, name: str) -> None:
     assert (await speak(gateway, voice=name)).headers["x-voxgate-voice"] == "ada"
 
 
-async def test_a_voice_that_has_the_name_of_one_of_openais_is_that_voice(tmp_path: Path, clip: bytes) -> None:
+async def test_voice_with_an_openai_name_takes_precedence(tmp_path: Path, clip: bytes) -> None:
     voices = (*FAKE_CAPABILITIES.voices, replace(FAKE_CAPABILITIES.voices[0], name="nova"))
     gateway = in_memory(tmp_path, [FakeEngine(capabilities=replace(FAKE_CAPABILITIES, voices=voices))])
     assert (await speak(gateway, voice="nova")).headers["x-voxgate-voice"] == "nova"
@@ -163,7 +163,7 @@ async def test_a_voice_that_has_the_name_of_one_of_openais_is_that_voice(tmp_pat
     assert (await speak(gateway, voice="echo")).headers["x-voxgate-voice"] == "echo"
 
 
-async def test_aliases_name_engines_and_voices(tmp_path: Path) -> None:
+async def test_aliases_map_to_engines_and_voices(tmp_path: Path) -> None:
     engines = [FakeEngine("one"), FakeEngine("two")]
     aliases = {
         "models": {"tts-1-hd": "two", "kokoro": "two"},
@@ -179,7 +179,7 @@ async def test_aliases_name_engines_and_voices(tmp_path: Path) -> None:
     assert await spoken("tts-1", "alloy") == ("one", "grace")
     assert await spoken("kokoro", "bella") == ("two", "grace")
     assert await spoken("tts-1-hd", "nova") == ("two", "grace")
-    assert await spoken("one", "nova") == ("one", "ada"), "no entry for this engine: its default"
+    assert await spoken("one", "nova") == ("one", "ada"), "without an entry for this engine: its default voice"
     error = await error_of(await speak(gateway, model="one", voice="bella"), 404)
     assert (error["param"], error["code"]) == ("voice", "voice_not_found")
     listed = [entry["id"] for entry in (await gateway.client.get("/v1/models")).json()["data"]]
@@ -188,7 +188,7 @@ async def test_aliases_name_engines_and_voices(tmp_path: Path) -> None:
     assert [voice["id"] for voice in voices] == ["ada", "grace", "alloy", "bella", "nova"]
 
 
-async def test_every_model_that_is_listed_can_be_asked_for(tmp_path: Path) -> None:
+async def test_every_listed_model_is_accepted(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, fish_api={"max_models": 2})
     listing = (await gateway.client.get("/v1/models")).json()
     assert listing["object"] == "list"
@@ -202,7 +202,7 @@ async def test_every_model_that_is_listed_can_be_asked_for(tmp_path: Path) -> No
         assert spoken.status_code == 200, spoken.text
 
 
-async def test_a_model_loaded_by_a_classic_request_speaks(tmp_path: Path) -> None:
+async def test_classic_model_is_accepted(tmp_path: Path) -> None:
     base = FakeEngine("fish", state=State.UNLOADED, loads_to=State.READY)
     gateway = in_memory(
         tmp_path,
@@ -217,12 +217,12 @@ async def test_a_model_loaded_by_a_classic_request_speaks(tmp_path: Path) -> Non
     assert (await speak(gateway, model="fish:mine")).status_code == 200
 
 
-async def test_an_unknown_model_lists_what_there_is(tmp_path: Path) -> None:
+async def test_unknown_model_error_lists_the_models(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, aliases={"models": {"hd": "fake"}})
     for response in (await speak(gateway, model="whisper-1"), await gateway.client.get("/v1/models/whisper-1")):
         error = await error_of(response, 404)
         assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", "model", "model_not_found")
-        assert error["message"] == "no model 'whisper-1'; there are: fake, hd"
+        assert error["message"] == "unknown model 'whisper-1': must be one of fake, hd"
     assert (await gateway.client.get("/v1/models/tts-1")).json()["id"] == "tts-1"
 
 
@@ -257,7 +257,7 @@ async def test_an_unknown_model_lists_what_there_is(tmp_path: Path) -> None:
         ({"reference_audio": "AAAA", "voice": "ada"}, "voice"),
     ],
 )
-async def test_a_wrong_field_is_named_as_openai_names_it(gateway: InMemory, body: dict[str, Any], param: str) -> None:
+async def test_invalid_field_has_its_openai_name(gateway: InMemory, body: dict[str, Any], param: str) -> None:
     error = await error_of(await speak(gateway, **body), 400)
     assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", param, "invalid_value")
     assert not gateway.engine.jobs
@@ -273,12 +273,12 @@ async def test_a_wrong_field_is_named_as_openai_names_it(gateway: InMemory, body
         (b"input=x", "application/x-www-form-urlencoded", 415),
     ],
 )
-async def test_bodies_that_cannot_be_read(gateway: InMemory, content: bytes, content_type: str, status: int) -> None:
+async def test_malformed_bodies_are_refused(gateway: InMemory, content: bytes, content_type: str, status: int) -> None:
     headers = {"content-type": content_type}
     await error_of(await gateway.client.post("/v1/audio/speech", content=content, headers=headers), status)
 
 
-async def test_the_text_limit_is_ours_and_not_openais(tmp_path: Path) -> None:
+async def test_text_limit_is_the_setting_not_openais(tmp_path: Path) -> None:
     engine = FakeEngine(capabilities=replace(FAKE_CAPABILITIES, max_text_chars=100_000))
     gateway = in_memory(tmp_path, [engine], limits={"text_chars": 20_000})
     assert (await speak(gateway, input="x" * 20_000)).status_code == 200
@@ -286,7 +286,7 @@ async def test_the_text_limit_is_ours_and_not_openais(tmp_path: Path) -> None:
     assert "limit is 20000" in error["message"]
 
 
-async def test_refusals_before_the_route_have_the_same_envelope(tmp_path: Path) -> None:
+async def test_middleware_refusals_have_the_openai_envelope(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, limits={"body_bytes": 2000})
     assert (await error_of(await speak(gateway, input="x" * 3000), 413))["code"] == "body_too_large"
     headers = {"origin": "https://evil.example"}
@@ -307,12 +307,12 @@ async def test_refusals_before_the_route_have_the_same_envelope(tmp_path: Path) 
         (503, "engine_unavailable", "server_error", "engine_unavailable"),
     ],
 )
-def test_types_and_codes_are_those_that_programs_for_openai_know(status: int, type_: str, kind: str, code: str) -> None:
+def test_error_types_and_codes_are_openais(status: int, type_: str, kind: str, code: str) -> None:
     body = OpenAIRoute.envelope(Problem(status, type_, "what is wrong", None, "id"))
     assert body == {"error": {"message": "what is wrong", "type": kind, "param": None, "code": code}}
 
 
-async def test_an_engine_that_is_not_ready_says_when_to_come_back(tmp_path: Path) -> None:
+async def test_unloaded_engine_is_503_with_retry_after(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(state=State.UNLOADED)])
     response = await speak(gateway)
     error = await error_of(response, 503)
@@ -321,7 +321,7 @@ async def test_an_engine_that_is_not_ready_says_when_to_come_back(tmp_path: Path
     assert gateway.engine.state is State.LOADING
 
 
-async def test_a_full_queue_is_a_rate_limit(tmp_path: Path) -> None:
+async def test_full_queue_is_a_rate_limit_error(tmp_path: Path) -> None:
     gate = asyncio.Event()
 
     async def wait(job: Job) -> AsyncGenerator[AudioChunk, None]:
@@ -340,7 +340,7 @@ async def test_a_full_queue_is_a_rate_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stream_format", ["audio", "sse"])
-async def test_a_failure_before_the_first_audio_is_a_proper_status(tmp_path: Path, stream_format: str) -> None:
+async def test_failure_before_the_first_audio_has_an_error_status(tmp_path: Path, stream_format: str) -> None:
     async def fail(job: Job) -> AsyncGenerator[AudioChunk, None]:
         raise SynthesisFailed("no luck")
         yield
@@ -351,16 +351,16 @@ async def test_a_failure_before_the_first_audio_is_a_proper_status(tmp_path: Pat
 
 
 @pytest.mark.parametrize("fmt", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
-async def test_events_carry_the_same_audio(gateway: InMemory, fmt: str) -> None:
+async def test_events_have_the_same_audio(gateway: InMemory, fmt: str) -> None:
     plain = await speak(gateway, response_format=fmt, seed=1)
     events = events_of(await speak(gateway, response_format=fmt, seed=1, stream_format="sse", unknown=1))
     assert [event["type"] for event in events[:-1]] == ["speech.audio.delta"] * (len(events) - 1)
     assert b"".join(base64.b64decode(event["audio"]) for event in events[:-1]) == plain.content
-    usage = {"input_tokens": 5, "output_tokens": 4, "total_tokens": 9}  # of characters, and of 50 ms of audio
+    usage = {"input_tokens": 5, "output_tokens": 4, "total_tokens": 9}  # characters, and 50 ms units of audio
     assert events[-1] == {"type": "speech.audio.done", "usage": usage}
 
 
-async def test_events_that_break_off_end_with_an_error(tmp_path: Path) -> None:
+async def test_failed_event_stream_ends_with_an_error_event(tmp_path: Path) -> None:
     async def fail(job: Job) -> AsyncGenerator[AudioChunk, None]:
         yield AudioChunk(job.id, np.zeros(2400, np.float32))
         raise SynthesisFailed("no luck")
@@ -373,7 +373,7 @@ async def test_events_that_break_off_end_with_an_error(tmp_path: Path) -> None:
     assert gateway.metric("voxgate_errors_total", type="synthesis_failed") == 1
 
 
-async def test_the_aliases_themselves(tmp_path: Path) -> None:
+async def test_alias_resolution(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine("one"), FakeEngine("two")], aliases={"models": {"s1": "two"}})
     aliases = gateway.app.state.services.aliases
     assert [aliases.engine(name) for name in ("one", "two", "s1", "s2-pro", "speech-1.5", "gpt-4o-mini-tts")] == [
@@ -385,7 +385,7 @@ async def test_the_aliases_themselves(tmp_path: Path) -> None:
         "one",
     ]
     for unknown in ("", "One", "default", "gpt-5"):
-        with pytest.raises(EngineNotFound, match="there are: one, s1, two") as caught:
+        with pytest.raises(EngineNotFound, match="must be one of one, s1, two") as caught:
             aliases.engine(unknown)
         assert caught.value.param == "model"
     assert aliases.voice("one", "alloy") is None

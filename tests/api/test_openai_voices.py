@@ -1,4 +1,4 @@
-"""``/v1/audio/voices``: OpenAI's calls for custom voices, and the list that similar servers have."""
+"""``/v1/audio/voices``: OpenAI's custom voices, and the voice list of similar servers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def listed(gateway: InMemory) -> list[dict[str, str]]:
     return voices
 
 
-async def test_a_recording_becomes_a_voice_that_speaks(gateway: InMemory, clip: bytes) -> None:
+async def test_stored_recording_can_be_used_as_voice(gateway: InMemory, clip: bytes) -> None:
     response = await upload(gateway, clip, consent="cons_1234")
     assert response.status_code == 200, response.text
     assert response.headers["x-voxgate-ignored"] == "consent"
@@ -45,12 +45,14 @@ async def test_a_recording_becomes_a_voice_that_speaks(gateway: InMemory, clip: 
     for name in ({"id": voice["id"]}, voice["id"], "ann"):
         spoken = await gateway.client.post("/v1/audio/speech", json={"input": "x", "voice": name})
         assert (spoken.status_code, spoken.headers["x-voxgate-voice"]) == (200, "Ann")
-    assert (await upload(gateway, clip)).json() == voice, "the same again"
+    assert (await upload(gateway, clip)).json() == voice, "repeating the upload changes nothing"
 
 
 @pytest.mark.parametrize("file", ["audio", "file"])
 @pytest.mark.parametrize("transcript", ["transcript", "ref_text"])
-async def test_the_forms_of_similar_servers(gateway: InMemory, clip: bytes, file: str, transcript: str) -> None:
+async def test_field_names_of_similar_servers_are_accepted(
+    gateway: InMemory, clip: bytes, file: str, transcript: str
+) -> None:
     response = await upload(gateway, clip, file, language="en", **{transcript: "what is said", "speaker": "x"})
     assert response.status_code == 200, response.text
     assert response.headers["x-voxgate-ignored"] == "speaker"
@@ -58,12 +60,12 @@ async def test_the_forms_of_similar_servers(gateway: InMemory, clip: bytes, file
     assert (stored.transcript, stored.language) == ("what is said", "en")
 
 
-async def test_json_with_base64(gateway: InMemory, clip: bytes) -> None:
+async def test_voice_upload_as_json_with_base64(gateway: InMemory, clip: bytes) -> None:
     body = {"name": "Ann", "audio_sample": base64.b64encode(clip).decode()}
     assert (await gateway.client.post("/v1/audio/voices", json=body)).status_code == 200
 
 
-async def test_a_deleted_voice_is_gone(gateway: InMemory, clip: bytes) -> None:
+async def test_deleted_voice_is_404(gateway: InMemory, clip: bytes) -> None:
     voice = (await upload(gateway, clip)).json()
     response = await gateway.client.delete(f"/v1/audio/voices/{voice['id']}")
     assert response.status_code == 200
@@ -87,7 +89,7 @@ async def test_a_deleted_voice_is_gone(gateway: InMemory, clip: bytes) -> None:
         ({"language": "not a tag"}, 400, "language"),
     ],
 )
-async def test_a_wrong_field_is_named(
+async def test_invalid_field_is_named(
     gateway: InMemory, clip: bytes, fields: dict[str, Any], status: int, param: str
 ) -> None:
     response = await upload(gateway, clip, **fields)
@@ -98,7 +100,7 @@ async def test_a_wrong_field_is_named(
     assert len(await listed(gateway)) == 2
 
 
-async def test_what_is_no_speech_clip_is_refused(gateway: InMemory, clip: bytes) -> None:
+async def test_unusable_clip_is_refused(gateway: InMemory, clip: bytes) -> None:
     assert (await upload(gateway, b"no audio at all")).status_code == 415
     short = await upload(gateway, clip[: 44 + 16000])
     assert (short.status_code, short.json()["error"]["param"]) == (400, "audio_sample")

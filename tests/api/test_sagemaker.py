@@ -37,20 +37,20 @@ async def invoke(gateway: InMemory, body: Any = None, attributes: str = "", acce
     ("state", "status"),
     [(State.READY, 200), (State.UNLOADED, 200), (State.LOADING, 503), (State.FAILED, 503), (State.STOPPING, 503)],
 )
-async def test_ping_follows_the_default_engine_only(tmp_path: Path, state: State, status: int) -> None:
+async def test_ping_depends_on_the_default_engine_only(tmp_path: Path, state: State, status: int) -> None:
     gateway = in_memory(tmp_path, [FakeEngine("one", state=state), FakeEngine("two", state=State.FAILED)], load="eager")
     for method in ("GET", "POST"):
         response = await gateway.client.request(method, "/ping")
         assert (response.status_code, response.content) == (status, b"")
 
 
-async def test_ping_says_that_the_gateway_is_about_to_end(gateway: InMemory) -> None:
+async def test_ping_is_503_during_shutdown(gateway: InMemory) -> None:
     assert (await gateway.client.get("/ping")).status_code == 200
     gateway.app.state.services.live.draining.set()
     assert (await gateway.client.get("/ping")).status_code == 503
 
 
-async def test_ping_needs_no_key_and_no_place(tmp_path: Path) -> None:
+async def test_ping_needs_no_key_and_ignores_request_limits(tmp_path: Path) -> None:
     access = {"keys": {"ann": {"sha256": key_hash("k" * 30), "requests_per_minute": 1}}}
     gateway = in_memory(tmp_path, settings={"access": access}, limits={"requests": 1})
     began_at = time.monotonic()
@@ -60,7 +60,7 @@ async def test_ping_needs_no_key_and_no_place(tmp_path: Path) -> None:
     assert (await invoke(gateway, {"text": "x"})).status_code == 401
 
 
-async def test_invocations_are_the_native_api(gateway: InMemory, clip: bytes) -> None:
+async def test_invocations_equals_the_native_api(gateway: InMemory, clip: bytes) -> None:
     body = {"text": "hello", "engine": "fake", "voice": "grace", "seed": 5, "format": "flac", "options": {"depth": 2}}
     native = await gateway.client.post("/tts", json=body)
     ours = await invoke(gateway, body)
@@ -73,7 +73,7 @@ async def test_invocations_are_the_native_api(gateway: InMemory, clip: bytes) ->
     assert gateway.engine.jobs[-1].reference is not None
 
 
-async def test_a_plain_text_is_spoken_with_the_defaults(gateway: InMemory) -> None:
+async def test_plain_text_body_is_spoken_with_defaults(gateway: InMemory) -> None:
     response = await invoke(gateway, "Grüße, 世界.")
     assert response.headers["content-type"] == "audio/wav"
     assert gateway.engine.jobs[0].text == "Grüße, 世界."
@@ -91,14 +91,14 @@ async def test_a_plain_text_is_spoken_with_the_defaults(gateway: InMemory) -> No
         (b"a,b", "text/csv", 415, None),
     ],
 )
-async def test_other_bodies_are_refused(
+async def test_unsupported_content_types_are_refused(
     gateway: InMemory, content: bytes, kind: str, status: int, param: str | None
 ) -> None:
     response = await gateway.client.post("/invocations", content=content, headers={"Content-Type": kind})
     assert (response.status_code, response.json()["error"]["param"]) == (status, param), response.text
 
 
-async def test_attributes_are_fields_and_come_back(gateway: InMemory) -> None:
+async def test_custom_attributes_set_fields_and_are_repeated(gateway: InMemory) -> None:
     attributes = "engine=fake, voice=gr%61ce;seed=9 ;speed=1.5;language=en-GB;format=pcm;;sample_rate=16000,stream=true"
     response = await invoke(gateway, "hello", attributes)
     assert response.status_code == 200, response.text
@@ -122,7 +122,7 @@ async def test_attributes_are_fields_and_come_back(gateway: InMemory) -> None:
         ("voice=ada", "voice", "twice"),
     ],
 )
-async def test_wrong_attributes_are_named(gateway: InMemory, attributes: str, param: str, named: str) -> None:
+async def test_invalid_attribute_is_named(gateway: InMemory, attributes: str, param: str, named: str) -> None:
     response = await invoke(gateway, {"text": "x", "voice": "ada"}, attributes)
     assert response.status_code == 422
     error = response.json()["error"]
@@ -156,7 +156,7 @@ async def test_wrong_attributes_are_named(gateway: InMemory, attributes: str, pa
         ("application/json", "mp3", {"response": "base64"}),
     ],
 )
-def test_accept_chooses_the_format(accept: str, format_: str | None, chosen: dict[str, object]) -> None:
+def test_accept_selects_the_format(accept: str, format_: str | None, chosen: dict[str, object]) -> None:
     assert choose(accept, format_) == chosen
 
 
@@ -174,7 +174,7 @@ def test_accept_chooses_the_format(accept: str, format_: str | None, chosen: dic
         ("application/json", None, "binary"),
     ],
 )
-def test_what_accept_does_not_allow_is_406(accept: str, format_: str | None, response: str | None) -> None:
+def test_unacceptable_format_is_406(accept: str, format_: str | None, response: str | None) -> None:
     with pytest.raises(NotAcceptable, match="audio/mpeg"):
         choose(accept, format_, response)
 
@@ -194,7 +194,7 @@ def test_what_accept_does_not_allow_is_406(accept: str, format_: str | None, res
         "audio/wav;q=\u0661",
     ],
 )
-def test_numbers_in_accept_are_those_of_http(accept: str) -> None:
+def test_invalid_weight_in_accept_is_refused(accept: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         choose(accept)
     assert caught.value.param == "Accept"
@@ -211,13 +211,11 @@ def test_numbers_in_accept_are_those_of_http(accept: str) -> None:
         ("audio/wav;rate=16000", 8000, {"format": "wav"}),
     ],
 )
-def test_a_rate_that_the_request_names_is_what_accept_has_to_allow(
-    accept: str, rate_hz: int, chosen: dict[str, object]
-) -> None:
+def test_accept_must_allow_the_requested_sample_rate(accept: str, rate_hz: int, chosen: dict[str, object]) -> None:
     assert choose(accept, rate_hz=rate_hz) == chosen
 
 
-async def test_a_contradiction_about_the_rate_is_406(gateway: InMemory) -> None:
+async def test_conflicting_sample_rate_is_406(gateway: InMemory) -> None:
     accept = "audio/pcm;rate=16000"
     refused = await invoke(gateway, {"text": "x", "sample_rate": 8000}, accept=accept)
     assert (refused.status_code, refused.json()["error"]["type"]) == (406, "not_acceptable")
@@ -228,14 +226,14 @@ async def test_a_contradiction_about_the_rate_is_406(gateway: InMemory) -> None:
     assert gateway.engine.jobs[0].text == "x"
 
 
-async def test_what_accept_adds_is_checked_like_a_field(gateway: InMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_fields_from_accept_are_validated(gateway: InMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.api.sagemaker.routes.choose", lambda *_: {"response": "nothing"})
     refused = await invoke(gateway, {"text": "x"}, accept="audio/wav")
     assert (refused.status_code, refused.json()["error"]["param"]) == (422, "response")
     assert gateway.engine.jobs == []
 
 
-async def test_accept_over_http(gateway: InMemory) -> None:
+async def test_accept_header_selects_the_response_format(gateway: InMemory) -> None:
     body = {"text": "x", "seed": 1}
     mp3 = await invoke(gateway, body, accept="audio/mpeg")
     assert mp3.headers["content-type"] == "audio/mpeg"
@@ -249,14 +247,14 @@ async def test_accept_over_http(gateway: InMemory) -> None:
     assert (contradiction.status_code, contradiction.json()["error"]["param"]) == (422, "response")
 
 
-async def test_streams_are_the_same_audio(gateway: InMemory) -> None:
+async def test_stream_has_the_same_audio(gateway: InMemory) -> None:
     whole = await invoke(gateway, {"text": "x", "seed": 1, "format": "pcm"})
     streamed = await invoke(gateway, {"text": "x", "seed": 1, "stream": True}, accept="audio/pcm")
     assert "content-length" not in streamed.headers
     assert streamed.content == whole.content
 
 
-async def test_routes_of_multi_model_servers_do_not_exist(gateway: InMemory) -> None:
+async def test_multi_model_routes_are_404(gateway: InMemory) -> None:
     for method, path in (
         ("GET", "/models"),
         ("POST", "/models"),
@@ -272,10 +270,10 @@ async def test_routes_of_multi_model_servers_do_not_exist(gateway: InMemory) -> 
 ARCHIVED = "default_engine: a\nengines: {a: {backend: tone}}\nport: 9000\nhost: 127.0.0.1\n"
 
 
-def test_on_sagemaker_the_shipped_settings_hold_unless_the_archive_has_its_own(tmp_path: Path) -> None:
+def test_sagemaker_uses_the_archives_configuration_or_the_shipped_one(tmp_path: Path) -> None:
     shipped = load_settings(model_dir=tmp_path)
     assert (shipped.host, shipped.port, shipped.default_engine) == ("0.0.0.0", 8080, "lite")
-    assert shipped.limits.drain_s <= 20, "SIGKILL comes 30 s after SIGTERM, and workers want to leave as well"
+    assert shipped.limits.drain_s <= 20, "SIGKILL comes 30 s after SIGTERM, and workers need time to exit"
     assert not Path(shipped.engines["f5"].model["checkpoint"]).is_absolute()
     (tmp_path / "voxgate.yaml").write_text(ARCHIVED)
     archived = load_settings(model_dir=tmp_path)
@@ -286,9 +284,9 @@ def test_on_sagemaker_the_shipped_settings_hold_unless_the_archive_has_its_own(t
     assert load_settings(model_dir=tmp_path, flags={"port": 1}).port == 1
 
 
-def test_on_sagemaker_the_port_may_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sagemaker_port_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", "8123")
-    assert load_settings().port == 8000, "elsewhere it means nothing"
+    assert load_settings().port == 8000, "the variable has no effect without --sagemaker"
     assert load_settings(model_dir=tmp_path).port == 8123
     monkeypatch.setenv("VOXGATE_HOST", "127.0.0.1")
     assert load_settings(model_dir=tmp_path).host == "127.0.0.1"

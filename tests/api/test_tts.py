@@ -36,7 +36,7 @@ async def error_of(gateway: InMemory, status: int, **body: Any) -> dict[str, Any
     return error
 
 
-async def test_text_becomes_a_wav_file_that_says_where_it_comes_from(gateway: InMemory) -> None:
+async def test_response_is_wav_with_descriptive_headers(gateway: InMemory) -> None:
     response = await gateway.client.post("/tts", json={"text": "hello"})
     assert response.status_code == 200
     assert response.headers["content-type"] == "audio/wav"
@@ -78,7 +78,7 @@ async def test_every_field_reaches_the_engine(gateway: InMemory, clip: bytes) ->
     )
 
 
-async def test_scalar_fields_may_stand_in_the_query(gateway: InMemory) -> None:
+async def test_scalar_fields_are_accepted_in_the_query(gateway: InMemory) -> None:
     url = "/tts?engine=fake&voice=grace&speed=0.5&seed=3&format=flac&sample_rate=16000&text=from%20the%20query"
     response = await gateway.client.post(url)
     assert response.status_code == 200, response.text
@@ -89,7 +89,7 @@ async def test_scalar_fields_may_stand_in_the_query(gateway: InMemory) -> None:
     assert (job.text, job.voice, job.speed, job.seed) == ("from the query", "grace", 0.5, 3)
 
 
-async def test_volume_and_bit_rate_are_honoured(gateway: InMemory) -> None:
+async def test_volume_and_bit_rate_are_applied(gateway: InMemory) -> None:
     body = {"text": "x", "seed": 1}
     plain, _ = read_audio((await gateway.client.post("/tts", json=body)).content)
     quiet, _ = read_audio((await gateway.client.post("/tts?volume=-20", json=body)).content)
@@ -106,7 +106,7 @@ async def test_volume_and_bit_rate_are_honoured(gateway: InMemory) -> None:
         assert error["param"] == next(name for name in ("volume", "bitrate") if name in wrong)
 
 
-async def test_a_field_has_one_place(gateway: InMemory) -> None:
+async def test_field_given_twice_is_refused(gateway: InMemory) -> None:
     for body in ({"text": "x", "voice": "ada"}, {"text": "x", "voice": "grace"}):
         twice = await gateway.client.post("/tts?voice=ada", json=body)
         assert (twice.status_code, twice.json()["error"]["param"]) == (422, "voice")
@@ -117,12 +117,12 @@ async def test_a_field_has_one_place(gateway: InMemory) -> None:
         assert response.status_code == 422
 
 
-async def test_null_is_as_good_as_absent(gateway: InMemory) -> None:
+async def test_null_means_absent(gateway: InMemory) -> None:
     nulls = dict.fromkeys(("engine", "voice", "speed", "seed", "format", "sample_rate", "stream", "options"))
     assert (await gateway.client.post("/tts", json={"text": "x", **nulls})).status_code == 200
 
 
-async def test_a_form_with_a_file_is_the_same_as_json_with_base64(gateway: InMemory, clip: bytes) -> None:
+async def test_form_upload_equals_json_with_base64(gateway: InMemory, clip: bytes) -> None:
     form = {"text": "hello", "seed": "7", "options": json.dumps({"depth": 2}), "reference_text": "hm"}
     by_form = await gateway.client.post("/tts", data=form, files={"reference_audio": ("a.wav", clip)})
     assert by_form.status_code == 200, by_form.text
@@ -137,7 +137,7 @@ async def test_a_form_with_a_file_is_the_same_as_json_with_base64(gateway: InMem
     assert first.options == second.options == {"depth": 2}
 
 
-async def test_the_same_seed_gives_the_same_bytes_and_no_seed_gives_others(gateway: InMemory) -> None:
+async def test_equal_seeds_give_equal_bytes(gateway: InMemory) -> None:
     same = [(await gateway.client.post("/tts", json={"text": "x", "seed": 5})).content for _ in range(2)]
     assert same[0] == same[1]
     drawn = [(await gateway.client.post("/tts", json={"text": "x"})).content for _ in range(2)]
@@ -145,7 +145,7 @@ async def test_the_same_seed_gives_the_same_bytes_and_no_seed_gives_others(gatew
 
 
 @pytest.mark.parametrize("fmt", ["wav", "mp3", "flac", "opus", "aac", "pcm"])
-async def test_wrapped_in_json(gateway: InMemory, fmt: str) -> None:
+async def test_response_wrapped_in_json(gateway: InMemory, fmt: str) -> None:
     response = await gateway.client.post("/tts", json={"text": "x", "response": "base64", "format": fmt, "seed": 1})
     answer = response.json()
     assert set(answer) == {"audio", "format", "sample_rate", "duration_s", "engine", "model", "voice", "seed"}
@@ -187,7 +187,7 @@ async def test_wrapped_in_json(gateway: InMemory, fmt: str) -> None:
         ({"txet": "typo"}, "txet"),
     ],
 )
-async def test_a_wrong_field_is_named(gateway: InMemory, body: dict[str, Any], param: str) -> None:
+async def test_invalid_field_is_named(gateway: InMemory, body: dict[str, Any], param: str) -> None:
     error = await error_of(gateway, 422, **body)
     assert error["param"] == param
     assert error["type"] == "invalid_request"
@@ -195,29 +195,29 @@ async def test_a_wrong_field_is_named(gateway: InMemory, body: dict[str, Any], p
     assert not gateway.engine.jobs, "nothing was spoken"
 
 
-async def test_an_unknown_field_lists_the_fields(gateway: InMemory) -> None:
+async def test_unknown_field_error_lists_the_fields(gateway: InMemory) -> None:
     error = await error_of(gateway, 422, txet="typo")
     assert all(name in error["message"] for name in ("text", "engine, voice"))
 
 
-async def test_the_text_limit_is_a_setting(tmp_path: Path) -> None:
+async def test_text_limit_is_a_setting(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, limits={"text_chars": 3})
     error = await error_of(gateway, 422, text="four")
     assert "limit is 3" in error["message"]
     assert (await gateway.client.post("/tts", json={"text": "abc"})).status_code == 200
 
 
-async def test_reference_audio_that_is_none_is_refused(gateway: InMemory) -> None:
+async def test_invalid_reference_audio_is_refused(gateway: InMemory) -> None:
     error = await error_of(gateway, 415, reference_audio=base64.b64encode(b"not audio" * 100).decode())
     assert error["param"] == "reference_audio"
 
 
-async def test_voice_and_reference_exclude_each_other(gateway: InMemory, clip: bytes) -> None:
+async def test_voice_and_reference_audio_are_exclusive(gateway: InMemory, clip: bytes) -> None:
     error = await error_of(gateway, 422, voice="ada", reference_audio=base64.b64encode(clip).decode())
     assert error["param"] == "voice"
 
 
-async def test_unknown_engines_and_voices_list_the_known_ones(gateway: InMemory) -> None:
+async def test_unknown_engine_and_voice_errors_list_the_known_ones(gateway: InMemory) -> None:
     error = await error_of(gateway, 404, engine="tuba")
     assert (error["type"], error["param"]) == ("engine_not_found", "engine")
     assert "fake" in error["message"]
@@ -232,7 +232,7 @@ def capable(**changes: Any) -> Any:
     return replace(FAKE_CAPABILITIES, **changes)
 
 
-async def test_what_one_engine_cannot_do_names_the_engines_that_can(tmp_path: Path, clip: bytes) -> None:
+async def test_unsupported_request_names_engines_that_support_it(tmp_path: Path, clip: bytes) -> None:
     async def refuse(job: Job) -> AsyncGenerator[AudioChunk, None]:
         raise InvalidJob("cannot speak '你'", param="text", needs_languages=("zh", "ja"))
         yield
@@ -250,13 +250,13 @@ async def test_what_one_engine_cannot_do_names_the_engines_that_can(tmp_path: Pa
     assert error["message"] == "engine 'mono' cannot clone voices; engines that can: poly"
 
 
-async def test_an_engine_that_is_not_ready_says_when_to_come_back(tmp_path: Path) -> None:
+async def test_unloaded_engine_is_503_with_retry_after(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(state=State.UNLOADED)])
     response = await gateway.client.post("/tts", json={"text": "x"})
     assert response.status_code == 503
     assert int(response.headers["retry-after"]) >= 1
     assert response.json()["error"]["type"] == "engine_unavailable"
-    assert gateway.engine.state is State.LOADING, "the request made it load"
+    assert gateway.engine.state is State.LOADING, "the request started loading"
 
 
 def pausing(gate: asyncio.Event, chunks_first: int = 0) -> Any:
@@ -269,7 +269,7 @@ def pausing(gate: asyncio.Event, chunks_first: int = 0) -> Any:
     return script
 
 
-async def test_a_full_queue_is_429_with_retry_after(tmp_path: Path) -> None:
+async def test_full_queue_is_429_with_retry_after(tmp_path: Path) -> None:
     gate = asyncio.Event()
     gateway = in_memory(tmp_path, [FakeEngine(script=pausing(gate))], max_active=1, max_queue=1)
     waiting = [asyncio.create_task(gateway.client.post("/tts", json={"text": "x"})) for _ in range(2)]
@@ -282,7 +282,7 @@ async def test_a_full_queue_is_429_with_retry_after(tmp_path: Path) -> None:
     assert [(await task).status_code for task in waiting] == [200, 200]
 
 
-async def test_a_missed_deadline_is_504_and_aborts_the_job(tmp_path: Path) -> None:
+async def test_missed_deadline_is_504_and_aborts_the_job(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(script=pausing(asyncio.Event()))], limits={"deadline_s": 0.1})
     error = await error_of(gateway, 504)
     assert error["type"] == "deadline_exceeded"
@@ -290,19 +290,19 @@ async def test_a_missed_deadline_is_504_and_aborts_the_job(tmp_path: Path) -> No
     assert gateway.metric("voxgate_requests_total", engine="fake", outcome="deadline_exceeded") == 1
 
 
-async def test_waiting_in_the_queue_counts_towards_the_deadline(tmp_path: Path) -> None:
+async def test_queue_time_counts_toward_the_deadline(tmp_path: Path) -> None:
     gate = asyncio.Event()
     gateway = in_memory(tmp_path, [FakeEngine(script=pausing(gate))], max_active=1, limits={"deadline_s": 0.2})
     first = asyncio.create_task(gateway.client.post("/tts", json={"text": "x"}))
     await asyncio.sleep(0.05)
     began_at = time.monotonic()
     assert (await gateway.client.post("/tts", json={"text": "x"})).status_code == 504
-    assert time.monotonic() - began_at < 0.3, "0.15 s of waiting and 0.05 s in the engine"
+    assert time.monotonic() - began_at < 0.3, "0.15 s in the queue and 0.05 s in the engine"
     assert (await first).status_code == 504
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_failure_before_the_first_audio_is_a_proper_status(tmp_path: Path, stream: bool) -> None:
+async def test_failure_before_the_first_audio_has_an_error_status(tmp_path: Path, stream: bool) -> None:
     async def fail(job: Job) -> AsyncGenerator[AudioChunk, None]:
         raise SynthesisFailed("no luck")
         yield
@@ -311,16 +311,16 @@ async def test_a_failure_before_the_first_audio_is_a_proper_status(tmp_path: Pat
     assert (await error_of(gateway, 500, stream=stream))["message"] == "no luck"
 
 
-async def test_an_engine_that_ends_without_audio_has_failed(tmp_path: Path) -> None:
+async def test_job_without_audio_is_a_failure(tmp_path: Path) -> None:
     async def silence(job: Job) -> AsyncGenerator[AudioChunk, None]:
         return
         yield
 
     gateway = in_memory(tmp_path, [FakeEngine(script=silence)])
-    assert "without making any audio" in (await error_of(gateway, 500))["message"]
+    assert "without generating audio" in (await error_of(gateway, 500))["message"]
 
 
-async def test_a_bug_is_a_500_that_reveals_nothing(tmp_path: Path) -> None:
+async def test_unexpected_error_is_500_without_details(tmp_path: Path) -> None:
     async def bug(job: Job) -> AsyncGenerator[AudioChunk, None]:
         raise ZeroDivisionError("secret")
         yield
@@ -331,7 +331,7 @@ async def test_a_bug_is_a_500_that_reveals_nothing(tmp_path: Path) -> None:
     assert "secret" not in error["message"]
 
 
-async def test_a_stream_carries_the_same_audio_as_a_file(gateway: InMemory) -> None:
+async def test_stream_has_the_same_audio_as_a_file(gateway: InMemory) -> None:
     body = {"text": "x", "seed": 1, "format": "pcm"}
     whole = await gateway.client.post("/tts", json=body)
     streamed = await gateway.client.post("/tts", json={**body, "stream": True})
@@ -342,7 +342,7 @@ async def test_a_stream_carries_the_same_audio_as_a_file(gateway: InMemory) -> N
     assert streamed.headers["content-type"] == "audio/pcm;rate=24000;channels=1"
 
 
-async def test_bodies_over_the_limit_are_413_declared_or_not(tmp_path: Path) -> None:
+async def test_too_large_body_is_413_with_and_without_content_length(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, limits={"body_bytes": 2000})
     error = await error_of(gateway, 413, text="x" * 3000)
     assert error["type"] == "body_too_large"
@@ -373,13 +373,13 @@ async def test_bodies_over_the_limit_are_413_declared_or_not(tmp_path: Path) -> 
         (b"--b\r\nbroken", "multipart/form-data; boundary=b", 422),
     ],
 )
-async def test_bodies_that_cannot_be_read(gateway: InMemory, content: bytes, content_type: str, status: int) -> None:
+async def test_malformed_bodies_are_refused(gateway: InMemory, content: bytes, content_type: str, status: int) -> None:
     response = await gateway.client.post("/tts", content=content, headers={"content-type": content_type})
     assert response.status_code == status, response.text
     assert response.json()["error"]["message"]
 
 
-async def test_the_clients_request_id_is_kept_if_it_is_a_sane_one(gateway: InMemory) -> None:
+async def test_well_formed_request_id_is_kept(gateway: InMemory) -> None:
     kept = await gateway.client.post("/tts", json={"text": "x"}, headers={"x-request-id": "my-id_1.2"})
     assert kept.headers["x-request-id"] == "my-id_1.2"
     for bad in ("a" * 65, "sp ace", 'quo"te'):
@@ -387,7 +387,7 @@ async def test_the_clients_request_id_is_kept_if_it_is_a_sane_one(gateway: InMem
         assert replaced.headers["x-request-id"] != bad
 
 
-async def test_unknown_paths_and_methods_have_the_same_envelope(gateway: InMemory) -> None:
+async def test_unknown_path_and_method_have_the_native_envelope(gateway: InMemory) -> None:
     missing = await gateway.client.get("/nothing/here")
     assert missing.status_code == 404
     assert missing.json()["error"]["type"] == "not_found"
@@ -396,7 +396,7 @@ async def test_unknown_paths_and_methods_have_the_same_envelope(gateway: InMemor
     assert wrong.json()["error"]["type"] == "method_not_allowed"
 
 
-async def test_too_many_requests_at_once_are_503_and_health_still_answers(tmp_path: Path) -> None:
+async def test_too_many_requests_are_503_and_health_still_responds(tmp_path: Path) -> None:
     gate = asyncio.Event()
     gateway = in_memory(tmp_path, [FakeEngine(script=pausing(gate))], limits={"requests": 2})
     waiting = [asyncio.create_task(gateway.client.post("/tts", json={"text": "x"})) for _ in range(2)]
@@ -411,7 +411,7 @@ async def test_too_many_requests_at_once_are_503_and_health_still_answers(tmp_pa
     assert [(await task).status_code for task in waiting] == [200, 200]
 
 
-async def test_audio_that_nobody_reads_is_bounded(tmp_path: Path) -> None:
+async def test_unread_audio_is_limited(tmp_path: Path) -> None:
     async def flood(job: Job) -> AsyncGenerator[AudioChunk, None]:
         for _ in range(3):
             yield AudioChunk(job.id, np.zeros(2**18, np.float32))
@@ -419,14 +419,14 @@ async def test_audio_that_nobody_reads_is_bounded(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(script=flood)], limits={"backlog_bytes": 2**20})
     synthesizer = gateway.app.state.services.synthesizer
     speech = await synthesizer.open(SpeechRequest(text="x"))
-    await asyncio.sleep(0.05)  # two of three chunks lie unread: 2 MiB
+    await asyncio.sleep(0.05)  # two of three chunks are unread: 2 MiB
     assert (await error_of(gateway, 503))["type"] == "overloaded"
     await speech.aclose()
     assert (await gateway.client.post("/tts", json={"text": "x"})).status_code == 200
     assert synthesizer._backlog.used_bytes == 0
 
 
-async def test_a_body_that_never_ends_is_408(tmp_path: Path) -> None:
+async def test_incomplete_body_is_408(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, limits={"body_s": 0.2})
 
     async def dripping():  # type: ignore[no-untyped-def]
@@ -439,18 +439,18 @@ async def test_a_body_that_never_ends_is_408(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("origin", "status"), [("https://evil.example", 403), ("http://localhost", 200), (None, 200)])
-async def test_pages_of_other_sites_may_not_change_anything(gateway: InMemory, origin: str | None, status: int) -> None:
+async def test_cross_site_request_is_403(gateway: InMemory, origin: str | None, status: int) -> None:
     headers = {"host": "localhost", **({"origin": origin} if origin else {})}
     response = await gateway.client.post("/v1/engines/fake/unload", headers=headers)
     assert response.status_code == status
     assert (await gateway.client.get("/v1/engines", headers=headers)).status_code == 200
 
 
-async def test_the_engines_own_limit_on_text_holds_too(gateway: InMemory) -> None:
+async def test_engine_text_limit_is_enforced(gateway: InMemory) -> None:
     error = await error_of(gateway, 422, text="x" * 1001)
     assert error["message"].endswith("the limit is 1000")
 
 
-async def test_url_safe_base64_is_base64(gateway: InMemory, clip: bytes) -> None:
+async def test_url_safe_base64_is_accepted(gateway: InMemory, clip: bytes) -> None:
     encoded = base64.urlsafe_b64encode(clip).decode()
     assert (await gateway.client.post("/tts", json={"text": "x", "reference_audio": encoded})).status_code == 200

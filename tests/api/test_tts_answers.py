@@ -1,4 +1,4 @@
-"""``POST /tts`` with what a language model answered in place of a text."""
+"""``POST /tts`` with a language model's response as the text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def post(gateway: InMemory, body: dict[str, Any], **options: Any) -> httpx
 
 
 @pytest.mark.parametrize("answer", [*WHOLE.values(), CONVERSE_STREAM, chunked(CONVERSE_STREAM)])
-async def test_an_answer_stands_where_the_text_would(gateway: InMemory, answer: Any) -> None:
+async def test_text_can_be_a_models_response(gateway: InMemory, answer: Any) -> None:
     response = await post(gateway, {"text": answer, "seed": 3})
     assert response.status_code == 200, response.text
     assert gateway.engine.jobs[0].text == SPOKEN
@@ -29,13 +29,13 @@ async def test_an_answer_stands_where_the_text_would(gateway: InMemory, answer: 
 
 
 @pytest.mark.parametrize("answer", [CONVERSE, CLAUDE, TITAN, LLAMA])
-async def test_an_answer_may_be_the_body_itself(gateway: InMemory, answer: dict[str, Any]) -> None:
+async def test_body_can_be_a_models_response(gateway: InMemory, answer: dict[str, Any]) -> None:
     response = await post(gateway, {**answer, "ResponseMetadata": {"RetryAttempts": 0}}, params={"engine": "fake"})
     assert response.status_code == 200, response.text
     assert gateway.engine.jobs[0].text == SPOKEN
 
 
-async def test_markdown_of_an_answer_is_made_speakable_unless_refused(gateway: InMemory) -> None:
+async def test_markdown_of_a_response_is_converted_unless_disabled(gateway: InMemory) -> None:
     answer = {"generation": "# Hours\n\n- **nine** to five"}
     for body in ({"text": answer}, {"text": answer, "markdown": False}, {"text": answer["generation"]}):
         assert (await post(gateway, body)).status_code == 200
@@ -62,7 +62,7 @@ async def test_markdown_of_an_answer_is_made_speakable_unless_refused(gateway: I
         ({"markdown": True}, "text"),
     ],
 )
-async def test_what_is_no_answer_is_refused_by_name(gateway: InMemory, body: dict[str, Any], param: str) -> None:
+async def test_invalid_response_is_refused_with_its_path(gateway: InMemory, body: dict[str, Any], param: str) -> None:
     response = await post(gateway, body)
     assert response.status_code == 422, response.text
     assert response.json()["error"]["param"] == param

@@ -21,7 +21,7 @@ async def upload(gateway: InMemory, clip: bytes, name: str = "Mein Name", **fiel
     )
 
 
-async def test_an_uploaded_voice_is_listed_heard_and_cloned(gateway: InMemory, clip: bytes) -> None:
+async def test_uploaded_voice_is_listed_downloadable_and_cloned(gateway: InMemory, clip: bytes) -> None:
     created = await upload(gateway, clip, language="en")
     assert created.status_code == 201, created.text
     voice = created.json()
@@ -44,19 +44,19 @@ async def test_an_uploaded_voice_is_listed_heard_and_cloned(gateway: InMemory, c
         assert (job.reference.text, len(job.reference.audio)) == ("what is said", 32000)
 
 
-async def test_the_same_upload_again_changes_nothing(gateway: InMemory, clip: bytes) -> None:
+async def test_repeated_upload_changes_nothing(gateway: InMemory, clip: bytes) -> None:
     first, second = await upload(gateway, clip), await upload(gateway, clip)
     assert (first.status_code, second.status_code) == (201, 200)
     assert first.json() == second.json()
 
 
-async def test_a_name_in_another_script_survives_the_header(gateway: InMemory, clip: bytes) -> None:
+async def test_non_ascii_voice_name_is_encoded_in_the_header(gateway: InMemory, clip: bytes) -> None:
     await upload(gateway, clip, name="小明")
     spoken = await gateway.client.post("/tts", json={"text": "x", "voice": "小明"})
     assert unquote(spoken.headers["x-voxgate-voice"]) == "小明"
 
 
-async def test_a_removed_voice_is_gone(gateway: InMemory, clip: bytes) -> None:
+async def test_removed_voice_is_404(gateway: InMemory, clip: bytes) -> None:
     voice = (await upload(gateway, clip)).json()
     assert (await gateway.client.delete(f"/v1/voices/{voice['id']}")).status_code == 204
     for response in (
@@ -80,7 +80,7 @@ async def test_a_removed_voice_is_gone(gateway: InMemory, clip: bytes) -> None:
         ({"surname": "x"}, 422, "surname"),
     ],
 )
-async def test_a_bad_upload_is_refused_by_field(
+async def test_invalid_upload_field_is_named(
     gateway: InMemory, clip: bytes, fields: dict[str, str], status: int, param: str
 ) -> None:
     response = await upload(gateway, clip, **fields)
@@ -89,7 +89,7 @@ async def test_a_bad_upload_is_refused_by_field(
     assert len((await gateway.client.get("/v1/voices")).json()["voices"]) == 2
 
 
-async def test_what_is_no_speech_clip_is_refused(gateway: InMemory, clip: bytes) -> None:
+async def test_unusable_clip_is_refused(gateway: InMemory, clip: bytes) -> None:
     assert (await upload(gateway, b"no audio at all")).status_code == 415
     short = await upload(gateway, clip[: 44 + 16000])
     assert (short.status_code, short.json()["error"]["param"]) == (422, "audio")
@@ -97,13 +97,13 @@ async def test_what_is_no_speech_clip_is_refused(gateway: InMemory, clip: bytes)
     assert (missing.status_code, missing.json()["error"]["param"]) == (422, "audio")
 
 
-async def test_a_taken_name_is_a_conflict(gateway: InMemory, clip: bytes) -> None:
+async def test_taken_name_is_a_conflict(gateway: InMemory, clip: bytes) -> None:
     await upload(gateway, clip)
     other = await upload(gateway, clip, transcript="something else")
     assert (other.status_code, other.json()["error"]["param"]) == (409, "name")
 
 
-async def test_a_stored_voice_is_no_use_to_an_engine_that_cannot_clone(tmp_path: Path, clip: bytes) -> None:
+async def test_stored_voice_is_refused_by_an_engine_without_cloning(tmp_path: Path, clip: bytes) -> None:
     from dataclasses import replace
 
     gateway = in_memory(tmp_path, [FakeEngine(capabilities=replace(FAKE_CAPABILITIES, cloning="none"))])
@@ -112,6 +112,6 @@ async def test_a_stored_voice_is_no_use_to_an_engine_that_cannot_clone(tmp_path:
     assert (response.status_code, response.json()["error"]["param"]) == (422, "voice")
 
 
-async def test_paths_in_ids_lead_nowhere(gateway: InMemory) -> None:
+async def test_paths_in_voice_ids_are_404(gateway: InMemory) -> None:
     for path in ("..%2f..%2fetc%2fpasswd", "%2e%2e", "voice-0000000000000000%2f..", "%00"):
         assert (await gateway.client.get(f"/v1/voices/{path}/audio")).status_code == 404

@@ -166,6 +166,6 @@ async def test_encoder_is_closed_after_its_thread_when_a_session_is_cancelled_tw
         socket.send("interrupt")
         await asyncio.sleep(0.02)
         sessions.draining.set()
-        sessions.over.set()
+        sessions.drain_expired.set()
         await asyncio.wait_for(socket.task, 5)
     assert (spy.closed, spy.closed_in_use) == (1, 0)

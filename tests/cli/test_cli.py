@@ -82,7 +82,7 @@ def test_say_asks_a_running_gateway(gateway: Gateway, tmp_path: Path) -> None:
         (("hi", "--engine", "tuba"), "unknown engine 'tuba'"),
         (("hi", "--speed", "9"), "speed: "),
         (("hi", "--option", "pause_s=99"), "options.pause_s: "),
-        (("hi", "--voice", "nobody"), "no voice 'nobody'"),
+        (("hi", "--voice", "nobody"), "unknown voice 'nobody'"),
     ],
 )
 def test_say_explains_what_is_wrong(config: Path, tmp_path: Path, arguments: tuple[str, ...], complaint: str) -> None:

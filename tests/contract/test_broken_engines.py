@@ -66,7 +66,7 @@ class FinishesTwice(ToyEngine):
 
 class TalksWhenIdle(ToyEngine):
     def step(self) -> Sequence[Event]:
-        return super().step() or [Finished("nobody")]
+        return super().step() or [Finished("unknown")]
 
 
 class FailsSilently(ToyEngine):

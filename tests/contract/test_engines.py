@@ -62,8 +62,8 @@ class TestF5(EngineContract):
     @classmethod
     def profile(cls, folder: Path) -> EngineProfile:
         import torch
-        from f5.sampling import write_model
         from safetensors.torch import load_file, save_file
+        from support.f5.sampling import write_model
 
         from backends.f5.vocabulary import package_file
 
@@ -88,7 +88,7 @@ class TestFish(EngineContract):
     @classmethod
     def profile(cls, folder: Path) -> EngineProfile:
         import torch
-        from fish.small import write_model
+        from support.fish.model import write_model
         from tokenizers import Tokenizer
 
         # int8: the weights whose kernels take most care to compute a row alike in any batch

@@ -124,9 +124,9 @@ def test_models_are_created_listed_spoken_with_renamed_and_deleted(
 
 
 def test_errors_are_the_clients_own(old: Session, new: FishAudio) -> None:
-    with pytest.raises(NotFoundError, match="reference_id: no voice 'nobody'"):
+    with pytest.raises(NotFoundError, match="reference_id: unknown voice 'nobody'"):
         new.tts.convert(text="x", reference_id="nobody")
-    with pytest.raises(NotFoundError, match="model: no model 'nothing'"):
+    with pytest.raises(NotFoundError, match="model: unknown model 'nothing'"):
         new.tts.convert(text="x", model="nothing")
     with pytest.raises(APIError, match="sample_rate: mp3 does not support 7 Hz"):
         new.tts.convert(text="x", config=TTSConfig(sample_rate=7))
@@ -137,11 +137,11 @@ def test_errors_are_the_clients_own(old: Session, new: FishAudio) -> None:
         list(old.tts(TTSRequest(text="x", reference_id="nobody")))
     with pytest.raises(HttpCodeErr, match="422 page_size: "):
         old.list_models(page_size=1000)
-    with pytest.raises(NotFoundError, match="does not transcribe"):
+    with pytest.raises(NotFoundError, match="speech recognition is not supported"):
         new.asr.transcribe(audio=b"x")
     with pytest.raises(NotFoundError, match="nothing is charged"):
         new.account.get_credits()
-    with pytest.raises(HttpCodeErr, match="404 this gateway keeps no accounts"):
+    with pytest.raises(HttpCodeErr, match="404 accounts and billing are not supported"):
         old.get_package()
 
 

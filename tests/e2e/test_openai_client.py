@@ -269,7 +269,7 @@ def test_what_open_webui_sends(gateway: Gateway, tmp_path: Path) -> None:
             assert seconds_of(tmp_path / "speech.mp3") > 0.1
     refused = gateway.client.post("/v1/audio/speech", json={"model": "tone", "input": "x", "voice": "linus"})
     assert refused.status_code == 404
-    assert "no voice 'linus'" in refused.json()["error"]["message"]
+    assert "unknown voice 'linus'" in refused.json()["error"]["message"]
 
 
 @pytest.fixture

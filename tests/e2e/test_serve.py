@@ -385,7 +385,7 @@ def test_a_wrong_configuration_ends_the_start_with_a_clear_message(tmp_path: Pat
     for change, complaint in (
         ({"prot": 1}, "prot: unknown key"),
         ({"default_engine": "tuba"}, "default_engine 'tuba' is not among engines: tone"),
-        ({"engines": {"tone": {"backend": "tuba"}}}, "no plugin 'tuba' is installed; installed: f5, fish, lite, tone"),
+        ({"engines": {"tone": {"backend": "tuba"}}}, "plugin 'tuba' is not installed; installed: f5, fish, lite, tone"),
     ):
         with pytest.raises(AssertionError) as caught:
             start_gateway(tmp_path, {**TONE, **change})

@@ -105,7 +105,8 @@ async def test_requests_do_not_shorten_the_back_off() -> None:
         engine.load()
         await until(engine, State.FAILED)
         for _ in range(20):
-            error = engine.unavailable()
+            engine.ensure_loading()
+            error = engine.unavailable_error()
             assert error.retry_after_s is not None
             assert error.retry_after_s > 20
             await asyncio.sleep(0.02)

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from f5.synthetic import write_vocoder
-from fish.codec_synthetic import GOLDEN, random_codes, write_codec
 from gpu.device import DEVICE
+from support.f5.synthetic import write_vocoder
+from support.fish.codec import GOLDEN, random_codes, write_codec
 
 from backends.f5.vocoder import load_vocoder
-from backends.fish.codec.checkpoint import load_vqgan
-from backends.fish.codec.stream import StreamDecoder
-from backends.fish.codec.vqgan import VQGAN
+from backends.fish.v0_2.codec.checkpoint import load_vqgan
+from backends.fish.v0_2.codec.stream import StreamDecoder
+from backends.fish.v0_2.codec.vqgan import VQGAN
 
 pytestmark = pytest.mark.gpu
 

@@ -21,11 +21,11 @@ def damage(path: Path, keep_size: bool = True) -> None:
 
 def test_sound_cache_has_no_problems(official: FakeHub, hub_for: HubFor) -> None:
     hub_for(official).fetch(f"hf://{REPO}")
-    told: list[str] = []
-    report = hub_for(DEAD).check(progress=lambda stage, done, total: told.append(stage))
+    reports: list[str] = []
+    report = hub_for(DEAD).check(progress=lambda stage, done, total: reports.append(stage))
     assert (report.files, report.problems, report.unverifiable) == (len(files()), (), ())
     assert report.size_bytes == sum(map(len, files().values()))
-    assert f"check {REPO}/base/vocab.txt" in told
+    assert f"check {REPO}/base/vocab.txt" in reports
 
 
 @pytest.mark.parametrize("path", ["base/model.safetensors", "base/vocab.txt"])
@@ -130,11 +130,11 @@ def test_missing_blob_of_a_single_file_is_a_problem(official: FakeHub, hub_for: 
 def test_check_reports_hashed_bytes(official: FakeHub, hub_for: HubFor) -> None:
     official.add("owner/large", {"a.bin": weights(1, 3 << 20), "b.bin": weights(2, 2 << 20)})
     hub_for(official).fetch("hf://owner/large")
-    told: list[tuple[str, int, int | None]] = []
-    hub_for().check("hf://owner/large", lambda *report: told.append(report))
-    assert {done for _, done, _ in told} == {megabytes << 20 for megabytes in range(6)}
-    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
-    assert {total for _, _, total in told} == {5 << 20}
+    reports: list[tuple[str, int, int | None]] = []
+    hub_for().check("hf://owner/large", lambda *report: reports.append(report))
+    assert {done for _, done, _ in reports} == {megabytes << 20 for megabytes in range(6)}
+    assert [done for _, done, _ in reports] == sorted(done for _, done, _ in reports)
+    assert {total for _, _, total in reports} == {5 << 20}
 
 
 def test_uncached_reference_raises_missing_offline(hub_for: HubFor) -> None:

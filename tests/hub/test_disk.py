@@ -18,7 +18,7 @@ from backends.hub.cache import PARTIAL_SUFFIX
 
 WEIGHTS = f"hf://{REPO}/base/model.safetensors"
 CONTENT = files()["base/model.safetensors"]
-NOBODY = 65534
+NOBODY_UID = 65534
 
 
 def test_too_little_space_is_detected_before_the_download(
@@ -93,7 +93,7 @@ def test_read_only_partial_file_is_named(official: FakeHub, hub_for: HubFor, cac
         (partial,) = cache_dir.rglob(f"*{PARTIAL_SUFFIX}")
         partial.chmod(0o444)
         if os.geteuid() == 0:  # whom modes do not hold back
-            os.seteuid(NOBODY)
+            os.seteuid(NOBODY_UID)
 
     official.faults.cut_after = [100_000]
     user = os.geteuid()

@@ -101,7 +101,7 @@ def test_wrong_headers_are_rejected_before_the_body(
 
 
 def test_login_page_is_rejected(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
-    official.faults.status = 200  # with a body that is no JSON
+    official.faults.status = 200  # with a body that is not JSON
     assert hub_for(official, mirror).fetch(WEIGHTS).path.read_bytes() == CONTENT
 
 

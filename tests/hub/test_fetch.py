@@ -14,15 +14,15 @@ from backends.hub import EntryNotFound, PackageReference, RepositoryNotFound, Re
 
 
 def test_file_is_fetched_into_the_snapshot(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
-    told: list[tuple[str, int, int | None]] = []
-    fetched = hub_for(official).fetch(f"hf://{REPO}/base/model.safetensors", lambda *report: told.append(report))
+    reports: list[tuple[str, int, int | None]] = []
+    fetched = hub_for(official).fetch(f"hf://{REPO}/base/model.safetensors", lambda *report: reports.append(report))
     content = files()["base/model.safetensors"]
     commit = official.repos[REPO].refs["main"]
     assert fetched.path.read_bytes() == content
     assert fetched.path == cache_dir / f"models--owner--voice/snapshots/{commit}/base/model.safetensors"
     assert fetched.files == (fetched.path,)
     assert fetched.commit == commit
-    assert told[-1] == (f"fetch {REPO}/base/model.safetensors", len(content), len(content))
+    assert reports[-1] == (f"fetch {REPO}/base/model.safetensors", len(content), len(content))
     assert [seen.path.partition("?")[0] for seen in official.bodies()] == [f"/{fetched.path.resolve().name}"]
     assert not list(cache_dir.rglob("*incomplete*"))
 
@@ -60,7 +60,7 @@ def test_cached_files_are_not_fetched_again(official: FakeHub, hub_for: HubFor) 
     before = len(official.seen)
     hub.fetch(f"hf://{REPO}@{commit}")
     hub.fetch(f"hf://{REPO}/base/config.json@{commit}")
-    assert len(official.seen) == before, "a pinned commit that is cached asks nobody"
+    assert len(official.seen) == before, "a pinned commit that is cached sends no request"
 
 
 def test_branch_is_resolved_once_and_recorded(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
@@ -125,19 +125,19 @@ def test_recorded_commit_without_files_is_resolved_again(official: FakeHub, hub_
 
 
 def test_progress_accumulates_over_files(official: FakeHub, hub_for: HubFor) -> None:
-    told: list[tuple[str, int, int | None]] = []
-    hub_for(official).fetch(f"hf://{REPO}", lambda *report: told.append(report))
+    reports: list[tuple[str, int, int | None]] = []
+    hub_for(official).fetch(f"hf://{REPO}", lambda *report: reports.append(report))
     total = sum(map(len, files().values()))
-    assert {report[2] for report in told} == {total}
-    done = [report[1] for report in told]
+    assert {report[2] for report in reports} == {total}
+    done = [report[1] for report in reports]
     assert done == sorted(done)
     assert done[-1] == total
-    assert {report[0] for report in told} == {f"fetch {REPO}/{name}" for name in files()}
-    told.clear()
-    hub_for().fetch(f"hf://{REPO}", lambda *report: told.append(report), verify_cached=True)
+    assert {report[0] for report in reports} == {f"fetch {REPO}/{name}" for name in files()}
+    reports.clear()
+    hub_for().fetch(f"hf://{REPO}", lambda *report: reports.append(report), verify_cached=True)
     hashed = {f"verify cached {REPO}/{name}" for name, content in files().items() if content}
-    assert {stage for stage, _, _ in told} == hashed
-    assert told[-1][1:] == (total, total)
+    assert {stage for stage, _, _ in reports} == hashed
+    assert reports[-1][1:] == (total, total)
 
 
 def test_plan_writes_nothing(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:

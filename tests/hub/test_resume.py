@@ -22,8 +22,8 @@ import sys
 from backends.hub import Hub, HubSettings
 print(Hub(HubSettings.from_environment()).fetch(sys.argv[1]).path)
 """
-TOLD = """
-def told(stage, done, total):
+REPORT = """
+def reports(stage, done, total):
     if stage.startswith("wait for another process"):
         open(sys.argv[2], "w").close()
 """
@@ -111,10 +111,10 @@ def test_progress_distinguishes_verifying_from_fetching(official: FakeHub, hub_f
     with pytest.raises(EndpointsFailed):
         hub_for(official).fetch(WEIGHTS)
     official.faults.cut_every = 0
-    told: list[tuple[str, int, int | None]] = []
-    hub_for(official).fetch(WEIGHTS, lambda *report: told.append(report))
-    assert told[0] == (f"verify cached {REPO}/base/model.safetensors", 300_000, WEIGHTS_BYTES)
-    assert {stage for stage, _, _ in told[1:]} == {f"fetch {REPO}/base/model.safetensors"}
+    reports: list[tuple[str, int, int | None]] = []
+    hub_for(official).fetch(WEIGHTS, lambda *report: reports.append(report))
+    assert reports[0] == (f"verify cached {REPO}/base/model.safetensors", 300_000, WEIGHTS_BYTES)
+    assert {stage for stage, _, _ in reports[1:]} == {f"fetch {REPO}/base/model.safetensors"}
 
 
 def test_file_that_is_always_corrupt_fails(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
@@ -190,7 +190,7 @@ def test_killed_process_leaves_its_bytes_and_no_lock(
 def test_two_processes_fetch_a_file_once(official: FakeHub, python: Python, cache_dir: Path) -> None:
     official.faults.throttle_bytes_s = 20_000  # until both are at it
     waited = cache_dir.parent / "waited"
-    code = FETCH.replace("fetch(sys.argv[1])", "fetch(sys.argv[1], told)").replace("print(", TOLD + "print(", 1)
+    code = FETCH.replace("fetch(sys.argv[1])", "fetch(sys.argv[1], reports)").replace("print(", REPORT + "print(", 1)
     processes = [python(code, f"hf://{REPO}", str(waited), HF_ENDPOINT=official.url) for _ in range(2)]
     deadline_s = time.monotonic() + 30
     while not waited.exists():
@@ -215,9 +215,9 @@ def test_lock_holder_without_progress_times_out(official: FakeHub, hub_for: HubF
     official.add(REPO, files())
     lock_path = cache_dir / ".locks/models--owner--voice" / f"{content.etag}.lock"
     lock_path.parent.mkdir(parents=True)
-    told: list[str] = []
+    reports: list[str] = []
     with filelock.FileLock(lock_path), pytest.raises(LockTimeout, match="fetched nothing meanwhile") as caught:
-        hub_for(official, lock_timeout_s=0.3).fetch(WEIGHTS, lambda stage, done, total: told.append(stage))
+        hub_for(official, lock_timeout_s=0.3).fetch(WEIGHTS, lambda stage, done, total: reports.append(stage))
     assert caught.value.lock == lock_path
-    assert told == [f"wait for another process to fetch {REPO}/base/model.safetensors"]
+    assert reports == [f"wait for another process to fetch {REPO}/base/model.safetensors"]
     assert os.access(hub_for(DEAD, official).fetch(WEIGHTS).path, os.R_OK)

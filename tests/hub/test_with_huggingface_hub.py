@@ -117,11 +117,11 @@ def test_both_libraries_at_once_fetch_a_file_once(official: FakeHub, hub_for: Hu
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
-    told: set[str] = set()
-    ours = hub_for(official).fetch(f"hf://{REPO}", lambda stage, done, total: told.add(stage))
+    reports: set[str] = set()
+    ours = hub_for(official).fetch(f"hf://{REPO}", lambda stage, done, total: reports.add(stage))
     output, errors = process.communicate(timeout=60)
     assert output, errors
     assert json.loads(output)["folder"] == str(ours.path)
-    assert f"wait for another process to fetch {REPO}/base/model.safetensors" in told
+    assert f"wait for another process to fetch {REPO}/base/model.safetensors" in reports
     large = [seen for seen in official.bodies() if seen.server == "storage"]
     assert len(large) == 1

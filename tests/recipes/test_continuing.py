@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-from backends.fish.codec.checkpoint import load_vqgan
-from backends.fish.model import CODE_SAMPLES
+from backends.fish.v0_2.codec.checkpoint import load_vqgan
+from backends.fish.v0_2.config import CODE_SAMPLES
 from recipes import kit
 from recipes.common.arrivals import Arrivals
 from recipes.common.export import halves

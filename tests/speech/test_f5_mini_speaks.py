@@ -10,7 +10,7 @@ import pytest
 from harness import Gateway, read_audio
 from speech.minis import model_of, speak_all
 
-from backends.f5.model import RATE_HZ
+from backends.f5.config import RATE_HZ
 from recipes.common.sentences import held_out
 from recipes.common.transcriber import Transcriber, word_error_rate
 from recipes.f5_mini.export import PROMPT

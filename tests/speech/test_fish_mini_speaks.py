@@ -8,7 +8,7 @@ import pytest
 from harness import Gateway
 from speech.minis import model_of, speak_all
 
-from backends.fish.model import RATE_HZ
+from backends.fish.v0_2.config import RATE_HZ
 from recipes.common.sentences import held_out
 from recipes.common.transcriber import Transcriber, word_error_rate
 

@@ -1,4 +1,4 @@
-"""Answers of models on Amazon Bedrock: invented words in the exact structures."""
+"""Responses of models on Amazon Bedrock: exact structures with invented words."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def _openai_chunk(delta: dict[str, Any], finish_reason: str | None = None) -> di
 
 OPENAI_STREAM: list[dict[str, Any]] = [
     _openai_chunk({"role": "assistant", "content": "", "refusal": None}),
-    _openai_chunk({"content": f"<reasoning>{THOUGHT}</reasoning>"}),  # each chunk in tags of its own
+    _openai_chunk({"content": f"<reasoning>{THOUGHT}</reasoning>"}),  # each chunk has its own tags
     _openai_chunk({"content": "<reasoning> Use brief.</reasoning>"}),
     _openai_chunk({"reasoning_content": THOUGHT}),
     _openai_chunk({"content": FIRST}),
@@ -274,5 +274,5 @@ STREAMS = {
 
 
 def chunked(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Events as InvokeModelWithResponseStream has them, once they have been through JSON."""
+    """Events of InvokeModelWithResponseStream after serialization to JSON."""
     return [{"chunk": {"bytes": base64.b64encode(json.dumps(event).encode()).decode()}} for event in events]

@@ -1,4 +1,4 @@
-"""What models on Amazon Bedrock answer, as botocore hands it out; only what is meant to be read is spoken."""
+"""Text extraction from responses of models on Amazon Bedrock, as botocore returns them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def bedrock() -> Any:
 
 
 class Frames:
-    """The body of an answer in Amazon's event-stream encoding, where botocore expects urllib3's."""
+    """A response body in Amazon's event-stream encoding, with the interface of urllib3."""
 
     def __init__(self, events: list[tuple[str, bytes]]):
         self._data = b"".join(self._frame(name, payload) for name, payload in events)
@@ -94,24 +94,26 @@ def answering(client: Any, operation: str, frames: Frames) -> None:
 
 class TestShapes:
     @pytest.mark.parametrize("name", WHOLE)
-    def test_a_whole_answer(self, name: str) -> None:
+    def test_complete_response(self, name: str) -> None:
         assert spoken_text(WHOLE[name]) == SPOKEN
         assert is_response(WHOLE[name])
 
     @pytest.mark.parametrize("name", STREAMS)
-    def test_the_events_of_a_stream(self, name: str) -> None:
+    def test_list_of_stream_events(self, name: str) -> None:
         assert spoken_text(STREAMS[name]) == SPOKEN
         assert is_response(STREAMS[name])
 
     @pytest.mark.parametrize("name", STREAMS)
-    def test_the_chunks_of_invoke_model(self, name: str) -> None:
+    def test_chunks_of_invoke_model(self, name: str) -> None:
         assert spoken_text(chunked(STREAMS[name])) == SPOKEN
-        raw = [{"chunk": {"bytes": json.dumps(event).encode()}} for event in STREAMS[name]]  # before JSON
+        raw = [
+            {"chunk": {"bytes": json.dumps(event).encode()}} for event in STREAMS[name]
+        ]  # before serialization to JSON
         assert spoken_text(raw) == SPOKEN
 
     @pytest.mark.parametrize("name", STREAMS)
     @pytest.mark.parametrize("form", ["events", "chunks", "json"])
-    def test_event_by_event(self, name: str, form: str) -> None:
+    def test_incremental_events(self, name: str, form: str) -> None:
         events: list[Any] = STREAMS[name]
         if form == "chunks":
             events = chunked(events)
@@ -126,21 +128,21 @@ class TestShapes:
         assert spoken_text("\n".join(map(json.dumps, STREAMS[name]))) == SPOKEN
 
     @pytest.mark.parametrize("name", WHOLE)
-    def test_wrapped_as_invoke_model_of_boto3_does(self, name: str) -> None:
+    def test_response_wrapped_by_boto3(self, name: str) -> None:
         metadata = {"ResponseMetadata": {"HTTPStatusCode": 200}, "contentType": "application/json"}
         assert spoken_text({**metadata, "body": json.dumps(WHOLE[name])}) == SPOKEN
         assert spoken_text({**metadata, "body": WHOLE[name]}) == SPOKEN
 
-    def test_wrapped_streams(self) -> None:
+    def test_stream_wrapped_by_boto3(self) -> None:
         assert spoken_text({"ResponseMetadata": {}, "stream": CONVERSE_STREAM}) == SPOKEN
         assert spoken_text({"ResponseMetadata": {}, "body": chunked(CLAUDE_STREAM)}) == SPOKEN
 
-    def test_requests_are_not_answers(self) -> None:
+    def test_request_is_not_a_response(self) -> None:
         assert not is_response({"text": "Hello", "stream": True})
         assert not is_response("Hello")
 
 
-class TestBotocoreAgrees:
+class TestBotocore:
     def test_converse(self, bedrock: Any) -> None:
         metadata = {
             "ResponseMetadata": {"RequestId": "r", "HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0}
@@ -148,7 +150,7 @@ class TestBotocoreAgrees:
         answers = [CONVERSE, CITED, {**CONVERSE, **converse(REDACTED, {"text": SPOKEN})}]
         with Stubber(bedrock) as stubber:
             for answer in answers:
-                stubber.add_response("converse", {**metadata, **answer})  # which checks it against the service's model
+                stubber.add_response("converse", {**metadata, **answer})  # validates it against the service model
             for _ in answers:
                 response = bedrock.converse(modelId="m", messages=MESSAGES)
                 assert "ResponseMetadata" in response
@@ -172,7 +174,7 @@ class TestBotocoreAgrees:
         assert [type(event["chunk"]["bytes"]) for event in events] == [bytes] * len(STREAMS[name])
         assert spoken_text(events) == live(events) == SPOKEN
 
-    def test_every_exception_of_a_stream_is_a_failure(self, bedrock: Any) -> None:
+    def test_every_stream_exception_is_an_error(self, bedrock: Any) -> None:
         for operation, member in (("ConverseStream", "stream"), ("InvokeModelWithResponseStream", "body")):
             shape = bedrock.meta.service_model.operation_model(operation).output_shape.members[member]
             failures = [name for name, part in shape.members.items() if part.metadata.get("exception")]
@@ -182,7 +184,7 @@ class TestBotocoreAgrees:
                     spoken_text([*text_deltas("Hello"), {name: {"message": "too busy"}}])
                 assert failed.value.param == f"text.1.{name}"
 
-    def test_every_kind_of_block_but_text_is_silent(self, bedrock: Any) -> None:
+    def test_only_text_blocks_are_spoken(self, bedrock: Any) -> None:
         shape = bedrock.meta.service_model.operation_model("Converse").output_shape
         block = shape.members["output"].members["message"].members["content"].member
         kinds = set(block.members) - {"text", "citationsContent"}
@@ -193,12 +195,12 @@ class TestBotocoreAgrees:
 
 
 class TestOrderAndSeparation:
-    def test_neighbours_are_one_text_and_others_are_separated(self) -> None:
+    def test_adjacent_texts_are_joined_and_others_separated(self) -> None:
         tool = {"toolUse": {"toolUseId": "t", "name": "n", "input": {}}}
         answer = converse({"text": "Let me "}, {"text": "see."}, tool, {"text": "Nine."}, {"text": " Five."})
         assert spoken_text(answer) == "Let me see.\n\nNine. Five."
 
-    def test_a_live_stream_is_separated_in_the_same_way(self) -> None:
+    def test_incremental_text_is_separated_in_the_same_way(self) -> None:
         events = [
             {"contentBlockDelta": {"delta": {"text": "Let me see. "}, "contentBlockIndex": 0}},
             {"contentBlockStart": {"start": {"toolUse": {"toolUseId": "t", "name": "n"}}, "contentBlockIndex": 1}},
@@ -208,7 +210,7 @@ class TestOrderAndSeparation:
         ]
         assert live(events) == spoken_text(events) == "Let me see.\n\nNine. Five."
 
-    def test_blocks_are_put_in_their_order(self) -> None:
+    def test_blocks_are_sorted(self) -> None:
         events = [
             {"contentBlockDelta": {"delta": {"text": "two "}, "contentBlockIndex": 1}},
             {"contentBlockDelta": {"delta": {"text": "one "}, "contentBlockIndex": 0}},
@@ -216,23 +218,23 @@ class TestOrderAndSeparation:
         ]
         assert spoken_text(events) == "one two three"
 
-    def test_messages_of_two_streams_follow_each_other(self) -> None:
+    def test_messages_of_two_streams_are_concatenated(self) -> None:
         events = [*CONVERSE_STREAM, *STREAMS["nova"]]
         assert spoken_text(events) == live(events) == f"{SPOKEN}\n\n{SPOKEN}"
         assert spoken_text(CLAUDE_STREAM * 2) == f"{SPOKEN}\n\n{SPOKEN}"
 
-    def test_of_several_choices_the_first(self) -> None:
+    def test_only_the_first_choice_is_used(self) -> None:
         assert len(OPENAI["choices"]) == 2
         assert spoken_text(OPENAI) == SPOKEN
 
-    def test_a_live_stream_speaks_at_once(self) -> None:
+    def test_incremental_text_is_available_at_once(self) -> None:
         deltas = TextDeltas()
         heard = [deltas.add(event) for event in CONVERSE_STREAM]
         assert heard[4] == FIRST.rstrip()
         assert heard[6] == " " + SECOND
         assert deltas.end() == ""
 
-    def test_no_white_space_around(self) -> None:
+    def test_surrounding_white_space_is_dropped(self) -> None:
         events = text_deltas("\n\n", " Hi", " ", "\n", "there", " \n", " ")
         assert live(events) == spoken_text(events) == "Hi \nthere"
 
@@ -259,9 +261,9 @@ THOUGHTS = [
 ]
 
 
-class TestThoughtsInTags:
+class TestThoughts:
     @pytest.mark.parametrize(("text", "spoken"), THOUGHTS)
-    def test_are_left_out(self, text: str, spoken: str | None) -> None:
+    def test_thoughts_are_dropped(self, text: str, spoken: str | None) -> None:
         if spoken is None:
             with pytest.raises(InvalidRequest, match="no text"):
                 spoken_text(converse({"text": text}))
@@ -270,7 +272,7 @@ class TestThoughtsInTags:
 
     @pytest.mark.parametrize(("text", "spoken"), THOUGHTS)
     @pytest.mark.parametrize("size", [1, 2, 5])
-    def test_are_left_out_however_they_are_divided(self, text: str, spoken: str | None, size: int) -> None:
+    def test_thoughts_are_dropped_for_any_division_of_the_text(self, text: str, spoken: str | None, size: int) -> None:
         events = text_deltas(*(text[start : start + size] for start in range(0, len(text), size)))
         if spoken is None:
             with pytest.raises(InvalidRequest, match="no text"):
@@ -278,14 +280,14 @@ class TestThoughtsInTags:
         else:
             assert live(events) == spoken
 
-    def test_without_an_opening_tag(self) -> None:
+    def test_thought_without_an_opening_tag_is_dropped(self) -> None:
         assert spoken_text({"generation": "They ask.\nSo I say:\n</think>\n\nNine."}) == "Nine."
 
-    def test_an_unclosed_one_ends_with_its_text(self) -> None:
+    def test_unclosed_thought_ends_with_its_text_block(self) -> None:
         tool = {"toolUse": {"toolUseId": "t", "name": "n", "input": {}}}
         assert spoken_text(converse({"text": "<thinking>a"}, tool, {"text": "b"})) == "b"
 
-    def test_are_not_spoken_while_they_come(self) -> None:
+    def test_incremental_thoughts_are_not_spoken(self) -> None:
         deltas = TextDeltas()
         assert [deltas.add(event) for event in text_deltas("<thi", "nking>", THOUGHT, "</thinking>", "Nine.")] == [
             *[""] * 4,
@@ -305,7 +307,7 @@ class TestThoughtsInTags:
             "`<think>",
         ],
     )
-    def test_in_linear_time(self, text: str) -> None:
+    def test_filter_takes_linear_time(self, text: str) -> None:
         many = (text * (2_000_000 // len(text)))[:2_000_000]
         began = time.perf_counter()
         with pytest.raises(InvalidRequest):  # too long, or no text
@@ -313,21 +315,21 @@ class TestThoughtsInTags:
         assert time.perf_counter() - began < 10
 
 
-class TestWhatIsWrong:
+class TestErrors:
     @pytest.mark.parametrize(
         ("response", "param", "message"),
         [
-            ({}, "text", "known are: Converse"),
-            ({"answer": "Hello"}, "text", "known are: Converse"),
-            (7, "text", "no response"),
-            ("Hello", "text", "no JSON"),
-            (b"\xff\xfe", "text", "no JSON"),
-            ("[" * 100_000, "text", "no JSON"),
+            ({}, "text", "supported are Converse"),
+            ({"answer": "Hello"}, "text", "supported are Converse"),
+            (7, "text", "not a model's response"),
+            ("Hello", "text", "invalid JSON"),
+            (b"\xff\xfe", "text", "invalid JSON"),
+            ("[" * 100_000, "text", "invalid JSON"),
             ([], "text", "no text"),
-            (["Hello"], "text.0", "no JSON"),
-            ([7], "text.0", "no event"),
-            ([{"answer": 1}], "text.0", "no event"),
-            ([[CONVERSE]], "text.0", "no event"),
+            (["Hello"], "text.0", "invalid JSON"),
+            ([7], "text.0", "not an event"),
+            ([{"answer": 1}], "text.0", "unknown event"),
+            ([[CONVERSE]], "text.0", "not an event"),
             ({"output": None}, "text.output", "must be an object, not nothing"),
             ({"output": {"message": {"content": {}}}}, "text.output.message.content", "must be a list, not an"),
             (converse({"text": 7}), "text.output.message.content.0.text", "must be a string, not a number"),
@@ -337,21 +339,21 @@ class TestWhatIsWrong:
             ({"generation": True}, "text.generation", "must be a string, not a boolean"),
             ({"outputs": "a"}, "text.outputs", "must be a list, not a string"),
             ({"choices": [{"message": "a"}]}, "text.choices.0.message", "must be an object"),
-            ([{"chunk": {"bytes": "%%%"}}], "text.0.chunk.bytes", "not base64"),
-            ([{"chunk": {"bytes": "äöü"}}], "text.0.chunk.bytes", "not base64"),
+            ([{"chunk": {"bytes": "%%%"}}], "text.0.chunk.bytes", "must be base64"),
+            ([{"chunk": {"bytes": "äöü"}}], "text.0.chunk.bytes", "must be base64"),
             ([{"chunk": "e30="}], "text.0.chunk", "must be an object"),
-            ([{"contentBlockDelta": {"delta": {"text": "a"}, "contentBlockIndex": "0"}}], INDEX, "whole number"),
+            ([{"contentBlockDelta": {"delta": {"text": "a"}, "contentBlockIndex": "0"}}], INDEX, "integer"),
             ([{"contentBlockDelta": {}}], "text.0.contentBlockDelta.delta", "must be an object"),
-            ({"body": {"body": {"body": {"body": {"body": {}}}}}}, "text.body.body.body.body", "too often"),
+            ({"body": {"body": {"body": {"body": {"body": {}}}}}}, "text.body.body.body.body", "too deeply"),
             ({"stream": [{"outputText": 1}]}, "text.stream.0.outputText", "must be a string"),
         ],
     )  # fmt: skip
-    def test_is_named(self, response: Any, param: str, message: str) -> None:
+    def test_error_has_the_path(self, response: Any, param: str, message: str) -> None:
         with pytest.raises(InvalidRequest, match=message) as wrong:
             spoken_text(response)
         assert wrong.value.param == param
 
-    def test_in_the_field_it_came_in(self) -> None:
+    def test_error_path_starts_with_the_field(self) -> None:
         with pytest.raises(InvalidRequest) as wrong:
             spoken_text({"generation": 1}, param="input")
         assert wrong.value.param == "input.generation"
@@ -369,17 +371,17 @@ class TestWhatIsWrong:
             ([{"type": "message_delta", "delta": {"stop_reason": "refusal"}}], "refusal"),
         ],
     )
-    def test_an_answer_without_text_says_why(self, response: Any, reason: str) -> None:
-        with pytest.raises(InvalidRequest, match=f"no text .*ended with '{reason}'") as wrong:
+    def test_response_without_text_reports_its_stop_reason(self, response: Any, reason: str) -> None:
+        with pytest.raises(InvalidRequest, match=f"no text.*stop reason is '{reason}'") as wrong:
             spoken_text(response)
         assert wrong.value.param == "text"
 
-    def test_what_a_guardrail_says_instead_is_spoken(self) -> None:
+    def test_guardrail_message_is_spoken(self) -> None:
         blocked = "Sorry, I cannot talk about that."
         assert spoken_text(converse({"text": blocked}, stop="guardrail_intervened")) == blocked
 
     @pytest.mark.parametrize(
-        ("failure", "told"),
+        ("failure", "message"),
         [
             ({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "error: Overloaded"),
             ({"modelStreamErrorException": {"message": "m" * 1000}}, "modelStreamErrorException: " + "m" * 200 + "$"),
@@ -391,34 +393,34 @@ class TestWhatIsWrong:
             ),
         ],
     )
-    def test_a_failed_stream_is_refused(self, failure: dict[str, Any], told: str) -> None:
-        with pytest.raises(InvalidRequest, match=told):
+    def test_failed_stream_is_refused(self, failure: dict[str, Any], message: str) -> None:
+        with pytest.raises(InvalidRequest, match=message):
             spoken_text([*text_deltas("Hello"), failure])
         deltas = TextDeltas()
         assert deltas.add(text_deltas("Hello")[0]) == "Hello"
-        with pytest.raises(InvalidRequest, match=told):
+        with pytest.raises(InvalidRequest, match=message):
             deltas.add(failure)
 
-    def test_a_failed_answer_is_refused(self) -> None:
+    def test_failed_response_is_refused(self) -> None:
         with pytest.raises(InvalidRequest, match="the model has failed: error: Lost"):
             spoken_text({"output": [], "error": {"message": "Lost"}})
 
-    def test_too_much_text(self) -> None:
+    def test_too_long_text_is_refused(self) -> None:
         assert len(spoken_text(converse({"text": "a" * MAX_CHARS}))) == MAX_CHARS
-        with pytest.raises(InvalidRequest, match="more than 100,000 characters") as wrong:
+        with pytest.raises(InvalidRequest, match="the limit is 100,000 characters") as wrong:
             spoken_text(converse({"text": "a" * (MAX_CHARS + 1)}))
         assert wrong.value.param == "text"
 
     @pytest.mark.parametrize("text", ["abcde" * 2000, "cd <think> " * 1000])
-    def test_too_much_text_in_a_live_stream(self, text: str) -> None:
-        with pytest.raises(InvalidRequest, match="more than 100,000 characters"):
+    def test_too_long_incremental_text_is_refused(self, text: str) -> None:
+        with pytest.raises(InvalidRequest, match="the limit is 100,000 characters"):
             live([{"outputText": text}] * (MAX_CHARS // len(text) + 1))
 
-    def test_a_long_thought_is_not_too_much(self) -> None:
+    def test_long_thought_does_not_count_as_text(self) -> None:
         long = f"<thinking>{'a' * 2 * MAX_CHARS}</thinking>b"
         assert spoken_text({"generation": long}) == live([{"generation": long}]) == "b"
 
-    def test_events_not_known_yet_are_passed_over(self) -> None:
+    def test_unknown_events_are_ignored(self) -> None:
         unknown = [
             {"type": "content_block_sparkle", "index": 0},
             {"type": "content_block_delta", "index": 1, "delta": {"type": "sparkle_delta", "text": "no"}},
@@ -427,11 +429,11 @@ class TestWhatIsWrong:
         ]
         assert spoken_text([*unknown, *CLAUDE_STREAM, *unknown]) == SPOKEN
 
-    def test_an_empty_live_stream(self) -> None:
+    def test_stream_without_text_is_refused(self) -> None:
         with pytest.raises(InvalidRequest, match="no text"):
             TextDeltas().end()
 
 
-def test_the_answers_above_hold_what_must_not_be_spoken() -> None:
+def test_fixtures_contain_text_that_must_not_be_spoken() -> None:
     for answer in (CONVERSE, CLAUDE, NOVA, OPENAI):
         assert THOUGHT in json.dumps(answer)

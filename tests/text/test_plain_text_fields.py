@@ -1,4 +1,4 @@
-"""A request may carry a model's answer where its text would be."""
+"""Requests whose text is a language model's response."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ MARKDOWN = {"generation": "# Hi\n\n- **one**\n- two"}
 
 
 @pytest.mark.parametrize("response", [*WHOLE.values(), CONVERSE_STREAM, chunked(CONVERSE_STREAM)])
-def test_text_may_be_a_response(response: Any) -> None:
+def test_text_can_be_a_response(response: Any) -> None:
     fields = {"text": response, "voice": "lisa"}
     assert with_plain_text(fields, OWN) == {"text": SPOKEN, "voice": "lisa"}
     assert fields["text"] is response
 
 
 @pytest.mark.parametrize("name", sorted(set(WHOLE) - {"responses"}))
-def test_a_response_may_stand_among_the_fields(name: str) -> None:
+def test_response_keys_can_be_among_the_fields(name: str) -> None:
     fields = {"ResponseMetadata": {}, **WHOLE[name], "voice": "lisa", "amazon-bedrock-trace": {}}
     assert with_plain_text(fields, OWN) == {"text": SPOKEN, "voice": "lisa"}
     assert with_plain_text({**fields, "text": None}, OWN) == {"text": SPOKEN, "voice": "lisa"}
 
 
-def test_openai_responses_have_a_text_of_their_own() -> None:
+def test_openai_response_among_the_fields_is_refused() -> None:
     with pytest.raises(InvalidRequest):
         with_plain_text(WHOLE["responses"], OWN)
 
 
-def test_plain_fields_stay_as_they_are() -> None:
+def test_plain_fields_are_not_changed() -> None:
     for fields in ({"text": "**a**", "voice": "b"}, {}, {"text": 7}, {"voice": "b"}, {"text": "a", "output": "wav"}):
         assert with_plain_text(fields, OWN) == fields
 
 
-def test_a_field_of_neither_is_named() -> None:
+def test_unknown_field_is_named() -> None:
     with pytest.raises(InvalidRequest, match="unknown field") as wrong:
         with_plain_text({**CONVERSE, "voise": "lisa"}, OWN)
     assert wrong.value.param == "voise"
@@ -58,35 +58,35 @@ def test_a_field_of_neither_is_named() -> None:
         ({"text": "**a**", "markdown": False}, "**a**"),
     ],
 )
-def test_markdown_is_on_for_responses_and_off_for_strings(fields: dict[str, Any], text: str) -> None:
+def test_markdown_defaults_to_true_for_responses_only(fields: dict[str, Any], text: str) -> None:
     assert with_plain_text(fields, OWN)["text"] == text
 
 
-def test_once_it_is_done_nothing_asks_for_it_again() -> None:
+def test_markdown_field_is_removed_after_conversion() -> None:
     assert with_plain_text({"text": "**a**", "markdown": True}, OWN) == {"text": "a."}
 
 
 @pytest.mark.parametrize("text", ["```\ncode\n```", "😀", {"generation": "😀"}])
-def test_nothing_to_speak_in_markdown(text: Any) -> None:
-    with pytest.raises(InvalidRequest, match="nothing in it can be spoken") as wrong:
+def test_markdown_without_speakable_text_is_refused(text: Any) -> None:
+    with pytest.raises(InvalidRequest, match="has no speakable text") as wrong:
         with_plain_text({"text": text, "markdown": True}, OWN)
     assert wrong.value.param == "text"
 
 
-def test_too_much_markdown() -> None:
-    with pytest.raises(InvalidRequest, match="too many for Markdown"):
+def test_too_long_markdown_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="the limit for Markdown is"):
         with_plain_text({"text": "a" * (MAX_CHARS + 1), "markdown": True}, OWN)
 
 
-def test_a_markdown_that_is_no_choice_is_refused() -> None:
+def test_markdown_must_be_a_boolean() -> None:
     for text in ("a", {"generation": "a"}):
         with pytest.raises(InvalidRequest) as caught:
             with_plain_text({"text": text, "markdown": "yes"}, OWN)
         assert caught.value.param == "markdown"
 
 
-class Wired(BaseModel):
-    """The way it is meant to be used in a model of a request."""
+class RequestModel(BaseModel):
+    """The intended use in a pydantic model of a request."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -100,12 +100,14 @@ class Wired(BaseModel):
         return with_plain_text(fields, cls.model_fields) if isinstance(fields, dict) else fields
 
 
-def test_in_a_model() -> None:
-    assert parse(Wired, {"text": CLAUDE, "voice": "lisa"}, strict=True) == Wired(text=SPOKEN, voice="lisa")
-    assert parse(Wired, {**CLAUDE, "voice": "lisa"}).text == SPOKEN
+def test_use_in_a_pydantic_model() -> None:
+    assert parse(RequestModel, {"text": CLAUDE, "voice": "lisa"}, strict=True) == RequestModel(
+        text=SPOKEN, voice="lisa"
+    )
+    assert parse(RequestModel, {**CLAUDE, "voice": "lisa"}).text == SPOKEN
     with pytest.raises(InvalidRequest) as wrong:
-        parse(Wired, {"text": {"output": {"message": {"content": [7]}}}})
+        parse(RequestModel, {"text": {"output": {"message": {"content": [7]}}}})
     assert wrong.value.param == "text.output.message.content.0"
     with pytest.raises(InvalidRequest) as wrong:
-        parse(Wired, {"text": "a", "markdown": "yes"}, strict=True)
+        parse(RequestModel, {"text": "a", "markdown": "yes"}, strict=True)
     assert wrong.value.param == "markdown"

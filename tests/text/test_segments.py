@@ -50,11 +50,11 @@ def texts(text: str, max_bytes: int = 300) -> list[str]:
         ("", []),
     ],
 )
-def test_where_segments_end(text: str, expected: list[str]) -> None:
+def test_segment_ends(text: str, expected: list[str]) -> None:
     assert texts(text) == expected
 
 
-def test_a_mark_ends_nothing_before_it_is_known_what_follows() -> None:
+def test_mark_ends_a_segment_only_after_the_next_character() -> None:
     segmenter = Segmenter(300)
     assert segmenter.feed("It costs about 3.") == []
     assert segmenter.feed("50 dollars") == []
@@ -64,13 +64,13 @@ def test_a_mark_ends_nothing_before_it_is_known_what_follows() -> None:
     assert [segment.text for segment in segmenter.flush()] == ["N"]
 
 
-def test_later_segments_gather_short_sentences() -> None:
+def test_later_segments_join_short_sentences() -> None:
     first, *later = texts("Hi there. " + "One two three. " * 12)
     assert first == "Hi there. "
     assert [len(text) for text in later] == [60, 60, 60]
 
 
-def test_a_flush_and_a_reset_begin_anew() -> None:
+def test_flush_and_reset_start_a_first_segment() -> None:
     segmenter = Segmenter(300)
     assert segmenter.feed("Half a sen") == []
     assert segmenter.flush() == [Segment(0, "Half a sen")]
@@ -81,7 +81,7 @@ def test_a_flush_and_a_reset_begin_anew() -> None:
     assert segmenter.feed("Oh! Well") == [Segment(22, "Oh! ")]
 
 
-def test_long_stretches_end_where_a_speaker_would_breathe() -> None:
+def test_long_text_is_cut_at_clauses_then_words() -> None:
     words = "word " * 100
     assert [text.strip().count(" ") + 1 for text in texts(words, max_bytes=100)] == [20] * 5
     clause = "So it goes on, " + "and " * 10 + "on: " + "x" * 90 + " "
@@ -91,10 +91,10 @@ def test_long_stretches_end_where_a_speaker_would_breathe() -> None:
     assert all(not text.startswith("\u0301") for text in accents)
     stacks = texts("e" + ("\u0301" * 20 + "e") * 30, max_bytes=100)
     assert all(text.startswith("e") for text in stacks)
-    assert len(texts("ab" + "\u0301" * 100, max_bytes=100)[0]) == 51  # so many accents are no letter's any more
+    assert len(texts("ab" + "\u0301" * 100, max_bytes=100)[0]) == 51  # too many combining characters for one letter
 
 
-def test_accents_without_a_letter_are_looked_at_once_or_twice() -> None:
+def test_long_runs_of_combining_characters_take_linear_time() -> None:
     looked_at = 0
 
     class Counting(Segmenter):
@@ -111,7 +111,7 @@ def test_accents_without_a_letter_are_looked_at_once_or_twice() -> None:
 
 
 @pytest.mark.parametrize("max_bytes", [100, 300])
-def test_segments_do_not_depend_on_how_the_text_comes(max_bytes: int) -> None:
+def test_segments_do_not_depend_on_the_division_of_the_text(max_bytes: int) -> None:
     rng = random.Random(5)
     pieces = [
         "Hello",
@@ -145,7 +145,7 @@ def test_segments_do_not_depend_on_how_the_text_comes(max_bytes: int) -> None:
         assert all(segment.text == text[segment.start : segment.end] for segment in whole)
 
 
-def test_endless_nothing_is_not_kept() -> None:
+def test_endless_text_without_speech_is_not_kept() -> None:
     segmenter = Segmenter(100)
     for _ in range(100):
         assert segmenter.feed(" \n...!" * 100) == []

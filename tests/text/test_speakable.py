@@ -1,4 +1,4 @@
-"""Markdown becomes what a reader would say, and plain text stays plain text."""
+"""Conversion from Markdown to speakable text."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ PLAIN = [
 
 class TestPlainText:
     @pytest.mark.parametrize("text", PLAIN)
-    def test_stays_as_it_is(self, text: str) -> None:
+    def test_plain_text_is_not_changed(self, text: str) -> None:
         assert speakable(text) == text
 
     @pytest.mark.parametrize("text", PLAIN)
-    def test_stays_as_it_is_between_other_paragraphs(self, text: str) -> None:
+    def test_plain_text_between_other_paragraphs_is_not_changed(self, text: str) -> None:
         assert speakable(f"Before.\n\n{text}\n\nAfter.") == f"Before.\n\n{text}\n\nAfter."
 
-    def test_only_white_space_is_tidied(self) -> None:
+    def test_only_white_space_changes(self) -> None:
         assert speakable("  a  b \r\n\tc\n\n\n\n    indented is not code\x07\n") == "a b\nc\n\nindented is not code"
 
-    def test_nothing(self) -> None:
+    def test_empty_text(self) -> None:
         assert speakable("") == speakable(" \n ") == ""
 
 
@@ -92,10 +92,10 @@ class TestBlocks:
             ("- \n- a", "a."),
         ],
     )  # fmt: skip
-    def test_are_said(self, markdown: str, spoken: str) -> None:
+    def test_blocks_become_sentences(self, markdown: str, spoken: str) -> None:
         assert speakable(markdown) == spoken
 
-    def test_code_may_be_announced(self) -> None:
+    def test_code_blocks_can_be_replaced(self) -> None:
         assert speakable("See:\n\n```\nx\n```\n\nDone.", code="Code follows.") == "See:\n\nCode follows.\n\nDone."
 
     @pytest.mark.parametrize(
@@ -111,11 +111,11 @@ class TestBlocks:
             ("| A | B |\n|-|-|\n| x<br>y | a \\| b |", "A: x y, B: a | b."),
         ],
     )
-    def test_tables_are_said_row_by_row(self, table: str, spoken: str) -> None:
+    def test_table_rows_become_sentences(self, table: str, spoken: str) -> None:
         assert speakable(table) == spoken
         assert speakable(f"Look\n\n{table}\n\nEnd") == f"Look.\n\n{spoken}\n\nEnd"
 
-    def test_code_in_code_is_unwrapped_a_few_times_only(self) -> None:
+    def test_nested_markdown_documents_are_limited(self) -> None:
         wrapped = "a"
         for fence in ("```", "````", "`````", "``````"):
             wrapped = f"{fence}md\n{wrapped}\n{fence}"
@@ -151,7 +151,7 @@ class TestInline:
             ("$x^2 + y_1$ costs $5", "$x^2 + y_1$ costs $5"),
         ],
     )  # fmt: skip
-    def test_marks_vanish(self, markdown: str, spoken: str) -> None:
+    def test_inline_marks_are_dropped(self, markdown: str, spoken: str) -> None:
         assert speakable(markdown) == spoken
 
     @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ class TestInline:
             ("🧑🏿‍🚀🫠🪿: new ones", ": new ones."),
         ],
     )
-    def test_pictographs_vanish(self, text: str, spoken: str) -> None:
+    def test_pictographs_are_dropped(self, text: str, spoken: str) -> None:
         assert speakable(text) == spoken
 
 
@@ -204,31 +204,31 @@ HOSTILE = {
 }
 
 
-class TestHostileText:
+class TestAdversarialText:
     @pytest.mark.parametrize("name", HOSTILE)
-    def test_takes_no_more_than_its_share_of_time(self, name: str) -> None:
+    def test_adversarial_text_takes_bounded_time(self, name: str) -> None:
         text = (HOSTILE[name] * 50_000)[:50_000]
         began = time.perf_counter()
         speakable(text)
         assert time.perf_counter() - began < 15
 
-    def test_a_long_table(self) -> None:
+    def test_long_table_takes_bounded_time(self) -> None:
         spoken = speakable("|a|b|\n|-|-|\n" + "|1|2|\n" * 1000)
         assert spoken == "\n".join(["a: 1, b: 2."] * 1000)
 
-    def test_a_long_answer(self) -> None:
+    def test_long_response_takes_bounded_time(self) -> None:
         table = "| a | b |\n|--|--|\n| 1 | 2 |"
         part = f"## Title\n\nText with **bold** and a [link](https://a.b).\n\n1. x\n2. y\n\n{table}\n\n"
         spoken = speakable(part * 400)
         assert spoken.count("Text with bold and a link.") == spoken.count("a: 1, b: 2.") == 400
 
     @pytest.mark.parametrize("nested", ["> ", "- ", "1. ", "> - "])
-    def test_deep_nesting_is_cut_off_and_not_followed(self, nested: str) -> None:
+    def test_deeply_nested_blocks_are_dropped(self, nested: str) -> None:
         assert speakable(nested * 2 + "a").endswith(("a", "a."))
         assert "a" not in speakable(nested * 5000 + "a")
 
     @pytest.mark.parametrize("opening", ["![", "[", "*a ", "**a "])
     @pytest.mark.parametrize("depth", [50, 300, 3000])
-    def test_deep_nesting_in_a_line(self, opening: str, depth: int) -> None:
+    def test_deeply_nested_inline_marks(self, opening: str, depth: int) -> None:
         closing = "](b)" if "[" in opening else opening.split("a")[0]
         assert "x" in speakable(opening * depth + "x" + closing * depth)

@@ -1,1 +1,1 @@
-"""What every dialect shares: authentication, limits, bodies, responses, errors, WebSockets."""
+"""Shared parts of all dialects: authentication, limits, bodies, responses, errors, WebSockets."""

@@ -1,4 +1,4 @@
-"""API keys on every connection, before anything is done for it."""
+"""ASGI middleware: API-key authentication and per-key rate limits."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from starlette._utils import get_route_path
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.api.common.scope import is_connection
 from gateway.errors import RateLimited, Unauthorized
 from gateway.metrics import Metrics
-from gateway.service.auth import Access, Place
+from gateway.service.auth import ApiKeys, Permit
 
-# What pages of other sites may read of an answer, besides what browsers let them read anyway.
+# Response headers that pages of allowed origins may read (CORS).
 EXPOSED_HEADERS = (
     "Retry-After",
     "X-Request-Id",
@@ -19,48 +20,47 @@ EXPOSED_HEADERS = (
 )
 
 
-class AccessControl:
-    """Finds the key of a request or a WebSocket and counts it; a refusal is left for the route to raise, so that it is
-    answered in the envelope of its API. Paths that are no route's raise none.
+class ApiKeyAuth:
+    """Authenticate HTTP requests and WebSockets, and hold a permit of the key until the response is complete.
 
-    Logs and metrics get the key's name, as does ``scope["state"]["key"]``.
+    A refusal is stored in the scope and raised by the route, so that it has the envelope of the route's API. Unknown
+    paths therefore get 404 without a key. ``scope["state"]["key"]``, logs and metrics have the key's name.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, metrics: Metrics):
+    def __init__(self, app: ASGIApp, keys: ApiKeys, metrics: Metrics):
         self._app = app
-        self._access = access
+        self._keys = keys
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI)."""
-        is_connection = scope["type"] in ("http", "websocket")
-        if not is_connection or self._access.is_open(get_route_path(scope), scope.get("method", "")):
+        if not is_connection(scope) or self._keys.is_public(get_route_path(scope), scope.get("method", "")):
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        # Already refused: it costs the key nothing.
-        place = None if state.get("refusal") else self._enter(scope)
+        # A request that another middleware has refused does not count against the key's limits.
+        permit = None if state.get("refusal") else self._authenticate(scope)
 
         async def send_and_release(message: Message) -> None:
-            # Before the client can know that it was the last, or its next request might find the place taken.
-            if place and _is_last(message):
-                place.release()
+            # Release before the client sees the end, or its next request could be refused.
+            if permit and _is_last(message):
+                permit.release()
             await send(message)
 
-        named = {"key": state["key"]} if "key" in state else {}
-        with structlog.contextvars.bound_contextvars(**named):
+        log_fields = {"key": state["key"]} if "key" in state else {}
+        with structlog.contextvars.bound_contextvars(**log_fields):
             try:
                 await self._app(scope, receive, send_and_release)
             finally:
-                if place:
-                    place.release()
+                if permit:
+                    permit.release()
 
-    def _enter(self, scope: Scope) -> Place | None:
+    def _authenticate(self, scope: Scope) -> Permit | None:
         name, outcome = "", "ok"
         try:
-            holder = self._access.holder(_key(Headers(scope=scope)))
-            name = scope["state"]["key"] = holder.name
-            return holder.place()
+            key = self._keys.authenticate(_bearer_or_api_key(Headers(scope=scope)))
+            name = scope["state"]["key"] = key.name
+            return key.acquire()
         except (Unauthorized, RateLimited) as refusal:
             scope["state"]["refusal"] = refusal
             outcome = refusal.type
@@ -75,6 +75,6 @@ def _is_last(message: Message) -> bool:
     return bool(message["type"] == "websocket.close")
 
 
-def _key(headers: Headers) -> str | None:
+def _bearer_or_api_key(headers: Headers) -> str | None:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return (token.strip() if scheme.lower() == "bearer" else "") or headers.get("x-api-key")

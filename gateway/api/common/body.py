@@ -49,7 +49,7 @@ async def read(
     :param file: the field that holds a file: base64 or a data URL in JSON, an upload in forms.
     :param plain: the field that a ``text/plain`` body fills; None: such bodies are refused.
     :param further: fields from elsewhere in the request, as text.
-    :raises UnsupportedMedia: if the content type is neither JSON nor a form.
+    :raises UnsupportedMedia: if the content type is not supported.
     :raises InvalidRequest: naming the field that is invalid, unknown or given twice.
     """
     content_type = media_type(request)
@@ -66,7 +66,7 @@ async def read(
         )
     for name, value in [*request.query_params.multi_items(), *(further or {}).items()]:
         if name in fields:
-            raise InvalidRequest("given twice: send it in one place only", param=name)
+            raise InvalidRequest("given twice: send it once, in the query string or in the body", param=name)
         if name == file or name in _JSON_FIELDS:
             raise InvalidRequest("must be sent in the body, not in the query string", param=name)
         fields[name] = _converted(model, name, value)
@@ -95,12 +95,12 @@ async def read_form(request: Request, max_files: int, max_fields: int) -> Form:
 
 
 def single(form: Form, name: str) -> str | bytes:
-    """The value of a field that must occur once.
+    """The value of a field that may occur only once.
 
     :raises InvalidRequest: if it occurs several times.
     """
     if len(form[name]) > 1:
-        raise InvalidRequest("given twice", param=name)
+        raise InvalidRequest("given more than once", param=name)
     return form[name][0]
 
 
@@ -193,7 +193,7 @@ def _adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
 
 
 def _converted(model: type[BaseModel], name: str, text: str) -> Any:
-    """Text converted to the field's type; the model refuses unknown names later."""
+    """Text converted to the field's type; unknown fields are left for the model to refuse."""
     if name not in model.model_fields:
         return text
     if bytes in (model.model_fields[name].annotation, *getattr(model.model_fields[name].annotation, "__args__", ())):

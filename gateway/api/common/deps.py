@@ -73,7 +73,7 @@ def request_id(connection: HTTPConnection) -> str:
 
 
 async def disconnected(receive: Receive) -> None:
-    """Return when the client has disconnected. The request body must have been read."""
+    """Wait until the client disconnects. The request body must have been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

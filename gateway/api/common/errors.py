@@ -1,7 +1,7 @@
 """The table from errors to HTTP status codes, and error envelopes.
 
-The native API's envelope is ``{"error": {"type": …, "message": …, "param": …, "request_id": …}}``. Another API sets its
-own by a subclass of :class:`DialectRoute` as the ``route_class`` of its routers.
+The native API's envelope is ``{"error": {"type": …, "message": …, "param": …, "request_id": …}}``. Another API defines
+its own in a subclass of :class:`DialectRoute`, the ``route_class`` of its routers.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ STATUS: Mapping[type[GatewayError], int] = {
     errors.Overloaded: 503,
     errors.DeadlineExceeded: 504,
     errors.SynthesisFailed: 500,
-    errors.ClientGone: 499,  # nginx's code; nobody is left to read it, but logs and metrics show it
+    errors.ClientGone: 499,  # nginx's code, for logs and metrics only
     errors.ConfigError: 500,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What an error answer says, whatever its envelope.
+    """The content of an error response, independent of its envelope.
 
-    :param param: the request field at fault.
+    :param param: the invalid request field.
     """
 
     status: int
@@ -71,12 +71,12 @@ class Problem:
 
     @property
     def described(self) -> str:
-        """The message with the field at fault in front of it, for envelopes that have no place for the field."""
+        """The message prefixed with the invalid field, for envelopes without ``param``."""
         return f"{self.param}: {self.message}" if self.param else self.message
 
     @property
     def phrase(self) -> str:
-        """What HTTP calls the status, or else the error's type."""
+        """HTTP's name of the status, or the error's type if HTTP has none."""
         try:
             return HTTPStatus(self.status).phrase
         except ValueError:  # 499
@@ -84,7 +84,7 @@ class Problem:
 
 
 def native(problem: Problem) -> dict[str, object]:
-    """The body of an error answer of the native API."""
+    """The body of an error response of the native API."""
     return {
         "error": {
             "type": problem.type,
@@ -125,29 +125,29 @@ class DialectRoute(APIRoute):
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error in the envelope of its route."""
-    app.add_exception_handler(GatewayError, _answer_gateway_error)
-    app.add_exception_handler(HTTPException, _answer_http_exception)
-    app.add_exception_handler(RequestValidationError, _answer_validation_error)
+    """Register the handlers that turn every error into the envelope of its route."""
+    app.add_exception_handler(GatewayError, _gateway_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(RequestValidationError, _validation_error)
 
 
 def retry_after(error: GatewayError) -> dict[str, str]:
-    """The header that says when to try again, in whole seconds, where the error knows."""
+    """The ``Retry-After`` header in whole seconds, if the error has a delay."""
     if error.retry_after_s is None:
         return {}
     return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
 
 
 def headers(error: GatewayError) -> dict[str, str]:
-    """The headers that go with an error: when to try again, and how to show who one is."""
+    """The headers of an error response: ``Retry-After`` and ``WWW-Authenticate``."""
     found = retry_after(error)
     if isinstance(error, errors.Unauthorized):
-        # RFC 6750: what is wrong is said only to those who tried.
+        # RFC 6750: requests without credentials get no error code.
         found["WWW-Authenticate"] = 'Bearer realm="voxgate"' + (', error="invalid_token"' if error.given else "")
     return found
 
 
-def _answer(
+def _respond(
     request: HTTPConnection,
     status: int,
     type_: str,
@@ -155,7 +155,7 @@ def _answer(
     param: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """Count an error, and wrap it as its route does."""
+    """Count an error and render it in the envelope of its route."""
     request.app.state.services.metrics.errors.labels(type_).inc()
     problem = Problem(status, type_, message, param, request_id(request))
     route = request.scope.get("route")  # set for wrong methods too, but not for unknown paths
@@ -163,28 +163,28 @@ def _answer(
     return JSONResponse(body, status, headers=headers)
 
 
-async def _answer_gateway_error(request: Request, error: Exception) -> JSONResponse:
+async def _gateway_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, GatewayError)  # noqa: S101 - registered for this type
     status = STATUS[type(error)]
     if status >= 500:
         log.warning("request failed", type=error.type, error=error.message)
-    return _answer(request, status, error.type, error.message, error.param, headers(error))
+    return _respond(request, status, error.type, error.message, error.param, headers(error))
 
 
-async def _answer_http_exception(request: Request, error: Exception) -> JSONResponse:
+async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
     type_ = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     message = f"{request.method} {request.url.path}: {error.detail}"
-    return _answer(request, error.status_code, type_, message, headers=error.headers)
+    return _respond(request, error.status_code, type_, message, headers=error.headers)
 
 
-async def _answer_validation_error(request: Request, error: Exception) -> JSONResponse:
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
-    return await _answer_gateway_error(request, invalid_request(error))
+    return await _gateway_error(request, invalid_request(error))
 
 
-def answer_bug(request: HTTPConnection, error: Exception) -> JSONResponse:
-    """The answer to an exception nobody expected: its details go to the log only."""
+def internal_error(request: HTTPConnection, error: Exception) -> JSONResponse:
+    """The response to an unhandled exception; its details are logged and not sent."""
     log.error("unexpected error", exc_info=error)
-    message = "an unexpected error; the log has it under this request id"
-    return _answer(request, 500, GatewayError.type, message)
+    message = "internal error: the log has the details under this request ID"
+    return _respond(request, 500, GatewayError.type, message)

@@ -1,11 +1,11 @@
-"""What the Fish-Speech dialects share: the classic error envelope and the fitting of sampling options."""
+"""Shared parts of the Fish-Speech dialects: the classic error envelope and the clamping of sampling options."""
 
 from __future__ import annotations
 
 from gateway.api.common.errors import DialectRoute, Problem
 
-_LEAST = {"top_p": 1e-6, "repetition_penalty": 0.1}
-_MOST = {"max_new_tokens": 4096, "top_k": 4096}
+_MIN = {"top_p": 1e-6, "repetition_penalty": 0.1}
+_MAX = {"max_new_tokens": 4096, "top_k": 4096}
 
 
 class ClassicRoute(DialectRoute):
@@ -13,12 +13,12 @@ class ClassicRoute(DialectRoute):
 
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:
-        """The body of an error response; the message starts with the field at fault."""
+        """The body of an error response; the message starts with the invalid field."""
         return {"statusCode": problem.status, "message": problem.described, "error": problem.phrase}
 
 
-def fitted(option: str, value: float) -> float:
-    """A sampling option moved to the nearest value that engines accept; Fish-Speech gave both the same meaning."""
-    if option in _LEAST:
-        return max(_LEAST[option], value)
-    return min(_MOST[option], value) if option in _MOST else value
+def clamp_option(option: str, value: float) -> float:
+    """Clamp a sampling option to the range that engines accept; to Fish-Speech both values mean the same."""
+    if option in _MIN:
+        return max(_MIN[option], value)
+    return min(_MAX[option], value) if option in _MAX else value

@@ -1,4 +1,4 @@
-"""Compatibility APIs ignore unknown fields; the response lists them in ``X-Voxgate-Ignored``."""
+"""Unknown fields of compatibility APIs: ignored, and listed in the response header ``X-Voxgate-Ignored``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _read(body: bytes, model: type[M]) -> tuple[M, list[str]]:
 
 @contextmanager
 def malformed_is_bad_request() -> Iterator[None]:
-    """Answer bodies that cannot be parsed with status 400, as the servers of these APIs do."""
+    """Turn parse errors into status 400, as the servers of these APIs do."""
     try:
         yield
     except InvalidRequest as error:

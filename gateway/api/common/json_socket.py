@@ -1,6 +1,6 @@
-"""The native live protocol: text in while audio flows out.
+"""The native live protocol: incremental text input with streaming audio output.
 
-Messages are JSON objects with a ``type``; audio is binary. docs/apis/live.md lists all of them.
+Messages are JSON objects with a ``type``; audio is binary. docs/apis/live.md lists all messages.
 """
 
 from __future__ import annotations
@@ -13,17 +13,28 @@ from starlette.websockets import WebSocket
 
 from gateway.api.common.body import SMALL_BYTES, decode_base64, decode_json
 from gateway.api.common.errors import Problem, native
-from gateway.api.common.websocket import Command, Dialect, End, Failure, Flush, Interrupt, Start, Text, Wire, converse
+from gateway.api.common.websocket import (
+    Command,
+    Dialect,
+    End,
+    Failure,
+    Flush,
+    Interrupt,
+    Start,
+    Text,
+    WireMessage,
+    serve_session,
+)
 from gateway.errors import InvalidRequest
 from gateway.service.live.events import (
-    Event,
-    Finished,
+    EncodedAudio,
     Flushed,
     Interrupted,
-    Piece,
-    SegmentBegan,
+    LiveEvent,
     SegmentDone,
     SegmentRefused,
+    SegmentStarted,
+    SessionFinished,
 )
 from gateway.service.request import VoiceSpec, parse
 from gateway.service.speech import SpeechInfo
@@ -36,22 +47,22 @@ _FIELDS = {
     "interrupt": ("played_ms",),
     "end": (),
 }
-_LONGEST_MS = 1e9
+_MAX_PLAYED_MS = 1e9
 
 
 async def stream(websocket: WebSocket) -> None:
-    """Run one session; may be mounted on any path."""
-    await converse(websocket, JsonDialect())
+    """WebSocket endpoint of one session."""
+    await serve_session(websocket, JsonDialect())
 
 
 class JsonDialect(Dialect):
-    """JSON messages, binary audio."""
+    """JSON messages and binary audio."""
 
-    async def read(self, message: Wire) -> Command:
-        """See :class:`Dialect`. Binary messages are JSON as well, for clients that cannot send text."""
+    async def read(self, message: WireMessage) -> Command:
+        """See :class:`Dialect`. Binary messages are JSON too, for clients that cannot send text."""
         return await asyncio.to_thread(_read, message) if len(message) > SMALL_BYTES else _read(message)
 
-    def started(self, info: SpeechInfo, start: Start, request_id: str) -> Wire:
+    def started(self, info: SpeechInfo, start: Start, request_id: str) -> WireMessage:
         """See :class:`Dialect`."""
         return _json(
             "started",
@@ -65,31 +76,31 @@ class JsonDialect(Dialect):
             content_type=info.format.content_type(info.sample_rate_hz),
         )
 
-    def event(self, event: Event) -> Wire | None:
+    def event(self, event: LiveEvent) -> WireMessage | None:
         """See :class:`Dialect`."""
         match event:
-            case Piece(data):
+            case EncodedAudio(data):
                 return data or None
-            case SegmentBegan(index, start, end, at_s):
+            case SegmentStarted(index, start, end, at_s):
                 return _json("segment", index=index, start=start, end=end, at_ms=_ms(at_s))
             case SegmentDone(index, start, end, duration_s):
                 return _json("segment_done", index=index, start=start, end=end, duration_ms=_ms(duration_s))
             case SegmentRefused(index, start, end, error):
-                what = {"type": error.type, "message": error.message, "param": error.param}
-                return _json("segment_refused", index=index, start=start, end=end, error=what)
+                fields = {"type": error.type, "message": error.message, "param": error.param}
+                return _json("segment_refused", index=index, start=start, end=end, error=fields)
             case Flushed(position):
                 return _json("flushed", position=position)
             case Interrupted(position, text, following):
                 return _json("interrupted", position=position, text=text, next=following)
-            case Finished(position, segments, duration_s, wound_up):
-                reason = "shutdown" if wound_up else "end"
+            case SessionFinished(position, segments, duration_s, drained):
+                reason = "shutdown" if drained else "end"
                 duration_ms = _ms(duration_s)
                 return _json("finished", reason=reason, position=position, segments=segments, duration_ms=duration_ms)
 
-    def failure(self, failure: Failure) -> Wire:
+    def failure(self, failure: Failure) -> WireMessage:
         """See :class:`Dialect`."""
         retry = {} if failure.retry_after_s is None else {"retry_after_s": failure.retry_after_s}
-        return _json("error", **native(failure.problem), position=failure.spoken, **retry)
+        return _json("error", **native(failure.problem), position=failure.position, **retry)
 
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:
@@ -97,14 +108,14 @@ class JsonDialect(Dialect):
         return native(problem)
 
 
-def _read(message: Wire) -> Command:
+def _read(message: WireMessage) -> Command:
     fields = decode_json(message if isinstance(message, bytes) else message.encode("utf-8", "surrogatepass"))
     if not isinstance(fields, dict):
         raise InvalidRequest("a message must be a JSON object")
     fields = {name: value for name, value in fields.items() if value is not None}
     kind = fields.pop("type", None)
     if not isinstance(kind, str) or kind not in _FIELDS:
-        raise InvalidRequest(f"there are: {', '.join(_FIELDS)}", param="type")
+        raise InvalidRequest(f"must be one of: {', '.join(_FIELDS)}", param="type")
     for name in fields:
         if name not in _FIELDS[kind]:
             known = ", ".join(_FIELDS[kind]) or "(none)"
@@ -133,8 +144,8 @@ def _command(kind: str, fields: dict[str, Any]) -> Command:
 def _seconds(played_ms: object) -> float | None:
     if played_ms is None:
         return None
-    if isinstance(played_ms, bool) or not isinstance(played_ms, (int, float)) or not 0 <= played_ms <= _LONGEST_MS:
-        raise InvalidRequest("must be a number of milliseconds, not below 0", param="played_ms")
+    if isinstance(played_ms, bool) or not isinstance(played_ms, (int, float)) or not 0 <= played_ms <= _MAX_PLAYED_MS:
+        raise InvalidRequest("must be a number of milliseconds, at least 0", param="played_ms")
     return played_ms / 1000
 
 

@@ -44,7 +44,7 @@ async def complete_audio(
 ) -> Response:
     """Respond with the complete audio file.
 
-    :raises GatewayError: if there is no audio.
+    :raises GatewayError: if synthesis fails.
     """
     info, data, duration_s = await cancel_on_disconnect(request, services.synthesizer.speak(wanted))
     described = {**speech_headers(info), **duration_header(duration_s), **headers}
@@ -58,10 +58,10 @@ async def streamed_audio(
     headers: Mapping[str, str] = _NO_HEADERS,
     stream: Callable[[Speech, Metrics, float], AudioStream] | None = None,
 ) -> AudioStream:
-    """Respond with audio while it is generated, once the first audio is there.
+    """Respond with audio while it is generated, starting with the first chunk.
 
     :param stream: makes the response; default: :class:`AudioStream`.
-    :raises GatewayError: if there is no audio.
+    :raises GatewayError: if synthesis fails before the first chunk.
     """
     speech = await cancel_on_disconnect(request, services.synthesizer.open(wanted))
     response = (stream or AudioStream)(speech, services.metrics, services.settings.limits.stall_s)
@@ -70,13 +70,13 @@ async def streamed_audio(
 
 
 class AudioStream(Response):
-    """Streams speech while it is generated; aborts it if the client disconnects or stops reading.
+    """Stream speech while it is generated; abort it if the client disconnects or stops reading.
 
-    After a failure mid-stream the response ends without its last chunk, so that the client does not take it for
-    complete.
+    After a failure mid-stream the response ends without its last chunk, so that the client can see that it is
+    incomplete.
 
     :ivar speech: the speech that is sent; closed with the response.
-    :param stall_s: seconds that the client may read nothing.
+    :param stall_s: longest time without progress while the client does not read.
     """
 
     def __init__(self, speech: Speech, metrics: Metrics, stall_s: float):
@@ -89,18 +89,18 @@ class AudioStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response (ASGI)."""
-        deliver = asyncio.create_task(self._deliver(send))
-        gone = asyncio.create_task(disconnected(receive))
+        sending = asyncio.create_task(self._send_body(send))
+        disconnect = asyncio.create_task(disconnected(receive))
         try:
-            await asyncio.wait({deliver, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not deliver.done():
+            await asyncio.wait({sending, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done():
                 self.record_failure("client_gone", "the client disconnected")
-            elif error := deliver.exception():
-                self._explain(error)
+            elif error := sending.exception():
+                self._record_error(error)
         finally:
-            deliver.cancel()
-            gone.cancel()
-            await asyncio.wait({deliver, gone})
+            sending.cancel()
+            disconnect.cancel()
+            await asyncio.wait({sending, disconnect})
             await self.speech.aclose()
 
     def body_chunks(self) -> AsyncIterator[bytes]:
@@ -113,21 +113,21 @@ class AudioStream(Response):
     def record_failure(self, type_: str, reason: str) -> None:
         """Count and log a stream that ends early."""
         self._metrics.errors.labels(type_).inc()
-        log.warning("audio stream broken off", type=type_, error=reason)
+        log.warning("audio stream aborted", type=type_, error=reason)
 
-    async def _deliver(self, send: Send) -> None:
+    async def _send_body(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         async for data in self.body_chunks():
             message = {"type": "http.response.body", "body": data, "more_body": True}
-            # Not wait_for(): before Python 3.12 it swallows a cancellation that comes as the connection is lost.
+            # Not wait_for(): before Python 3.12 it swallows a cancellation that coincides with a lost connection.
             async with asyncio.timeout(self._stall_s):
                 await send(message)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _explain(self, error: BaseException) -> None:
+    def _record_error(self, error: BaseException) -> None:
         if isinstance(error, GatewayError):
             self.record_failure(error.type, error.message)
         elif isinstance(error, TimeoutError):
-            self.record_failure("client_stalled", f"the client read nothing for {self._stall_s:g} s")
+            self.record_failure("client_stalled", f"the client did not read for {self._stall_s:g} s")
         else:
             raise error

@@ -18,11 +18,11 @@ from gateway.service.speech import SpeechInfo
 
 
 class TtsBody(SpeechRequest):
-    """A SpeechRequest, and how to wrap the response."""
+    """A SpeechRequest with the format of the response."""
 
     response: Literal["binary", "base64"] = Field("binary", description="audio bytes, or a JSON object around base64")
     markdown: bool | None = Field(
-        None, description="whether the text is Markdown; default: true for a model's response"
+        None, description="whether the text is Markdown; default: true for a language model's response"
     )
 
 
@@ -36,7 +36,7 @@ def documentation() -> dict[str, Any]:
     schema["properties"]["text"] = {
         **schema["properties"]["text"],
         "type": ["string", "object", "array"],
-        "description": f"{TtsBody.model_fields['text'].description}; or a model's response, or its stream's events",
+        "description": f"{TtsBody.model_fields['text'].description}; or a language model's response or stream events",
     }
     form = {**schema, "properties": {**schema["properties"], "reference_audio": {"type": "string", "format": "binary"}}}
     examples = {
@@ -46,15 +46,15 @@ def documentation() -> dict[str, Any]:
             "value": {"text": "Same seed, same bytes.", "engine": "lite", "format": "mp3", "seed": 7, "speed": 1.2},
         },
         "stream": {
-            "summary": "Audio while it is being made",
-            "value": {"text": "The first sentence plays. The second is still being made.", "stream": True},
+            "summary": "Audio while it is generated",
+            "value": {"text": "The first sentence plays. The second is still being generated.", "stream": True},
         },
         "base64": {
             "summary": "A JSON object with the audio in base64",
             "value": {"text": "Wrapped in JSON.", "response": "base64", "format": "flac"},
         },
         "response": {
-            "summary": "What a model on Amazon Bedrock answered",
+            "summary": "A response of a model on Amazon Bedrock",
             "value": {
                 "text": {"output": {"message": {"role": "assistant", "content": [{"text": "**Hello** there."}]}}}
             },
@@ -65,7 +65,12 @@ def documentation() -> dict[str, Any]:
     return {
         **found,
         "parameters": [
-            {"name": name, "in": "query", "schema": schema["properties"][name], "description": "instead of the body's"}
+            {
+                "name": name,
+                "in": "query",
+                "schema": schema["properties"][name],
+                "description": "instead of the body field",
+            }
             for name in schema["properties"]
             if name not in ("reference_audio", "options")
         ],
@@ -76,21 +81,21 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The audio; its Content-Type follows `format`.", "content": {"audio/wav": {}}},
     404: {"description": "No such engine or voice."},
     413: {"description": "The body is over limits.body_bytes."},
-    422: {"description": "A field is wrong; `error.param` names it."},
-    429: {"description": "Too many requests wait for the engine; see Retry-After."},
+    422: {"description": "A field is invalid; `error.param` names it."},
+    429: {"description": "The engine's queue is full; see Retry-After."},
     503: {"description": "The engine is not ready; see Retry-After."},
     504: {"description": "Not finished within limits.deadline_s."},
 }
 
 
 async def respond(request: Request, services: Services, body: TtsBody) -> Response:
-    """Speak the text and respond with audio, wrapped as requested.
+    """Speak the text and respond with audio, or with JSON that contains it.
 
-    :raises GatewayError: if there is no audio.
+    :raises GatewayError: if synthesis fails.
     """
     if body.response == "base64":
         if body.stream:
-            raise InvalidRequest("a stream cannot be wrapped in JSON: use binary", param="response")
+            raise InvalidRequest("base64 cannot be streamed: use binary, or stream false", param="response")
         info, data, duration_s = await cancel_on_disconnect(request, services.synthesizer.speak(body))
         headers = {**speech_headers(info), **duration_header(duration_s)}
         return JSONResponse(_wrapped(info, data, duration_s), headers=headers)

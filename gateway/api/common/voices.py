@@ -9,7 +9,7 @@ from gateway.voices.store import Voice
 
 
 def built_in_voices(services: Services) -> list[tuple[str, BuiltinVoice]]:
-    """Engine names and voices of every engine whose capabilities are known, that is, which has been loaded."""
+    """Engine names and built-in voices of every engine that has been loaded once."""
     return [
         (engine.name, voice)
         for engine in services.engines
@@ -29,5 +29,5 @@ async def rename_stored(id_or_name: str, name: str, services: Services) -> Voice
 
 
 def _engines_by_voice(services: Services) -> dict[str, str]:
-    """Names of built-in voices, which no stored voice may have, and the engine of each."""
+    """Names of built-in voices, mapped to their engines; stored voices must not use them."""
     return {voice.name: engine for engine, voice in built_in_voices(services)}

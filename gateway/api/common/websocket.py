@@ -1,7 +1,7 @@
-"""A live session over a WebSocket, whatever its messages look like.
+"""Live sessions over WebSockets, independent of the message format.
 
-Three tasks share a socket: one reads commands, one sends what comes of them, one waits for the gateway's end. The first
-of them to end ends the session.
+Three tasks share a socket: one handles commands, one sends events, one waits for the gateway's shutdown. The first to
+end ends the session.
 """
 
 from __future__ import annotations
@@ -17,25 +17,27 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from gateway.api.common.deps import Services, admit, request_id
 from gateway.api.common.errors import STATUS, Problem, headers
 from gateway.errors import BodyTimeout, BodyTooLarge, ClientGone, GatewayError, InvalidRequest, SessionIdle
-from gateway.service.live.events import Event, SegmentRefused
+from gateway.service.live.events import LiveEvent, SegmentRefused
 from gateway.service.live.session import LiveSession
-from gateway.service.live.tasks import end_tasks
+from gateway.service.live.tasks import cancel_and_wait
 from gateway.service.request import VoiceSpec
 from gateway.service.speech import SpeechInfo
 
 log = structlog.get_logger(__name__)
 
-GOING_AWAY = 1012  # service restart
-_FINISHED, _POLICY, _BUG, _LATER = 1000, 1008, 1011, 1013
-_FED_CHARS = 1000  # some two milliseconds of work
-_CLOSE_S = 5.0  # for a last message and the close frame
+# Close codes (RFC 6455 and its IANA registry).
+SERVICE_RESTART = 1012
+_NORMAL, _POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1000, 1008, 1011, 1013
 
-Wire = str | bytes
+_FEED_CHARS = 1000  # about 2 ms of work
+_CLOSE_S = 5.0  # for the last message and the close frame
+
+WireMessage = str | bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Begin a session.
+    """Start a session.
 
     :param text: the first text of the session.
     :param ignored: fields of the message that have no effect.
@@ -48,26 +50,26 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Further text."""
+    """Append text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """Speak what there is."""
+    """Speak all text received so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """Stop speaking. :ivar played_s: how much was heard, where the client knows."""
+    """Stop speaking. :ivar played_s: audio that the client has played, if known."""
 
     played_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Finish with what there is."""
+    """End the text."""
 
 
 Command = Start | Text | Flush | Interrupt | End
@@ -75,55 +77,55 @@ Command = Start | Text | Flush | Interrupt | End
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a session ends early.
+    """The error that ends a session early.
 
-    :param spoken: the place in the text that the audio sent so far reaches.
+    :param position: the text position that the sent audio reaches.
     """
 
     problem: Problem
     retry_after_s: float | None
-    spoken: int
+    position: int
 
 
 class Dialect(ABC):
-    """What the messages of one API look like."""
+    """The message format of one API."""
 
     @abstractmethod
-    async def read(self, message: Wire) -> Command:
-        """A client's message.
+    async def read(self, message: WireMessage) -> Command:
+        """Parse a client's message.
 
         :raises InvalidRequest: naming the field.
         """
 
     @abstractmethod
-    def started(self, info: SpeechInfo, start: Start, request_id: str) -> Wire | None:
-        """The answer to a start."""
+    def started(self, info: SpeechInfo, start: Start, request_id: str) -> WireMessage | None:
+        """The reply to a start, if any."""
 
     @abstractmethod
-    def event(self, event: Event) -> Wire | None:
-        """What a client is told of an event, if anything.
+    def event(self, event: LiveEvent) -> WireMessage | None:
+        """The message for an event, if any.
 
-        :raises GatewayError: an event that this API knows as the end of everything.
+        :raises GatewayError: if the event ends the session in this API.
         """
 
     @abstractmethod
-    def failure(self, failure: Failure) -> Wire:
-        """What a client is told before its session is closed early."""
+    def failure(self, failure: Failure) -> WireMessage:
+        """The last message before a session is closed early."""
 
     @staticmethod
     @abstractmethod
     def envelope(problem: Problem) -> dict[str, object]:
-        """The body of the HTTP answer to a socket that is not accepted."""
+        """The body of the HTTP response that rejects a handshake."""
 
 
-async def converse(websocket: WebSocket, dialect: Dialect) -> None:
-    """Accept a WebSocket and run a session over it, or refuse it with an HTTP response."""
+async def serve_session(websocket: WebSocket, dialect: Dialect) -> None:
+    """Accept a WebSocket and run a session over it, or reject the handshake with an HTTP response."""
     services: Services = websocket.app.state.services
     try:
         admit(websocket)
-        with services.live.place():
+        with services.live.slot():
             await websocket.accept()
-            await _Conversation(websocket, services, dialect).run()
+            await _Connection(websocket, services, dialect).run()
     except GatewayError as error:
         if websocket.application_state is not WebSocketState.CONNECTING:
             raise
@@ -136,8 +138,8 @@ def _problem(error: GatewayError, websocket: WebSocket) -> Problem:
     return Problem(STATUS[type(error)], error.type, error.message, error.param, request_id(websocket))
 
 
-class _Conversation:
-    """One accepted socket."""
+class _Connection:
+    """One accepted WebSocket."""
 
     def __init__(self, websocket: WebSocket, services: Services, dialect: Dialect):
         self._websocket = websocket
@@ -148,43 +150,44 @@ class _Conversation:
         self._session: LiveSession | None = None
 
     async def run(self) -> None:
-        """From the first message to the close frame."""
+        """Serve the connection from the first message to the close frame."""
         outcome = GatewayError.type
         try:
-            outcome = await self._converse()
+            outcome = await self._serve()
         except (WebSocketDisconnect, ClientGone, ConnectionError):
             outcome = ClientGone.type
-        except _Stalled:
+        except _ClientStalled:
             outcome = "client_stalled"
-            log.warning("live session broken off", type=outcome, error=f"nothing read for {self._limits.stall_s:g} s")
+            error_message = f"the client did not read for {self._limits.stall_s:g} s"
+            log.warning("live session aborted", type=outcome, error=error_message)
         except GatewayError as error:
             outcome = error.type
             await self._fail(error)
         except asyncio.CancelledError:
-            outcome = "shutdown"  # the server's patience has ended
+            outcome = "shutdown"  # the server's shutdown timeout has expired
             raise
         except Exception as error:
             log.error("unexpected error", exc_info=error)
-            await self._fail(GatewayError("an unexpected error; the log has it under this request id"))
+            await self._fail(GatewayError("internal error: the log has the details under this request ID"))
         finally:
             self._metrics.live_ended.labels(outcome).inc()
 
-    async def _converse(self) -> str:
-        start = await self._first()
+    async def _serve(self) -> str:
+        start = await self._receive_start()
         if start is None:
-            await self._close(GOING_AWAY, "shutdown")
+            await self._close(SERVICE_RESTART, "shutdown")
             return "shutdown"
         async with await self._sessions.open(start.spec) as session:
             self._session = session
             await self._send(self._dialect.started(session.info, start, request_id(self._websocket)))
             await self._feed(session, start.text)
-            going_away = await self._session_ends(session)
-        await self._close(*((GOING_AWAY, "shutdown") if going_away else (_FINISHED, "finished")))
-        return "shutdown" if going_away else "finished"
+            shutting_down = await self._run_session(session)
+        await self._close(*((SERVICE_RESTART, "shutdown") if shutting_down else (_NORMAL, "finished")))
+        return "shutdown" if shutting_down else "finished"
 
-    async def _first(self) -> Start | None:
-        """What the session is to be like; None when the gateway ends before that is known."""
-        receiving = asyncio.ensure_future(self._command(self._limits.body_s))
+    async def _receive_start(self) -> Start | None:
+        """Wait for the start message; None if the gateway shuts down first."""
+        receiving = asyncio.ensure_future(self._receive_command(self._limits.body_s))
         draining = asyncio.ensure_future(self._sessions.draining.wait())
         try:
             await asyncio.wait({receiving, draining}, return_when=asyncio.FIRST_COMPLETED)
@@ -192,50 +195,51 @@ class _Conversation:
                 return None
             command = receiving.result()
         except TimeoutError:
-            raise BodyTimeout(f"no start came within {self._limits.body_s:g} s") from None
+            raise BodyTimeout(f"no start message within {self._limits.body_s:g} s") from None
         finally:
-            await end_tasks(receiving, draining)
+            await cancel_and_wait(receiving, draining)
         if not isinstance(command, Start):
-            raise InvalidRequest("the first message must be a start", param="type")
+            raise InvalidRequest("the first message must be a start message", param="type")
         return command
 
-    async def _session_ends(self, session: LiveSession) -> bool:
-        """Serve it to its end; whether that is the gateway's end too."""
-        telling = asyncio.ensure_future(self._tell(session))
-        listening = asyncio.ensure_future(self._listen(session))
-        leaving = asyncio.ensure_future(self._leave(session))
+    async def _run_session(self, session: LiveSession) -> bool:
+        """Run a session to its end; return whether the gateway is shutting down."""
+        commands = asyncio.ensure_future(self._handle_commands(session))
+        events = asyncio.ensure_future(self._send_events(session))
+        drain = asyncio.ensure_future(self._drain_on_shutdown(session))
+        tasks = (commands, events, drain)  # commands first: a disconnect is the cause of a failed send
         try:
-            done, _ = await asyncio.wait({telling, listening, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (listening, telling, leaving):  # a client that hung up explains why nothing could be sent
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
                 if task in done:
                     task.result()
             return self._sessions.draining.is_set()
         finally:
-            session.leave()
-            await end_tasks(telling, listening, leaving)
+            session.detach()
+            await cancel_and_wait(*tasks)
 
-    async def _tell(self, session: LiveSession) -> None:
+    async def _send_events(self, session: LiveSession) -> None:
         async for event in session.events():
             message = self._dialect.event(event)
             if isinstance(event, SegmentRefused):
                 self._metrics.errors.labels(event.error.type).inc()
             await self._send(message)
 
-    async def _listen(self, session: LiveSession) -> None:
+    async def _handle_commands(self, session: LiveSession) -> None:
         while True:
             try:
-                command = await self._command(self._sessions.settings.idle_s)
+                command = await self._receive_command(self._sessions.settings.idle_s)
             except TimeoutError:
                 if session.busy:
                     continue
                 idle_s = self._sessions.settings.idle_s
-                raise SessionIdle(f"nothing was said or sent for {idle_s:g} s") from None
+                raise SessionIdle(f"no message and no audio for {idle_s:g} s") from None
             match command:
                 case Interrupt(played_s):
                     self._metrics.live_interruptions.inc()
                     await session.interrupt(played_s)
                 case _ if self._sessions.draining.is_set():
-                    pass  # what comes now is too late
+                    pass  # the text has ended
                 case Text(text):
                     await self._feed(session, text)
                 case Flush():
@@ -243,34 +247,34 @@ class _Conversation:
                 case End():
                     session.end()
                 case Start():
-                    raise InvalidRequest("the session has started already", param="type")
+                    raise InvalidRequest("the session has already started", param="type")
 
     async def _feed(self, session: LiveSession, text: str) -> None:
-        for start in range(0, len(text), _FED_CHARS):
-            session.feed(text[start : start + _FED_CHARS])
-            await asyncio.sleep(0)  # others have their turn before a long text is taken in
+        for start in range(0, len(text), _FEED_CHARS):
+            session.feed(text[start : start + _FEED_CHARS])
+            await asyncio.sleep(0)  # let other tasks run while a long text is segmented
 
-    async def _leave(self, session: LiveSession) -> None:
+    async def _drain_on_shutdown(self, session: LiveSession) -> None:
         await self._sessions.draining.wait()
-        session.wind_up()
-        await self._sessions.over.wait()
+        session.drain()
+        await self._sessions.drain_expired.wait()
 
-    async def _command(self, within_s: float) -> Command:
-        """The client's next message.
+    async def _receive_command(self, within_s: float) -> Command:
+        """Receive the client's next message.
 
-        :raises TimeoutError: none came in time.
-        :raises WebSocketDisconnect: the client hung up.
+        :raises TimeoutError: if none arrives in time.
+        :raises WebSocketDisconnect: if the client disconnected.
         """
         async with asyncio.timeout(within_s):
             message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1006))
-        data: Wire = message["bytes"] if message.get("bytes") is not None else message["text"]
+        data: WireMessage = message["bytes"] if message.get("bytes") is not None else message["text"]
         if len(data) > self._sessions.settings.message_bytes:
             raise BodyTooLarge(f"the message is larger than {self._sessions.settings.message_bytes} bytes")
         return await self._dialect.read(data)
 
-    async def _send(self, message: Wire | None) -> None:
+    async def _send(self, message: WireMessage | None) -> None:
         if message is None:
             return
         try:
@@ -280,18 +284,21 @@ class _Conversation:
                 else:
                     await self._websocket.send_bytes(message)
         except TimeoutError:
-            raise _Stalled from None
+            raise _ClientStalled from None
 
     async def _fail(self, error: GatewayError) -> None:
         problem = _problem(error, self._websocket)
         self._metrics.errors.labels(error.type).inc()
-        log.warning("live session broken off", type=error.type, error=error.message)
-        spoken = self._session.spoken if self._session is not None else 0
-        code = _LATER if problem.status in (429, 503) else _POLICY if problem.status < 500 else _BUG
+        log.warning("live session aborted", type=error.type, error=error.message)
+        position = self._session.spoken_position if self._session is not None else 0
+        if problem.status in (429, 503):
+            code = _TRY_AGAIN_LATER
+        else:
+            code = _POLICY_VIOLATION if problem.status < 500 else _INTERNAL_ERROR
         try:
             async with asyncio.timeout(_CLOSE_S):
-                await self._send(self._dialect.failure(Failure(problem, error.retry_after_s, spoken)))
-        except (WebSocketDisconnect, RuntimeError, ConnectionError, TimeoutError, _Stalled):
+                await self._send(self._dialect.failure(Failure(problem, error.retry_after_s, position)))
+        except (WebSocketDisconnect, RuntimeError, ConnectionError, TimeoutError, _ClientStalled):
             return
         await self._close(code, error.type)
 
@@ -300,8 +307,8 @@ class _Conversation:
             async with asyncio.timeout(_CLOSE_S):
                 await self._websocket.close(code, reason)
         except (WebSocketDisconnect, RuntimeError, ConnectionError, TimeoutError):
-            pass  # nobody is left to be told
+            pass  # the client is gone
 
 
-class _Stalled(Exception):
-    """The client reads nothing."""
+class _ClientStalled(Exception):
+    """The client has not read for ``limits.stall_s``."""

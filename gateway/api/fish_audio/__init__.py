@@ -1,4 +1,4 @@
-"""Fish Audio's API, which Fish-Speech's own server has had since version 1.4."""
+"""Fish Audio's API, which Fish-Speech's own server has offered since version 1.4."""
 
 from gateway.api.fish_audio import codec, live, models, references, speech
 

@@ -1,7 +1,7 @@
-"""Bodies of the Fish Audio API: how they are read, and what they ask for in this gateway's terms.
+"""Request bodies of the Fish Audio API.
 
-Names, types and defaults are those of ``fish-audio-sdk`` and of Fish-Speech's own server. A default that a request does
-not override is the engine's business, so only what was sent counts.
+Names, types and defaults are those of ``fish-audio-sdk`` and of Fish-Speech's own server. Defaults are documentation
+only: fields that a request omits are left to the engine.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ReferenceBody(_Body):
     """A recording of a voice."""
 
     audio: bytes = Field(description="an audio file; base64 in JSON")
-    text: str = Field("", max_length=MAX_TRANSCRIPT_CHARS, description="what is said in it")
+    text: str = Field("", max_length=MAX_TRANSCRIPT_CHARS, description="the words spoken in it")
 
     @field_validator("audio", mode="before")
     @classmethod
@@ -44,13 +44,13 @@ class ReferenceBody(_Body):
 
 
 class ProsodyBody(_Body):
-    """How it is spoken."""
+    """Speed and volume."""
 
     speed: float = Field(1.0, ge=0.25, le=4.0)
     volume: _Finite = Field(0.0, ge=-20.0, le=20.0, description="in dB")
 
 
-class TtsBody(_Body):
+class FishTtsBody(_Body):
     """A text to speak."""
 
     text: str = ""
@@ -61,12 +61,12 @@ class TtsBody(_Body):
     format: str = Field("wav", description="wav, pcm, mp3, opus; or flac, aac")
     sample_rate: int | None = Field(None, description="in Hz; default: the engine's")
     mp3_bitrate: int = Field(128, ge=8, le=320, description="in kbit/s")
-    opus_bitrate: int = Field(32, ge=-1000, le=256, description="in kbit/s; up to 0: what suits the sample rate")
+    opus_bitrate: int = Field(32, ge=-1000, le=256, description="in kbit/s; 0 or less: chosen for the sample rate")
     normalize: bool = True
     latency: Literal["low", "normal", "balanced"] = Field(
-        "balanced", description="normal: the first piece of a long text is not cut short"
+        "balanced", description="normal: do not shorten the first text chunk for an early start"
     )
-    streaming: bool | None = Field(None, description="default: true but for wav")
+    streaming: bool | None = Field(None, description="default: true, except for wav")
     prosody: ProsodyBody = Field(default_factory=ProsodyBody)
     chunk_length: int = Field(200, ge=0, description="bytes of UTF-8")
     top_p: _Finite = Field(0.7, ge=0, le=1)
@@ -81,29 +81,29 @@ class TtsBody(_Body):
         if not isinstance(given, list):
             return given
         if len(given) > 1:
-            raise ValueError("a text is spoken by one voice here; give one id")
+            raise ValueError("several voices are not supported: give one id")
         return given[0] if given else None
 
     def given(self, *names: str) -> dict[str, Any]:
-        """Those of the named fields that the request has, with their values."""
+        """The named fields that the request contains, with their values."""
         return {name: getattr(self, name) for name in names if name in self.model_fields_set}
 
 
-def tts_body(fields: dict[str, Any]) -> tuple[TtsBody, list[str]]:
-    """The body that fields make, and the names of those that mean nothing here. Null is as good as absent.
+def tts_body(fields: dict[str, Any]) -> tuple[FishTtsBody, list[str]]:
+    """Validate the fields of a body; return it with the names of unknown fields. Null and empty mean absent.
 
     :raises InvalidRequest: naming the field.
     """
     fields = {name: value for name, value in _without_nulls(fields).items() if value != ""}
-    unknown = [name for name in fields if name not in TtsBody.model_fields]
+    unknown = [name for name in fields if name not in FishTtsBody.model_fields]
     prosody = fields.get("prosody")
     if isinstance(prosody, dict):
         unknown += [f"prosody.{name}" for name in prosody if name not in ProsodyBody.model_fields]
-    return parse(TtsBody, fields), unknown
+    return parse(FishTtsBody, fields), unknown
 
 
-async def read_tts(request: Request) -> tuple[TtsBody, list[str]]:
-    """A request's body, and the names of fields in it that mean nothing here.
+async def read_tts(request: Request) -> tuple[FishTtsBody, list[str]]:
+    """Read a request's body; return it with the names of unknown fields.
 
     :raises GatewayError: see :func:`read_fields` and :func:`tts_body`.
     """
@@ -113,11 +113,11 @@ async def read_tts(request: Request) -> tuple[TtsBody, list[str]]:
 
 
 async def read_fields(request: Request, max_items: int = 1000) -> dict[str, Any]:
-    """The fields of a MessagePack or JSON body, or of a form in which each is there once.
+    """Read the fields of a MessagePack or JSON body, or of a form without repeated fields.
 
     :param max_items: see :func:`gateway.api.fish_audio.msgpack.decode`.
-    :raises BadRequest: it cannot be read.
-    :raises UnsupportedMedia: it says that it is something else.
+    :raises BadRequest: if the body cannot be parsed.
+    :raises UnsupportedMedia: if its content type is not supported.
     """
     kind = media_type(request)
     if kind in FORM_TYPES:
@@ -145,16 +145,16 @@ async def read_form(request: Request) -> Form:
 
 
 def _fields_of_form(form: Form) -> dict[str, Any]:
-    """Files in ``references`` go with texts in ``reference_text``, in their order; what is nested may be JSON."""
+    """Pair files in ``references`` with texts in ``reference_text`` by order; decode nested fields from JSON."""
     texts = form.pop("reference_text", [])
     audios = form.get("references", [])
     fields: dict[str, Any] = {}
     if any(isinstance(audio, bytes) for audio in audios):
         del form["references"]
-        spoken = [*texts, *[""] * len(audios)]
-        fields["references"] = [{"audio": audio, "text": text} for audio, text in zip(audios, spoken, strict=False)]
+        padded = [*texts, *[""] * len(audios)]
+        fields["references"] = [{"audio": audio, "text": text} for audio, text in zip(audios, padded, strict=False)]
     elif texts:
-        raise InvalidRequest("belongs to files in references, which are missing", param="reference_text")
+        raise InvalidRequest("requires files in references", param="reference_text")
     for name in form:
         value = single(form, name)
         fields[name] = _nested(name, value) if name in ("references", "prosody") else value
@@ -174,7 +174,7 @@ def _json(data: bytes, absent: str) -> Any:
 
 
 def _without_nulls(value: Any, depth: int = 3) -> Any:
-    """Down to the fields of a reference; what is nested deeper means nothing here."""
+    """Drop nulls, down to the fields of a reference; deeper values are unknown fields."""
     if isinstance(value, dict) and depth:
         return {name: _without_nulls(inner, depth - 1) for name, inner in value.items() if inner is not None}
     return [_without_nulls(inner, depth - 1) for inner in value] if isinstance(value, list) and depth else value

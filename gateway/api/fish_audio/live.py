@@ -1,4 +1,4 @@
-"""``/v1/tts/live``: Fish Audio's socket for text in pieces, with MessagePack in both directions."""
+"""``/v1/tts/live``: Fish Audio's live WebSocket, with MessagePack messages."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from gateway.api.common.body import SMALL_BYTES
 from gateway.api.common.deps import Services
 from gateway.api.common.errors import Problem
 from gateway.api.common.ignored_fields import renamed
-from gateway.api.common.websocket import Command, Dialect, End, Failure, Flush, Start, Text, Wire, converse
+from gateway.api.common.websocket import Command, Dialect, End, Failure, Flush, Start, Text, WireMessage, serve_session
 from gateway.api.fish_audio import msgpack
 from gateway.api.fish_audio.bodies import tts_body
 from gateway.api.fish_audio.speech import FIELDS, FishAudioRoute, spec_fields
 from gateway.errors import InvalidRequest
-from gateway.service.live.events import Event, Finished, Piece, SegmentRefused
+from gateway.service.live.events import EncodedAudio, LiveEvent, SegmentRefused, SessionFinished
 from gateway.service.request import VoiceSpec, parse
 from gateway.service.speech import SpeechInfo
 
 router = APIRouter()
 
-_DEFAULTS = {"format": "mp3"}  # the clients' own; they name it all the same
+_DEFAULTS = {"format": "mp3"}  # as in the clients, which send it explicitly
 
 
 @router.websocket("/v1/tts/live")
 async def live(websocket: WebSocket) -> None:
-    """One session of a client of Fish Audio."""
-    await converse(websocket, FishDialect(websocket))
+    """WebSocket endpoint of one session."""
+    await serve_session(websocket, FishDialect(websocket))
 
 
 class FishDialect(Dialect):
-    """Maps with an ``event``; what clients do not know, they ignore."""
+    """Messages are maps with an ``event``; clients ignore unknown events."""
 
     def __init__(self, websocket: WebSocket):
         self._websocket = websocket
 
-    async def read(self, message: Wire) -> Command:
+    async def read(self, message: WireMessage) -> Command:
         """See :class:`Dialect`."""
         if isinstance(message, str):
-            raise InvalidRequest("messages are MessagePack in binary frames")
+            raise InvalidRequest("text frame: send MessagePack in binary frames")
         if len(message) > SMALL_BYTES:
             fields = await asyncio.to_thread(msgpack.decode, message)
         else:
@@ -60,7 +60,7 @@ class FishDialect(Dialect):
                 return Flush()
             case "stop":
                 return End()
-        raise InvalidRequest("there are: start, text, flush, stop", param="event")
+        raise InvalidRequest("must be one of: start, text, flush, stop", param="event")
 
     async def _start(self, request: Any) -> Start:
         if not isinstance(request, dict):
@@ -76,33 +76,33 @@ class FishDialect(Dialect):
             unused.append("streaming")
         return Start(spec, body.text, (*unknown, *unused))
 
-    def started(self, info: SpeechInfo, start: Start, request_id: str) -> Wire | None:
-        """See :class:`Dialect`. This API has no answer to a start; what means nothing here is told all the same."""
-        return _packed("ignored", fields=list(start.ignored)) if start.ignored else None
+    def started(self, info: SpeechInfo, start: Start, request_id: str) -> WireMessage | None:
+        """See :class:`Dialect`. This API has no reply to a start; ignored fields are reported in an extra event."""
+        return _encode("ignored", fields=list(start.ignored)) if start.ignored else None
 
-    def event(self, event: Event) -> Wire | None:
+    def event(self, event: LiveEvent) -> WireMessage | None:
         """See :class:`Dialect`."""
         match event:
-            case Piece(data) if data:
-                return _packed("audio", audio=data)
+            case EncodedAudio(data) if data:
+                return _encode("audio", audio=data)
             case SegmentRefused(error=error):
                 raise error
-            case Finished(wound_up=True):
-                return _packed("finish", reason="error", message="the gateway is shutting down")
-            case Finished():
-                return _packed("finish", reason="stop")
+            case SessionFinished(drained=True):
+                return _encode("finish", reason="error", message="the gateway is shutting down")
+            case SessionFinished():
+                return _encode("finish", reason="stop")
         return None
 
-    def failure(self, failure: Failure) -> Wire:
+    def failure(self, failure: Failure) -> WireMessage:
         """See :class:`Dialect`."""
-        return _packed("finish", reason="error", **self.envelope(failure.problem))
+        return _encode("finish", reason="error", **self.envelope(failure.problem))
 
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:
-        """See :class:`Dialect`. Names the fields of this API."""
+        """See :class:`Dialect`. Errors use the field names of this API."""
         param = (problem.param or "").removeprefix("options.")
         return FishAudioRoute.envelope(replace(problem, param=FIELDS.get(param, param) or None))
 
 
-def _packed(event: str, **fields: object) -> bytes:
+def _encode(event: str, **fields: object) -> bytes:
     return msgspec.msgpack.encode({"event": event, **fields})

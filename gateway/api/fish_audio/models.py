@@ -1,4 +1,4 @@
-"""``/model`` of the Fish Audio API: stored voices as the models that they are there."""
+"""``/model`` of the Fish Audio API: stored voices, which that API calls models."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from gateway.voices.store import Voice
 AUTHOR = {"_id": "voxgate", "nickname": "Voxgate", "avatar": ""}
 
 _FIELDS = {"name": "title", "audio": "voices", "transcript": "texts"}
-# What a voice has none of here, and the values with which nothing is lost.
-_WITHOUT = {
+# Attributes that stored voices do not have, with the values that need no report because they are the defaults.
+_UNSUPPORTED = {
     "description": ("",),
     "visibility": ("private",),
     "tags": (),
@@ -39,7 +39,7 @@ router = APIRouter(prefix="/model", tags=["Fish Audio"], route_class=FishAudioRo
 
 
 def _entity(voice: Voice, request: Request) -> dict[str, Any]:
-    """A voice in all the fields that clients insist on; there are no counts and no covers here."""
+    """A voice with all fields that clients require; counts and covers are placeholders."""
     audio = f"{request.base_url}v1/voices/{voice.id}/audio"
     return {
         "_id": voice.id,
@@ -72,13 +72,13 @@ async def list_models(
     services: ServicesDep,
     page_size: Annotated[int, Query(ge=1, le=100)] = 10,
     page_number: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
-    title: Annotated[str, Query(max_length=128, description="a part of the name")] = "",
+    title: Annotated[str, Query(max_length=128, description="part of the name")] = "",
     language: Annotated[list[str] | None, Query(max_length=16)] = None,
-    tag: Annotated[list[str] | None, Query(max_length=16, description="no voice has any here")] = None,
+    tag: Annotated[list[str] | None, Query(max_length=16, description="voices have no tags")] = None,
     author_id: Annotated[str | None, Query(max_length=128)] = None,
-    sort_by: Annotated[str, Query(description="created_at: the newest first; otherwise by name")] = "task_count",
+    sort_by: Annotated[str, Query(description="created_at: newest first; otherwise by name")] = "task_count",
 ) -> dict[str, Any]:
-    """Stored voices, which are everybody's here."""
+    """Stored voices; all clients share them."""
     voices: Sequence[Voice] = await asyncio.to_thread(services.voices.list)
     languages = {_primary(wanted) for wanted in language or ()}
     found = [
@@ -95,9 +95,9 @@ async def list_models(
     return {"total": len(found), "items": [_entity(voice, request) for voice in found[start : start + page_size]]}
 
 
-@router.get("/{voice_id}", summary="A stored voice")
+@router.get("/{voice_id}", summary="Show a stored voice")
 async def get_model(voice_id: str, request: Request, services: ServicesDep) -> dict[str, Any]:
-    """One voice, by id or name."""
+    """One stored voice, by ID or name."""
     return _entity(await asyncio.to_thread(services.voices.get, voice_id), request)
 
 
@@ -115,15 +115,18 @@ def _documentation(*names: str, required: Sequence[str] = ()) -> dict[str, Any]:
     summary="Store a voice",
     status_code=201,
     response_model=None,
-    openapi_extra=_documentation("title", "voices", "texts", *_WITHOUT, required=("title", "voices")),
-    responses={200: {"description": "The same was stored before."}, 409: {"description": "The name is taken."}},
+    openapi_extra=_documentation("title", "voices", "texts", *_UNSUPPORTED, required=("title", "voices")),
+    responses={
+        200: {"description": "The same clip is already stored under this name."},
+        409: {"description": "The name is taken."},
+    },
 )
 async def create_model(request: Request, services: ServicesDep) -> Response:
     """Store a recording, the first of `voices`, with its transcript, the first of `texts`, under the name `title`."""
     form = await read_form(request)
     recordings = [value for value in form.get("voices", []) if isinstance(value, bytes)]
     if not recordings:
-        raise InvalidRequest("has to be a file with a recording of the voice", param="voices")
+        raise InvalidRequest("required, a file with a recording of the voice", param="voices")
     texts = form.get("texts", [])
     fields = {"name": _text(form, "title"), "audio": recordings[0], "transcript": texts[0] if texts else ""}
     with renamed(_FIELDS):
@@ -136,11 +139,11 @@ async def create_model(request: Request, services: ServicesDep) -> Response:
 @router.patch(
     "/{voice_id}",
     summary="Rename a stored voice",
-    openapi_extra=_documentation("title", *_WITHOUT),
+    openapi_extra=_documentation("title", *_UNSUPPORTED),
     response_model=None,
 )
 async def update_model(voice_id: str, request: Request, services: ServicesDep) -> Response:
-    """Give a voice another name; it has nothing else to be changed here."""
+    """Rename a voice; other attributes cannot be changed."""
     form = await read_form(request)
     voice = await asyncio.to_thread(services.voices.get, voice_id)
     if "title" in form:
@@ -151,27 +154,27 @@ async def update_model(voice_id: str, request: Request, services: ServicesDep) -
 
 @router.delete("/{voice_id}", summary="Remove a stored voice", status_code=204)
 async def delete_model(voice_id: str, services: ServicesDep) -> None:
-    """Forget a voice, by id or name."""
+    """Remove a stored voice by ID or name."""
     await asyncio.to_thread(services.voices.remove, voice_id)
 
 
 def _text(form: Form, name: str) -> str:
-    """A field's only value.
+    """The value of a required text field.
 
-    :raises InvalidRequest: it is missing, there several times, or a file.
+    :raises InvalidRequest: if the field is missing, repeated or a file.
     """
     values = form.get(name, [])
     if len(values) != 1 or not isinstance(values[0], str):
-        raise InvalidRequest("has to be there, once, as text", param=name)
+        raise InvalidRequest("required, exactly one text", param=name)
     return values[0]
 
 
 def _unused(form: Mapping[str, Sequence[str | bytes]], *used: str) -> list[str]:
-    """Fields whose values are lost."""
+    """Names of the fields whose values have no effect."""
     return [
         name
         for name, values in form.items()
-        if name not in used and any(value not in _WITHOUT.get(name, ()) for value in values)
+        if name not in used and any(value not in _UNSUPPORTED.get(name, ()) for value in values)
     ]
 
 

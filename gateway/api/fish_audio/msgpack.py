@@ -1,4 +1,4 @@
-"""MessagePack from strangers: a body of a few megabytes must not become gigabytes of objects."""
+"""Decoder for untrusted MessagePack: a body of a few megabytes must not become gigabytes of objects."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _MAP, _ARRAY = msgspec.msgpack.Decoder(dict[str, msgspec.Raw]), msgspec.msgpack.
 
 
 def decode(body: bytes | memoryview, max_items: int = 1000) -> Any:
-    """The value in a MessagePack body; keys of maps are strings.
+    """Decode a MessagePack body; keys of maps must be strings.
 
-    :param max_items: entries of all maps and arrays together; their number is looked at before they are decoded.
-    :raises BadRequest: it is no MessagePack, or has more than that in it.
+    :param max_items: total entries of all maps and arrays, checked before they are decoded.
+    :raises BadRequest: if the body is not MessagePack or has too many entries.
     """
     try:
         return _Reader(max_items).value(memoryview(body), 0)
@@ -25,7 +25,7 @@ def decode(body: bytes | memoryview, max_items: int = 1000) -> Any:
 
 
 class _Reader:
-    """Decodes level by level and counts."""
+    """Decode level by level and count entries."""
 
     def __init__(self, max_items: int):
         self._left = self._max_items = max_items
@@ -36,16 +36,19 @@ class _Reader:
             return msgspec.msgpack.decode(data)
         self._left -= count
         if self._left < 0:
-            raise BadRequest(f"the body has more than {self._max_items} values in it")
+            raise BadRequest(f"the body has too many values: the limit is {self._max_items}")
         if depth >= MAX_DEPTH:
-            raise BadRequest(f"the body is nested more than {MAX_DEPTH} deep")
+            raise BadRequest(f"the body is nested too deeply: the limit is {MAX_DEPTH} levels")
         if is_map:
             return {key: self.value(memoryview(raw), depth + 1) for key, raw in _MAP.decode(data).items()}
         return [self.value(memoryview(raw), depth + 1) for raw in _ARRAY.decode(data)]
 
 
 def _entries(data: memoryview) -> tuple[int | None, bool]:
-    """How many entries the map or array at the start of ``data`` says it has, None where there is neither; a map?"""
+    """The declared number of entries of the map or array at the start of ``data``, and whether it is a map.
+
+    The number is None for any other value.
+    """
     kind = data[0] if data else 0xC0
     if 0x80 <= kind <= 0x9F:
         return kind & 0x0F, kind < 0x90

@@ -1,4 +1,4 @@
-"""``/v1/references`` of Fish-Speech's own server: stored voices by the names that they have there, ids."""
+"""``/v1/references`` of Fish-Speech's own server: stored voices, whose names are that API's IDs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FishReferencesRoute(DialectRoute):
 
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:
-        """The body of an error answer."""
+        """The body of an error response."""
         return {
             "success": False,
             "message": problem.described,
@@ -36,8 +36,8 @@ class FishReferencesRoute(DialectRoute):
 router = APIRouter(prefix="/v1/references", tags=["Fish Audio"], route_class=FishReferencesRoute)
 
 
-def packed(request: Request, value: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    """An answer in MessagePack, or in JSON for a client that asks for it (``Accept``, or ``?format=json``)."""
+def encoded_response(request: Request, value: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    """A response in MessagePack, or in JSON if the client requests it by ``Accept`` or ``?format=json``."""
     if request.query_params.get("format") == "json" or JSON in request.headers.get("accept", ""):
         return Response(msgspec.json.encode(value), media_type=JSON, headers=headers)
     return Response(msgspec.msgpack.encode(value), media_type=MSGPACK, headers=headers)
@@ -48,7 +48,7 @@ def packed(request: Request, value: dict[str, Any], headers: dict[str, str] | No
     summary="Store a voice",
     response_class=Response,
     openapi_extra=request_body(text_schema("id", "audio", "text", binary=["audio"]), [FORM]),
-    responses={409: {"description": "There is one of that name, or the same recording under another."}},
+    responses={409: {"description": "The name is taken, or the recording is already stored."}},
 )
 async def add_reference(request: Request, services: ServicesDep) -> Response:
     """Store a recording with its transcript under a name."""
@@ -57,22 +57,24 @@ async def add_reference(request: Request, services: ServicesDep) -> Response:
     for name, own in (("id", "name"), ("audio", "audio"), ("text", "transcript")):
         values = form.get(name, [])
         if len(values) != 1 or isinstance(values[0], bytes) != (name == "audio"):
-            raise InvalidRequest(f"has to be there, once, as {'a file' if name == 'audio' else 'text'}", param=name)
+            raise InvalidRequest(f"required, exactly one {'file' if name == 'audio' else 'text'}", param=name)
         fields[own] = values[0]
     with renamed({"name": "id", "transcript": "text"}):
         voice, created = await store_upload(parse(VoiceUpload, fields), services)
         if not created:
-            raise Conflict("this recording is stored already under this name", param="name")
+            raise Conflict("this recording is already stored under this name", param="name")
     message = f"the voice {voice.name!r} is stored"
     unknown = [name for name in form if name not in ("id", "audio", "text")]
-    return packed(request, {"success": True, "message": message, "reference_id": voice.name}, ignored(unknown))
+    return encoded_response(
+        request, {"success": True, "message": message, "reference_id": voice.name}, ignored(unknown)
+    )
 
 
 @router.get("/list", summary="List voices", response_class=Response)
 async def list_references(request: Request, services: ServicesDep) -> Response:
     """The names of all stored voices."""
     names = [voice.name for voice in await asyncio.to_thread(services.voices.list)]
-    return packed(request, {"success": True, "message": f"{len(names)} voices", "reference_ids": names})
+    return encoded_response(request, {"success": True, "message": f"{len(names)} voices", "reference_ids": names})
 
 
 @router.delete(
@@ -82,12 +84,12 @@ async def list_references(request: Request, services: ServicesDep) -> Response:
     openapi_extra=request_body(text_schema("reference_id")),
 )
 async def delete_reference(request: Request, services: ServicesDep) -> Response:
-    """Forget a voice."""
+    """Remove a stored voice by name."""
     (name,) = await _names(request, "reference_id")
     with renamed({"voice": "reference_id"}):
         voice = await asyncio.to_thread(services.voices.remove, name)
-    answer = {"success": True, "message": f"the voice {voice.name!r} is removed", "reference_id": voice.name}
-    return packed(request, answer)
+    body = {"success": True, "message": f"the voice {voice.name!r} is removed", "reference_id": voice.name}
+    return encoded_response(request, body)
 
 
 @router.post(
@@ -97,22 +99,22 @@ async def delete_reference(request: Request, services: ServicesDep) -> Response:
     openapi_extra=request_body(text_schema("old_reference_id", "new_reference_id")),
 )
 async def update_reference(request: Request, services: ServicesDep) -> Response:
-    """Give a voice another name."""
+    """Rename a stored voice."""
     old, new = await _names(request, "old_reference_id", "new_reference_id")
     with renamed({"voice": "old_reference_id", "name": "new_reference_id"}):
         voice = await rename_stored(old, new, services)
-    message = f"the voice {old!r} is {voice.name!r} now"
-    answer = {"success": True, "message": message, "old_reference_id": old, "new_reference_id": voice.name}
-    return packed(request, answer)
+    message = f"the voice {old!r} is renamed to {voice.name!r}"
+    body = {"success": True, "message": message, "old_reference_id": old, "new_reference_id": voice.name}
+    return encoded_response(request, body)
 
 
 async def _names(request: Request, *fields: str) -> list[str]:
-    """Fields of the body, all of them text.
+    """The values of required text fields of the body.
 
-    :raises InvalidRequest: one is missing.
+    :raises InvalidRequest: naming the first field that is missing or not text.
     """
     found = await read_fields(request)
     for field in fields:
         if not isinstance(found.get(field), str):
-            raise InvalidRequest("has to be there, as text", param=field)
+            raise InvalidRequest("required, a text", param=field)
     return [found[field] for field in fields]

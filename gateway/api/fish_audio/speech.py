@@ -1,4 +1,4 @@
-"""The HTTP API of Fish Audio and of Fish-Speech's own server from version 1.4 on: speech.
+"""Speech in the HTTP API of Fish Audio and of Fish-Speech's own server from version 1.4 on.
 
 Voices are in :mod:`gateway.api.fish_audio.models` and :mod:`gateway.api.fish_audio.references`, the codec in
 :mod:`gateway.api.fish_audio.codec`, the live WebSocket in :mod:`gateway.api.fish_audio.live`.
@@ -13,15 +13,15 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.api.common.deps import Services, ServicesDep
 from gateway.api.common.errors import DialectRoute, Problem
-from gateway.api.common.fish import fitted
+from gateway.api.common.fish import clamp_option
 from gateway.api.common.ignored_fields import ignored, renamed
 from gateway.api.common.openapi import FORM, JSON, MSGPACK, model_schema, request_body
 from gateway.api.common.responses import complete_audio, streamed_audio
-from gateway.api.fish_audio.bodies import TtsBody, read_tts
+from gateway.api.fish_audio.bodies import FishTtsBody, read_tts
 from gateway.errors import NotFound
 from gateway.service.request import MAX_SEED, SpeechRequest, parse
 
-# Options that engines may know by the same name and with the same meaning.
+# Fields that are passed to engines that have an option of that name.
 _OPTIONS = ("chunk_length", "top_p", "temperature", "repetition_penalty", "max_new_tokens")
 FIELDS = {
     "voice": "reference_id",
@@ -34,11 +34,11 @@ FIELDS = {
 
 
 class FishAudioRoute(DialectRoute):
-    """Errors are ``{"status", "message"}``, which is what both clients of ``fish-audio-sdk`` read."""
+    """Errors are ``{"status", "message"}``, as both clients of ``fish-audio-sdk`` expect."""
 
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:
-        """The body of an error answer; the field at fault stands in front of the message."""
+        """The body of an error response; the message starts with the invalid field."""
         return {"status": problem.status, "message": problem.described}
 
 
@@ -46,7 +46,7 @@ router = APIRouter(tags=["Fish Audio"], route_class=FishAudioRoute)
 
 
 def _documentation() -> dict[str, Any]:
-    fields = model_schema(TtsBody)
+    fields = model_schema(FishTtsBody)
     reference = {"type": "object", "properties": {"audio": {"type": "string"}, "text": {"type": "string"}}}
     fields["properties"]["references"] = {"type": "array", "items": reference}
     model = {"name": "model", "in": "header", "schema": {"type": "string"}, "description": "an engine or an alias"}
@@ -61,10 +61,13 @@ def _documentation() -> dict[str, Any]:
     responses={200: {"description": "The audio file.", "content": {"audio/wav": {}, "audio/mpeg": {}}}},
 )
 async def tts(request: Request, services: ServicesDep) -> Response:
-    """Speak `text`; sent while it is made, but for WAV files, whose header needs the end, unless `streaming` is set."""
+    """Speak `text`. The audio is sent while it is generated.
+
+    WAV files are sent when complete, because their header has the length, unless `streaming` is set.
+    """
     body, unknown = await read_tts(request)
     chunked = body.format != "wav" if body.streaming is None else body.streaming
-    with renamed(names_of(body)):
+    with renamed(field_names(body)):
         fields, unused = await spec_fields(body, request.headers.get("model"), services)
         stream = chunked and body.latency != "normal"
         wanted = parse(SpeechRequest, {**fields, "text": body.text, "stream": stream})
@@ -72,12 +75,12 @@ async def tts(request: Request, services: ServicesDep) -> Response:
         return await respond(request, services, wanted, ignored([*unknown, *unused]))
 
 
-def names_of(body: TtsBody) -> dict[str, str | None]:
-    """What the gateway calls a field, and what this API does; see :func:`gateway.api.common.ignored_fields.renamed`."""
+def field_names(body: FishTtsBody) -> dict[str, str | None]:
+    """The names for :func:`gateway.api.common.ignored_fields.renamed`: from the gateway's fields to this API's."""
     return {**FIELDS, "bitrate": f"{body.format}_bitrate"}
 
 
-async def spec_fields(body: TtsBody, model: str | None, services: Services) -> tuple[dict[str, Any], list[str]]:
+async def spec_fields(body: FishTtsBody, model: str | None, services: Services) -> tuple[dict[str, Any], list[str]]:
     """Map a body to fields of a :class:`VoiceSpec`; also return the names of fields that have no effect here.
 
     :param model: an engine's name or alias; None or empty: the default engine.
@@ -87,7 +90,8 @@ async def spec_fields(body: TtsBody, model: str | None, services: Services) -> t
     engine = services.engines.get(services.aliases.engine(model) if model else None)
     capabilities = engine.client.capabilities
     if capabilities is None:
-        raise engine.client.unavailable()
+        engine.client.ensure_loading()
+        raise engine.client.unavailable_error()
     options = body.given(*_OPTIONS)
     unused = [name for name in options if not capabilities.supports(name)]
     fields: dict[str, Any] = {
@@ -97,7 +101,7 @@ async def spec_fields(body: TtsBody, model: str | None, services: Services) -> t
         "speed": body.prosody.speed,
         "volume": body.prosody.volume,
         "seed": None if body.seed is None else body.seed % (MAX_SEED + 1),
-        "options": {name: fitted(name, value) for name, value in options.items() if capabilities.supports(name)},
+        "options": {name: clamp_option(name, value) for name, value in options.items() if capabilities.supports(name)},
         **_bitrate(body),
     }
     if body.reference_id is not None:
@@ -111,7 +115,7 @@ async def spec_fields(body: TtsBody, model: str | None, services: Services) -> t
     return fields, unused
 
 
-def _bitrate(body: TtsBody) -> dict[str, int]:
+def _bitrate(body: FishTtsBody) -> dict[str, int]:
     if body.format == "mp3":
         return body.given("mp3_bitrate") and {"bitrate": body.mp3_bitrate}
     if body.format == "opus" and body.opus_bitrate > 0:
@@ -119,20 +123,20 @@ def _bitrate(body: TtsBody) -> dict[str, int]:
     return {}
 
 
-@router.get("/v1/health", summary="Is the process alive?")
+@router.get("/v1/health", summary="Liveness")
 async def health() -> dict[str, str]:
-    """200 as long as the gateway answers at all."""
+    """200 while the gateway responds."""
     return {"status": "ok"}
 
 
-@router.post("/v1/asr", summary="Not offered: speech to text", response_model=None)
+@router.post("/v1/asr", summary="Not supported: speech to text", response_model=None)
 async def asr(services: ServicesDep) -> NoReturn:
-    """404: speech is not transcribed here."""
-    raise NotFound("this gateway speaks; it does not transcribe speech")
+    """404: speech recognition is not supported."""
+    raise NotFound("speech recognition is not supported: this gateway only synthesizes speech")
 
 
-@router.get("/wallet/self/api-credit", summary="Not offered: credit", response_model=None)
-@router.get("/wallet/self/package", summary="Not offered: packages", response_model=None)
+@router.get("/wallet/self/api-credit", summary="Not supported: credit", response_model=None)
+@router.get("/wallet/self/package", summary="Not supported: packages", response_model=None)
 async def wallet(services: ServicesDep) -> NoReturn:
-    """404: there are no accounts here, and nothing is charged."""
-    raise NotFound("this gateway keeps no accounts: there is no credit, and nothing is charged")
+    """404: accounts and billing are not supported."""
+    raise NotFound("accounts and billing are not supported: this gateway charges nothing")

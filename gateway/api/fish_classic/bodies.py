@@ -1,7 +1,7 @@
-"""Bodies of the classic Fish-Speech API, as they are read and documented.
+"""Request bodies of the classic Fish-Speech API.
 
 Names, types and defaults are those of Fish-Speech (v0.2.0 ``tools/api_server.py``, and ``tools/api.py`` of April 2024).
-A default that a request does not override is the engine's business, so only what was sent counts.
+Defaults are documentation only: fields that a request omits are left to the engine.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _Count = Annotated[int, Field(ge=0)]
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(frozen=True)  # unknown fields are ignored, as they always were
+    model_config = ConfigDict(frozen=True)  # unknown fields are ignored, as in the original server
 
     def given(self, *names: str) -> dict[str, Any]:
-        """Those of the named fields that the request has, with their values."""
+        """The named fields that the request contains, with their values."""
         return {name: getattr(self, name) for name in names if name in self.model_fields_set}
 
 
 class LlamaBody(_Body):
-    """The language model to load. What is absent stays as configured."""
+    """The language model to load; omitted fields stay as configured."""
 
     config_name: Literal[
         "text2semantic_finetune",
@@ -46,14 +46,14 @@ class LlamaBody(_Body):
 
 
 class VqganBody(_Body):
-    """The codec to load. What is absent stays as configured."""
+    """The codec to load; omitted fields stay as configured."""
 
     config_name: Literal["vqgan_pretrain", "vqgan_finetune"] = "vqgan_pretrain"
     checkpoint_path: str = Field(CODEC_CHECKPOINT, description="as llama.checkpoint_path")
 
 
 class LoadBody(_Body):
-    """A model to load; without fields, the configured one."""
+    """A model to load; an empty body loads the configured model."""
 
     device: str = Field("cuda", description="cpu, cuda, cuda:1 …; default: as configured")
     llama: LlamaBody = Field(default_factory=LlamaBody)
@@ -64,29 +64,29 @@ class InvokeBody(_Body):
     """A text to speak."""
 
     text: str = DEFAULT_TEXT
-    prompt_text: str | None = Field(None, description="what is said in prompt_tokens")
+    prompt_text: str | None = Field(None, description="transcript of prompt_tokens")
     prompt_tokens: str | None = Field(
         None, description="an .npy file of codes or a .wav file in a folder of fish_api.roots, or a stored voice"
     )
-    max_new_tokens: _Count = Field(0, description="code frames at most, 21.5 a second; 0: no limit")
+    max_new_tokens: _Count = Field(0, description="longest audio in code frames, 21.5 per second; 0: no limit")
     top_k: _Count | None = Field(None, description="null or 0: off")
     top_p: _Unit = 0.5
     repetition_penalty: _UpToTwo = 1.5
     temperature: _UpToTwo = 0.7
-    order: str = Field("zh,jp,en", description="languages, those preferred first")
-    use_g2p: bool = Field(True, description="spell the text in phones first")
+    order: str = Field("zh,jp,en", description="languages by preference")
+    use_g2p: bool = Field(True, description="convert the text to phones first")
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
     speaker: str | None = None
 
 
 class AprilInvokeBody(_Body):
-    """A text to speak, as the server of April 2024 took it."""
+    """A text to speak, in the format of the server of April 2024."""
 
     text: str = DEFAULT_TEXT
-    reference_text: str | None = Field(None, description="what is said in reference_audio")
+    reference_text: str | None = Field(None, description="transcript of reference_audio")
     reference_audio: str | None = Field(None, description="a recording of the voice, in base64")
     max_new_tokens: _Count = 0
-    chunk_length: _Count = Field(30, description="cut the text into pieces of so many characters at most; 0: never")
+    chunk_length: _Count = Field(30, description="longest text chunk in characters; 0: no limit")
     top_k: _Count | None = 0
     top_p: _Unit = 0.7
     repetition_penalty: _UpToTwo = 1.5

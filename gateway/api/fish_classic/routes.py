@@ -1,4 +1,4 @@
-"""The classic HTTP API of Fish-Speech (v0.2.0 ``tools/api_server.py``), and that of April 2024 beside it."""
+"""The classic HTTP API of Fish-Speech: v0.2.0 (``tools/api_server.py``), and ``/v1/invoke`` of April 2024."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse
 
 from gateway.api.common.body import decode_base64
 from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect
-from gateway.api.common.fish import ClassicRoute, fitted
+from gateway.api.common.fish import ClassicRoute, clamp_option
 from gateway.api.common.ignored_fields import ignored, read, renamed
 from gateway.api.common.openapi import model_schema, request_body
 from gateway.api.common.responses import speech_headers
@@ -29,9 +29,9 @@ from gateway.service.classic.changes import Changes, Source
 from gateway.service.classic.models import DEFAULT
 from gateway.service.request import MAX_SEED, SpeechRequest, parse
 
-BYTES_PER_CHARACTER = 3  # of UTF-8 in Chinese and Japanese, which the limit of April 2024 was made for
-LONGEST_PIECE_BYTES = 1000
-# Where the server of April 2024 had other defaults, they hold for engines that have such an option.
+BYTES_PER_CHARACTER = 3  # UTF-8 of Chinese and Japanese, for which the April 2024 limit was designed
+MAX_CHUNK_BYTES = 1000
+# Defaults in which the server of April 2024 differs; applied to engines that have the option.
 APRIL_DEFAULTS = {"top_p": 0.7, "chunk_length": 30 * BYTES_PER_CHARACTER}
 
 _SAMPLING = ("max_new_tokens", "top_k", "top_p", "repetition_penalty", "temperature", "speaker")
@@ -47,20 +47,20 @@ router = APIRouter(tags=["Fish-Speech, classic"], route_class=ClassicRoute)
 
 
 class LoadedModel(BaseModel):
-    """The answer to a PUT."""
+    """The response to a PUT."""
 
     name: str
 
 
 class DeletedModel(BaseModel):
-    """The answer to a DELETE."""
+    """The response to a DELETE."""
 
     message: str = "Model deleted."
 
 
 _AUDIO: dict[int | str, dict[str, Any]] = {
     200: {"description": "The audio file.", "content": {"application/octet-stream": {}}},
-    404: {"description": "There is no such model."},
+    404: {"description": "No such model."},
 }
 
 
@@ -68,14 +68,15 @@ _AUDIO: dict[int | str, dict[str, Any]] = {
     "/v1/models/{name}",
     summary="Load a model",
     openapi_extra=request_body(model_schema(LoadBody), required=False),
-    responses={500: {"description": "It cannot be loaded; the name is free again."}},
+    responses={500: {"description": "Loading failed; the name is free again."}},
 )
 async def load_model(name: str, request: Request, response: Response, services: ServicesDep) -> LoadedModel:
-    """Load a model under a name, in place of what had it; answers when it is loaded. An empty body loads the configured
-    one. Loading goes on if the client hangs up.
+    """Load a model under a name, replacing any model of that name; respond when it is loaded.
+
+    An empty body loads the configured model. Loading continues if the client disconnects.
     """
     body, unknown = await read(request, LoadBody)
-    settings = await asyncio.to_thread(_changes(body).applied, services.models.base, services.files)
+    settings = await asyncio.to_thread(_changes(body).apply, services.models.base, services.files)
     await cancel_on_disconnect(request, services.models.put(name, settings))
     response.headers.update(ignored(unknown))
     return LoadedModel(name=name)
@@ -83,7 +84,7 @@ async def load_model(name: str, request: Request, response: Response, services: 
 
 @router.delete("/v1/models/{name}", summary="Unload a model")
 async def delete_model(name: str, services: ServicesDep) -> DeletedModel:
-    """Forget a model at once, let its requests finish and free its memory; answers when that is done."""
+    """Remove a model at once; respond when its requests have finished and its memory is free."""
     await services.models.delete(name)
     return DeletedModel()
 
@@ -96,15 +97,15 @@ async def delete_model(name: str, services: ServicesDep) -> DeletedModel:
     responses=_AUDIO,
 )
 async def invoke(name: str, request: Request, services: ServicesDep) -> Response:
-    """The whole audio as a WAV file. A model that is not loaded is loaded first."""
+    """Speak `text` as a complete WAV file. A model that is not loaded is loaded first."""
     body, unknown = await read(request, InvokeBody)
-    if body.prompt_tokens is None and body.prompt_text:  # the classic server spoke it in front of the text
+    if body.prompt_tokens is None and body.prompt_text:  # the original server spoke it before the text
         unknown = [*unknown, "prompt_text"]
 
     async def work() -> Response:
         with services.models.using(name) as model:
             wanted = await _classic_request(body, services)
-            return await _speak(wanted, await services.models.ready(model), services)
+            return await _speak(wanted, await services.models.wait_ready(model), services)
 
     with renamed(_FIELDS):
         response = await cancel_on_disconnect(request, work())
@@ -114,19 +115,19 @@ async def invoke(name: str, request: Request, services: ServicesDep) -> Response
 
 @router.post(
     "/v1/invoke",
-    summary="Speak, as in April 2024",
+    summary="Speak (April 2024)",
     response_class=Response,
     openapi_extra=request_body(model_schema(AprilInvokeBody), required=False),
     responses=_AUDIO,
 )
 async def invoke_default(request: Request, services: ServicesDep) -> Response:
-    """The whole audio from the model `default`, which is loaded first if need be."""
+    """Speak `text` with the model `default`, as a complete file. The model is loaded first if necessary."""
     body, unknown = await read(request, AprilInvokeBody)
-    wanted = await asyncio.to_thread(_april_request, body)  # with base64 of megabytes
+    wanted = await asyncio.to_thread(_april_request, body)  # decodes megabytes of base64
 
     async def work() -> Response:
         with services.models.using(DEFAULT) as model:
-            engine = await services.models.ready(model)
+            engine = await services.models.wait_ready(model)
             options = {**_supported(APRIL_DEFAULTS, engine), **wanted.options}
             return await _speak(wanted.model_copy(update={"options": options}), engine, services)
 
@@ -136,26 +137,26 @@ async def invoke_default(request: Request, services: ServicesDep) -> Response:
     return response
 
 
-@router.post("/v1/health", summary="Is the process alive?")
+@router.post("/v1/health", summary="Liveness")
 async def health() -> dict[str, str]:
-    """200 as long as the gateway answers at all, as in April 2024."""
+    """200 while the gateway responds; POST as in April 2024."""
     return {"status": "ok"}
 
 
 @router.get("/docs/", include_in_schema=False)
 async def docs(request: Request) -> Response:
-    """Where the documentation was."""
+    """Redirect from the original location of the documentation."""
     return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
 
 
 @router.get("/docs/json", include_in_schema=False)
 async def docs_json(request: Request) -> Response:
-    """Where its schema was."""
+    """The OpenAPI schema at its original location."""
     return JSONResponse(request.app.openapi())
 
 
 def _changes(body: LoadBody) -> Changes:
-    """Only what the request has: what it leaves out stays as configured, whatever the classic default was."""
+    """The changes that a request contains; omitted fields stay as configured, not at their classic defaults."""
     llama, vqgan = body.llama.model_fields_set, body.vqgan.model_fields_set
     sources = {}
     if "checkpoint_path" in llama:
@@ -173,18 +174,18 @@ def _changes(body: LoadBody) -> Changes:
 
 
 def _options(body: InvokeBody | AprilInvokeBody, *further: str) -> dict[str, Any]:
-    """The engine's options among the fields that the request has. Engines refuse those that they do not know."""
+    """Map the fields of a request to engine options. Engines refuse options that they do not have."""
     options = body.given(*_SAMPLING, *further)
     if not options.get("speaker", True):
         del options["speaker"]
-    return {name: value if isinstance(value, str) else fitted(name, value) for name, value in options.items()}
+    return {name: value if isinstance(value, str) else clamp_option(name, value) for name, value in options.items()}
 
 
 async def _classic_request(body: InvokeBody, services: Services) -> SpeechRequest:
     options = _options(body, "order", "use_g2p")
     voice: dict[str, Any] = {}
     if body.prompt_tokens is not None:
-        voice = await services.prompts.fields(body.prompt_tokens, body.prompt_text, "prompt_tokens")
+        voice = await services.prompts.voice_fields(body.prompt_tokens, body.prompt_text, "prompt_tokens")
         options |= voice.pop("options", {})
     seed = None if body.seed is None else body.seed % (MAX_SEED + 1)
     return parse(SpeechRequest, {"text": body.text, "seed": seed, **voice, "options": options})
@@ -193,7 +194,7 @@ async def _classic_request(body: InvokeBody, services: Services) -> SpeechReques
 def _april_request(body: AprilInvokeBody) -> SpeechRequest:
     options = _options(body)
     if "chunk_length" in body.model_fields_set:
-        options["chunk_length"] = min(LONGEST_PIECE_BYTES, body.chunk_length * BYTES_PER_CHARACTER)
+        options["chunk_length"] = min(MAX_CHUNK_BYTES, body.chunk_length * BYTES_PER_CHARACTER)
     fields: dict[str, Any] = {
         "text": body.text,
         "format": body.format,
@@ -211,7 +212,7 @@ def _supported(options: Mapping[str, Any], engine: ConfiguredEngine) -> dict[str
 
 
 async def _speak(wanted: SpeechRequest, engine: ConfiguredEngine, services: Services) -> Response:
-    """The complete file, so that whatever goes wrong has a status; sent without its length, as it always was."""
+    """Respond with the complete file, so that every error has a status; without a length, as the original server."""
     info, data, _ = await services.synthesizer.speak(wanted.model_copy(update={"engine": engine.name}))
     disposition = f"attachment; filename=audio.{info.format.extension}"
     headers = {**speech_headers(info), "Content-Disposition": disposition}

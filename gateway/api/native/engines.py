@@ -21,7 +21,7 @@ class Queue(BaseModel):
 
     waiting: int = Field(description="queued requests")
     active: int = Field(description="admitted requests")
-    limit: int = Field(description="longest queue; one more request gets 429")
+    limit: int = Field(description="longest queue; further requests get 429")
 
 
 class LoadingProgress(BaseModel):
@@ -93,7 +93,7 @@ async def list_engines(services: ServicesDep) -> EngineList:
     return EngineList(default=services.engines.default, engines=[_info(engine) for engine in services.engines])
 
 
-@router.get("/v1/engines/{name}", summary="One engine")
+@router.get("/v1/engines/{name}", summary="Show an engine")
 async def show_engine(name: str, services: ServicesDep) -> EngineInfo:
     """State, capabilities, option schema and queue of one engine."""
     return _info(services.engines.get(name))

@@ -1,4 +1,4 @@
-"""Health and metrics: answered without an API key and under any load."""
+"""Health checks and metrics: served without an API key and under any load."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from gateway.engine.client import State
 router = APIRouter(tags=["operation"], route_class=DialectRoute)
 
 
-@router.get("/health/live", summary="Is the process alive?")
+@router.get("/health/live", summary="Liveness")
 async def live() -> dict[str, str]:
     """200 while the gateway responds."""
     return {"status": "ok", "service": "voxgate", "version": __version__}
 
 
-@router.get("/health/ready", summary="Can it serve?", responses={503: {"description": "An engine is not ready."}})
+@router.get("/health/ready", summary="Readiness", responses={503: {"description": "An engine is not ready."}})
 async def ready(services: ServicesDep) -> Response:
-    """200 if the default engine and every eager one accept requests (a lazy default may still be unloaded) and the
-    gateway is not shutting down.
+    """200 if the default engine and every eager engine accept requests and the gateway is not shutting down.
+
+    A lazy default engine may still be unloaded.
     """
     states = {engine.name: engine.client.status().state.value for engine in services.engines}
     status = "shutting down" if services.live.draining.is_set() else "ok" if services.engines.ready else "not ready"

@@ -1,4 +1,4 @@
-"""``/tts/stream``: text in while audio flows out, for text that a language model is still writing."""
+"""``/tts/stream``: live sessions, for text that a language model is still writing."""
 
 from __future__ import annotations
 

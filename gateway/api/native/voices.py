@@ -1,4 +1,4 @@
-"""``/v1/voices``: what voices there are, and uploading new ones."""
+"""``/v1/voices``: list, store and remove voices."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ router = APIRouter(prefix="/v1/voices", tags=["voices"], route_class=DialectRout
 
 
 class VoiceInfo(BaseModel):
-    """A voice that requests may name."""
+    """A voice that requests can use."""
 
-    id: str = Field(description="what to give as `voice`; stored voices may also be given by name")
+    id: str = Field(description="value for `voice`; a stored voice's name works too")
     name: str
-    kind: str = Field(description="stored, or built-in with the engine it belongs to")
-    engine: str | None = Field(None, description="for built-in voices")
+    kind: str = Field(description="stored or built-in")
+    engine: str | None = Field(None, description="the engine of a built-in voice")
     language: str | None = None
     description: str | None = None
     transcript: str | None = None
@@ -68,7 +68,7 @@ def _stored(voice: Voice) -> VoiceInfo:
 
 @router.get("", summary="List voices", response_model_exclude_none=True)
 async def list_voices(services: ServicesDep) -> VoiceList:
-    """Stored voices, and the built-in ones of every engine that has been loaded."""
+    """Stored voices, and built-in voices of every engine that has been loaded once."""
     stored = await asyncio.to_thread(services.voices.list)
     return VoiceList(voices=[*map(_stored, stored), *starmap(_built_in, built_in_voices(services))])
 
@@ -79,17 +79,20 @@ async def list_voices(services: ServicesDep) -> VoiceList:
     status_code=201,
     response_model=VoiceInfo,
     openapi_extra=request_body(model_schema(VoiceUpload, binary=["audio"]), [FORM]),
-    responses={200: {"description": "The same clip was stored before."}, 409: {"description": "The name is taken."}},
+    responses={
+        200: {"description": "The same clip is already stored under this name."},
+        409: {"description": "The name is taken."},
+    },
 )
 async def add_voice(request: Request, services: ServicesDep) -> Response:
-    """Store a reference clip with its transcript under a name. The same upload again changes nothing."""
+    """Store a reference clip with its transcript under a name. Repeating an upload changes nothing."""
     stored, created = await store_upload(await read(request, VoiceUpload, file="audio"), services)
     return JSONResponse(_stored(stored).model_dump(exclude_none=True), 201 if created else 200)
 
 
 @router.delete("/{voice_id}", summary="Remove a stored voice", status_code=204)
 async def remove_voice(voice_id: str, services: ServicesDep) -> None:
-    """Remove a stored voice by id or name."""
+    """Remove a stored voice by ID or name."""
     voice = await asyncio.to_thread(services.voices.get, voice_id)
     await asyncio.to_thread(services.voices.remove, voice.id)
 

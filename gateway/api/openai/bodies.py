@@ -1,4 +1,4 @@
-"""Bodies of the OpenAI API, as they are read and documented, with Voxgate's own fields beside OpenAI's."""
+"""Request bodies of the OpenAI API, with Voxgate's extensions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from gateway.api.common.body import decode_base64
 from gateway.service.request import SpeechRequest, parse
 
-PCM_RATE_HZ = 24_000  # what clients take OpenAI's headerless audio for
+PCM_RATE_HZ = 24_000  # the rate that clients assume for OpenAI's headerless audio
 MAX_NAME_CHARS = 128
 MAX_INSTRUCTIONS_CHARS = 4_096
 
@@ -22,11 +22,11 @@ _VOICE_SCHEMA = {
 
 
 def _voice_name(value: Any) -> Any:
-    """OpenAI has custom voices as objects."""
+    """The voice's name; OpenAI names custom voices by an object with an ``id``."""
     if not isinstance(value, dict):
         return value
     if not isinstance(name := value.get("id"), str):
-        raise ValueError("a voice is a name, or an object with its id")
+        raise ValueError("must be a voice's name, or an object with its id")
     return name
 
 
@@ -35,33 +35,33 @@ _Voice = Annotated[_Name, BeforeValidator(_voice_name), WithJsonSchema(_VOICE_SC
 
 
 class SpeechBody(BaseModel):
-    """A text to speak. What has no meaning here is ignored and reported, since clients add fields of other servers."""
+    """A text to speak. Unknown fields are ignored and reported, because clients add fields of other servers."""
 
     model_config = ConfigDict(frozen=True)
 
-    input: str = Field(description="what to say; as long as limits.text_chars and the engine allow")
+    input: str = Field(description="the text to speak; limited by limits.text_chars and the engine")
     model: _Name | None = Field(None, description="an engine's name or an alias; default: the setting default_engine")
     voice: _Voice | None = Field(
         None, description="a built-in voice, a stored voice's id or name, or an alias; default: the engine's first"
     )
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = Field(
-        "mp3", description="opus is in Ogg, aac ADTS, pcm 16-bit little-endian mono at 24 kHz"
+        "mp3", description="opus in Ogg, aac as ADTS, pcm 16-bit little-endian mono at 24 kHz"
     )
     speed: float = Field(1.0, ge=0.25, le=4.0)
     instructions: Annotated[str, Field(max_length=MAX_INSTRUCTIONS_CHARS)] | None = Field(
-        None, description="how to say it, for engines that have such an option"
+        None, description="speaking style, for engines with an option `instructions`"
     )
-    stream_format: Literal["audio", "sse"] = Field("audio", description="bytes of the audio, or server-sent events")
-    stream: bool = Field(True, description="Voxgate's own: false sends the complete file when it is made")
-    sample_rate: int | None = Field(None, description="Voxgate's own, as in /tts")
-    seed: int | None = Field(None, description="Voxgate's own, as in /tts")
-    language: str | None = Field(None, description="Voxgate's own, as in /tts")
-    reference_audio: str | None = Field(None, description="Voxgate's own, as in /tts: base64 or a data URL")
-    reference_text: str | None = Field(None, description="Voxgate's own, as in /tts")
-    options: dict[str, Any] = Field(default_factory=dict, description="Voxgate's own, as in /tts")
+    stream_format: Literal["audio", "sse"] = Field("audio", description="audio bytes, or server-sent events")
+    stream: bool = Field(True, description="extension: false sends the file once it is complete")
+    sample_rate: int | None = Field(None, description="extension: as in /tts")
+    seed: int | None = Field(None, description="extension: as in /tts")
+    language: str | None = Field(None, description="extension: as in /tts")
+    reference_audio: str | None = Field(None, description="extension: as in /tts, base64 or a data URL")
+    reference_text: str | None = Field(None, description="extension: as in /tts")
+    options: dict[str, Any] = Field(default_factory=dict, description="extension: as in /tts")
 
     def speech_request(self, engine: str | None, voice: str | None, options: dict[str, Any]) -> SpeechRequest:
-        """What is asked of the gateway.
+        """Map the body to a SpeechRequest.
 
         :raises InvalidRequest: naming the field.
         """
@@ -85,24 +85,24 @@ class SpeechBody(BaseModel):
 
 
 class VoiceBody(BaseModel):
-    """A recording of a voice to clone, as OpenAI takes it or as similar servers do."""
+    """A recording of a voice to clone, with the field names of OpenAI and of similar servers."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")  # to tell what was ignored
+    model_config = ConfigDict(frozen=True, extra="allow")  # unknown fields are kept to report them
 
-    type: Literal["audio_sample"] = Field("audio_sample", description="voices cannot be made from a description")
+    type: Literal["audio_sample"] = Field("audio_sample", description="voices cannot be created from a description")
     name: str = Field(description="letters, digits, space, - _ . in any script")
     audio_sample: bytes = Field(
         validation_alias=AliasChoices("audio_sample", "audio", "file"),
-        description="1 to 30 s of speech in any common audio format; `audio` and `file` are other names for it",
+        description="1 to 30 s of speech in any common audio format; also accepted as `audio` or `file`",
     )
     transcript: str = Field(
         "",
         validation_alias=AliasChoices("transcript", "ref_text"),
-        description="Voxgate's own: what is said in it; `ref_text` is another name for it",
+        description="extension: the words spoken in the recording; also accepted as `ref_text`",
     )
-    language: str | None = Field(None, description="Voxgate's own: its language as a BCP 47 tag")
+    language: str | None = Field(None, description="extension: the recording's language as a BCP 47 tag")
 
     @property
     def ignored(self) -> list[str]:
-        """The names of further fields."""
+        """Names of the unknown fields."""
         return list(self.model_extra or ())

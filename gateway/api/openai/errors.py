@@ -1,4 +1,4 @@
-"""Errors as OpenAI's API has them, and so as its client libraries raise them."""
+"""Errors in OpenAI's format, from which its client libraries make their exceptions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from gateway.api.common.errors import DialectRoute, Problem
 from gateway.errors import BadRequest, GatewayError, InvalidRequest
 
-# What errors call a field, and what this API does.
+# The gateway's field names in errors, mapped to this API's.
 _FIELDS = {
     "text": "input",
     "engine": "model",
@@ -18,17 +18,17 @@ _FIELDS = {
     "options.instructions": "instructions",
     "audio": "audio_sample",
 }
-# Codes that programs written for OpenAI look for; all others are the types of the native API.
+# Codes that OpenAI clients check; all other codes are the native API's error types.
 _CODES_BY_STATUS = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 _CODES_BY_TYPE = {"engine_not_found": "model_not_found", "bad_request": "invalid_value"}
 
 
 class OpenAIRoute(DialectRoute):
-    """Errors are ``{"error": {"message", "type", "param", "code"}}``; wrong fields are a 400."""
+    """Errors are ``{"error": {"message", "type", "param", "code"}}``; an invalid field is status 400."""
 
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:
-        """The body of an error answer."""
+        """The body of an error response."""
         if problem.status >= 500:
             type_ = "server_error"
         elif problem.status == 429:
@@ -39,7 +39,7 @@ class OpenAIRoute(DialectRoute):
         return {"error": {"message": problem.message, "type": type_, "param": problem.param, "code": code}}
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's, whose errors are made this API's."""
+        """FastAPI's handler, with errors translated by :func:`as_openai`."""
         handle = super().get_route_handler()
 
         async def handle_as_openai(request: Request) -> Response:
@@ -52,7 +52,7 @@ class OpenAIRoute(DialectRoute):
 
 
 def as_openai(error: GatewayError) -> GatewayError:
-    """The same error with this API's status for a wrong field, and its name."""
+    """Translate an error: this API's field names, and status 400 for an invalid field."""
     param = _FIELDS.get(error.param, error.param) if error.param else None
     if type(error) is InvalidRequest:
         return BadRequest(error.message, param=param)

@@ -1,4 +1,4 @@
-"""OpenAI's API for speech: ``POST /v1/audio/speech``, and the models that it can be asked for."""
+"""OpenAI's speech API: ``POST /v1/audio/speech``, and the models that it accepts."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _SPEECH_BODY = request_body(
     model_schema(SpeechBody),
     examples={
         "plain": {
-            "summary": "As OpenAI's client sends it",
+            "summary": "A request of OpenAI's client",
             "value": {"model": "tts-1", "voice": "alloy", "input": "Hello from Voxgate."},
         }
     },
 )
 _SPEECH_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The audio, sent while it is being made; with `stream_format: sse`, events.",
+        "description": "The audio, sent while it is generated; with `stream_format: sse`, events.",
         "content": {"audio/mpeg": {}, "text/event-stream": {}},
     },
-    400: {"description": "A field is wrong; `error.param` names it."},
+    400: {"description": "A field is invalid; `error.param` names it."},
     404: {"description": "No such model or voice."},
-    429: {"description": "Too many requests wait for the engine; see Retry-After."},
+    429: {"description": "The engine's queue is full; see Retry-After."},
     503: {"description": "The engine is not ready; see Retry-After."},
 }
 
@@ -50,7 +50,7 @@ _SPEECH_RESPONSES: dict[int | str, dict[str, Any]] = {
     responses=_SPEECH_RESPONSES,
 )
 async def speak(request: Request, services: ServicesDep) -> Response:
-    """Speak `input` with the engine and voice that `model` and `voice` stand for."""
+    """Speak `input` with the engine and voice selected by `model` and `voice`."""
     body, unknown = await read(request, SpeechBody)
     wanted, unused = await _speech_request(body, services)
     headers = ignored([*unknown, *unused])
@@ -64,47 +64,48 @@ async def speak(request: Request, services: ServicesDep) -> Response:
 
 @router.get("/v1/models", summary="List models")
 async def list_models(services: ServicesDep) -> dict[str, Any]:
-    """`data` is what `/v1/audio/speech` may be asked for: engines, aliases, and the models of the classic Fish-Speech
-    API. `models` are the names of the latter, as its own clients expect it.
+    """`data` lists the models that `/v1/audio/speech` accepts: engines, aliases, and classic Fish-Speech models.
+
+    `models` lists the names of the classic models, in the format that Fish-Speech clients expect.
     """
     data = [_model(name, created) for name, created in _models(services).items()]
     return {"models": [model.name for model in services.models.listed()], "object": "list", "data": data}
 
 
 class _ModelId(Convertor[str]):
-    """A model's name, which may have slashes, but is not what the classic Fish-Speech API calls one of its routes."""
+    """A model's name, which may contain slashes; excludes the classic Fish-Speech route ``…/invoke``."""
 
     regex = "(?!.*/invoke$).+"
 
     def convert(self, value: str) -> str:
-        """From a path."""
+        """Convert from a path."""
         return value
 
     def to_string(self, value: str) -> str:
-        """Into a path."""
+        """Convert to a path."""
         return value
 
 
 register_url_convertor("model_id", _ModelId())
 
 
-@router.get("/v1/models/{model_id:model_id}", summary="One model")
+@router.get("/v1/models/{model_id:model_id}", summary="Show a model")
 async def show_model(model_id: str, services: ServicesDep) -> dict[str, Any]:
-    """The same for one of them."""
+    """One entry of `data` in `GET /v1/models`."""
     services.aliases.engine(model_id)
     return _model(model_id, _models(services).get(model_id, services.engines.since_s))
 
 
-@router.get("/v1/audio/models", summary="List models, as Open WebUI asks for them")
+@router.get("/v1/audio/models", summary="List models for Open WebUI")
 async def list_audio_models(services: ServicesDep) -> dict[str, Any]:
-    """Their names only."""
+    """The names of the models."""
     return {"models": [{"id": name} for name in _models(services)]}
 
 
 async def _speech_request(body: SpeechBody, services: Services) -> tuple[SpeechRequest, list[str]]:
-    """What is asked of the gateway, and the fields that mean nothing to the engine."""
+    """Map the body to a SpeechRequest; also return the fields that the engine ignores."""
     if body.stream_format == "sse" and not body.stream:
-        raise InvalidRequest("events come while the audio is made; leave it out", param="stream")
+        raise InvalidRequest("cannot be false with stream_format sse: omit it", param="stream")
     engine = services.engines.get(services.aliases.engine(body.model) if body.model else None)
     voice = None
     if body.voice:
@@ -116,13 +117,13 @@ async def _speech_request(body: SpeechBody, services: Services) -> tuple[SpeechR
             options = {"instructions": body.instructions, **options}
         else:
             unused = ["instructions"]
-    if body.reference_audio:  # base64 of megabytes
+    if body.reference_audio:  # decoding megabytes of base64 would block the event loop
         return await asyncio.to_thread(body.speech_request, engine.name, voice, options), unused
     return body.speech_request(engine.name, voice, options), unused
 
 
 def _models(services: Services) -> dict[str, int]:
-    """Names of models, and since when each can be asked for, in Unix time."""
+    """Names of models, mapped to their creation times (Unix time)."""
     since = dict.fromkeys([*services.settings.engines, *services.aliases.models], services.engines.since_s)
     for model in services.models.listed():
         since.setdefault(model.name, model.since_s)

@@ -1,4 +1,4 @@
-"""Speech as server-sent events, OpenAI's ``stream_format: sse``."""
+"""Server-sent events of speech: OpenAI's ``stream_format: sse``."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from gateway.errors import GatewayError
 from gateway.metrics import Metrics
 from gateway.service.speech import Speech
 
-TOKEN_S = 0.05  # seconds of audio that OpenAI counts as one token
+TOKEN_S = 0.05  # audio per token in OpenAI's accounting
 
 
 class SpeechEvents(AudioStream):
-    """Streams speech as ``speech.audio.delta`` events with the file's bytes in base64, then ``speech.audio.done`` or,
-    after a failure, an ``error`` event.
+    """Stream speech as ``speech.audio.delta`` events with base64 audio.
+
+    The last event is ``speech.audio.done``, or ``error`` after a failure.
 
     :param input_tokens: reported in the last event.
     """
@@ -33,7 +34,7 @@ class SpeechEvents(AudioStream):
         self._input_tokens = input_tokens
 
     async def body_chunks(self) -> AsyncIterator[bytes]:
-        """The events."""
+        """See :class:`AudioStream`."""
         try:
             async for data in self.speech.stream():
                 yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(data).decode()})
@@ -41,7 +42,7 @@ class SpeechEvents(AudioStream):
             self.record_failure(error.type, error.message)
             yield _event({"type": "error", **self._envelope(as_openai(error))})
             return
-        output_tokens = math.ceil(self.speech.heard_s / TOKEN_S)
+        output_tokens = math.ceil(self.speech.consumed_s / TOKEN_S)
         usage = {
             "input_tokens": self._input_tokens,
             "output_tokens": output_tokens,

@@ -1,4 +1,4 @@
-"""``/v1/audio/voices``: OpenAI's calls for custom voices, and the list that similar servers have."""
+"""``/v1/audio/voices``: OpenAI's custom-voice routes, and the voice list of similar servers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class AudioVoice(BaseModel):
 
 
 class AudioVoiceDeleted(BaseModel):
-    """The answer to a DELETE."""
+    """The response to a DELETE."""
 
     id: str
     object: str = "audio.voice.deleted"
@@ -42,7 +42,7 @@ class AudioVoiceDeleted(BaseModel):
 
 @router.get("", summary="List voices")
 async def list_audio_voices(services: ServicesDep) -> dict[str, Any]:
-    """What `voice` may be: stored voices, the built-in ones of every engine that has been loaded, and aliases."""
+    """Values for `voice`: stored voices, built-in voices of every engine that has been loaded once, and aliases."""
     names = {voice.id: voice.name for voice in await asyncio.to_thread(services.voices.list)}
     names |= {voice.name: voice.name for _, voice in built_in_voices(services)}
     for alias in services.aliases.voices:
@@ -57,7 +57,7 @@ async def list_audio_voices(services: ServicesDep) -> dict[str, Any]:
     responses={409: {"description": "The name is taken."}},
 )
 async def add_audio_voice(request: Request, response: Response, services: ServicesDep) -> AudioVoice:
-    """Store a recording of a voice under a name. The same upload again changes nothing."""
+    """Store a recording of a voice under a name. Repeating an upload changes nothing."""
     body = await read(request, VoiceBody, file="audio_sample")
     fields = {"name": body.name, "audio": body.audio_sample, "transcript": body.transcript, "language": body.language}
     voice, _ = await store_upload(parse(VoiceUpload, fields), services)
@@ -68,6 +68,6 @@ async def add_audio_voice(request: Request, response: Response, services: Servic
 
 @router.delete("/{voice_id}", summary="Remove a stored voice")
 async def remove_audio_voice(voice_id: str, services: ServicesDep) -> AudioVoiceDeleted:
-    """Remove a stored voice by id or name."""
+    """Remove a stored voice by ID or name."""
     voice = await asyncio.to_thread(services.voices.remove, voice_id)
     return AudioVoiceDeleted(id=voice.id)

@@ -1,4 +1,4 @@
-"""The contract of an Amazon SageMaker inference container."""
+"""Amazon SageMaker's container contract."""
 
 from gateway.api.sagemaker import routes
 

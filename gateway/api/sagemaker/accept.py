@@ -1,4 +1,4 @@
-"""From an ``Accept`` header to the format of an answer."""
+"""Content negotiation: the response format that an ``Accept`` header selects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.errors import InvalidRequest, NotAcceptable
 
 JSON = "application/json"
 
-# What clients call the formats, besides their media types.
+# Further media types that clients use for the formats.
 _OTHER_NAMES = {
     "audio/x-wav": "wav",
     "audio/wave": "wav",
@@ -24,18 +24,18 @@ _OTHER_NAMES = {
     "audio/l16": "pcm",
 }
 _WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|\.[0-9]{1,3}|1(\.0{0,3})?")  # RFC 9110, 12.4.2; Java's clients send .2
-_LONGEST_RATE = 6  # digits
+_MAX_RATE_DIGITS = 6
 _MEDIA_TYPES: Mapping[str, str] = {fmt.media_type: fmt.name for fmt in FORMATS.values()} | _OTHER_NAMES
 
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """One media range of the header: in lower case, with its parameters, its weight, and its place in the header."""
+    """One media range of the header, in lower case, with its parameters, weight ``q`` and index in the header."""
 
     media: str
     parameters: Mapping[str, str]
     q: float
-    place: int
+    index: int
 
     @property
     def specificity(self) -> int:
@@ -52,19 +52,19 @@ class _Range:
 def choose(
     accept: str, fmt: str | None = None, response: str | None = None, rate_hz: int | None = None
 ) -> dict[str, Any]:
-    """The fields of a request that an ``Accept`` header stands for: ``format``, ``response``, ``sample_rate``.
+    """The request fields that an ``Accept`` header selects: ``format``, ``response`` and ``sample_rate``.
 
-    A kind of answer has the weight of the most specific range that it is in. Of those with the greatest weight, that of
-    the most specific range is taken, then that of the first; ``wav`` where a range takes anything. What the request
-    itself names is what the header has to allow.
+    A format has the weight of the most specific range that matches it. The format with the greatest weight is
+    selected, then the one with the most specific range, then the first; a range that matches any format selects
+    ``wav``. The header must allow the values that the request sets itself.
 
-    :param fmt: the format that the request names.
-    :param response: ``binary`` or ``base64``, if the request names one.
-    :param rate_hz: the sample rate that the request names.
-    :raises NotAcceptable: the header allows nothing that can be made.
-    :raises InvalidRequest: it cannot be read.
+    :param fmt: the format in the request.
+    :param response: ``binary`` or ``base64``, if the request sets it.
+    :param rate_hz: the sample rate in the request.
+    :raises NotAcceptable: if the header allows no supported format.
+    :raises InvalidRequest: if the header is malformed.
     """
-    ranges = [_range(part, place) for place, part in enumerate(accept.split(",")) if part.strip()]
+    ranges = [_range(part, index) for index, part in enumerate(accept.split(",")) if part.strip()]
     if not ranges:
         return {}
     found: list[tuple[_Range, dict[str, Any]]] = []
@@ -76,36 +76,36 @@ def choose(
         taken = {JSON, "application/*", "*/*"} if response else {JSON}
         if one := _most_specific([one for one in ranges if one.media in taken]):
             found.append((one, {"response": "base64"}))
-    best = max(found, key=lambda pair: (pair[0].q, pair[0].specificity, -pair[0].place), default=None)
+    best = max(found, key=lambda pair: (pair[0].q, pair[0].specificity, -pair[0].index), default=None)
     if best is None or not best[0].q:
         kinds = ", ".join([*(known.media_type for known in FORMATS.values()), JSON])
         own = ([f"the format {fmt!r}"] if fmt else []) + ([f"{rate_hz} Hz"] if rate_hz is not None else [])
         named = f" together with {' and '.join(own)}" if own else ""
-        raise NotAcceptable(f"none of {accept!r} can be answered{named}; there are {kinds}", param="Accept")
+        raise NotAcceptable(f"{accept!r} matches no supported format{named}: supported are {kinds}", param="Accept")
     return best[1]
 
 
 def _most_specific(ranges: list[_Range]) -> _Range | None:
-    return max(ranges, key=lambda one: (one.specificity, one.q, -one.place), default=None)
+    return max(ranges, key=lambda one: (one.specificity, one.q, -one.index), default=None)
 
 
 def _rate(one: _Range, fmt: str) -> dict[str, Any]:
-    """The sample rate that raw audio is asked for with."""
+    """The sample rate in a media range of raw audio, if any."""
     rate = one.parameters.get("rate")
     if fmt != "pcm" or rate is None:
         return {}
-    if not (rate.isascii() and rate.isdecimal() and len(rate) <= _LONGEST_RATE):
-        raise InvalidRequest(f"{rate!r} is no sample rate", param="Accept")
+    if not (rate.isascii() and rate.isdecimal() and len(rate) <= _MAX_RATE_DIGITS):
+        raise InvalidRequest(f"invalid rate {rate!r}: must be an integer in Hz", param="Accept")
     return {"sample_rate": int(rate)}
 
 
-def _range(text: str, place: int) -> _Range:
+def _range(text: str, index: int) -> _Range:
     media, *rest = (part.strip() for part in text.split(";"))
     pairs = [part.partition("=") for part in rest if part]
     parameters = {name.strip().lower(): value.strip().strip('"').lower() for name, _, value in pairs}
     q = parameters.pop("q", "1")
     if not _WEIGHT.fullmatch(q):
         raise InvalidRequest(
-            f"{text.strip()!r} has a weight that is no number from 0 to 1 with at most three decimals", param="Accept"
+            f"invalid weight in {text.strip()!r}: must be 0 to 1 with at most three decimals", param="Accept"
         )
-    return _Range(media.lower(), parameters, float(q), place)
+    return _Range(media.lower(), parameters, float(q), index)

@@ -1,4 +1,4 @@
-"""The contract of an Amazon SageMaker inference container: ``/ping``, ``/invocations``, and a stream both ways."""
+"""Amazon SageMaker's container contract: ``/ping``, ``/invocations`` and a bidirectional stream."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ router = APIRouter(tags=["SageMaker"], route_class=DialectRoute)
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 MAX_ATTRIBUTES_CHARS = 1024  # SageMaker's own limit
-_NO_ATTRIBUTES = frozenset({"text", "reference_audio", "reference_text", "options"})  # what belongs into the body
+_BODY_ONLY = frozenset({"text", "reference_audio", "reference_text", "options"})
 
 _PING: dict[int | str, dict[str, Any]] = {
-    503: {"description": "The default engine loads, or has failed, or the gateway is shutting down."}
+    503: {"description": "The default engine is loading or has failed, or the gateway is shutting down."}
 }
 
 
 @router.get("/ping", summary="Is the default engine ready?", responses=_PING, response_class=Response)
 @router.post("/ping", summary="Is the default engine ready?", responses=_PING, response_class=Response)
 async def ping(services: ServicesDep) -> Response:
-    """200 when the default engine takes requests, or is not loaded and would load at the first one; no body."""
+    """200 if the default engine accepts requests or would load on the first one; no body."""
     if services.live.draining.is_set():
         return Response(status_code=503)
     state = services.engines.get(None).client.status().state
@@ -54,14 +54,16 @@ def _documentation() -> dict[str, Any]:
 
 @router.post(
     "/invocations",
-    summary="Speak, as SageMaker asks for it",
+    summary="Speak (SageMaker)",
     openapi_extra=_documentation(),
-    responses={**RESPONSES, 406: {"description": "Accept allows nothing that can be made."}},
+    responses={**RESPONSES, 406: {"description": "Accept matches no supported format."}},
     response_model=None,
 )
 async def invocations(request: Request, services: ServicesDep) -> Response:
-    """As `/tts`; the text may be the body as `text/plain`, the format may come from Accept, and other fields from the
-    custom attributes, which the answer repeats.
+    """As `/tts`, with three additions.
+
+    A `text/plain` body is the text. `Accept` selects the format. The custom attributes, which the response repeats,
+    set other fields.
     """
     attributes = request.headers.get(ATTRIBUTES, "")
     body = await read(request, TtsBody, file="reference_audio", plain="text", further=_fields(attributes))
@@ -74,7 +76,7 @@ async def invocations(request: Request, services: ServicesDep) -> Response:
     return response
 
 
-# Text in while audio flows out; one part of SageMaker's stream is one message.
+# One part of SageMaker's bidirectional stream is one WebSocket message.
 router.add_api_websocket_route("/invocations-bidirectional-stream", json_socket.stream)
 
 
@@ -86,13 +88,13 @@ def _accepted(accept: str, body: TtsBody) -> dict[str, Any]:
 
 
 def _fields(attributes: str) -> dict[str, str]:
-    """``name=value`` pairs between commas or semicolons; values may be percent-encoded.
+    """Parse ``name=value`` pairs separated by commas or semicolons; values may be percent-encoded.
 
-    :raises InvalidRequest: naming what is no field.
+    :raises InvalidRequest: naming the malformed or unknown pair.
     """
     if len(attributes) > MAX_ATTRIBUTES_CHARS or not attributes.isascii():
-        raise InvalidRequest(f"must be ASCII, {MAX_ATTRIBUTES_CHARS} characters at most", param=ATTRIBUTES)
-    known = [name for name in TtsBody.model_fields if name not in _NO_ATTRIBUTES]
+        raise InvalidRequest(f"must be ASCII, at most {MAX_ATTRIBUTES_CHARS} characters", param=ATTRIBUTES)
+    known = [name for name in TtsBody.model_fields if name not in _BODY_ONLY]
     fields: dict[str, str] = {}
     for pair in attributes.replace(";", ",").split(","):
         if not pair.strip():
@@ -100,7 +102,8 @@ def _fields(attributes: str) -> dict[str, str]:
         name, equals, value = (part.strip() for part in pair.partition("="))
         if not equals or name not in known:
             raise InvalidRequest(
-                f"{pair.strip()!r} is no name=value with a name of: {', '.join(known)}", param=ATTRIBUTES
+                f"invalid attribute {pair.strip()!r}: must be name=value, name one of: {', '.join(known)}",
+                param=ATTRIBUTES,
             )
         if name in fields:
             raise InvalidRequest(f"{name!r} is given twice", param=ATTRIBUTES)

@@ -1,4 +1,4 @@
-"""What a classic request to load a model changes of the engine that models start from."""
+"""Changes that a classic request to load a model makes to the base engine's settings."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A checkpoint, or a folder of files, that a request names.
+    """A checkpoint file or folder that a request names.
 
     :param param: the request field.
-    :param stand_in: what clients send for "the usual one": it means the configured one, unless there is such a file.
+    :param placeholder: the clients' default, which means the configured file unless a file of that name exists.
     """
 
     name: str
     param: str
-    stand_in: str
+    placeholder: str
     is_folder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What differs from the configured engine; None and absent keys leave it as it is.
+    """Differences from the base engine; None and missing keys keep its settings.
 
     :param sources: by key of the engine's ``model`` block.
     :param model: further keys of that block.
@@ -43,44 +43,44 @@ class Changes:
     sources: Mapping[str, Source] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
 
-    def applied(self, base: EngineSettings, files: RequestFiles) -> EngineSettings:
-        """The settings of the engine that is asked for; equal to ``base`` when nothing differs. Blocks on the disk.
+    def apply(self, base: EngineSettings, files: RequestFiles) -> EngineSettings:
+        """Apply the changes; the result equals ``base`` if nothing differs. Blocks on disk access.
 
-        :raises Forbidden: a path lies outside of the allowed folders, or names a hub.
+        :raises Forbidden: if a path is outside the allowed folders or is a hub reference.
         :raises InvalidRequest: naming the field.
         """
         model = {**base.model, **self.model}
         for key, source in self.sources.items():
-            if (path := _located(source, base.model.get(key), files)) is not None:
+            if (path := _find(source, base.model.get(key), files)) is not None:
                 model[key] = str(path)
         update: dict[str, Any] = {"model": model}
         if self.dtype is not None:
             update["dtype"] = self.dtype
         if self.device is not None:
             if not _DEVICE.fullmatch(self.device):
-                raise InvalidRequest(f"{self.device!r} is no device: cpu, cuda, cuda:1 …", param="device")
+                raise InvalidRequest(
+                    f"invalid device {self.device!r}: must be auto, cpu, cuda or cuda:N", param="device"
+                )
             update["device"] = "cuda:0" if self.device == "cuda" else self.device
         return base.model_copy(update=update)
 
 
-def _located(source: Source, configured: Any, files: RequestFiles) -> Path | None:
-    """Where a source lies; None for the configured one."""
+def _find(source: Source, configured: Any, files: RequestFiles) -> Path | None:
+    """The path of a source; None for the configured one."""
     if isinstance(configured, str) and source.name in (configured, configured.removeprefix(REMOTE)):
         return None
     if source.name.startswith(REMOTE):
-        raise Forbidden(
-            "requests may not fetch from a hub; only the configured reference is allowed", param=source.param
-        )
+        raise Forbidden("hub references are not allowed in requests, except the configured one", param=source.param)
     try:
         found = files.find(source.name, source.param)
     except Forbidden:
-        if source.name == source.stand_in:
+        if source.name == source.placeholder:
             return None
         raise
     if found is None:
-        if source.name == source.stand_in:
+        if source.name == source.placeholder:
             return None
-        raise InvalidRequest("is not there, in no folder of the setting fish_api.roots", param=source.param)
+        raise InvalidRequest("not found in the folders of the setting fish_api.roots", param=source.param)
     if not (found.is_dir() if source.is_folder else found.is_file()):
-        raise InvalidRequest(f"is no {'folder' if source.is_folder else 'file'}", param=source.param)
+        raise InvalidRequest(f"must be a {'folder' if source.is_folder else 'file'}", param=source.param)
     return found

@@ -1,4 +1,4 @@
-"""Files of this machine that requests may name: those in the folders that the settings allow, and no others."""
+"""Local files that requests may name: only those in folders allowed by the settings."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MAX_PATH_CHARS = 4096
 
 
 class RequestFiles:
-    """Finds and reads them. The methods block on the disk.
+    """Find and read allowed files. The methods block on disk access.
 
-    :param roots: the folders; with none, no path is allowed.
-    :param max_bytes: of a file that is read.
+    :param roots: the allowed folders; without any, all paths are forbidden.
+    :param max_bytes: largest file to read.
     """
 
     def __init__(self, roots: Sequence[Path], max_bytes: int):
@@ -24,42 +24,42 @@ class RequestFiles:
         self._max_bytes = max_bytes
 
     def find(self, name: str, param: str) -> Path | None:
-        """The path of a file or folder, free of links; None when there is none.
+        """The resolved path of a file or folder; None if it does not exist.
 
-        :param name: relative ones are looked up in each root.
+        :param name: a path; a relative one is searched in each root.
         :param param: the request field to name in errors.
-        :raises Forbidden: when it lies outside of every root, whether it exists or not.
-        :raises InvalidRequest: when it could be no path.
+        :raises Forbidden: if the path is outside all roots, whether it exists or not.
+        :raises InvalidRequest: if the path is malformed.
         """
         if not self._roots:
-            raise Forbidden("no path may be given here: the setting fish_api.roots names no folder", param=param)
+            raise Forbidden("paths are not allowed: the setting fish_api.roots is empty", param=param)
         if len(name) > MAX_PATH_CHARS:
-            raise InvalidRequest(f"has more than {MAX_PATH_CHARS} characters", param=param)
+            raise InvalidRequest(f"has {len(name)} characters: the limit is {MAX_PATH_CHARS}", param=param)
         try:
             roots = [root.expanduser().resolve() for root in self._roots]
             found = [(root / name).resolve() for root in roots]
             inside = [path for path in found if any(path.is_relative_to(root) for root in roots)]
             existing = next((path for path in inside if path.exists()), None)
-        except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a null byte, a name too long
-            raise InvalidRequest(f"is no usable path: {error}", param=param) from None
+        except (OSError, RuntimeError, ValueError) as error:  # a symlink loop, a null byte, a name too long
+            raise InvalidRequest(f"invalid path: {error}", param=param) from None
         if existing is not None or len(inside) == len(found):
             return existing
-        raise Forbidden("lies outside of the folders in the setting fish_api.roots", param=param)
+        raise Forbidden("outside the folders of the setting fish_api.roots", param=param)
 
     def read(self, path: Path, param: str) -> bytes:
-        """The bytes of a file that was found.
+        """Read a file that :meth:`find` has returned.
 
-        :raises InvalidRequest: when it is no plain file, is too large, or cannot be read.
+        :raises InvalidRequest: if it is not a regular file, is too large, or cannot be read.
         """
         try:
-            # Neither a link that took its place meanwhile, nor a pipe that nobody writes to.
+            # O_NOFOLLOW refuses a symlink that has replaced the file; O_NONBLOCK avoids waiting for a pipe's writer.
             file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 found = os.fstat(file)
                 if not stat.S_ISREG(found.st_mode):
-                    raise InvalidRequest("is no plain file", param=param)
+                    raise InvalidRequest("must be a regular file", param=param)
                 if found.st_size > self._max_bytes:
-                    raise InvalidRequest(f"is larger than {self._max_bytes} bytes", param=param)
+                    raise InvalidRequest(f"has {found.st_size} bytes: the limit is {self._max_bytes}", param=param)
                 with open(file, "rb", closefd=False) as stream:
                     return stream.read(self._max_bytes)
             finally:

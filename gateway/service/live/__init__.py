@@ -1,1 +1,1 @@
-"""Live sessions: text in while audio flows out."""
+"""Live sessions: incremental text input with streaming audio output."""

@@ -1,6 +1,6 @@
-"""What comes of a live session, in the order in which it is told.
+"""Events of a live session, in the order in which clients receive them.
 
-Places in text are characters (Unicode code points) counted from the beginning of the session.
+Text positions are characters (Unicode code points) since the start of the session.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from gateway.errors import InvalidRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Encoded audio; empty where an encoder has nothing to give yet.
+class EncodedAudio:
+    """Encoded audio; empty if the encoder has produced no output yet.
 
-    :param length: how much speech went into it, in samples at the engine's rate.
+    :param samples: samples of speech that were encoded, at the engine's rate.
     """
 
     data: bytes
-    length: int = 0
+    samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentBegan:
+class SegmentStarted:
     """The audio that follows speaks this span of the text.
 
-    :param at_s: where in the audio since the beginning, or the last interruption, it begins.
+    :param at_s: start in the audio since the session's start or the last interruption.
     """
 
     index: int
@@ -36,7 +36,7 @@ class SegmentBegan:
 
 @dataclass(frozen=True, slots=True)
 class SegmentDone:
-    """A segment's audio is complete."""
+    """All audio of a segment has been emitted."""
 
     index: int
     start: int
@@ -46,7 +46,7 @@ class SegmentDone:
 
 @dataclass(frozen=True, slots=True)
 class SegmentRefused:
-    """The engine cannot speak the text of a segment; the session goes on behind it."""
+    """The engine cannot speak a segment's text; the session continues with the next segment."""
 
     index: int
     start: int
@@ -56,18 +56,18 @@ class SegmentRefused:
 
 @dataclass(frozen=True, slots=True)
 class Flushed:
-    """Everything before this place in the text was spoken."""
+    """All text before this position has been spoken."""
 
     position: int
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """What was under way has ended.
+    """Speech has been interrupted.
 
-    :param position: the place up to which the text was spoken.
-    :param text: the text since the beginning, or the interruption before, up to there.
-    :param next: the place of the text that comes from now on.
+    :param position: end of the spoken text.
+    :param text: the text spoken since the session's start or the previous interruption.
+    :param next: position of the next text.
     """
 
     position: int
@@ -76,19 +76,19 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """Everything was spoken.
+class SessionFinished:
+    """All text has been spoken.
 
-    :param position: how many characters the text had.
-    :param segments: how many were begun.
-    :param duration_s: of all audio that was handed out.
-    :param wound_up: whether it was the gateway that ended the text; what was no segment yet is not spoken then.
+    :param position: length of the text.
+    :param segments: number of segments started.
+    :param duration_s: duration of all audio emitted.
+    :param drained: whether the gateway ended the text during shutdown; an incomplete segment is then not spoken.
     """
 
     position: int
     segments: int
     duration_s: float
-    wound_up: bool
+    drained: bool
 
 
-Event = Piece | SegmentBegan | SegmentDone | SegmentRefused | Flushed | Interrupted | Finished
+LiveEvent = EncodedAudio | SegmentStarted | SegmentDone | SegmentRefused | Flushed | Interrupted | SessionFinished

@@ -1,9 +1,8 @@
-"""Text in while audio flows out: a session of someone who listens while the text is still being written.
+"""A live session: incremental text input with streaming audio output.
 
-The text is cut into segments (:mod:`gateway.text.segments`), each a request of its own to the engine, all with the
-session's voice and seed. One task opens them in turn, a few ahead of what is being sent; another encodes their audio
-through one encoder. What comes of that waits in a short queue for whoever sends it: a slow reader holds up the session,
-and nothing else.
+The text is cut into segments (:mod:`gateway.text.segments`). Each is a separate request to the engine, with the
+session's voice and seed. One task opens the segments in order, a few ahead of the one being sent. Another encodes their
+audio with one encoder and appends events to a short queue. A slow reader therefore delays its own session only.
 """
 
 from __future__ import annotations
@@ -22,49 +21,54 @@ from gateway.audio.encode import Encoder
 from gateway.audio.threads import in_thread, start_in_thread, wait_until_done
 from gateway.errors import InvalidRequest, Overloaded, QueueFull
 from gateway.service.live.events import (
-    Event,
-    Finished,
+    EncodedAudio,
     Flushed,
     Interrupted,
-    Piece,
-    SegmentBegan,
+    LiveEvent,
     SegmentDone,
     SegmentRefused,
+    SegmentStarted,
+    SessionFinished,
 )
-from gateway.service.live.spoken import Spoken
-from gateway.service.live.tasks import end_tasks
+from gateway.service.live.playback import PlaybackPosition
+from gateway.service.live.tasks import cancel_and_wait
 from gateway.service.speech import Speech
 from gateway.service.synthesize import ResolvedRequest, Synthesizer
 from gateway.settings import LiveSettings
 from gateway.text.segments import Segment, Segmenter
 
-PIECE_S = 0.1  # of audio in one piece at most: so much an interruption may come too late
-WAITING = 4  # events that wait to be sent
+MAX_CHUNK_S = 0.1  # audio per event; bounds the audio sent after an interruption
+MAX_UNSENT_EVENTS = 4
 
 
 @dataclass(eq=False, slots=True)
-class _Part:
-    """A segment on its way. :ivar speech: its audio, or why there is none."""
+class _QueuedSegment:
+    """A segment that waits for its speech.
+
+    :ivar started: whether opening its speech has started.
+    :ivar speech: its speech, or the error of opening it.
+    """
 
     segment: Segment
-    begun: bool = False
+    started: bool = False
     speech: asyncio.Future[Speech] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 @dataclass(frozen=True, slots=True)
-class _Flush:
+class _FlushMarker:
     position: int
 
 
-class _End:
-    """Behind everything else."""
+class _EndMarker:
+    """The last item of the queue."""
 
 
 class LiveSession:
-    """One session. An asynchronous context manager: :meth:`events` is iterated once inside it, and the other methods
-    are called meanwhile, one at a time.
+    """One live session.
 
-    :ivar info: what is known of all its audio.
+    An asynchronous context manager. Inside it, one task iterates :meth:`events` and another calls the other methods.
+
+    :ivar info: describes the audio of the whole session.
     """
 
     def __init__(self, synthesizer: Synthesizer, resolved: ResolvedRequest, settings: LiveSettings):
@@ -72,7 +76,7 @@ class LiveSession:
         self._synthesizer = synthesizer
         self._resolved = resolved
         self._max_chars = settings.text_chars
-        self._max_begun = settings.ahead + 1
+        self._max_started = settings.ahead + 1
         self._rate_hz = resolved.capabilities.sample_rate_hz
         self._segmenter = Segmenter(min(settings.segment_bytes, resolved.max_text_chars))
         self._encoder = Encoder(
@@ -82,302 +86,304 @@ class LiveSession:
             streaming=True,
             bitrate_kbps=self.info.bitrate_kbps,
         )
-        self._encoded_all = False
-        self._turn: list[str] = []  # the text since the beginning, or the last interruption
+        self._encoder_finished = False
+        self._turn: list[str] = []  # the text since the session's start or the last interruption
         self._turn_start = 0
-        self._spoken = Spoken(self._rate_hz)
-        self._sent = 0  # samples of the turn
-        self._sent_before = 0  # samples of the turns before
-        self._segments = 0
-        self._ended = False
-        self._wound_up = False
-        self._left = False
-        self._items: deque[_Part | _Flush | _End] = deque()  # the first one is being spoken
-        self._playing: tuple[Segment, Speech] | None = None
-        self._out: deque[Event | Exception] = deque()
+        self._playback = PlaybackPosition(self._rate_hz)
+        self._sent_samples = 0  # in this turn
+        self._sent_samples_before = 0  # in earlier turns
+        self._segment_count = 0
+        self._text_ended = False
+        self._drained = False
+        self._detached = False
+        self._queue: deque[_QueuedSegment | _FlushMarker | _EndMarker] = deque()  # the first is being spoken
+        self._speaking: tuple[Segment, Speech] | None = None
+        self._outbox: deque[LiveEvent | Exception] = deque()
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         try:
             if header := await self._encode(np.zeros(0, np.float32)):
-                self._out.append(Piece(header))
+                self._outbox.append(EncodedAudio(header))
         except BaseException:
             self._encoder.close()
             raise
-        self._start()
+        self._start_tasks()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self.leave()
+        self.detach()
         try:
-            await self._stop()
+            await self._stop_tasks()
         finally:
             self._encoder.close()
 
     @property
     def position(self) -> int:
-        """How many characters of text came so far."""
+        """Number of characters received."""
         return self._segmenter.position
 
     @property
-    def spoken(self) -> int:
-        """The place in the text that the audio handed out so far reaches."""
-        return self._spoken.position(self._sent)
+    def spoken_position(self) -> int:
+        """The text position that the emitted audio reaches."""
+        return self._playback.text_position(self._sent_samples)
 
     @property
     def busy(self) -> bool:
-        """Whether something is to be spoken or handed out yet."""
-        return bool(self._items or self._out)
+        """Whether segments or events are pending."""
+        return bool(self._queue or self._outbox)
 
     def feed(self, text: str) -> None:
-        """Take further text.
+        """Append text.
 
-        :raises InvalidRequest: the session's text becomes too long, or has ended.
+        :raises InvalidRequest: if the session's text would be too long or has ended.
         """
-        self._check_going_on()
+        self._check_text_not_ended()
         if self.position + len(text) > self._max_chars:
-            raise InvalidRequest(f"the text of the session has more than {self._max_chars} characters", param="text")
+            raise InvalidRequest(f"the session's text has over {self._max_chars} characters, the limit", param="text")
         if text:
             self._turn.append(text)
-            self._enqueue(*map(_Part, self._segmenter.feed(text)))
+            self._enqueue(*map(_QueuedSegment, self._segmenter.feed(text)))
 
     def flush(self) -> None:
-        """Speak what there is, as if nothing followed.
+        """Speak all text received so far, including an incomplete segment.
 
-        :raises InvalidRequest: the text has ended.
+        :raises InvalidRequest: if the text has ended.
         """
-        self._check_going_on()
-        self._enqueue(*map(_Part, self._segmenter.flush()))
-        if self._items and self._items[-1] == _Flush(self.position):
-            return  # one answer is enough
-        self._enqueue(_Flush(self.position))
+        self._check_text_not_ended()
+        self._enqueue(*map(_QueuedSegment, self._segmenter.flush()))
+        if self._queue and self._queue[-1] == _FlushMarker(self.position):
+            return  # consecutive flushes at one position get one answer
+        self._enqueue(_FlushMarker(self.position))
 
     def end(self) -> None:
-        """Finish with what there is.
+        """End the text: speak the rest, then finish.
 
-        :raises InvalidRequest: that was said before.
+        :raises InvalidRequest: if the text has ended already.
         """
-        self._check_going_on()
-        self._ended = True
-        self._enqueue(*map(_Part, self._segmenter.flush()), _End())
+        self._check_text_not_ended()
+        self._text_ended = True
+        self._enqueue(*map(_QueuedSegment, self._segmenter.flush()), _EndMarker())
 
-    def wind_up(self) -> None:
-        """Finish with the segments that are complete, and take no further text."""
-        if not self._ended:
-            self._ended = self._wound_up = True
-            self._enqueue(_End())
+    def drain(self) -> None:
+        """End the text for shutdown: speak the complete segments, then finish."""
+        if not self._text_ended:
+            self._text_ended = self._drained = True
+            self._enqueue(_EndMarker())
 
-    def leave(self) -> None:
-        """Nobody takes :meth:`events` any more, so that nothing needs to wait until they are told."""
-        self._left = True
+    def detach(self) -> None:
+        """Declare that :meth:`events` is no longer iterated, so that nothing waits for it."""
+        self._detached = True
         self._changed.set()
 
     async def interrupt(self, played_s: float | None = None) -> None:
-        """Stop speaking, and drop the text that was not spoken. Waits while an earlier interruption is not told yet.
+        """Stop speaking and drop the unspoken text. Waits until an earlier interruption has been emitted.
 
-        :param played_s: how much was heard of the audio since the beginning, or the last interruption; default: all
-            that was handed out.
+        :param played_s: audio played since the session's start or the last interruption; default: all audio emitted.
         """
-        await self._until(lambda: self._left or not any(isinstance(event, Interrupted) for event in self._out))
-        if self._left:
+        await self._wait_until(lambda: self._detached or not self._has_unsent_interruption())
+        if self._detached:
             return
-        self._look_ahead()
-        self._drop_waiting()  # before anything else, which may take the engine a while
-        await self._stop()
-        self._drop_waiting()
-        heard = self._sent if played_s is None else min(self._sent, round(played_s * self._rate_hz))
-        position = self._spoken.position(heard)
+        self._add_unread_audio()
+        self._drop_unsent()  # at once, because the engine may take a while to stop
+        await self._stop_tasks()
+        self._drop_unsent()
+        played = self._sent_samples if played_s is None else min(self._sent_samples, round(played_s * self._rate_hz))
+        position = self._playback.text_position(played)
         text = "".join(self._turn)[: position - self._turn_start]
         self._segmenter.reset()
         self._turn, self._turn_start = [], self.position
-        self._sent_before += self._sent
-        self._spoken, self._sent = Spoken(self._rate_hz, self.position), 0
-        if not self._encoded_all:  # what the encoder holds back belongs to the past
-            self._out.append(Piece(await self._encode(self._silence())))
-        self._out.append(Interrupted(position, text, self.position))
-        if self._encoded_all:
-            self._out.append(self._finished())
+        self._sent_samples_before += self._sent_samples
+        self._playback, self._sent_samples = PlaybackPosition(self._rate_hz, self.position), 0
+        if not self._encoder_finished:  # push the encoder's delayed audio out before the interruption
+            self._outbox.append(EncodedAudio(await self._encode(self._silence())))
+        self._outbox.append(Interrupted(position, text, self.position))
+        if self._encoder_finished:
+            self._outbox.append(self._finished())
         else:
-            self._start()
-            if self._ended:
-                self._items.append(_End())
+            self._start_tasks()
+            if self._text_ended:
+                self._queue.append(_EndMarker())
         self._changed.set()
 
-    async def events(self) -> AsyncIterator[Event]:
-        """What comes of it, up to :class:`Finished`. Audio counts as sent as soon as it is handed out.
+    async def events(self) -> AsyncIterator[LiveEvent]:
+        """Iterate over the session's events, up to :class:`SessionFinished`. Audio counts as sent once yielded.
 
-        :raises GatewayError: why it ends early.
+        :raises GatewayError: if the session fails.
         """
         while True:
-            await self._until(lambda: self._out)
-            event = self._out.popleft()
+            await self._wait_until(lambda: self._outbox)
+            event = self._outbox.popleft()
             self._changed.set()
             if isinstance(event, Exception):
                 raise event
-            if isinstance(event, Piece):
-                self._sent += event.length
+            if isinstance(event, EncodedAudio):
+                self._sent_samples += event.samples
             yield event
-            if isinstance(event, Finished):
+            if isinstance(event, SessionFinished):
                 return
 
-    def _check_going_on(self) -> None:
-        if self._ended:
+    def _has_unsent_interruption(self) -> bool:
+        return any(isinstance(event, Interrupted) for event in self._outbox)
+
+    def _check_text_not_ended(self) -> None:
+        if self._text_ended:
             raise InvalidRequest("the text of the session has ended", param="type")
 
-    def _enqueue(self, *items: _Part | _Flush | _End) -> None:
-        self._items.extend(items)
+    def _enqueue(self, *items: _QueuedSegment | _FlushMarker | _EndMarker) -> None:
+        self._queue.extend(items)
         self._changed.set()
 
-    async def _until(self, ready: Callable[[], object]) -> None:
+    async def _wait_until(self, ready: Callable[[], object]) -> None:
         while not ready():
             self._changed.clear()
             await self._changed.wait()
 
-    def _start(self) -> None:
-        self._tasks = {asyncio.create_task(self._open_ahead()), asyncio.create_task(self._play_all())}
+    def _start_tasks(self) -> None:
+        self._tasks = {asyncio.create_task(self._open_ahead()), asyncio.create_task(self._process_queue())}
 
-    async def _stop(self) -> None:
-        """End what is under way; the engine forgets its jobs at its next step."""
-        await end_tasks(*self._tasks)
-        while self._items:
-            part = self._items[0]
-            if isinstance(part, _Part) and part.speech.done() and part.speech.exception() is None:
-                await part.speech.result().aclose()
-            self._items.popleft()
+    async def _stop_tasks(self) -> None:
+        """Cancel the tasks and close all speeches; the engine aborts their jobs at its next step."""
+        await cancel_and_wait(*self._tasks)
+        while self._queue:
+            item = self._queue[0]
+            if isinstance(item, _QueuedSegment) and item.speech.done() and item.speech.exception() is None:
+                await item.speech.result().aclose()
+            self._queue.popleft()
 
-    def _drop_waiting(self) -> None:
-        """Headers and trailers stay, so that it is one file as before; so does an error."""
-        self._out = deque(
+    def _drop_unsent(self) -> None:
+        """Drop unsent events, except errors and the encoder's header and trailer, which keep the file valid."""
+        self._outbox = deque(
             event
-            for event in self._out
-            if isinstance(event, Exception) or (isinstance(event, Piece) and not event.length)
+            for event in self._outbox
+            if isinstance(event, Exception) or (isinstance(event, EncodedAudio) and not event.samples)
         )
 
-    def _look_ahead(self) -> None:
-        """Note what the engine has made of the segment being spoken: it tells how far in it what was sent reaches."""
-        if self._playing is not None:
-            segment, speech = self._playing
-            chunks, is_all = speech.take_rest()
+    def _add_unread_audio(self) -> None:
+        """Add the audio that the engine has made ahead: it makes the estimate of the spoken text more accurate."""
+        if self._speaking is not None:
+            segment, speech = self._speaking
+            chunks, is_complete = speech.take_unread()
             for chunk in chunks:
-                self._spoken.add(segment, len(chunk.samples), chunk.text_span)
-            if is_all:
-                self._spoken.complete()
+                self._playback.add(segment, len(chunk.samples), chunk.text_span)
+            if is_complete:
+                self._playback.complete()
 
     async def _open_ahead(self) -> None:
-        """Open one segment after the other: the next one when there is audio of the one before."""
+        """Open the segments in order, each after the first audio of the previous one."""
         while True:
-            await self._until(lambda: self._next_part() is not None)
-            part = self._next_part()
-            assert part is not None  # noqa: S101 - nothing happened since
-            part.begun = True
+            await self._wait_until(lambda: self._next_to_open() is not None)
+            item = self._next_to_open()
+            assert item is not None  # noqa: S101 - no other task ran since the check
+            item.started = True
             try:
-                part.speech.set_result(await self._open(part))
-            except Exception as error:  # noqa: BLE001 - raised where its audio would be
-                part.speech.set_exception(error)
+                item.speech.set_result(await self._open(item))
+            except Exception as error:  # noqa: BLE001 - raised in _speak
+                item.speech.set_exception(error)
 
-    async def _open(self, part: _Part) -> Speech:
-        text = part.segment.text.strip()
+    async def _open(self, item: _QueuedSegment) -> Speech:
+        text = item.segment.text.strip()
         try:
             return await self._synthesizer.open_text(self._resolved, text)
         except (QueueFull, Overloaded):
-            if self._items[0] is part:
+            if self._queue[0] is item:
                 raise
-        # It was early. The session's own jobs may be what it had to wait for: once more when its turn has come.
-        await self._until(lambda: self._items[0] is part)
+        # The session's own jobs may occupy the engine: try again when this segment is the first in the queue.
+        await self._wait_until(lambda: self._queue[0] is item)
         return await self._synthesizer.open_text(self._resolved, text)
 
-    def _next_part(self) -> _Part | None:
-        """The segment to be opened now, if any may be."""
-        begun = 0
-        for item in self._items:
-            if begun >= self._max_begun:
+    def _next_to_open(self) -> _QueuedSegment | None:
+        """The next segment to open; None if no segment may be opened now."""
+        started_count = 0
+        for item in self._queue:
+            if started_count >= self._max_started:
                 return None
-            if isinstance(item, _Part):
-                if not item.begun:
+            if isinstance(item, _QueuedSegment):
+                if not item.started:
                     return item
-                begun += 1
+                started_count += 1
         return None
 
-    async def _play_all(self) -> None:
+    async def _process_queue(self) -> None:
         try:
             while True:
-                await self._until(lambda: self._items)
-                item = self._items[0]
-                if isinstance(item, _Part):
-                    await self._play(item)
-                elif isinstance(item, _Flush):
-                    await self._pause()
-                    await self._put(Flushed(item.position))
+                await self._wait_until(lambda: self._queue)
+                item = self._queue[0]
+                if isinstance(item, _QueuedSegment):
+                    await self._speak(item)
+                elif isinstance(item, _FlushMarker):
+                    await self._flush_encoder()
+                    await self._emit(Flushed(item.position))
                 else:
-                    await self._finish()
-                self._items.popleft()
+                    await self._finish_encoder()
+                self._queue.popleft()
                 self._changed.set()
-                if self._encoded_all:
+                if self._encoder_finished:
                     return
-        except Exception as error:  # noqa: BLE001 - raised to whoever sends the events
-            self._out.append(error)
+        except Exception as error:  # noqa: BLE001 - raised by events()
+            self._outbox.append(error)
             self._changed.set()
 
-    async def _play(self, part: _Part) -> None:
-        """All audio of a segment, once it is open."""
-        await asyncio.wait([part.speech])
-        segment, index = part.segment, self._segments
+    async def _speak(self, item: _QueuedSegment) -> None:
+        """Emit the audio of a segment once its speech is open."""
+        await asyncio.wait([item.speech])
+        segment, index = item.segment, self._segment_count
         try:
-            speech = part.speech.result()
+            speech = item.speech.result()
         except InvalidRequest as error:
             if error.param != "text":
                 raise
-            await self._put(SegmentRefused(index, segment.start, segment.end, error))
+            await self._emit(SegmentRefused(index, segment.start, segment.end, error))
             return
-        self._segments += 1
-        self._playing = segment, speech
-        began_at = self._spoken.length
+        self._segment_count += 1
+        self._speaking = segment, speech
+        first_sample = self._playback.samples
         try:
-            await self._put(SegmentBegan(index, segment.start, segment.end, began_at / self._rate_hz))
+            await self._emit(SegmentStarted(index, segment.start, segment.end, first_sample / self._rate_hz))
             async for chunk in speech.chunks():
-                self._spoken.add(segment, len(chunk.samples), chunk.text_span)
-                for samples in self._pieces(chunk.samples):
-                    await self._put(Piece(await self._encode(samples), len(samples)))
-            self._spoken.complete()
+                self._playback.add(segment, len(chunk.samples), chunk.text_span)
+                for samples in self._split(chunk.samples):
+                    await self._emit(EncodedAudio(await self._encode(samples), len(samples)))
+            self._playback.complete()
         finally:
-            self._playing = None
+            self._speaking = None
             await speech.aclose()
-        await self._put(
-            SegmentDone(index, segment.start, segment.end, (self._spoken.length - began_at) / self._rate_hz)
+        await self._emit(
+            SegmentDone(index, segment.start, segment.end, (self._playback.samples - first_sample) / self._rate_hz)
         )
 
-    def _pieces(self, samples: Audio) -> Iterator[Audio]:
-        size = max(1, int(PIECE_S * self._rate_hz))
+    def _split(self, samples: Audio) -> Iterator[Audio]:
+        size = max(1, int(MAX_CHUNK_S * self._rate_hz))
         for start in range(0, len(samples), size):
             yield samples[start : start + size]
 
-    async def _pause(self) -> None:
-        """Push out what the encoder holds back: nobody knows when more comes."""
+    async def _flush_encoder(self) -> None:
+        """Push the encoder's delayed audio out with silence; the next text may come much later."""
         silence = self._silence()
         if len(silence):
-            self._spoken.pause(len(silence))
-            await self._put(Piece(await self._encode(silence), len(silence)))
+            self._playback.add_silence(len(silence))
+            await self._emit(EncodedAudio(await self._encode(silence), len(silence)))
 
-    async def _finish(self) -> None:
-        """End the audio. What that gives is kept even when an interruption comes meanwhile."""
+    async def _finish_encoder(self) -> None:
+        """Finish the encoder. Its last output is kept even if an interruption cancels this task."""
         finishing = start_in_thread(self._encoder.finish)
         cancelled = await wait_until_done(finishing)
-        self._encoded_all = True
-        self._out += [Piece(finishing.result()), self._finished()]
+        self._encoder_finished = True
+        self._outbox += [EncodedAudio(finishing.result()), self._finished()]
         if cancelled is not None:
             raise cancelled
 
     def _silence(self) -> Audio:
         return np.zeros(math.ceil(self._encoder.lag_s * self._rate_hz), np.float32)
 
-    def _finished(self) -> Finished:
-        duration_s = (self._sent_before + self._spoken.length) / self._rate_hz
-        return Finished(self.position, self._segments, duration_s, self._wound_up)
+    def _finished(self) -> SessionFinished:
+        duration_s = (self._sent_samples_before + self._playback.samples) / self._rate_hz
+        return SessionFinished(self.position, self._segment_count, duration_s, self._drained)
 
-    async def _put(self, event: Event) -> None:
-        await self._until(lambda: len(self._out) < WAITING)
-        self._out.append(event)
+    async def _emit(self, event: LiveEvent) -> None:
+        await self._wait_until(lambda: len(self._outbox) < MAX_UNSENT_EVENTS)
+        self._outbox.append(event)
         self._changed.set()
 
     async def _encode(self, samples: Audio) -> bytes:

@@ -1,4 +1,4 @@
-"""All live sessions: how many there may be, and how they end when the gateway does."""
+"""Live sessions of the gateway: their limit and their shutdown."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from gateway.service.synthesize import Synthesizer
 from gateway.settings import LiveSettings
 
 _RETRY_S = 5.0
-_FAREWELL_S = 1.0  # for those that are cut off to say so
+_CLOSE_S = 1.0  # for the close messages of sessions that are cut off
 
 
 class LiveSessions:
-    """Gives places to sessions, and makes them.
+    """Limit, open and drain live sessions.
 
-    :ivar draining: set when no further text is to be taken, and what is being spoken is to be finished.
-    :ivar over: set when there is no time left for that either.
+    :ivar draining: set when sessions must accept no further text and finish what they have.
+    :ivar drain_expired: set when sessions must end at once.
     """
 
     def __init__(self, synthesizer: Synthesizer, settings: LiveSettings, metrics: Metrics):
         self.settings = settings
         self.draining = asyncio.Event()
-        self.over = asyncio.Event()
+        self.drain_expired = asyncio.Event()
         self._synthesizer = synthesizer
         self._metrics = metrics
         self._count = 0
@@ -35,16 +35,17 @@ class LiveSessions:
         self._empty.set()
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold the place of one session.
+    def slot(self) -> Iterator[None]:
+        """Hold the slot of one session for the duration of the context.
 
-        :raises Overloaded: all are taken, or the gateway is about to end.
+        :raises Overloaded: if all slots are taken, or during shutdown.
         """
         if self.draining.is_set():
             raise Overloaded("the gateway is shutting down", retry_after_s=_RETRY_S)
         if self._count >= self.settings.sessions:
             raise Overloaded(
-                f"{self._count} live sessions are open, as many as live.sessions allows", retry_after_s=_RETRY_S
+                f"{self._count} live sessions are open: the limit is live.sessions = {self.settings.sessions}",
+                retry_after_s=_RETRY_S,
             )
         self._count += 1
         self._empty.clear()
@@ -60,15 +61,15 @@ class LiveSessions:
     async def open(self, spec: VoiceSpec) -> LiveSession:
         """Open a session with one engine, voice, format and set of options.
 
-        :raises GatewayError: naming the field that is wrong, or why the engine takes no requests now.
+        :raises GatewayError: naming the invalid field, or the reason why the engine is unavailable.
         """
         return LiveSession(self._synthesizer, await self._synthesizer.resolve(spec), self.settings)
 
     async def drain(self, within_s: float) -> None:
-        """Let every session finish what it speaks, and cut off those that take longer."""
+        """Let every session finish its complete segments; cut off sessions that take longer."""
         self.draining.set()
-        for patience_s in (within_s, _FAREWELL_S):
+        for timeout_s in (within_s, _CLOSE_S):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience_s):
+                async with asyncio.timeout(timeout_s):
                     await self._empty.wait()
-            self.over.set()
+            self.drain_expired.set()

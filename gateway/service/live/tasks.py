@@ -1,30 +1,29 @@
-"""How the tasks of a live session end."""
+"""Cancellation of asyncio tasks."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-_AGAIN_S = 1.0
+_RETRY_S = 1.0
 
 
-async def end_tasks(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks and wait for their ends; what those failed with that ended in the same moment is nobody's business
-    any more.
+async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks and wait until all have ended; discard their exceptions.
 
-    One that goes on in spite of that, because something in it took the cancellation for its own, is cancelled again. So
-    are all when the caller is; that is raised once they have ended.
+    A task that swallows the cancellation is canceled again. If the caller is canceled meanwhile, that is raised after
+    all tasks have ended.
     """
     cancelled = None
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:
             task.cancel()
         try:
-            await asyncio.wait(pending, timeout=_AGAIN_S)
+            await asyncio.wait(pending, timeout=_RETRY_S)
         except asyncio.CancelledError as error:
             cancelled = error
     for task in tasks:
         if not task.cancelled():
-            task.exception()
+            task.exception()  # retrieved so that asyncio does not log it
     if cancelled is not None:
         raise cancelled

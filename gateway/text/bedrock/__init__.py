@@ -1,1 +1,1 @@
-"""Answers of models on Amazon Bedrock."""
+"""Responses of language models on Amazon Bedrock."""

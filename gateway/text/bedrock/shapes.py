@@ -1,7 +1,6 @@
-"""The shapes in which models on Amazon Bedrock answer, read as pieces of text and places where something else stood.
+"""Reader for the response formats of models on Amazon Bedrock.
 
-A path such as ``text.output.message.content.2`` is the ``param`` of an error: the request field, then keys and
-positions.
+The ``param`` of an error is a path such as ``text.output.message.content.2``: the request field, then keys and indices.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ import msgspec
 
 from gateway.errors import InvalidRequest
 
-MAX_CHARS = 100_000  # of text in one response: about two hours of speech
+MAX_CHARS = 100_000  # text in one response: about two hours of speech
 
-_MAX_WRAPPINGS = 4  # JSON in `bytes` in `chunk` in `body`, for instance
-_MAX_MESSAGE_CHARS = 200  # of somebody else's error message in ours
+_MAX_WRAPPINGS = 4  # such as JSON in `bytes` in `chunk` in `body`
+_MAX_MESSAGE_CHARS = 200  # of the model's error message in ours
 _SHAPES = (
     "Converse and Nova (output.message.content), Claude (content), Titan (results), Llama (generation), "
     "Mistral (outputs, choices), OpenAI (choices, output), or the list of a stream's events"
@@ -26,31 +25,31 @@ _SHAPES = (
 _STOP_REASONS = ("stopReason", "stop_reason", "finish_reason", "completionReason")
 
 
-class Piece(NamedTuple):
-    """Some text of a response, or the news that something else stands in a place.
+class ContentPart(NamedTuple):
+    """A part of a response's content.
 
-    :ivar place: message, block in the message, part of the block.
-    :ivar text: None for what is not to be spoken: reasoning, tool use, an image …
+    :ivar position: indices of the message, of the block in the message, and of the part in the block.
+    :ivar text: None for content other than text: reasoning, tool use, an image …
     """
 
-    place: tuple[int, int, int]
+    position: tuple[int, int, int]
     text: str | None
 
 
-Pieces = Iterator[Piece]
+ContentParts = Iterator[ContentPart]
 
 
 def is_response(value: Any) -> bool:
-    """Whether a JSON value looks like a response or a list of events; whether it is one, reading it shows."""
+    """Whether a JSON value looks like a response or a list of events; :class:`Reader` validates it."""
     if isinstance(value, list):
         return True
     return isinstance(value, Mapping) and (any(key in value for key in _BODIES) or _wrapped(value) is not None)
 
 
 class Reader:
-    """Reads a response, or a stream's events one by one.
+    """Read a response, or a stream's events one by one.
 
-    :param param: where the response stands in the request.
+    :param param: the request field that contains the response.
     """
 
     def __init__(self, param: str):
@@ -60,51 +59,49 @@ class Reader:
         self._events = 0
         self._stop_reason = ""
 
-    def read(self, response: Any) -> list[Piece]:
-        """The pieces of a whole response or of a list of events.
+    def read(self, response: Any) -> list[ContentPart]:
+        """The parts of a complete response or of a list of events.
 
-        :raises InvalidRequest: for an unknown shape, a wrong type, or a failed stream.
+        :raises InvalidRequest: if the format is unknown, a type is wrong, or the stream has failed.
         """
         value, path = _unwrapped(response, self._param)
         if isinstance(value, list):
-            return [
-                piece for number, event in enumerate(value) for piece in self._read_event(event, f"{path}.{number}")
-            ]
+            return [part for number, event in enumerate(value) for part in self._read_event(event, f"{path}.{number}")]
         if not isinstance(value, dict):
-            raise InvalidRequest(f"is no response of a model; known are: {_SHAPES}", param=path)
+            raise InvalidRequest(f"not a model's response: supported are {_SHAPES}", param=path)
         _raise_failure(value, path)
         for key, read in _BODIES.items():
             if key in value:
                 self._note_stop_reason(value)
                 return list(read(value[key], f"{path}.{key}"))
-        raise InvalidRequest(f"is no response of a model that is known here; known are: {_SHAPES}", param=path)
+        raise InvalidRequest(f"unknown format of a model's response: supported are {_SHAPES}", param=path)
 
-    def read_event(self, event: Any) -> list[Piece]:
-        """The pieces of a stream's next event; none for most.
+    def read_event(self, event: Any) -> list[ContentPart]:
+        """The parts of a stream's next event; most events have none.
 
-        :raises InvalidRequest: for an unknown shape, a wrong type, or an event that says that the stream has failed.
+        :raises InvalidRequest: if the format is unknown, a type is wrong, or the event reports a failure.
         """
         self._events += 1
         return self._read_event(event, f"{self._param}.{self._events - 1}")
 
-    def _read_event(self, event: Any, path: str) -> list[Piece]:
+    def _read_event(self, event: Any, path: str) -> list[ContentPart]:
         value, path = _unwrapped(event, path)
         if not isinstance(value, dict):
-            raise InvalidRequest("is no event of a model's stream", param=path)
+            raise InvalidRequest("not an event of a model's stream", param=path)
         _raise_failure(value, path)
         self._note_stop_reason(value)
         if value.get("type") == "message_start" or "messageStart" in value:
             self._message += not self._message_is_empty
             self._message_is_empty = True
             return []
-        pieces = [piece._replace(place=(self._message, *piece.place[1:])) for piece in _event(value, path)]
-        self._message_is_empty = self._message_is_empty and not pieces
-        return pieces
+        parts = [part._replace(position=(self._message, *part.position[1:])) for part in _event(value, path)]
+        self._message_is_empty = self._message_is_empty and not parts
+        return parts
 
-    def nothing_to_say(self) -> InvalidRequest:
+    def no_text_error(self) -> InvalidRequest:
         """The error for a response without text."""
-        why = f"; it ended with {self._stop_reason!r}" if self._stop_reason else ""
-        message = f"there is no text in the model's response (only reasoning, tool use, or nothing at all){why}"
+        reason = f"; its stop reason is {self._stop_reason!r}" if self._stop_reason else ""
+        message = f"the model's response has no text, only reasoning, tool use or nothing{reason}"
         return InvalidRequest(message, param=self._param)
 
     def _note_stop_reason(self, value: Mapping[str, Any]) -> None:
@@ -112,17 +109,18 @@ class Reader:
         inner += [
             items[0] for key in ("choices", "results", "outputs") if isinstance(items := value.get(key), list) and items
         ]
-        for place in (value, *inner):
-            if isinstance(place, Mapping):
-                reasons = (place.get(key) for key in _STOP_REASONS)
-                self._stop_reason = next((why[:100] for why in reasons if isinstance(why, str)), self._stop_reason)
+        for item in (value, *inner):
+            if isinstance(item, Mapping):
+                reasons = (item.get(key) for key in _STOP_REASONS)
+                found = (reason[:100] for reason in reasons if isinstance(reason, str))
+                self._stop_reason = next(found, self._stop_reason)
 
 
 # Wrappings
 
 
 def _wrapped(value: Mapping[str, Any]) -> str | None:
-    """The key under which boto3, or a stream of InvokeModel, has the response itself."""
+    """The key in which boto3 or a stream of InvokeModel wraps the response; None if it is not wrapped."""
     for key in ("stream", "body"):
         if isinstance(value.get(key), (dict, list, str, bytes)) and not any(known in value for known in _BODIES):
             return key
@@ -139,11 +137,11 @@ def _unwrapped(value: Any, path: str) -> tuple[Any, str]:
                 value, path = _chunk(_object(value, path), f"{path}.bytes"), f"{path}.bytes"
         else:
             return value, path
-    raise InvalidRequest("is wrapped too often", param=path)
+    raise InvalidRequest(f"wrapped too deeply: the limit is {_MAX_WRAPPINGS} levels", param=path)
 
 
 def _json(value: str | bytes, path: str) -> Any:
-    """JSON, or JSON Lines as a list."""
+    """Parse JSON, or JSON Lines to a list."""
     try:
         return msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -151,52 +149,52 @@ def _json(value: str | bytes, path: str) -> Any:
     try:
         return msgspec.json.Decoder().decode_lines(value)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise InvalidRequest(f"is no JSON of a model's response: {fault}", param=path) from None
+        raise InvalidRequest(f"invalid JSON: {fault}", param=path) from None
 
 
 def _chunk(chunk: Mapping[str, Any], path: str) -> bytes:
-    """A part of the stream of InvokeModel: JSON, in base64 once it has been through JSON itself."""
+    """The JSON in a chunk of an InvokeModel stream; it is base64 if the chunk itself was JSON."""
     data = chunk.get("bytes")
     if isinstance(data, bytes):
         return data
     try:
         return base64.b64decode(_string(data, path), validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidRequest("is not base64", param=path) from None
+        raise InvalidRequest("must be base64", param=path) from None
 
 
 def _raise_failure(value: Mapping[str, Any], path: str) -> None:
-    """Refuse an event, or an answer, that says that the model has failed."""
-    for key, problem in value.items():
-        if (key.endswith("Exception") or key == "error") and problem is not None:
-            message = problem.get("message") if isinstance(problem, Mapping) else problem
-            told = f": {message[:_MAX_MESSAGE_CHARS]}" if isinstance(message, str) and message else ""
-            raise InvalidRequest(f"the model has failed: {key}{told}", param=f"{path}.{key}")
+    """Refuse an event or a response that reports a failure of the model."""
+    for key, failure in value.items():
+        if (key.endswith("Exception") or key == "error") and failure is not None:
+            message = failure.get("message") if isinstance(failure, Mapping) else failure
+            detail = f": {message[:_MAX_MESSAGE_CHARS]}" if isinstance(message, str) and message else ""
+            raise InvalidRequest(f"the model has failed: {key}{detail}", param=f"{path}.{key}")
 
 
-# Whole responses
+# Complete responses
 
 
-def _output(value: Any, path: str) -> Pieces:
+def _output(value: Any, path: str) -> ContentParts:
     if isinstance(value, list):
         return _responses_items(value, path)
     message = _object(_object(value, path).get("message"), f"{path}.message")
     return _blocks(message.get("content"), f"{path}.message.content")
 
 
-def _blocks(value: Any, path: str) -> Pieces:
-    """The content of a message: a string, or blocks."""
+def _blocks(value: Any, path: str) -> ContentParts:
+    """The content of a message: a string or a list of blocks."""
     if isinstance(value, str):
-        yield Piece((0, 0, 0), value)
+        yield ContentPart((0, 0, 0), value)
         return
     for number, block in enumerate(_objects(value, path)):
-        yield Piece((0, number, 0), _block_text(block, f"{path}.{number}"))
+        yield ContentPart((0, number, 0), _block_text(block, f"{path}.{number}"))
 
 
 def _block_text(block: Mapping[str, Any], path: str) -> str | None:
     if isinstance(kind := block.get("type"), str):  # Claude, OpenAI
         return _string(block.get("text"), f"{path}.text") if kind in ("text", "output_text") else None
-    if "text" in block:  # Converse: one key of several
+    if "text" in block:  # Converse: the key is the block's type
         return _string(block["text"], f"{path}.text")
     if "citationsContent" in block:
         path = f"{path}.citationsContent"
@@ -206,42 +204,42 @@ def _block_text(block: Mapping[str, Any], path: str) -> str | None:
     return None
 
 
-def _responses_items(value: Any, path: str) -> Pieces:
+def _responses_items(value: Any, path: str) -> ContentParts:
     """OpenAI's Responses: messages among reasoning and tool calls."""
     for number, item in enumerate(_objects(value, path)):
         if item.get("type") != "message":
-            yield Piece((0, number, 0), None)
+            yield ContentPart((0, number, 0), None)
             continue
-        for piece in _blocks(item.get("content"), f"{path}.{number}.content"):
-            yield Piece((0, number, piece.place[1]), piece.text)
+        for part in _blocks(item.get("content"), f"{path}.{number}.content"):
+            yield ContentPart((0, number, part.position[1]), part.text)
 
 
-def _titan(value: Any, path: str) -> Pieces:
+def _titan(value: Any, path: str) -> ContentParts:
     for number, result in enumerate(_objects(value, path)):
-        yield Piece((number, 0, 0), _string(result.get("outputText"), f"{path}.{number}.outputText"))
+        yield ContentPart((number, 0, 0), _string(result.get("outputText"), f"{path}.{number}.outputText"))
 
 
-def _mistral(value: Any, path: str) -> Pieces:
+def _mistral(value: Any, path: str) -> ContentParts:
     for number, output in enumerate(_objects(value, path)):
-        yield Piece((number, 0, 0), _string(output.get("text"), f"{path}.{number}.text"))
+        yield ContentPart((number, 0, 0), _string(output.get("text"), f"{path}.{number}.text"))
 
 
-def _llama(value: Any, path: str) -> Pieces:
-    yield Piece((0, 0, 0), _string(value, path))
+def _llama(value: Any, path: str) -> ContentParts:
+    yield ContentPart((0, 0, 0), _string(value, path))
 
 
-def _choices(value: Any, path: str) -> Pieces:
-    """OpenAI's Chat Completions, whole or a stream's chunk; Mistral has whole messages in its chunks too."""
+def _choices(value: Any, path: str) -> ContentParts:
+    """OpenAI's Chat Completions, a complete response or a stream's chunk; Mistral's chunks have complete messages."""
     for number, choice in enumerate(_objects(value, path)):
         if choice.get("index", 0) != 0:
             continue
         key = "delta" if "delta" in choice else "message"
         message = _object(choice.get(key), f"{path}.{number}.{key}")
-        if message.get("content") is not None:  # absent in a call of tools
+        if message.get("content") is not None:  # missing in a tool call
             yield from _blocks(message["content"], f"{path}.{number}.{key}.content")
 
 
-_BODIES: Mapping[str, Callable[[Any, str], Pieces]] = {
+_BODIES: Mapping[str, Callable[[Any, str], ContentParts]] = {
     "output": _output,
     "content": _blocks,
     "results": _titan,
@@ -254,74 +252,74 @@ _BODIES: Mapping[str, Callable[[Any, str], Pieces]] = {
 # Events of streams
 
 
-def _event(event: Mapping[str, Any], path: str) -> Pieces:
+def _event(event: Mapping[str, Any], path: str) -> ContentParts:
     if isinstance(kind := event.get("type"), str):
-        return _TYPED_EVENTS.get(kind, _nothing)(event, path)  # types that are not known yet are to be passed over
+        return _TYPED_EVENTS.get(kind, _nothing)(event, path)  # unknown types must be ignored
     for key, read in _EVENTS.items():
         if key in event:
             return read(event[key], f"{path}.{key}")
     if not any(key in _SILENT_EVENTS or key.startswith("amazon-bedrock-") for key in event):
-        raise InvalidRequest("is no event of a model's stream that is known here", param=path)
+        raise InvalidRequest("unknown event of a model's stream", param=path)
     return iter(())
 
 
-def _converse_start(value: Any, path: str) -> Pieces:
+def _converse_start(value: Any, path: str) -> ContentParts:
     start = _object(value, path)
-    if start.get("start"):  # of a tool's use or result, or an image; text begins without
-        yield Piece((0, _index(start, "contentBlockIndex", path), 0), None)
+    if start.get("start"):  # a tool use, a tool result or an image; text blocks have no start
+        yield ContentPart((0, _index(start, "contentBlockIndex", path), 0), None)
 
 
-def _converse_delta(value: Any, path: str) -> Pieces:
+def _converse_delta(value: Any, path: str) -> ContentParts:
     event = _object(value, path)
     delta = _object(event.get("delta"), f"{path}.delta")
-    place = (0, _index(event, "contentBlockIndex", path), 0)
+    position = (0, _index(event, "contentBlockIndex", path), 0)
     if "text" in delta:
-        yield Piece(place, _string(delta["text"], f"{path}.delta.text"))
-    elif "citation" not in delta:  # which belongs to the text of its block
-        yield Piece(place, None)
+        yield ContentPart(position, _string(delta["text"], f"{path}.delta.text"))
+    elif "citation" not in delta:  # a citation belongs to the text of its block
+        yield ContentPart(position, None)
 
 
-def _claude_start(event: Mapping[str, Any], path: str) -> Pieces:
+def _claude_start(event: Mapping[str, Any], path: str) -> ContentParts:
     block = _object(event.get("content_block"), f"{path}.content_block")
-    yield Piece((0, _index(event, "index", path), 0), _block_text(block, f"{path}.content_block"))
+    yield ContentPart((0, _index(event, "index", path), 0), _block_text(block, f"{path}.content_block"))
 
 
-def _claude_delta(event: Mapping[str, Any], path: str) -> Pieces:
+def _claude_delta(event: Mapping[str, Any], path: str) -> ContentParts:
     delta = _object(event.get("delta"), f"{path}.delta")
     if delta.get("type") == "text_delta":
-        yield Piece((0, _index(event, "index", path), 0), _string(delta.get("text"), f"{path}.delta.text"))
+        yield ContentPart((0, _index(event, "index", path), 0), _string(delta.get("text"), f"{path}.delta.text"))
 
 
-def _responses_item(event: Mapping[str, Any], path: str) -> Pieces:
+def _responses_item(event: Mapping[str, Any], path: str) -> ContentParts:
     if _object(event.get("item"), f"{path}.item").get("type") != "message":
-        yield Piece((0, _index(event, "output_index", path), 0), None)
+        yield ContentPart((0, _index(event, "output_index", path), 0), None)
 
 
-def _responses_delta(event: Mapping[str, Any], path: str) -> Pieces:
-    place = (0, _index(event, "output_index", path), _index(event, "content_index", path))
-    yield Piece(place, _string(event.get("delta"), f"{path}.delta"))
+def _responses_delta(event: Mapping[str, Any], path: str) -> ContentParts:
+    position = (0, _index(event, "output_index", path), _index(event, "content_index", path))
+    yield ContentPart(position, _string(event.get("delta"), f"{path}.delta"))
 
 
-def _responses_failed(event: Mapping[str, Any], path: str) -> Pieces:
+def _responses_failed(event: Mapping[str, Any], path: str) -> ContentParts:
     response = _object(event.get("response"), f"{path}.response")
     _raise_failure({"error": {}, **response}, f"{path}.response")
     return iter(())
 
 
-def _nothing(event: Mapping[str, Any], path: str) -> Pieces:
+def _nothing(event: Mapping[str, Any], path: str) -> ContentParts:
     return iter(())
 
 
-_EVENTS: Mapping[str, Callable[[Any, str], Pieces]] = {
+_EVENTS: Mapping[str, Callable[[Any, str], ContentParts]] = {
     "contentBlockDelta": _converse_delta,
     "contentBlockStart": _converse_start,
-    "outputText": _llama,  # Titan: as plain as Llama's
+    "outputText": _llama,  # Titan: a plain string, as Llama's
     "generation": _llama,
     "outputs": _mistral,
     "choices": _choices,
 }
 _SILENT_EVENTS = frozenset({"contentBlockStop", "messageStop", "metadata", "SDK_UNKNOWN_MEMBER"})
-_TYPED_EVENTS: Mapping[str, Callable[[Mapping[str, Any], str], Pieces]] = {
+_TYPED_EVENTS: Mapping[str, Callable[[Mapping[str, Any], str], ContentParts]] = {
     "content_block_start": _claude_start,
     "content_block_delta": _claude_delta,
     "response.output_item.added": _responses_item,
@@ -354,7 +352,7 @@ def _string(value: Any, path: str) -> str:
 def _index(event: Mapping[str, Any], key: str, path: str) -> int:
     value = event.get(key, 0)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidRequest(f"must be a whole number, not {_kind(value)}", param=f"{path}.{key}")
+        raise InvalidRequest(f"must be an integer, not {_kind(value)}", param=f"{path}.{key}")
     return value
 
 

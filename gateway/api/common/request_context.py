@@ -1,0 +1,73 @@
+"""ASGI middleware: request IDs, access log and response metrics."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+
+import structlog
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.api.common.scope import header, is_connection, is_probe, method
+from gateway.metrics import Metrics
+
+log = structlog.get_logger("gateway.access")
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_RESPONSE_STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
+
+
+class RequestContext:
+    """Assign a request ID, log and count the response, and turn unhandled exceptions into responses.
+
+    The ID is the client's ``X-Request-Id`` if that is well-formed, otherwise random. It is sent in the response and
+    added to every log line.
+
+    :param internal_error: makes the response to an unhandled exception.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, internal_error: Callable[[HTTPConnection, Exception], Response]):
+        self._app = app
+        self._metrics = metrics
+        self._internal_error = internal_error
+        self._log = log.bind()  # an unbound logger is set up anew for each line
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection (ASGI)."""
+        if not is_connection(scope):
+            await self._app(scope, receive, send)
+            return
+        requested_id = header(scope, b"x-request-id")
+        request_id = requested_id if _ID.fullmatch(requested_id) else secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+        started_at = time.perf_counter()
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] in _RESPONSE_STARTS:
+                status = message.get("status", 101)
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            elif message["type"] == "websocket.close" and not status:
+                status = 403  # the server rejects the handshake with this status
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception as error:  # noqa: BLE001 - logged, and answered with status 500
+                response = self._internal_error(HTTPConnection(scope), error)
+                if not status:  # otherwise the response has started; it ends here, visibly incomplete
+                    await response(scope, receive, send_with_id)
+            finally:
+                # The route's pattern, not the path: IDs in paths must not become metric labels.
+                route = getattr(scope.get("route"), "path", "(none)")
+                self._metrics.http.labels(route, str(status)).inc()
+                write = self._log.debug if is_probe(scope) else self._log.info
+                duration_ms = round((time.perf_counter() - started_at) * 1000, 1)
+                key = {"key": scope["state"]["key"]} if "key" in scope["state"] else {}
+                write("request", method=method(scope), path=scope["path"], status=status, ms=duration_ms, **key)
