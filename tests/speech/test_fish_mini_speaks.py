@@ -1,4 +1,4 @@
-"""fish-mini, which the default configuration serves as `fish`, is understood: sentences that it was not trained on."""
+"""Intelligibility of fish-mini, the default configuration's `fish`, on sentences outside its training data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_held_out_sentences_are_understood(served: Gateway, transcriber: Transcr
     assert rate <= 0.20, heard
 
 
-def test_the_codec_alone_loses_hardly_a_word(served: Gateway, transcriber: Transcriber, teacher: list[bytes]) -> None:
+def test_codec_alone_is_understood(served: Gateway, transcriber: Transcriber, teacher: list[bytes]) -> None:
     heard = []
     for at in range(0, len(teacher), 10):
         body = {"content": ormsgpack.packb({"audios": teacher[at : at + 10]}), "headers": MSGPACK}
@@ -40,5 +40,5 @@ def test_the_codec_alone_loses_hardly_a_word(served: Gateway, transcriber: Trans
     assert rate <= 0.05, heard
 
 
-def test_nobody_takes_it_for_the_official_model(served: Gateway) -> None:
+def test_model_name_differs_from_the_official_one(served: Gateway) -> None:
     assert "fish-mini" in model_of(served, ENGINE)
