@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import soundfile
-from harness import TONE_AND_LITE, Gateway, start_gateway, wait_ready
+from support.gateway_process import TONE_AND_LITE, Gateway, start_gateway, wait_ready
 
 
 @pytest.fixture(autouse=True)

@@ -69,6 +69,14 @@ def test_architecture_page_lists_every_package() -> None:
     assert [str(package) for package in packages if f"`{package}/`" not in page] == []
 
 
+def test_no_test_imports_another_test() -> None:
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not [name for name in names if name.split(".")[-1].startswith("test_")], path
+
+
 def test_every_setting_is_documented() -> None:
     page = (ROOT / "docs/settings.md").read_text()
     missing = []

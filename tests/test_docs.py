@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from harness import Gateway, read_audio, start_gateway, wait_ready
+from support.gateway_process import Gateway, read_audio, start_gateway, wait_ready
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh.md")

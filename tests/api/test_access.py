@@ -18,13 +18,13 @@ import fishaudio
 import httpx
 import numpy as np
 import pytest
-from app_fixtures import InMemory, in_memory
 from fastapi import FastAPI
-from harness import TONE, Gateway, start_gateway, wait_ready
-from live_fixtures import Socket
 from openai import AuthenticationError, OpenAI, RateLimitError
 from starlette.routing import WebSocketRoute
 from structlog.testing import capture_logs
+from support.app import InMemory, in_memory
+from support.gateway_process import TONE, Gateway, start_gateway, wait_ready
+from support.socket import Socket
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 

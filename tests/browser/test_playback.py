@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from harness import Gateway
 from playwright.sync_api import Page, sync_playwright
+from support.gateway_process import Gateway
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from harness import TONE_AND_LITE, Gateway, read_audio
+from support.gateway_process import TONE_AND_LITE, Gateway, read_audio
 
 
 @pytest.fixture

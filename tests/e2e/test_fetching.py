@@ -15,7 +15,7 @@ from pathlib import Path
 import hibari
 import pytest
 import yaml
-from harness import start_gateway, wait_ready
+from support.gateway_process import start_gateway, wait_ready
 from support.hub.fake_hub import FakeHub, running
 
 WEIGHTS = bytes(range(256)) * 20_000  # 5 MB

@@ -20,7 +20,7 @@ from fishaudio import AsyncFishAudio, FishAudio
 from fishaudio.exceptions import APIError, NotFoundError, ServerError
 from fishaudio.types import Prosody as NewProsody
 from fishaudio.types import ReferenceAudio, TTSConfig
-from harness import TONE, Gateway, read_audio, start_gateway, wait_ready
+from support.gateway_process import TONE, Gateway, read_audio, start_gateway, wait_ready
 
 from gateway.audio.decode import decode
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from harness import TONE, Gateway, start_gateway, wait_ready
+from support.gateway_process import TONE, Gateway, start_gateway, wait_ready
 
 
 def rss_mb(gateway: Gateway) -> float:

@@ -21,8 +21,8 @@ import fish_audio_sdk
 import fishaudio
 import numpy as np
 import pytest
-from harness import TONE, Gateway, read_audio, start_gateway, wait_ready
-from sagemaker_runtime import event as event_of_aws
+from support.gateway_process import TONE, Gateway, read_audio, start_gateway, wait_ready
+from support.sagemaker_runtime import event as event_of_aws
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import openai
 import pytest
-from harness import TONE, Gateway, read_audio, start_gateway, wait_ready
 from openai import AsyncOpenAI, OpenAI
+from support.gateway_process import TONE, Gateway, read_audio, start_gateway, wait_ready
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

@@ -21,8 +21,8 @@ import pytest
 import yaml
 from botocore.config import Config
 from botocore.exceptions import EventStreamError
-from harness import Gateway, read_audio
-from sagemaker_runtime import runtime
+from support.gateway_process import Gateway, read_audio
+from support.sagemaker_runtime import runtime
 from websockets.sync.client import connect
 
 EXAMPLE = Path(__file__).parents[2] / "examples/sagemaker_invoke.py"

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from harness import TONE, Gateway, read_audio, start_gateway, wait_ready
+from support.gateway_process import TONE, Gateway, read_audio, start_gateway, wait_ready
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gpu.device import DEVICE
 from support.engines import DEFAULTS, FAILING_TEXT, WRITERS
+from support.gpu_device import DEVICE
 
 from backends.base import AudioChunk, Engine, EngineConfig, Failed, Job
 from backends.f5.engine import F5Engine

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Gateway, start_gateway, wait_ready
+from support.gateway_process import Gateway, start_gateway, wait_ready
 
 from recipes.common.sentences import held_out
 from recipes.common.transcriber import Transcriber

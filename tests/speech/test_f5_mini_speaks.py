@@ -7,8 +7,8 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
-from harness import Gateway, read_audio
-from speech.minis import model_of, speak_all
+from support.gateway_process import Gateway, read_audio
+from support.minis import model_of, speak_all
 
 from backends.f5.config import RATE_HZ
 from recipes.common.sentences import held_out

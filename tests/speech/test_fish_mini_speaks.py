@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import ormsgpack
 import pytest
-from harness import Gateway
-from speech.minis import model_of, speak_all
+from support.gateway_process import Gateway
+from support.minis import model_of, speak_all
 
 from backends.fish.v0_2.config import RATE_HZ
 from recipes.common.sentences import held_out

@@ -6,7 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from harness import Gateway, read_audio
+from support.gateway_process import Gateway, read_audio
 
 from recipes.common.transcriber import Transcriber, word_error_rate
 

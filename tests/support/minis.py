@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from harness import Gateway, read_audio
+from support.gateway_process import Gateway, read_audio
 
 CONCURRENCY = 4
 
