@@ -79,7 +79,9 @@ class Limits(_Block):
     reference_max_s: Seconds = Field(30.0, gt=0, description="maximum length of a reference clip")
     body_s: Seconds = Field(60.0, gt=0, description="time limit for a request's headers, and again for its body")
     requests: int = Field(1000, ge=1, description="concurrent requests; more get 503, except health and metrics")
-    backlog_bytes: int = Field(512 * 2**20, ge=2**20, description="audio that clients have not read yet; more gets 503")
+    backlog_bytes: int = Field(
+        512 * 2**20, ge=2**20, description="unread audio of all clients; beyond it, requests get 503"
+    )
     voices: int = Field(1000, ge=0, description="stored voices")
     deadline_s: Seconds = Field(300.0, gt=0, description="time limit for a request's audio")
     stall_s: Seconds = Field(60.0, gt=0, description="disconnect a client that reads nothing for this time")
@@ -185,7 +187,7 @@ class Settings(BaseSettings):
     live: LiveSettings = Field(default_factory=LiveSettings, description="live sessions")
     aliases: AliasSettings = Field(default_factory=AliasSettings, description="names that other APIs use")
     access: AccessSettings = Field(default_factory=AccessSettings, description="API keys")
-    cors: Cors = Field(default_factory=Cors, description="pages of other sites")
+    cors: Cors = Field(default_factory=Cors, description="cross-origin requests")
     hub: dict[str, Any] = Field(default_factory=dict, description="source of checkpoints; see checkpoints.md")
     logs: LogSettings = Field(default_factory=LogSettings, description="logging")
 
