@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-gpu lint format bench constraints system-deps clean
+.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-gpu gpu-kit gpu-rehearsal lint format bench constraints system-deps clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -51,6 +51,14 @@ test: install-dev system-deps ## every test
 
 test-gpu: install-dev ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu tests/gpu $(ARGS)
+
+gpu-kit: $(BIN)/uv $(if $(filter train,$(FOR)),$(VENV)/.installed) ## .gpu/: wheels for a GPU machine without a network; FOR=train: what training needs
+	$(BIN)/python benchmarks/gpu/kit.py --for $(or $(FOR),bench)
+	rm -f .gpu/train.zip
+	$(if $(filter train,$(FOR)),$(BIN)/python -m recipes.kit pack .gpu/train.zip)
+
+gpu-rehearsal: $(BIN)/uv ## what such a machine would run, on the CPU with tiny models, in an environment as bare as its own
+	$(BIN)/python benchmarks/gpu/rehearse.py --for $(or $(FOR),bench) $(ARGS)
 
 lint: install-dev ## ruff, mypy and the import contracts; phrases that plain English avoids are printed
 	$(BIN)/ruff check .

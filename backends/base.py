@@ -1,7 +1,20 @@
-"""The interface every speech engine implements, and the values that cross it.
+"""The engine interface: one abstract class, and the plain values that cross it.
 
-Letters in shapes: N samples of mono audio, G codebooks, T and k code frames. Standard library and numpy only, so that
-the gateway can import it.
+This module imports the standard library and numpy only, so the gateway can import it.
+
+Shape comments in the whole repository use one set of letters:
+
+==  ==============================================================
+B   batch: rows that are computed together
+T   time: code frames, mel frames or tokens, whichever the line says
+N   audio samples
+K   codebooks
+V   vocabulary size
+D   model width
+H   attention heads
+Dh  width of one head
+M   mel channels
+==  ==============================================================
 """
 
 from __future__ import annotations
@@ -20,19 +33,19 @@ Audio = npt.NDArray[np.float32]
 """Mono PCM, shape (N,), nominal range [-1, 1]."""
 
 Codes = npt.NDArray[np.integer]
-"""Sound as a codec writes it, shape (G, T)."""
+"""Codec tokens, shape (K, T), T in code frames."""
 
 Cloning = Literal["none", "optional", "required"]
 
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """What one engine is loaded with. ``model`` and ``defaults`` are parsed by the engine's own types.
+    """The configuration of one engine. The engine parses ``model`` and ``defaults`` with types of its own.
 
-    :param name: the name this engine is configured under (not the plugin's name).
+    :param name: the engine's name in the configuration, which may differ from the plugin's name.
     :param device: ``auto``, ``cpu``, ``cuda:0`` …
-    :param dtype: ``auto``, ``float32``, ``bfloat16``, ``float16``; what a value means is the engine's business.
-    :param threads: CPU threads for numeric libraries, or None for the engine's own choice.
+    :param dtype: ``auto``, ``float32``, ``bfloat16`` or ``float16``; each engine defines what it supports.
+    :param threads: CPU threads for numeric libraries; None: the engine decides.
     :param hub: the configuration's ``hub`` block, for :func:`backends.hub.HubSettings.from_environment`.
     """
 
@@ -47,7 +60,7 @@ class EngineConfig:
 
 @dataclass(frozen=True, slots=True)
 class BuiltinVoice:
-    """A voice that comes with the loaded model."""
+    """A voice that the loaded model provides."""
 
     name: str
     language: str
@@ -56,11 +69,11 @@ class BuiltinVoice:
 
 @dataclass(frozen=True, slots=True)
 class CodecInfo:
-    """A codec that requests may use for its own sake; its sound has the engine's sample rate.
+    """The neural codec that an engine exposes to requests. It uses the engine's sample rate.
 
-    :param codebooks: codes of a frame.
-    :param codebook_size: codes go from 0 to one less.
-    :param samples_per_frame: how much sound a frame stands for.
+    :param codebooks: K, the number of codes per frame.
+    :param codebook_size: codes are in ``range(codebook_size)``.
+    :param samples_per_frame: audio samples per code frame.
     """
 
     codebooks: int
@@ -70,17 +83,17 @@ class CodecInfo:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a loaded engine can do.
+    """The features and limits of a loaded engine.
 
-    :param model: which weights are loaded, as shown to users.
+    :param model: name of the loaded weights, as shown to users.
     :param languages: BCP 47 primary subtags, e.g. ``("en", "zh")``.
-    :param cloning: whether a job may or must bring a reference voice.
-    :param streaming: the unit that becomes audible first: ``sentence``, ``frame`` or ``none``.
-    :param voices: built-in voices; the first one speaks when a job names none.
-    :param max_text_chars: longest text of one job.
-    :param max_jobs: how many jobs the engine wants admitted at once (its batch); more would only wait inside.
+    :param cloning: whether a job may or must have a reference voice.
+    :param streaming: the unit in which audio is emitted: ``sentence``, ``frame``, or ``none`` for whole jobs.
+    :param voices: built-in voices; the first is the default.
+    :param max_text_chars: length limit of one job's text.
+    :param max_jobs: the number of jobs the gateway should admit at once; more would only queue inside the engine.
     :param options_schema: JSON schema of ``Job.options``.
-    :param codec: what :meth:`Engine.convert` converts with; None: it does not.
+    :param codec: the codec of :meth:`Engine.convert`; None: not supported.
     """
 
     model: str
@@ -101,11 +114,11 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A voice to clone.
+    """A recording of the voice to clone.
 
     :param audio: mono PCM, shape (N,).
-    :param text: what is said in it; may be empty where an engine allows that.
-    :param digest: content hash of audio and text, the key for whatever an engine prepares from them.
+    :param text: the transcript; some engines accept an empty one.
+    :param digest: content hash of audio and text; the cache key for everything derived from them.
     """
 
     audio: Audio
@@ -116,13 +129,14 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One text to speak.
+    """One text to synthesize.
 
-    :param voice: a built-in voice's name, or None for the default or when ``reference`` is given.
-    :param speed: 1.0 is the voice's own pace, 2.0 twice as fast.
-    :param stream: whether someone listens while it is being made; an engine may then cut its first piece short.
-    :param options: already validated against ``Capabilities.options_schema`` by a well-behaved caller;
-        the engine checks again.
+    :param voice: name of a built-in voice; None: the default voice, or ``reference`` if given.
+    :param speed: pace relative to the voice's own; 2.0 is twice as fast.
+    :param stream: whether the client plays the audio while it is generated; an engine may then shorten its first
+        chunk.
+    :param options: per-request options. The gateway validates them against ``Capabilities.options_schema``; the
+        engine validates them again.
     """
 
     id: str
@@ -138,7 +152,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class EncodeJob:
-    """A sound to be made into codes.
+    """Audio to encode into codes.
 
     :param audio: mono PCM, shape (N,).
     """
@@ -150,9 +164,9 @@ class EncodeJob:
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """Codes to be made into sound.
+    """Codes to decode into audio.
 
-    :param codes: integers, shape (G, T).
+    :param codes: integers, shape (K, T), T in code frames.
     """
 
     id: str
@@ -161,10 +175,10 @@ class DecodeJob:
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """The next stretch of a job's audio.
+    """The next chunk of a job's audio.
 
     :param samples: shape (N,), at ``Capabilities.sample_rate_hz``.
-    :param text_span: the characters of ``Job.text`` it speaks, as (start, end), where the engine knows.
+    :param text_span: the spoken characters of ``Job.text`` as (start, end), if the engine knows them.
     """
 
     job_id: str
@@ -173,8 +187,8 @@ class AudioChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class CodesMade:
-    """The next codes of an :class:`EncodeJob`, shape (G, k)."""
+class CodesChunk:
+    """The next chunk of an :class:`EncodeJob`'s codes, shape (K, T), T in code frames."""
 
     job_id: str
     codes: Codes
@@ -182,23 +196,23 @@ class CodesMade:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The job's audio, or its codes, are complete."""
+    """The job is complete."""
 
     job_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The job ends here without the rest of its audio; other jobs go on."""
+    """The job ended without the rest of its output. Other jobs are unaffected."""
 
     job_id: str
     message: str
 
 
-Event = AudioChunk | CodesMade | Finished | Failed
+Event = AudioChunk | CodesChunk | Finished | Failed
 
 Progress = Callable[[str, int, int | None], None]
-"""Called while loading as ``progress(stage, done, total)``; bytes when the stage is a download."""
+"""Callback ``progress(stage, done, total)`` during loading; in bytes if the stage is a download."""
 
 
 def no_progress(stage: str, done: int, total: int | None) -> None:
@@ -206,51 +220,51 @@ def no_progress(stage: str, done: int, total: int | None) -> None:
 
 
 class Engine(ABC):
-    """One model on one device. Built and called from a single thread.
+    """One model on one device, constructed and called from a single thread.
 
-    The constructor takes an :class:`EngineConfig`, parses ``model`` and ``defaults`` and raises ``LoadError``
-    naming the key at fault; it touches no weights.
+    The constructor parses ``config.model`` and ``config.defaults`` and raises ``LoadError`` that names an invalid
+    key. It does not touch weights.
     """
 
     summary: ClassVar[str] = ""
-    """One line for ``voxgate engines`` and the docs."""
+    """One line for ``voxgate engines`` and the documentation."""
 
     @abstractmethod
     def __init__(self, config: EngineConfig): ...
 
     @abstractmethod
     def load(self, progress: Progress = no_progress) -> Capabilities:
-        """Bring the weights to the device. Called once.
+        """Load the weights onto the device. Called once.
 
-        :raises LoadError: when that is impossible; the message says what to do.
+        :raises LoadError: if that is impossible; the message says how to fix it.
         """
 
     @abstractmethod
     def add(self, job: Job) -> None:
-        """Admit a job; its audio comes from later steps. Must be quick: no model evaluation.
+        """Admit a job; later steps return its audio. Must be quick: no model evaluation.
 
-        :raises InvalidJob: when the job cannot be spoken as asked; the engine is unchanged then.
+        :raises InvalidJob: if the job cannot be synthesized as specified; the engine's state is unchanged.
         """
 
     def convert(self, job: EncodeJob | DecodeJob) -> None:
-        """Admit a job of the codec alone; codes or audio come from later steps. For engines that declare a codec.
+        """Admit a codec job; later steps return its codes or audio. Only for engines that declare a codec.
 
-        :raises InvalidJob: the engine has none, or the sound or the codes are unfit; the engine is unchanged then.
+        :raises InvalidJob: if the engine has no codec, or the input is invalid; the engine's state is unchanged.
         """
         raise InvalidJob("this engine has no codec that requests could use")
 
     @abstractmethod
     def step(self) -> Sequence[Event]:
-        """Advance every admitted job by one bounded unit of work, near 100 ms on the target device.
+        """Advance every admitted job by one bounded unit of work, about 100 ms on the target device.
 
-        Each job ends with exactly one ``Finished`` or ``Failed``, and nothing is said of it after that.
+        Each job ends with exactly one ``Finished`` or ``Failed``, which is its last event.
 
-        :raises FatalFault: when no job can be served any more.
+        :raises FatalFault: if no job can be served any more.
         """
 
     @abstractmethod
     def abort(self, job_id: str) -> None:
-        """Forget a job; no event of it follows. Unknown or ended ids are ignored."""
+        """Drop a job; it has no further events. Unknown and ended IDs are ignored."""
 
     @abstractmethod
     def close(self) -> None:

@@ -1,15 +1,15 @@
-"""What can go wrong below the gateway.
+"""Errors of the backends.
 
 BackendError
-├── InvalidJob              the request is at fault: names the field; the engine is unharmed
+├── InvalidJob              the request is at fault; names the field; the engine is unaffected
 ├── EngineFault             the engine is at fault
-│   ├── FatalFault          for good: the worker process must end (lost device, corrupt state)
-│   └── LoadError           ... while loading; nothing was served yet
+│   ├── FatalFault          unrecoverable: the worker process must end (lost device, corrupt state)
+│   └── LoadError           the engine cannot be loaded
 ├── RegistryError           an engine plugin is at fault
 │   ├── UnknownEngine
 │   ├── DuplicateEngine
-│   └── BrokenEngine        its entry point cannot be imported or is no Engine
-└── WireError               a message between gateway and worker cannot be read
+│   └── BrokenEngine        its entry point cannot be imported or is not an Engine
+└── WireError               a message between gateway and worker is invalid
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ from collections.abc import Sequence
 
 
 class BackendError(Exception):
-    """Root of every error raised on purpose by ``backends``."""
+    """Root of all errors that ``backends`` raises on purpose."""
 
 
 class InvalidJob(BackendError):
-    """The job cannot be spoken as asked.
+    """The job cannot be processed as specified.
 
-    :param message: what is wrong, for the person who sent the request.
+    :param message: the fault, for the client.
     :param param: the request field at fault, e.g. ``text`` or ``options.nfe``.
-    :param needs_languages: set when another engine could speak it: the languages (BCP 47 primary subtags)
-        of which an engine would have to know at least one.
+    :param needs_languages: BCP 47 primary subtags; an engine that supports one of them could process the job.
     """
 
     def __init__(self, message: str, *, param: str | None = None, needs_languages: Sequence[str] = ()):
@@ -38,15 +37,15 @@ class InvalidJob(BackendError):
 
 
 class EngineFault(BackendError):
-    """The engine, not the request, is at fault. (One job's failure is an event, ``base.Failed``, not an exception.)"""
+    """The engine is at fault, not the request. (A failed job is an event, ``base.Failed``, not an exception.)"""
 
 
 class FatalFault(EngineFault):
-    """The device or the engine's state is lost; the worker process has to end and be started again."""
+    """The device or the engine's state is lost; the worker process must be restarted."""
 
 
 class LoadError(EngineFault):
-    """The engine could not be loaded: missing weights, wrong layout, no device."""
+    """The engine cannot be loaded: missing weights, wrong layout, no device."""
 
 
 class RegistryError(BackendError):
@@ -54,11 +53,11 @@ class RegistryError(BackendError):
 
 
 class UnknownEngine(RegistryError):
-    """No installed plugin has that name; the message lists those that exist."""
+    """No installed plugin has that name; the message lists the installed ones."""
 
 
 class DuplicateEngine(RegistryError):
-    """Two installed plugins claim one name; the message names both."""
+    """Two installed plugins have the same name; the message names both."""
 
 
 class BrokenEngine(RegistryError):
@@ -66,4 +65,4 @@ class BrokenEngine(RegistryError):
 
 
 class WireError(BackendError):
-    """Bytes from the other side of the process boundary are not a message of this protocol."""
+    """A frame from the other process is not a valid message of this protocol."""

@@ -1,4 +1,4 @@
-"""Arrays from ``.npy`` files of strangers: nothing in them is executed, and no header is believed."""
+"""Parser of untrusted ``.npy`` files. Executes nothing, and checks the header against the data."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 def read_npy(data: bytes) -> npt.NDArray[Any]:
-    """The array, read-only, without a copy; what its header promises is checked before memory is taken for it.
+    """Parse a file into a read-only array that shares its memory.
 
-    :raises ValueError: it is no such file, holds objects, or is shorter or longer than it says.
+    :raises ValueError: if it is not a ``.npy`` file, contains objects, or its length contradicts its header.
     """
     file = io.BytesIO(data)
     version = np.lib.format.read_magic(file)
     if version not in _READERS:
-        raise ValueError(f"version {version} of the format")
-    shape, by_columns, dtype = _READERS[version](file, max_header_size=MAX_HEADER_BYTES)
+        raise ValueError(f"unsupported .npy version {version}; supported: 1.0 and 2.0")
+    shape, fortran_order, dtype = _READERS[version](file, max_header_size=MAX_HEADER_BYTES)
     if dtype.hasobject:
-        raise ValueError("it holds objects")
-    found, said = len(data) - file.tell(), math.prod(shape) * dtype.itemsize
-    if found != said or min(shape, default=1) < 0:
-        raise ValueError(f"it holds {found} bytes, where its header says {said}")
-    return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape, order="F" if by_columns else "C")
+        raise ValueError("it contains objects; only numbers are supported")
+    found, expected = len(data) - file.tell(), math.prod(shape) * dtype.itemsize
+    if found != expected or min(shape, default=1) < 0:
+        raise ValueError(f"it has {found} bytes of data, but its header says {expected}")
+    return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape, order="F" if fortran_order else "C")

@@ -1,4 +1,4 @@
-"""Typed options from loosely typed input: one msgspec Struct is parser, defaults and JSON schema in one."""
+"""Typed options: one msgspec Struct defines the parser, the defaults and the JSON schema."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backends.errors import InvalidJob, LoadError
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base for an engine's per-request options and for its ``model:`` block.
+    """Base class of an engine's per-request options and of its ``model:`` block.
 
     Declare fields with defaults and ``Annotated[float, msgspec.Meta(ge=…, le=…, description=…)]``.
     """
@@ -20,7 +20,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 T = TypeVar("T", bound=Options)
 
-_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_PATH = re.compile(r"^(?P<fault>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"contains unknown field `(?P<key>[^`]+)`")
 
 
@@ -28,44 +28,44 @@ def _convert(kind: type[T], values: Mapping[str, Any]) -> T:
     return msgspec.convert(dict(values), kind)
 
 
-def _complaint(error: msgspec.ValidationError, kind: type[Options]) -> tuple[str, str]:
-    """Split msgspec's message into (key path, what is wrong)."""
+def _parse_error(error: msgspec.ValidationError, kind: type[Options]) -> tuple[str, str]:
+    """Split msgspec's message into the key path and the fault."""
     match = _PATH.match(str(error))
-    what = match["what"] if match else str(error)
+    fault = match["fault"] if match else str(error)
     path = ((match["path"] if match else None) or "").lstrip(".")
-    if unknown := _UNKNOWN.search(what):
+    if unknown := _UNKNOWN.search(fault):
         path = f"{path}.{unknown['key']}".lstrip(".")
-        what = f"unknown key; known keys: {', '.join(sorted(kind.__struct_encode_fields__)) or '(none)'}"
-    return path, what
+        fault = f"unknown key; known keys: {', '.join(sorted(kind.__struct_encode_fields__)) or '(none)'}"
+    return path, fault
 
 
 def parse_job_options(kind: type[T], defaults: Mapping[str, Any], options: Mapping[str, Any]) -> T:
-    """Merge a request's options over the configured defaults.
+    """Parse a request's options over the configured defaults.
 
-    :raises InvalidJob: naming ``options.<key>``.
+    :raises InvalidJob: with ``param`` set to ``options.<key>``.
     """
     try:
         return _convert(kind, {**defaults, **options})
     except msgspec.ValidationError as error:
-        path, what = _complaint(error, kind)
-        raise InvalidJob(what, param=f"options.{path}" if path else "options") from None
+        path, fault = _parse_error(error, kind)
+        raise InvalidJob(fault, param=f"options.{path}" if path else "options") from None
 
 
 def parse_config(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     """Parse a block of the engine's configuration.
 
-    :param where: the block's place in the configuration, e.g. ``engines.f5.model``.
-    :raises LoadError: naming the key.
+    :param where: path of the block in the configuration, e.g. ``engines.f5.model``.
+    :raises LoadError: the message names the key.
     """
     try:
         return _convert(kind, values)
     except msgspec.ValidationError as error:
-        path, what = _complaint(error, kind)
-        raise LoadError(f"configuration key {where}{'.' + path if path else ''}: {what}") from None
+        path, fault = _parse_error(error, kind)
+        raise LoadError(f"configuration key {where}{'.' + path if path else ''}: {fault}") from None
 
 
 def json_schema(kind: type[Options]) -> dict[str, Any]:
-    """The options' JSON schema with its references inlined at the top, as shown by ``/v1/engines``."""
+    """The options' JSON schema, as returned by ``/v1/engines``; the top level is not a reference."""
     (schema,), definitions = msgspec.json.schema_components((kind,), ref_template="#/$defs/{name}")
     name = schema["$ref"].rsplit("/", 1)[1]
     top = dict(definitions.pop(name))

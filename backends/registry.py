@@ -1,7 +1,7 @@
-"""Finds engines by their entry points in the group ``voxgate.engines``.
+"""Registry of engine plugins: entry points in the group ``voxgate.engines``.
 
-Built-in engines are found the same way as those of other distributions. Listing names imports nothing;
-an engine's module, and with it torch, is imported only when that engine is built.
+Built-in engines are found the same way as those of other packages. Listing names imports nothing; an engine's module,
+and with it torch, is imported only when the engine is loaded.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ GROUP = "voxgate.engines"
 class Registry:
     """The installed engine plugins.
 
-    :param plugins: entry points to choose from; by default those of the running interpreter.
-    :raises DuplicateEngine: when two of them claim one name with different targets.
+    :param plugins: entry points; by default those of the running interpreter.
+    :raises DuplicateEngine: if two have the same name and different targets.
     """
 
     def __init__(self, plugins: Iterable[EntryPoint] | None = None):
         self._plugins: dict[str, EntryPoint] = {}
         for plugin in entry_points(group=GROUP) if plugins is None else plugins:
             first = self._plugins.setdefault(plugin.name, plugin)
-            # The same distribution may be seen twice (an editable install beside its wheel): harmless.
+            # The same distribution may appear twice, e.g. an editable install beside its wheel.
             if first.value != plugin.value:
                 raise DuplicateEngine(
                     f"two plugins are named {plugin.name!r}: {_origin(first)} and {_origin(plugin)}; uninstall one"
                 )
 
     def names(self) -> list[str]:
-        """Every installed engine's name, sorted."""
+        """The names of all installed engines, sorted."""
         return sorted(self._plugins)
 
     def check(self, name: str) -> None:
-        """Raise ``UnknownEngine`` unless a plugin has that name; imports nothing."""
+        """Raise ``UnknownEngine`` unless a plugin has that name. Imports nothing."""
         if name not in self._plugins:
             raise UnknownEngine(f"no engine plugin {name!r}; installed: {', '.join(self.names()) or '(none)'}")
 
     def engine_class(self, name: str) -> type[Engine]:
         """Import the engine's class.
 
-        :raises UnknownEngine: no such plugin.
-        :raises BrokenEngine: it cannot be imported, or is no ``Engine``.
+        :raises UnknownEngine: if there is no such plugin.
+        :raises BrokenEngine: if it cannot be imported, or is not an ``Engine``.
         """
         self.check(name)
         plugin = self._plugins[name]

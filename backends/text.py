@@ -1,4 +1,4 @@
-"""What scripts a text is written in, so that an engine can refuse what it would silently drop."""
+"""Scripts of a text, so that an engine can refuse unsupported characters, and splitting of long sentences."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from backends.errors import InvalidJob
 
-# First word of a letter's Unicode name -> languages written with it (BCP 47 primary subtags). Scripts that serve
-# a great many languages name the common ones: the list only picks engines to suggest.
+# First word of a letter's Unicode name -> languages that use the script (BCP 47 primary subtags). Not exhaustive: it
+# only selects which engines to suggest.
 SCRIPT_LANGUAGES: dict[str, tuple[str, ...]] = {
     "CJK": ("zh", "ja"),
     "HIRAGANA": ("ja",),
@@ -29,15 +29,15 @@ SCRIPT_LANGUAGES: dict[str, tuple[str, ...]] = {
     "ARMENIAN": ("hy",),
 }
 
-# First words that are no script of their own: 々 is IDEOGRAPHIC, ー (long vowel) KATAKANA-HIRAGANA.
+# First words that are not a script: 々 is IDEOGRAPHIC, ー (long vowel) is KATAKANA-HIRAGANA.
 _SAME_SCRIPT = {"IDEOGRAPHIC": "CJK", "KATAKANA-HIRAGANA": "KATAKANA"}
 
 
 @lru_cache(maxsize=4096)
 def script(char: str) -> str | None:
-    """The script of a letter as the first word of its Unicode name (``LATIN``, ``CJK``); None for other characters.
+    """The script of a letter: the first word of its Unicode name (``LATIN``, ``CJK``). None for other characters.
 
-    Styled letters (𝐀, ª, ʰ, Ａ) count as what they are compatible with.
+    Styled letters (𝐀, ª, ʰ, Ａ) have the script of their compatibility equivalent.
     """
     plain = unicodedata.normalize("NFKC", char)[0]
     if not unicodedata.category(plain).startswith("L"):
@@ -47,12 +47,11 @@ def script(char: str) -> str | None:
 
 
 def require_scripts(text: str, known: Collection[str], engine: str, symbols: Collection[str] = ()) -> None:
-    """Refuse a text with letters of a script the engine does not know.
+    """Refuse a text with letters of an unsupported script.
 
-    :param known: script names as :func:`script` gives them, with ``LATIN`` for most European languages.
-    :param symbols: scripts whose letters are known one at a time, as in formulas, but not as words.
-    :raises InvalidJob: naming the first such letter, and the languages another engine would need, where they are
-        known here.
+    :param known: supported scripts, as returned by :func:`script`; ``LATIN`` covers most European languages.
+    :param symbols: scripts whose letters are supported singly, as in formulas, but not in words.
+    :raises InvalidJob: names the first such letter, and the languages that use its script, if known.
     """
     scripts = [script(char) for char in text]
     for position, name in enumerate(scripts):
@@ -73,10 +72,9 @@ _CLAUSE_ENDS = (", ", "; ", ": ", "— ", " – ", "，", "、", "；", "：")
 
 
 def split_at(text: str, start: int, end: int, max_chars: int) -> list[tuple[int, int]]:
-    """Cut ``text[start:end]`` into spans of at most ``max_chars`` characters.
+    """Split ``text[start:end]`` into consecutive spans of at most ``max_chars`` characters.
 
-    Cuts fall after clause punctuation where there is some in the second half of a span, else at a space, else
-    anywhere. Spans cover everything between ``start`` and ``end``, in order.
+    A span ends after clause punctuation if there is some in its second half, else at a space, else anywhere.
     """
     spans = []
     while end - start > max_chars:

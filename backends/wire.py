@@ -1,8 +1,8 @@
-"""The messages between the gateway and a worker process.
+"""Messages between the gateway and a worker process.
 
-One ZeroMQ frame is one msgpack array of tagged, flat messages; audio is bytes + dtype + rate. Nothing is pickled,
-so neither side can make the other run code. Both sides live under the same ``PROTOCOL`` number, which the worker
-tells first: a worker may run under another interpreter with another Voxgate version.
+A ZeroMQ frame is a msgpack array of tagged, flat messages; audio is bytes, dtype and rate. Nothing is pickled, so
+neither side can make the other run code. The worker first sends its ``PROTOCOL`` number, because it may run in another
+interpreter with another version of Voxgate.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from backends.base import (
     Cloning,
     CodecInfo,
     Codes,
-    CodesMade,
+    CodesChunk,
     DecodeJob,
     EncodeJob,
     EngineConfig,
@@ -31,25 +31,25 @@ from backends.base import (
 from backends.errors import WireError
 
 PROTOCOL = 2
-"""Raised by one whenever a message changes in a way the other side would misread."""
+"""Incremented with every incompatible change of a message."""
 
 
 class Message(msgspec.Struct, frozen=True, tag_field="type", forbid_unknown_fields=True):
-    """Base of all messages; the tag is the class name."""
+    """Base class of messages; the tag is the class name."""
 
 
 # --- gateway to worker ---
 
 
 class Configure(Message, frozen=True, tag=True):
-    """The first message: which plugin to build, with what."""
+    """The first message: the plugin to load, and its configuration."""
 
     backend: str
     config: EngineConfig
 
 
 class AddJob(Message, frozen=True, tag=True):
-    """A job; the reference's audio, if any, is little-endian PCM of ``reference_dtype``."""
+    """A synthesis job; the reference audio, if any, is little-endian PCM of ``reference_dtype``."""
 
     job_id: str
     text: str
@@ -67,7 +67,7 @@ class AddJob(Message, frozen=True, tag=True):
 
 
 class EncodeSound(Message, frozen=True, tag=True):
-    """A job of the codec: mono PCM as little-endian float32."""
+    """A codec job: mono PCM, little-endian float32."""
 
     job_id: str
     samples: bytes
@@ -75,7 +75,7 @@ class EncodeSound(Message, frozen=True, tag=True):
 
 
 class DecodeCodes(Message, frozen=True, tag=True):
-    """A job of the codec: little-endian int32, one codebook after the other."""
+    """A codec job: codes as little-endian int32, (K, T) in row-major order, T in code frames."""
 
     job_id: str
     codes: bytes
@@ -83,7 +83,7 @@ class DecodeCodes(Message, frozen=True, tag=True):
 
 
 class AbortJob(Message, frozen=True, tag=True):
-    """Nobody waits for this job any more."""
+    """Drop a job whose client is gone."""
 
     job_id: str
 
@@ -96,7 +96,7 @@ class Shutdown(Message, frozen=True, tag=True):
 
 
 class Hello(Message, frozen=True, tag=True):
-    """The worker's first word."""
+    """The worker's first message."""
 
     protocol: int
     pid: int
@@ -104,7 +104,7 @@ class Hello(Message, frozen=True, tag=True):
 
 
 class Loading(Message, frozen=True, tag=True):
-    """How far loading is; bytes when the stage is a download."""
+    """Progress of loading; in bytes if the stage is a download."""
 
     stage: str
     done: int
@@ -112,7 +112,7 @@ class Loading(Message, frozen=True, tag=True):
 
 
 class Ready(Message, frozen=True, tag=True):
-    """Loaded. The fields are those of :class:`backends.base.Capabilities`."""
+    """The engine is loaded. Same fields as :class:`backends.base.Capabilities`."""
 
     model: str
     sample_rate_hz: int
@@ -127,13 +127,13 @@ class Ready(Message, frozen=True, tag=True):
 
 
 class LoadFailed(Message, frozen=True, tag=True):
-    """The engine cannot be loaded; the worker exits after this."""
+    """The engine cannot be loaded. The worker then exits."""
 
     message: str
 
 
 class AudioPart(Message, frozen=True, tag=True):
-    """The next stretch of a job's audio: mono PCM as little-endian bytes."""
+    """The next chunk of a job's audio: mono PCM, little-endian."""
 
     job_id: str
     samples: bytes
@@ -144,7 +144,7 @@ class AudioPart(Message, frozen=True, tag=True):
 
 
 class CodesPart(Message, frozen=True, tag=True):
-    """The next codes of a job, as in :class:`DecodeCodes`."""
+    """The next chunk of a job's codes, encoded as in :class:`DecodeCodes`."""
 
     job_id: str
     codes: bytes
@@ -152,13 +152,13 @@ class CodesPart(Message, frozen=True, tag=True):
 
 
 class JobDone(Message, frozen=True, tag=True):
-    """The job's audio, or its codes, are complete."""
+    """The job is complete."""
 
     job_id: str
 
 
 class JobRejected(Message, frozen=True, tag=True):
-    """The job was never started: the request is at fault."""
+    """The job was not admitted: the request is at fault."""
 
     job_id: str
     message: str
@@ -167,14 +167,14 @@ class JobRejected(Message, frozen=True, tag=True):
 
 
 class JobBroke(Message, frozen=True, tag=True):
-    """The job failed midway: the engine is at fault."""
+    """The job failed after it was admitted: the engine is at fault."""
 
     job_id: str
     message: str
 
 
 class Heartbeat(Message, frozen=True, tag=True):
-    """The loop turns. ``steps`` counts since the start; ``step_s`` is the longest step since the last beat."""
+    """Sign of life. ``steps`` counts since the start; ``step_s`` is the longest step since the last heartbeat."""
 
     active_jobs: int
     steps: int
@@ -182,7 +182,7 @@ class Heartbeat(Message, frozen=True, tag=True):
 
 
 class Dying(Message, frozen=True, tag=True):
-    """The worker ends because of this; its jobs are lost."""
+    """The worker exits because of a fatal fault; its jobs are lost."""
 
     message: str
 
@@ -198,14 +198,14 @@ _from_worker = msgspec.msgpack.Decoder(list[FromWorker])
 
 
 def encode(messages: Sequence[Message]) -> bytes:
-    """One frame from messages, in order."""
+    """Encode messages, in order, as one frame."""
     return _encoder.encode(messages)
 
 
 def decode_to_worker(frame: bytes | memoryview) -> list[ToWorker]:
-    """Read a frame on the worker's side.
+    """Decode a frame in the worker.
 
-    :raises WireError: when it is no list of messages for a worker.
+    :raises WireError: if it is not a list of messages to a worker.
     """
     try:
         return _to_worker.decode(frame)
@@ -214,9 +214,9 @@ def decode_to_worker(frame: bytes | memoryview) -> list[ToWorker]:
 
 
 def decode_from_worker(frame: bytes | memoryview) -> list[FromWorker]:
-    """Read a frame on the gateway's side.
+    """Decode a frame in the gateway.
 
-    :raises WireError: when it is no list of messages from a worker.
+    :raises WireError: if it is not a list of messages from a worker.
     """
     try:
         return _from_worker.decode(frame)
@@ -225,7 +225,7 @@ def decode_from_worker(frame: bytes | memoryview) -> list[FromWorker]:
 
 
 def add_job(job: Job) -> AddJob:
-    """The message that carries ``job``."""
+    """Encode a job."""
     reference = job.reference
     return AddJob(
         job_id=job.id,
@@ -244,9 +244,9 @@ def add_job(job: Job) -> AddJob:
 
 
 def job(message: AddJob) -> Job:
-    """The job that ``message`` carries.
+    """Decode a job.
 
-    :raises WireError: when its audio is cut.
+    :raises WireError: if its audio is truncated.
     """
     reference = None
     if message.reference_audio is not None:
@@ -270,45 +270,45 @@ def job(message: AddJob) -> Job:
 
 
 def codec_job(job: EncodeJob | DecodeJob) -> EncodeSound | DecodeCodes:
-    """The message that carries ``job``."""
+    """Encode a job."""
     if isinstance(job, EncodeJob):
         return EncodeSound(job.id, _to_bytes(job.audio), job.sample_rate_hz)
     return DecodeCodes(job.id, *_codes_to_bytes(job.codes))
 
 
 def conversion(message: EncodeSound | DecodeCodes) -> EncodeJob | DecodeJob:
-    """The job that ``message`` carries.
+    """Decode a codec job.
 
-    :raises WireError: when its audio or its codes are cut.
+    :raises WireError: if its audio or codes are truncated.
     """
     if isinstance(message, EncodeSound):
         return EncodeJob(message.job_id, _from_bytes(message.samples), message.rate_hz)
     return DecodeJob(message.job_id, _codes_from_bytes(message.codes, message.codebooks))
 
 
-def codes_part(made: CodesMade) -> CodesPart:
-    """The message that carries ``made``."""
-    return CodesPart(made.job_id, *_codes_to_bytes(made.codes))
+def codes_part(chunk: CodesChunk) -> CodesPart:
+    """Encode a chunk of codes."""
+    return CodesPart(chunk.job_id, *_codes_to_bytes(chunk.codes))
 
 
-def codes_made(message: CodesPart) -> CodesMade:
-    """The codes that ``message`` carries.
+def codes_chunk(message: CodesPart) -> CodesChunk:
+    """Decode a chunk of codes.
 
-    :raises WireError: when they are cut.
+    :raises WireError: if it is truncated.
     """
-    return CodesMade(message.job_id, _codes_from_bytes(message.codes, message.codebooks))
+    return CodesChunk(message.job_id, _codes_from_bytes(message.codes, message.codebooks))
 
 
 def audio_part(chunk: AudioChunk, rate_hz: int) -> AudioPart:
-    """The message that carries ``chunk``."""
+    """Encode a chunk of audio."""
     start, end = chunk.text_span or (None, None)
     return AudioPart(chunk.job_id, _to_bytes(chunk.samples), "float32", rate_hz, start, end)
 
 
 def audio_chunk(message: AudioPart) -> AudioChunk:
-    """The chunk that ``message`` carries.
+    """Decode a chunk of audio.
 
-    :raises WireError: when its audio is cut.
+    :raises WireError: if it is truncated.
     """
     span = None
     if message.text_start is not None and message.text_end is not None:
@@ -317,12 +317,12 @@ def audio_chunk(message: AudioPart) -> AudioChunk:
 
 
 def ready(capabilities: Capabilities) -> Ready:
-    """The message that carries ``capabilities``."""
+    """Encode capabilities."""
     return Ready(**_fields(capabilities))
 
 
 def capabilities(message: Ready) -> Capabilities:
-    """The capabilities that ``message`` carries."""
+    """Decode capabilities."""
     return Capabilities(**_fields(message))
 
 

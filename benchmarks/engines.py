@@ -27,7 +27,7 @@ from typing import Any
 import soundfile
 
 HERE = Path(__file__).parent
-PATIENCE = {"GOMP_SPINCOUNT": "3000"}  # as the gateway starts workers; the other side gets it too
+OPENMP_ENV = {"GOMP_SPINCOUNT": "3000"}  # as the gateway starts workers; the other side gets it too
 sys.path.insert(0, str(HERE.parent / "tests"))  # the synthetic checkpoints are those of the tests
 
 SENTENCE = "Nobody expected the old lighthouse to speak again, but on a quiet evening in March it did, and we listened."
@@ -64,11 +64,15 @@ CPU = Workload(
 CONCURRENCY = (1, 4, 16)
 
 
+class SideEnded(SystemExit):
+    """A side's process is gone; its standard error says why."""
+
+
 class Process:
-    """A side in its own process. ``ready_s`` is from its start to a loaded model."""
+    """A side in its own process. ``ready_s`` is from its start to a loaded model, as known after ``wait``."""
 
     def __init__(self, side: str, arguments: list[str]):
-        began_at = time.perf_counter()
+        self._began_at = time.perf_counter()
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "f5_side.py"), side, *arguments],
             stdin=subprocess.PIPE,
@@ -76,17 +80,22 @@ class Process:
             stderr=subprocess.DEVNULL if not os.environ.get("BENCHMARK_VERBOSE") else None,
             text=True,
             # Nothing is fetched: every file is named. Offline, a mistake in that shows at once.
-            env={**PATIENCE, **os.environ, "HF_HUB_OFFLINE": "1"},
+            env={**OPENMP_ENV, **os.environ, "HF_HUB_OFFLINE": "1"},
         )
-        self.name = self._answer()["ready"]
-        self.ready_s = time.perf_counter() - began_at
+        self.name = side
         self.peak_mb: dict[str, float] = {}
+
+    def wait(self) -> Process:
+        """Wait for the model to be loaded."""
+        self.name = self._answer()["ready"]
+        self.ready_s = time.perf_counter() - self._began_at
+        return self
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit("one side ended; see why with BENCHMARK_VERBOSE=1")
+            raise SideEnded(f"{self.name} ended; see why with BENCHMARK_VERBOSE=1")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -196,7 +205,7 @@ def fish(arguments: argparse.Namespace) -> None:
 
 def f5(arguments: argparse.Namespace) -> None:
     import torch
-    from f5.synthetic import write_checkpoint, write_vocoder
+    from support.f5.synthetic import write_checkpoint, write_vocoder
 
     device = pick(arguments.device)
     workload = GPU if device.startswith("cuda") else CPU
@@ -226,8 +235,8 @@ def f5(arguments: argparse.Namespace) -> None:
             f"medians of {workload.rounds} run(s). Ratio: how many times better Voxgate is.\n"
         )
         for side in ("official", "voxgate"):
-            Process(side, flags).stop()  # so that neither start below reads from a cold disk
-        sides = {"Voxgate": Process("voxgate", flags), "official": Process("official", flags)}
+            Process(side, flags).wait().stop()  # so that neither start below reads from a cold disk
+        sides = {name: Process(side, flags).wait() for name, side in (("Voxgate", "voxgate"), ("official", "official"))}
         compare(sides, workload)
         for process in sides.values():
             process.stop()

@@ -13,9 +13,12 @@ import resource
 import sys
 import threading
 import time
+import types
 from collections import deque
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from importlib.machinery import ModuleSpec
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +26,7 @@ import soundfile
 
 RATE_HZ = 24000
 BYTES_PER_MAXRSS = 1 if sys.platform == "darwin" else 1024
+UNUSED = ("cached_path", "datasets", "wandb")  # imported by f5_tts for training and downloads
 
 
 class Side(Protocol):
@@ -93,14 +97,18 @@ class Official:
 
     def __init__(self, arguments: argparse.Namespace):
         import torch
-        from f5_tts.api import F5TTS
-        from f5_tts.infer import utils_infer
+        import torchaudio
 
+        with _stand_ins():
+            from f5_tts.api import F5TTS
+            from f5_tts.infer import utils_infer
+
+        torchaudio.load = _load_audio
         if arguments.threads:
             torch.set_num_threads(arguments.threads)
         self._utils = utils_infer
         self._tts = F5TTS(
-            model=arguments.architecture or "F5TTS_v1_Base",
+            model=_configuration(arguments.architecture or "F5TTS_v1_Base"),
             ckpt_file=arguments.checkpoint,
             vocoder_local_path=arguments.vocoder,
             device=None if arguments.device == "auto" else arguments.device,
@@ -191,6 +199,48 @@ class Official:
             thread.start()
         for thread in threads:
             thread.join()
+
+
+@contextmanager
+def _stand_ins() -> Iterator[None]:
+    """Put empty modules in the places of packages that f5_tts imports and inference does not use."""
+    import accelerate
+    import transformers
+
+    # Both look for these packages themselves, so they must have looked before.
+    _ = transformers.pipeline, accelerate.Accelerator
+    kept = {name: sys.modules.pop(name) for name in UNUSED if name in sys.modules}
+    for name in UNUSED:
+        module = types.ModuleType(name)
+        module.__spec__ = ModuleSpec(name, None)
+        module.__getattr__ = _unused  # type: ignore[method-assign]
+        sys.modules[name] = module
+    yield
+    for name in UNUSED:
+        del sys.modules[name]
+    sys.modules.update(kept)
+
+
+def _unused(name: str) -> type:
+    """Stand in for any attribute that is imported."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return object
+
+
+def _load_audio(path: str) -> tuple[Any, int]:
+    """Replace ``torchaudio.load``, which needs torchcodec and FFmpeg's libraries: samples of shape (channels, N)."""
+    import torch
+
+    samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    return torch.from_numpy(samples.T.copy()), rate_hz
+
+
+def _configuration(architecture: str) -> str:
+    """Name an architecture as ``F5TTS`` takes it: a preset, or a YAML file relative to the presets' folder."""
+    if not architecture.endswith(".yaml"):
+        return architecture
+    return os.path.relpath(architecture, str(files("f5_tts").joinpath("configs"))).removesuffix(".yaml")
 
 
 def _silent(*_: object) -> None:

@@ -25,94 +25,103 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).parent
-PATIENCE = {"GOMP_SPINCOUNT": "3000"}  # as the gateway starts workers; the other side gets it too
-FRAMES_PER_S = 22050 / 1024
+sys.path[:0] = [str(HERE.parent), str(HERE / "gpu")]
+OPENMP_ENV = {"GOMP_SPINCOUNT": "3000"}  # as the gateway starts workers; the other side gets it too
+RATE_HZ = 22050
+FRAMES_PER_S = RATE_HZ / 1024
 PROMPT_TEXT_IDS, PROMPT_FRAMES = 60, 150  # a sentence and 7 s of a voice
 CONCURRENCY = (1, 4, 16)
-KINDS = {"float32": ("float32", False), "bfloat16": ("bfloat16", False), "int8": ("bfloat16", True)}
+MAX_TOKENS = 1024  # of a sequence, prompt included
+KINDS = {"float32": ("float32", None), "bfloat16": ("bfloat16", None), "int8": ("bfloat16", "int8")}
 SPOKEN_S = 4.0
+VOCABULARY = 36408
 
 
-def prompt() -> np.ndarray:
+def prompt(vocabulary: int) -> np.ndarray:
     """Some prompt of the usual size, (5, S)."""
     random = np.random.default_rng(1)
     made = np.zeros((5, PROMPT_TEXT_IDS + PROMPT_FRAMES), np.int32)
-    made[0, :PROMPT_TEXT_IDS] = random.integers(300, 30_000, PROMPT_TEXT_IDS)
+    made[0, :PROMPT_TEXT_IDS] = random.integers(300, min(30_000, vocabulary), PROMPT_TEXT_IDS)
     made[0, PROMPT_TEXT_IDS:] = 4
     made[1:, PROMPT_TEXT_IDS:] = random.integers(2, 162, (4, PROMPT_FRAMES))
     return made
 
 
-def bandwidth_gb_s(device: str) -> float:
-    """How fast the memory is read: a GiB summed up, the best of some runs."""
-    import torch
-
-    data = torch.ones(2**28, device=device)
-    best_s = float("inf")
-    for _ in range(8):
-        began_at = time.perf_counter()
-        data.sum().item()
-        best_s = min(best_s, time.perf_counter() - began_at)
-    return data.nbytes / best_s / 1e9
-
-
 class Voxgate:
-    """The generator as the engine runs it, and the codec."""
+    """The generator as the engine runs it, and the codec.
 
-    def __init__(self, arguments: argparse.Namespace):
-        sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
+    :param block: the engine's ``model:`` block, with paths.
+    :param dtype: as in the engine's configuration.
+    """
+
+    def __init__(self, block: dict[str, Any], device: str, dtype: str, quantize: str | None = None):
         import torch
-        from fish.codec_synthetic import write_codec
 
-        from backends.fish.codec.checkpoint import load_vqgan
-        from backends.fish.lm.checkpoint import load_language_model
-        from backends.fish.model import LMConfig
+        from backends.common.device import pick_dtype
+        from backends.fish.v0_2.codec.checkpoint import load_vqgan
+        from backends.fish.v0_2.config import LMConfig
+        from backends.fish.v0_2.lm.checkpoint import load_language_model
 
-        dtype, int8 = KINDS[arguments.kind]
-        self._device = torch.device(arguments.device)
-        path = Path(arguments.checkpoint)
-        self._config = LMConfig()
-        quantize = "int8" if int8 else None
+        self._device = torch.device(device)
+        self._config = LMConfig(**block.get("lm_config", {}))
         self._model = load_language_model(
-            path, self._config, self._device, getattr(torch, dtype), quantize, "benchmark"
+            Path(block["lm_checkpoint"]),
+            self._config,
+            self._device,
+            pick_dtype(dtype, self._device, "benchmark"),
+            quantize,
+            "benchmark",
         )
-        with tempfile.TemporaryDirectory() as folder:
-            self._codec = load_vqgan(write_codec(Path(folder)), self._device)
+        self._codec = load_vqgan(Path(block["codec_checkpoint"]), self._device)
+        self.dtype = str(self._model.dtype).removeprefix("torch.")
         self.weight_bytes = self._model.weight_bytes
+        sizes = self._model.sizes
+        self.token_bytes = 2 * self._config.n_layer * sizes.kv_heads * sizes.head_dim * self._model.dtype.itemsize
+
+    def start(self, slots: int, graphs: bool) -> tuple[Any, float]:
+        """Start a language model with all slots busy, and the time it took to read a prompt."""
+        from backends.fish.generation import Sequence
+        from backends.fish.v0_2.lm.engine import LMEngine
+
+        room = min(MAX_TOKENS, self._config.max_seq_len)
+        lm = LMEngine(self._model, slots, room, eos_id=-1, compile=graphs, codes=160)
+        began_at = time.perf_counter()
+        for index in range(slots):
+            lm.add(Sequence((str(index), 0), prompt(self._config.vocab_size), index))
+        while lm.active < slots:
+            lm.step()
+        prefill_s = (time.perf_counter() - began_at) / slots
+        for _ in range(3):
+            lm.step()
+        return lm, prefill_s
+
+    @staticmethod
+    def go_on(lm: Any, frames: int) -> float:
+        """Frames a second of all slots together."""
+        slots = lm.active
+        began_at = time.perf_counter()
+        for _ in range(frames):
+            lm.step()
+        took_s = time.perf_counter() - began_at
+        if lm.active < slots:
+            raise SystemExit("a sequence ended early; there is nothing to compare")
+        return slots * frames / took_s
 
     def frames_per_s(self, slots: int, frames: int) -> dict[str, float]:
         """All slots busy: time to read a prompt, and frames a second of all of them together afterwards."""
-        from backends.fish.lm.generator import Generator
-        from backends.fish.lm.sequence import Sequence
-
-        graphs = self._device.type == "cuda"
-        generator = Generator(self._model, slots, 1024, eos_id=-1, compile=graphs, codes=160)
-        began_at = time.perf_counter()
-        for index in range(slots):
-            generator.add(Sequence(str(index), str(index), prompt(), index))
-        while generator.active < slots:
-            generator.step()
-        prefill_s = (time.perf_counter() - began_at) / slots
-        for _ in range(3):
-            generator.step()
-        began_at = time.perf_counter()
-        for _ in range(frames):
-            generator.step()
-        took_s = time.perf_counter() - began_at
-        if generator.active < slots:
-            raise SystemExit("a sequence ended early; there is nothing to compare")
-        return {"prefill_s": prefill_s, "frames_per_s": slots * frames / took_s}
+        lm, prefill_s = self.start(slots, graphs=self._device.type == "cuda")
+        return {"prefill_s": prefill_s, "frames_per_s": self.go_on(lm, frames)}
 
     def decode_s_per_s(self) -> float:
         """Seconds of work for a second of audio, decoded in windows as the engine does."""
-        from backends.fish.codec.stream import StreamDecoder
+        from backends.fish.v0_2.codec.stream import StreamDecoder
 
         codes = np.random.default_rng(2).integers(0, 160, (4, round(SPOKEN_S * FRAMES_PER_S)))
         times = []
         for _ in range(3):
             decoder = StreamDecoder(self._codec)
             began_at = time.perf_counter()
-            decoder.push("a", codes, last=True)
+            decoder.push(("a", 0), codes, last=True)
             while len(decoder):
                 decoder.step()
             times.append(time.perf_counter() - began_at)
@@ -148,7 +157,7 @@ class Official:
         self._generate.tqdm = lambda steps: steps
         dtype = getattr(torch, KINDS[arguments.kind][0])
         sizes = llama.ModelArgs(
-            vocab_size=36408, n_layer=24, n_head=16, dim=1024, max_seq_len=4096, num_codebooks=4, codebook_size=168
+            vocab_size=VOCABULARY, n_layer=24, n_head=16, dim=1024, max_seq_len=4096, num_codebooks=4, codebook_size=168
         )
         self._model = llama.Transformer(sizes)
         state = torch.load(arguments.checkpoint, weights_only=True, mmap=True)
@@ -161,7 +170,7 @@ class Official:
         """One sequence, which is all it can do."""
         import torch
 
-        asked = torch.from_numpy(prompt()).to(self._device)
+        asked = torch.from_numpy(prompt(VOCABULARY)).to(self._device)
         times = []
         for count in (2, frames + 2):
             torch.manual_seed(0)
@@ -194,11 +203,16 @@ def _module(name: str, path: Path) -> Any:
 
 def serve_side(arguments: argparse.Namespace) -> None:
     """Answer one JSON line for each command line."""
+    import cards
     import torch
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    side = Official(arguments) if arguments.official else Voxgate(arguments)
+    if arguments.official:
+        side: Official | Voxgate = Official(arguments)
+    else:
+        block = {"lm_checkpoint": arguments.checkpoint, "codec_checkpoint": arguments.codec}
+        side = Voxgate(block, arguments.device, *KINDS[arguments.kind])
     for line in sys.stdin:
         command = json.loads(line)
         with torch.inference_mode():
@@ -208,7 +222,7 @@ def serve_side(arguments: argparse.Namespace) -> None:
                 case "decode":
                     answer = {"decode_s_per_s": side.decode_s_per_s()}  # type: ignore[union-attr]
                 case "bandwidth":
-                    answer = {"gb_s": bandwidth_gb_s(arguments.device)}
+                    answer = {"gb_s": cards.bandwidth_gb_s(arguments.device)}
         answer["weight_gb"] = side.weight_bytes / 1e9
         answer["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(answer), flush=True)
@@ -224,7 +238,7 @@ class Side:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if not os.environ.get("BENCHMARK_VERBOSE") else None,
             text=True,
-            env={**PATIENCE, **os.environ},
+            env={**OPENMP_ENV, **os.environ},
         )
 
     def ask(self, do: str, **command: Any) -> dict[str, float]:
@@ -245,11 +259,8 @@ class Side:
 
 def run(arguments: argparse.Namespace, hardware: str) -> None:
     """Print the tables."""
-    sys.path.insert(0, str(HERE.parent / "tests"))
     import torch
-    from fish.lm_synthetic import write_language_model
-
-    from backends.fish.model import LMConfig
+    import weights
 
     print(
         f"{hardware}, load average {os.getloadavg()[0]:.1f} before the start; Python {platform.python_version()}, "
@@ -260,9 +271,10 @@ def run(arguments: argparse.Namespace, hardware: str) -> None:
         f"{arguments.frames} frames; medians of {arguments.rounds} run(s). Real time is {FRAMES_PER_S:.1f} frames/s.\n"
     )
     with tempfile.TemporaryDirectory() as name:
-        checkpoint = write_language_model(Path(name), LMConfig())
-        _never_end(checkpoint)
-        flags = [f"--checkpoint={checkpoint}", f"--device={arguments.device}"]
+        os.environ.setdefault(weights.FOLDER_VARIABLE, name)
+        block = weights.fish(device=arguments.device)
+        flags = [f"--checkpoint={block['lm_checkpoint']}", f"--codec={block['codec_checkpoint']}"]
+        flags.append(f"--device={arguments.device}")
         flags += [f"--threads={arguments.threads}"] if arguments.threads else []
         print("| weights | slots | frames/s | times real time | share of bandwidth | prompt, s |", end="")
         print(" official frames/s | ratio |" if arguments.official else "")
@@ -273,27 +285,6 @@ def run(arguments: argparse.Namespace, hardware: str) -> None:
     print()
     for tail in tails:
         print(tail)
-
-
-def _never_end(checkpoint: Path) -> None:
-    """Make the mark that ends speech (id 1 of a codebook) as good as impossible, or random weights soon draw it.
-
-    The first channel becomes a large constant, which nothing else reads and by which only that mark is held down.
-    """
-    import torch
-
-    from backends.fish.model import LMConfig
-
-    sizes = LMConfig()
-    state = torch.load(checkpoint, weights_only=True)
-    del state["freqs_cis"], state["causal_mask"]  # the tests' are wrong on purpose
-    state["embeddings.weight"][:, 0] = 2.0
-    state["output.weight"][:, 0] = 0.0
-    for codebook in range(sizes.num_codebooks):
-        row = state["output.weight"][sizes.vocab_size + codebook * sizes.codebook_size + 1]
-        row.zero_()
-        row[0] = -20.0
-    torch.save(state, checkpoint)
 
 
 def _measure(kind: str, flags: list[str], arguments: argparse.Namespace) -> str:
@@ -331,6 +322,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kind", default="float32")
     parser.add_argument("--checkpoint", required=True)
+    parser.add_argument("--codec")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--official")

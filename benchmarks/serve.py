@@ -1,9 +1,9 @@
 """What the gateway adds: latency and throughput with an engine that answers at once, beside LitServe.
 
-Both servers get the same text, make the same tenth of a second of tone in a process of its own, and answer with the
-same WAV file. Runs alternate between the two, so that a machine whose speed drifts is fair to both.
+All servers get the same text, make the same tenth of a second of tone in a process of its own, and answer with the
+same WAV file. Runs alternate between them, so that a machine whose speed drifts is fair to all.
 
-    python benchmarks/serve.py [--seconds 5] [--rounds 3]
+    python benchmarks/serve.py [--seconds 5] [--rounds 3] [--beside CHECKOUT]
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ def wait_for(url: str, process: subprocess.Popen, timeout_s: float = 60) -> None
             time.sleep(0.02)
 
 
-def start_voxgate(folder: Path, engines: dict, default: str, port: int) -> subprocess.Popen:
-    config = folder / f"{default}.yaml"
+def start_voxgate(
+    folder: Path, engines: dict, default: str, port: int, checkout: Path | None = None
+) -> subprocess.Popen:
+    config = folder / f"{port}.yaml"
     settings = {
         "port": port,
         "default_engine": default,
@@ -53,7 +55,8 @@ def start_voxgate(folder: Path, engines: dict, default: str, port: int) -> subpr
     }
     config.write_text(yaml.safe_dump(settings))
     command = [sys.executable, "-m", "gateway", "serve", "--config", str(config)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    env = {**os.environ, "PYTHONPATH": str(checkout)} if checkout else None
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=env, cwd=checkout)
     wait_for(f"http://127.0.0.1:{port}/health/ready", process)
     return process
 
@@ -87,27 +90,37 @@ def row(name: str, concurrency: int, results: list[Result]) -> str:
     return f"| {concurrency} | {name} | {p50:.2f} | {p99:.2f} | {rate:.0f} | {cpu_ms:.2f} |"
 
 
-def compare(folder: Path, seconds: float, rounds: int) -> None:
-    voxgate = start_voxgate(folder, {"tone": {"backend": "tone", "load": "eager", "max_active": 64}}, "tone", 18080)
+def compare(folder: Path, seconds: float, rounds: int, beside: Path | None) -> None:
+    tone = {"tone": {"backend": "tone", "load": "eager", "max_active": 64}}
+    voxgate = start_voxgate(folder, tone, "tone", 18080)
     litserve = start_litserve(18081)
-    targets = {"Voxgate": (voxgate.pid, 18080, "/tts"), "LitServe": (litserve.pid, 18081, "/predict")}
+    targets = {"Voxgate": (voxgate, 18080, "/tts"), "LitServe": (litserve, 18081, "/predict")}
+    if beside:
+        targets[beside.name] = (start_voxgate(folder, tone, "tone", 18083, beside), 18083, "/tts")
     print("| concurrency | server | p50 ms | p99 ms | requests/s | server CPU ms/request |")
     print("| --- | --- | --- | --- | --- | --- |")
     ratios = []
     for concurrency in CONCURRENCY:
         results: dict[str, list[Result]] = {name: [] for name in targets}
         for _ in range(rounds):
-            for name, target in targets.items():
-                results[name].append(asyncio.run(load(*target, BODY, concurrency, seconds)))
+            for name, (process, *target) in targets.items():
+                results[name].append(asyncio.run(load(process.pid, *target, BODY, concurrency, seconds)))
         for name in targets:
             print(row(name, concurrency, results[name]), flush=True)
-        pairs = zip(results["Voxgate"], results["LitServe"], strict=True)
-        ratios.append((concurrency, statistics.median(ours.per_second / theirs.per_second for ours, theirs in pairs)))
-    print("\nThroughput, Voxgate / LitServe: " + ", ".join(f"{ratio:.2f} at {n}" for n, ratio in ratios))
+        ratios += [ratio(name, concurrency, results) for name in targets if name != "LitServe"]
+    print("\n" + "\n".join(ratios))
     memory_mb = psutil.Process(voxgate.pid).memory_info().rss / 2**20
     print(f"Gateway process after that: {memory_mb:.0f} MB resident")
-    stop(voxgate)
-    stop(litserve)
+    for process, *_ in targets.values():
+        stop(process)
+
+
+def ratio(name: str, concurrency: int, results: dict[str, list[Result]]) -> str:
+    pairs = list(zip(results[name], results["LitServe"], strict=True))
+    throughput = statistics.median(ours.per_second / theirs.per_second for ours, theirs in pairs)
+    cpu = sorted(ours.cpu_ms / theirs.cpu_ms for ours, theirs in pairs)
+    spread = f"{statistics.median(cpu):.2f} ({cpu[0]:.2f}–{cpu[-1]:.2f})"
+    return f"{name} / LitServe at {concurrency}: throughput {throughput:.2f}, CPU per request {spread}"
 
 
 def start_up(folder: Path, rounds: int) -> None:
@@ -132,11 +145,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each run")
     parser.add_argument("--rounds", type=int, default=3, help="runs per server and concurrency; medians are shown")
+    parser.add_argument("--beside", type=Path, help="another Voxgate checkout to measure in the same alternation")
     arguments = parser.parse_args()
     print(f"{cpu()}, {os.cpu_count()} cores, Python {platform.python_version()}; client on the same machine")
     print(f"{arguments.rounds} runs of {arguments.seconds:g} s each after 1 s of warm-up, medians\n")
     with tempfile.TemporaryDirectory() as folder:
-        compare(Path(folder), arguments.seconds, arguments.rounds)
+        compare(Path(folder), arguments.seconds, arguments.rounds, arguments.beside)
         start_up(Path(folder), arguments.rounds)
 
 

@@ -117,6 +117,8 @@ def create_app(
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
+        # Else recent FastAPI looks for OpenTelemetry providers at each request; metrics and logs are the gateway's own.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     clips = ClipReader(settings.limits)
     synthesizer = Synthesizer(engines, store, clips, settings.limits, metrics)
@@ -138,7 +140,8 @@ def create_app(
     errors.install(app)
     for dialect in (native, fish_classic, fish_audio, openai, sagemaker):
         for router in dialect.ROUTERS:
-            app.include_router(router)
+            # Not include_router(): in recent FastAPI it matches every request twice, router by router.
+            app.router.routes.extend(router.routes)
     limits, origins = settings.limits, settings.cors.origins
     # The middleware added last is the outermost.
     app.add_middleware(ApiKeyAuth, keys=ApiKeys(settings.access), metrics=metrics)

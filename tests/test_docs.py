@@ -15,6 +15,7 @@ import yaml
 from harness import Gateway, read_audio, start_gateway, wait_ready
 
 ROOT = Path(__file__).parents[1]
+READMES = ("README.md", "README.zh.md")
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -54,6 +55,18 @@ def test_the_requests_of_the_readme_do_what_it_says(default: Gateway, tmp_path: 
     assert re.sub(without_id, "", printed[3]) == re.sub(without_id, "", shown.strip())
 
 
+def test_chinese_readme_has_the_sections_code_links_and_tables_of_the_english_one() -> None:
+    english, chinese = (re.sub(r"^\[.*\]\(README.*\)$", "", (ROOT / name).read_text(), flags=re.M) for name in READMES)
+    for pattern in (r"^```.*?^```$", r"\]\(([^)]+)\)", r"`[^`\n]+`", r"[\d.,]*\d×?"):
+        found = [re.findall(pattern, text, re.MULTILINE | re.DOTALL) for text in (english, chinese)]
+        assert found[0] == found[1]
+    shapes = [
+        [re.sub(r"[^#|]", "", line) for line in text.splitlines() if re.match(r"#|\|", line)]
+        for text in (english, chinese)
+    ]
+    assert shapes[0] == shapes[1]
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
@@ -87,17 +100,27 @@ def test_the_operations_page_lists_every_metric(gateway: Gateway) -> None:
     assert [name for name, _ in names if not name.endswith("_created") and name not in page] == []
 
 
-def test_the_example_engine_works_as_a_package_of_its_own(tmp_path: Path) -> None:
+@pytest.fixture
+def example_package(tmp_path: Path) -> Path:
+    """The example engine of docs/add_an_engine.md and its test, as an installed package would lie in a folder."""
     page = "docs/add_an_engine.md"
     site = tmp_path / "site"
     info = site / "voxgate_buzz-1.dist-info"
     info.mkdir(parents=True)
-    (site / "voxgate_buzz.py").write_text(blocks(page, "python")[0])
+    engine, test = blocks(page, "python")
+    (site / "voxgate_buzz.py").write_text(engine)
+    (site / "test_buzz.py").write_text(test)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: voxgate-buzz\nVersion: 1\n")
     (entry_point,) = re.findall(r"^buzz = \"(.*)\"$", blocks(page, "toml")[0], re.MULTILINE)
     (info / "entry_points.txt").write_text(f"[voxgate.engines]\nbuzz = {entry_point}\n")
-    config = {"port": 0, **yaml.safe_load(blocks(page, "yaml")[0])}
-    gateway = start_gateway(tmp_path, config, env={"PYTHONPATH": str(site)})
+    return site
+
+
+def test_example_engine_serves_from_a_package_of_its_own(example_package: Path, tmp_path: Path) -> None:
+    config = {"port": 0, **yaml.safe_load(blocks("docs/add_an_engine.md", "yaml")[0])}
+    gateway = start_gateway(
+        tmp_path, config, env={"PYTHONPATH": f"{example_package}:{os.environ.get('PYTHONPATH', '')}"}
+    )
     try:
         wait_ready(gateway)
         response = gateway.client.post("/tts", json={"text": "hello", "options": {"pitch_hz": 200}})
@@ -107,6 +130,15 @@ def test_the_example_engine_works_as_a_package_of_its_own(tmp_path: Path) -> Non
         assert gateway.client.post("/tts", json={"text": "x", "voice": "wasp"}).status_code == 404
     finally:
         gateway.stop()
+
+
+def test_example_engine_passes_the_contract_tests(example_package: Path) -> None:
+    (command,) = [line for line in blocks("docs/add_an_engine.md", "sh")[0].splitlines() if line.startswith("pytest")]
+    arguments = [sys.executable, "-m", *command.split(), "-q", "-p", "no:asyncio", "-W", "error"]
+    result = subprocess.run(arguments, cwd=example_package, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+    # The one that is skipped needs a job that fails, and the example has none.
+    assert re.search(r"\d+ passed, 1 skipped", result.stdout), result.stdout
 
 
 @pytest.fixture(scope="module")

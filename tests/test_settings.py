@@ -105,7 +105,7 @@ def test_aliases_may_come_from_the_environment(tmp_path: Path, monkeypatch: pyte
         (BASE + "aliases: {voices: {nova: [x]}}\n", "aliases.voices.nova"),
         (BASE + "aliases: {model: {}}\n", "aliases.model: unknown key (set in {path})"),
         (BASE + "hub: {endpoint: x}\n", "hub: endpoint: unknown key; known keys: "),
-        (BASE + "hub: {endpoints: [nonsense]}\n", "hub: endpoints[0]: 'nonsense' is not an address"),
+        (BASE + "hub: {endpoints: [nonsense]}\n", "hub: endpoints[0]: 'nonsense' is not a URL"),
         (BASE + "include: engines.yaml\n", "include must be a list"),
         (BASE + "include: [missing.yaml]\n", "missing.yaml: No such file or directory"),
         (BASE + "include: [c.yaml]\n", "includes itself"),

@@ -1,1 +1,1 @@
-"""What engines share: starting torch, precision, checkpoints, seeds, the fair queue, splitting text, change of pace."""
+"""Shared by engines: torch setup, precision, checkpoints, seeds, fair queueing, text splitting, tempo."""

@@ -1,25 +1,25 @@
-"""Keeping a worker that computes on a CPU from growing with every batch of a new size."""
+"""Memory limits of a CPU worker, which would otherwise grow with every new batch size."""
 
 from __future__ import annotations
 
 import ctypes
 
-# Variables that oneDNN, and torch's layer over it, read when they are first used. Their own bound is 1024.
-CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
-KEPT_KERNELS = 128  # a batch takes some ten, and a new one a few milliseconds to make
+# Read by oneDNN and by torch's wrapper of it at first use. Their default is 1024.
+CACHE_LIMIT_VARIABLES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+MAX_CACHED_KERNELS = 128  # a batch needs about ten; creating one takes a few milliseconds
 
 
-def bound_kernels() -> None:
-    """Let oneDNN keep fewer of the kernels that it makes for every shape it meets, each of half a megabyte or more.
+def limit_onednn_cache() -> None:
+    """Limit oneDNN's cache of kernels; it compiles one per shape, of half a megabyte or more.
 
-    Call before torch computes anything. What the environment says already stays.
+    Call before torch computes anything. Variables that are already set are kept.
     """
-    for name in CACHES:
-        ctypes.CDLL(None).setenv(name.encode(), str(KEPT_KERNELS).encode(), 0)
+    for name in CACHE_LIMIT_VARIABLES:
+        ctypes.CDLL(None).setenv(name.encode(), str(MAX_CACHED_KERNELS).encode(), 0)
 
 
 def return_freed() -> None:
-    """Hand freed memory back to the system. glibc keeps what lies between blocks in use, ever more of it."""
+    """Return freed memory to the operating system. glibc keeps fragments between used blocks, and they accumulate."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -1,4 +1,4 @@
-"""Seeds for the pieces of a text."""
+"""Seeds for the chunks of a text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 
 
 def piece_seed(seed: int, index: int) -> int:
-    """The job's seed for the first piece; for others a number that has nothing to do with their neighbours'."""
+    """The job's seed for the first chunk, a hash of seed and index for the others."""
     if index == 0:
         return seed
     digest = hashlib.blake2b(f"{seed}:{index}".encode(), digest_size=8).digest()

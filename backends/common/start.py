@@ -1,4 +1,4 @@
-"""What engines on torch do first when they load."""
+"""First steps of loading an engine that uses torch."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import torch
 
 from backends.base import EngineConfig, Progress
 from backends.common.device import pick_device
-from backends.common.memory import bound_kernels
+from backends.common.memory import limit_onednn_cache
 from backends.errors import LoadError
 from backends.hub import Hub, HubError
 
 
 def start_torch(config: EngineConfig, where: str) -> torch.device:
-    """Bound threads and what torch keeps, and pick the device.
+    """Set the number of threads and the kernel cache limit, and select the device.
 
-    :param where: the engine's place in the configuration, e.g. ``engines.f5``.
-    :raises LoadError: there is no such device.
+    :param where: path of the engine in the configuration, e.g. ``engines.f5``.
+    :raises LoadError: if the device does not exist.
     """
-    bound_kernels()
+    limit_onednn_cache()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     return pick_device(config.device, where)
 
 
 def fetch(hub: Hub, reference: str, progress: Progress, allow: tuple[str, ...] = ()) -> Path:
-    """A checkpoint's place on this machine.
+    """Fetch a checkpoint and return its local path.
 
-    :param allow: patterns of the files that are wanted of a repository; empty: all.
-    :raises LoadError: it cannot be had.
+    :param allow: patterns of the files to fetch; empty: all.
+    :raises LoadError: if that fails.
     """
     try:
         return hub.fetch(reference, progress, allow=allow).path

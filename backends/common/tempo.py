@@ -1,7 +1,4 @@
-"""Faster or slower speech at the same pitch, with FFmpeg's ``atempo`` (WSOLA).
-
-Letters in shapes: N samples.
-"""
+"""Tempo change at constant pitch, with FFmpeg's ``atempo`` filter (WSOLA)."""
 
 from __future__ import annotations
 
@@ -11,28 +8,28 @@ import numpy as np
 
 from backends.base import Audio
 
-SLOWEST, FASTEST = 0.5, 100.0  # of one filter; slower takes several
+MIN_FACTOR, MAX_FACTOR = 0.5, 100.0  # of one filter; smaller factors chain several
 
 
 class Tempo:
-    """Changes the pace of audio that comes piecewise.
+    """Streaming tempo change.
 
     :param factor: 2 is twice as fast; at least 0.01.
     """
 
     def __init__(self, rate_hz: int, factor: float):
-        # Not at the top: few jobs change the pace this way, and loading FFmpeg delays every start.
+        # Imported here: loading FFmpeg delays the start, and few jobs change the tempo this way.
         import av
 
         self._av = av
         self._rate_hz = rate_hz
-        self._given = False
+        self._has_input = False
         self._graph = av.filter.Graph()
         self._source = self._graph.add_abuffer(
             sample_rate=rate_hz, format="flt", layout="mono", time_base=Fraction(1, rate_hz)
         )
         last = self._source
-        for part in _parts(factor):
+        for part in _split_factor(factor):
             tempo = self._graph.add("atempo", str(part))
             last.link_to(tempo)
             last = tempo
@@ -41,18 +38,18 @@ class Tempo:
         self._graph.configure()
 
     def push(self, samples: Audio) -> Audio:
-        """Take the next samples, shape (N,), and return what is ready, which lags some 30 ms behind."""
+        """Process the next samples, shape (N,), and return the finished ones; the delay is about 30 ms."""
         if not len(samples):
             return samples
         frame = self._av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout="mono")
         frame.sample_rate = self._rate_hz
         self._source.push(frame)
-        self._given = True
+        self._has_input = True
         return self._pull()
 
     def finish(self) -> Audio:
-        """Return the rest."""
-        if not self._given:
+        """End the input and return the remaining samples."""
+        if not self._has_input:
             return np.zeros(0, np.float32)
         self._source.push(None)
         return self._pull()
@@ -67,13 +64,13 @@ class Tempo:
                 pulled = self._sink.pull()
             except (NotYet, Ended):
                 break
-            assert isinstance(pulled, self._av.AudioFrame)  # noqa: S101 - what an abuffersink gives
+            assert isinstance(pulled, self._av.AudioFrame)  # noqa: S101 - the type that an abuffersink returns
             parts.append(pulled.to_ndarray().reshape(-1))
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def compress(samples: Audio, rate_hz: int, factor: float) -> Audio:
-    """The whole of ``samples``, shape (N,), faster by ``factor``.
+def change_tempo(samples: Audio, rate_hz: int, factor: float) -> Audio:
+    """Change the tempo of a whole signal, shape (N,).
 
     :returns: shape (about N / factor,).
     """
@@ -83,10 +80,10 @@ def compress(samples: Audio, rate_hz: int, factor: float) -> Audio:
     return np.concatenate((tempo.push(samples), tempo.finish()))
 
 
-def _parts(factor: float) -> list[float]:
-    """Factors within the filter's range whose product is ``factor``."""
+def _split_factor(factor: float) -> list[float]:
+    """Split ``factor`` into factors within the filter's range."""
     parts = []
-    while factor < SLOWEST:
-        parts.append(SLOWEST)
-        factor /= SLOWEST
-    return [*parts, min(factor, FASTEST)]
+    while factor < MIN_FACTOR:
+        parts.append(MIN_FACTOR)
+        factor /= MIN_FACTOR
+    return [*parts, min(factor, MAX_FACTOR)]

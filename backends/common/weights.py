@@ -1,4 +1,4 @@
-"""Checkpoints as named tensors, and a reader that says what is missing from one or should not be in it."""
+"""Loading of checkpoints as named tensors, with strict checks of names and shapes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from torch import Tensor
 
 from backends.errors import LoadError
 
-SHOWN = 4  # names listed in a message
+NAMES_SHOWN = 4
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read ``.safetensors``, or a torch file of tensors and plain containers; nothing in it is executed.
+    """Load a ``.safetensors`` file, or a torch file of tensors and plain containers. Executes nothing in it.
 
-    :raises LoadError: the file is missing, damaged, or holds more than plain data.
+    :raises LoadError: if the file is missing, damaged, or contains more than plain data.
     """
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        # Files of torch before 1.6 are no archives, and cannot be mapped into memory.
+        # Files of torch before 1.6 are not zip archives and cannot be memory-mapped.
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except FileNotFoundError:
         raise LoadError(f"{path}: no such file") from None
     except UnpicklingError as error:
-        raise LoadError(f"{path}: refused: it is damaged, or loading it would run code from it ({error})") from error
+        raise LoadError(f"{path}: refused: the file is damaged, or loading it would run code ({error})") from error
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise LoadError(f"{path}: not a readable checkpoint ({error})") from error
     if not isinstance(content, dict):
@@ -40,11 +40,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 class Weights:
-    """Named tensors, handed out one by one with their shapes checked.
+    """Named tensors of a checkpoint; ``take`` checks each shape, ``finish`` that none is left.
 
-    :param tensors: by the names the checkpoint's own library gives them.
-    :param source: where they come from, for messages.
-    :param dtype: what floating-point tensors are converted to unless asked for otherwise.
+    :param tensors: with the names of the checkpoint's own library.
+    :param source: the checkpoint, for messages.
+    :param dtype: the default dtype that floating-point tensors are converted to.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], source: str, device: torch.device, dtype: torch.dtype):
@@ -57,16 +57,16 @@ class Weights:
         return name in self._tensors
 
     def rows(self, name: str) -> int:
-        """The first dimension of a tensor.
+        """The size of a tensor's first dimension.
 
-        :raises LoadError: there is no such tensor.
+        :raises LoadError: if there is no such tensor.
         """
         return self._find(name).shape[0]
 
     def take(self, name: str, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
-        """Hand out a tensor; each can be taken once.
+        """Return a tensor on the device; each can be taken once.
 
-        :raises LoadError: there is none of that name and shape.
+        :raises LoadError: if there is none with that name and shape.
         """
         tensor = self._find(name)
         if tensor.shape != shape:
@@ -74,23 +74,27 @@ class Weights:
             raise LoadError(f"{self._source}: {name} has shape {found}, but the architecture needs {needed}")
         if not tensor.is_floating_point():
             kind = str(tensor.dtype).removeprefix("torch.")
-            raise LoadError(f"{self._source}: {name} holds {kind}, not floating-point numbers: quantised weights?")
+            raise LoadError(
+                f"{self._source}: {name} is {kind}, not floating point (quantized weights are not supported)"
+            )
         del self._tensors[name]
         return tensor.to(device=self.device, dtype=dtype or self.dtype)
 
     def drop(self, name: str) -> None:
-        """Forget a tensor that is not needed, if it is there."""
+        """Drop an unused tensor, if it exists."""
         self._tensors.pop(name, None)
 
     def finish(self) -> None:
-        """Make sure that everything was used.
+        """Check that every tensor was taken.
 
-        :raises LoadError: naming what was not: the architecture is another one.
+        :raises LoadError: names the rest; the architecture differs.
         """
         if self._tensors:
             rest = sorted(self._tensors)
-            names = ", ".join(rest[:SHOWN]) + (f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else "")
-            raise LoadError(f"{self._source}: holds weights the architecture has no place for: {names}")
+            names = ", ".join(rest[:NAMES_SHOWN]) + (
+                f" and {len(rest) - NAMES_SHOWN} more" if len(rest) > NAMES_SHOWN else ""
+            )
+            raise LoadError(f"{self._source}: has weights that the architecture has no place for: {names}")
 
     def _find(self, name: str) -> Tensor:
         try:

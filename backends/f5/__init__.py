@@ -1,1 +1,1 @@
-"""F5-TTS and E2-TTS: flow matching with voice cloning, batched across requests at every step of the ODE."""
+"""F5-TTS and E2-TTS: flow matching with voice cloning; all requests share one batch at every step of the ODE."""

@@ -1,4 +1,4 @@
-"""Checkpoints of F5-TTS in the forms its trainer and its community leave them in."""
+"""Checkpoint loading: the layouts that f5-tts's trainer and its community publish."""
 
 from __future__ import annotations
 
@@ -11,44 +11,43 @@ from torch import Tensor
 
 from backends.common.weights import Weights, load_checkpoint
 from backends.errors import LoadError
-from backends.f5.model import Architecture
-from backends.f5.network import DiT, Network, UNetT
+from backends.f5.config import Architecture
+from backends.f5.model import DiT, FlowModel, UNetT
 
-ENVELOPES = ("ema_model_state_dict", "model_state_dict")  # in this order: averaged weights speak better
+STATE_DICT_KEYS = ("ema_model_state_dict", "model_state_dict")  # averaged weights first: they sound better
 EMBEDDING = "text_embed.text_embed.weight"
-NETWORKS: dict[str, type[Network]] = {"DiT": DiT, "UNetT": UNetT}
+MODEL_CLASSES: dict[str, type[FlowModel]] = {"DiT": DiT, "UNetT": UNetT}
 
 
-def load_network(
-    path: Path, architecture: Architecture, symbols: int, device: torch.device, dtype: torch.dtype
-) -> Network:
-    """Build the network from a checkpoint.
+def load_model(
+    path: Path, architecture: Architecture, vocab_size: int, device: torch.device, dtype: torch.dtype
+) -> FlowModel:
+    """Build the model from a checkpoint.
 
-    :param symbols: size of the vocabulary.
-    :raises LoadError: the checkpoint does not fit architecture or vocabulary.
+    :raises LoadError: if the checkpoint does not match the architecture or the vocabulary.
     """
-    weights = Weights(network_weights(path), str(path), device, dtype)
-    if (rows := weights.rows(EMBEDDING)) != symbols + 1:
+    weights = Weights(model_weights(path), str(path), device, dtype)
+    if (rows := weights.rows(EMBEDDING)) != vocab_size + 1:
         raise LoadError(
-            f"{path}: made for a vocabulary of {rows - 1} symbols, but the one given has {symbols}; "
-            "name the vocab.txt it was trained with (model.vocab)"
+            f"{path}: trained with a vocabulary of {rows - 1} symbols, but the configured one has {vocab_size}; "
+            "set model.vocab to the vocab.txt it was trained with"
         )
-    network = NETWORKS[architecture.backbone](weights, architecture, symbols)
+    model = MODEL_CLASSES[architecture.backbone](weights, architecture, vocab_size)
     weights.finish()
-    return network
+    return model
 
 
-def network_weights(path: Path) -> dict[str, Tensor]:
-    """The network's tensors under the names of f5-tts's classes.
+def model_weights(path: Path) -> dict[str, Tensor]:
+    """Read the model's tensors, named as in f5-tts's classes.
 
-    A ``.pt`` of the trainer holds averaged and raw weights in an envelope; a ``.safetensors`` has either bare. Averaged
-    ones start with ``ema_model.``; either may hold constants of the spectrogram, which are left out.
+    The trainer's ``.pt`` nests averaged and raw weights under :data:`STATE_DICT_KEYS`; a ``.safetensors`` holds either
+    at the top level. Averaged weights have the prefix ``ema_model.``. Spectrogram constants are dropped.
     """
     content: Mapping[str, Any] = load_checkpoint(path)
-    envelopes = (content[name] for name in ENVELOPES if isinstance(content.get(name), Mapping))
-    content = next(envelopes, content)
+    nested = (content[key] for key in STATE_DICT_KEYS if isinstance(content.get(key), Mapping))
+    content = next(nested, content)
     tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     averaged = {name: value for name, value in tensors.items() if name.startswith("ema_model.")}
     plain = {name.removeprefix("ema_model."): value for name, value in (averaged or tensors).items()}
-    wanted = {name: value for name, value in plain.items() if name.startswith("transformer.")}
-    return {name.removeprefix("transformer."): value for name, value in (wanted or plain).items()}
+    transformer = {name: value for name, value in plain.items() if name.startswith("transformer.")}
+    return {name.removeprefix("transformer."): value for name, value in (transformer or plain).items()}

@@ -1,7 +1,7 @@
-"""The F5 engine: F5-TTS and E2-TTS checkpoints, every piece of every job in one batch.
+"""F5 engine: F5-TTS and E2-TTS checkpoints; the text chunks of all jobs share one batch.
 
-A step is one evaluation of the network for all active samples, each at its own time, and the vocoder for those that
-ended with it. Torch is imported by ``load``.
+A step is one model evaluation for all active samples, each at its own timestep, then the vocoder for the samples that
+finished. Torch is imported by ``load``.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from backends.base import (
     no_progress,
 )
 from backends.errors import InvalidJob, LoadError
-from backends.f5.model import RATE_HZ, F5Model
-from backends.f5.sample import Made
-from backends.f5.speaking import F5Options, Speaking, plan_pieces
+from backends.f5.config import RATE_HZ, F5Config
+from backends.f5.options import F5Options
+from backends.f5.sample import SampleResult
+from backends.f5.utterance import Utterance, plan_chunks
 from backends.options import json_schema, parse_config, parse_job_options
 from backends.text import SCRIPT_LANGUAGES, require_scripts
 
 if TYPE_CHECKING:
-    from backends.f5.loading import Loaded
-    from backends.f5.voices import Voice
+    from backends.f5.loading import LoadedModel
+    from backends.f5.references import EncodedReference
 
 MAX_TEXT_CHARS = 50_000
 
@@ -42,133 +43,134 @@ class F5Engine(Engine):
 
     def __init__(self, config: EngineConfig):
         where = f"engines.{config.name}"
-        self._model = parse_config(F5Model, config.model, f"{where}.model")
+        self._model_config = parse_config(F5Config, config.model, f"{where}.model")
         parse_config(F5Options, config.defaults, f"{where}.defaults")
         self._config = config
-        # Latin for the languages and for names and quotations in others; single Greek letters stand in formulas.
-        known = {name for name, languages in SCRIPT_LANGUAGES.items() if set(languages) & set(self._model.languages)}
-        self._scripts = frozenset(known | {"LATIN", "GREEK"})
-        self._listening: dict[str, tuple[Job, F5Options]] = {}  # until it is known what their reference says
-        self._speaking: dict[str, Speaking] = {}
+        languages = set(self._model_config.languages)
+        scripts = {name for name, known in SCRIPT_LANGUAGES.items() if languages & set(known)}
+        # Latin occurs in texts of every language (names, quotations), single Greek letters in formulas.
+        self._scripts = frozenset(scripts | {"LATIN", "GREEK"})
+        self._untranscribed: dict[str, tuple[Job, F5Options]] = {}  # jobs whose reference has no transcript yet
+        self._utterances: dict[str, Utterance] = {}
 
     def load(self, progress: Progress = no_progress) -> Capabilities:
-        """Fetch what is configured and bring it to the device."""
+        """Fetch the configured files and load them onto the device."""
         try:
             from backends.f5.loading import load
         except ImportError as error:
             raise LoadError(f"the f5 engine needs f5-tts and torch: make install-f5 ({error})") from error
-        self._loaded: Loaded = load(self._model, self._config, progress)
+        self._loaded: LoadedModel = load(self._model_config, self._config, progress)
         return Capabilities(
             model=self._loaded.name,
             sample_rate_hz=RATE_HZ,
-            languages=self._model.languages,
+            languages=self._model_config.languages,
             cloning="optional",
             streaming="sentence",
-            voices=tuple(self._loaded.voices.builtin.values()),
+            voices=tuple(self._loaded.references.builtin_voices.values()),
             max_text_chars=MAX_TEXT_CHARS,
             max_jobs=self._loaded.max_jobs,
             options_schema=json_schema(F5Options),
         )
 
     def add(self, job: Job) -> None:
-        """Prepare the reference and cut the text; the pieces wait for room in the batch.
+        """Encode the reference, split the text into chunks and queue the first ones.
 
-        A reference without transcript, where there is an ``asr`` to make one, waits for the next step instead.
+        With ``asr``, a job whose reference has no transcript waits for the next step, which transcribes it.
 
-        :raises InvalidJob: for unknown voices and options, a reference without transcript or sound, text the model has
-            no symbols for, and lengths it cannot make.
+        :raises InvalidJob: for an unknown voice or option, a reference without transcript or speech, text that the
+            vocabulary lacks symbols for, and durations out of range.
         """
         options = parse_job_options(F5Options, self._config.defaults, job.options)
-        voice = self._voice(job)
+        reference = self._reference(job)
         require_scripts(job.text, self._scripts, self._config.name)
         self._loaded.vocabulary.require(job.text)
-        if voice is None:
-            self._listening[job.id] = job, options
+        if reference is None:
+            self._untranscribed[job.id] = job, options
         else:
-            self._start(job, voice, options)
+            self._start(job, reference, options)
 
-    def _start(self, job: Job, voice: Voice, options: F5Options) -> None:
-        speaking = Speaking(job.id, plan_pieces(job, voice, options), voice, options)
-        self._ask(speaking)
-        self._speaking[job.id] = speaking
+    def _reference(self, job: Job) -> EncodedReference | None:
+        """Return the job's reference, or None if it must be transcribed first."""
+        references = self._loaded.references
+        if job.reference is not None:
+            return references.get(job.reference)
+        reference = references.builtin(job.voice)
+        if reference is None:
+            known = ", ".join(references.builtin_voices)
+            raise InvalidJob(f"{self._config.name} has no voice {job.voice!r}; it has {known}", param="voice")
+        return reference
 
-    def _ask(self, speaking: Speaking) -> None:
-        for sample in speaking.ask(self._loaded.vocabulary.ids):
+    def _start(self, job: Job, reference: EncodedReference, options: F5Options) -> None:
+        utterance = Utterance(job.id, plan_chunks(job, reference, options), reference, options)
+        self._submit_samples(utterance)
+        self._utterances[job.id] = utterance
+
+    def _submit_samples(self, utterance: Utterance) -> None:
+        for sample in utterance.next_samples(self._loaded.vocabulary.ids):
             self._loaded.sampler.add(sample)
 
-    def _voice(self, job: Job) -> Voice | None:
-        """The job's voice, or None while it is not known what is said in its reference."""
-        voices = self._loaded.voices
-        if job.reference is not None:
-            return voices.of(job.reference)
-        voice = voices.named(job.voice)
-        if voice is None:
-            known = ", ".join(voices.builtin)
-            raise InvalidJob(f"{self._config.name} has no voice {job.voice!r}; it has {known}", param="voice")
-        return voice
-
     def step(self) -> Sequence[Event]:
-        """Advance the flow once, and turn the mels that are complete into audio."""
-        if not self._speaking and not self._listening:
+        """Evaluate the model once and vocode the mels that are complete."""
+        if not self._utterances and not self._untranscribed:
             return ()
-        events: list[Event] = list(self._listen())
-        for speaking in self._speaking.values():
-            self._ask(speaking)
-        results = self._vocode(self._loaded.sampler.step())
-        for done, audio in results:
-            job_id = done.sample.owner
-            if job_id not in self._speaking:  # failed by an earlier piece of this very step
+        events: list[Event] = list(self._transcribe())
+        for utterance in self._utterances.values():
+            self._submit_samples(utterance)
+        outputs = self._vocode(self._loaded.sampler.step())
+        for result, audio in outputs:
+            job_id, index = result.sample.id
+            if job_id not in self._utterances:  # an earlier chunk failed in this very step
                 continue
             if isinstance(audio, str):
                 self.abort(job_id)
                 events.append(Failed(job_id, f"{self._config.name} could not speak: {audio}"))
             else:
-                events += self._speaking[job_id].deliver(done.sample.id, audio)
+                events += self._utterances[job_id].deliver(index, audio)
         for event in events:
             if isinstance(event, Finished):
-                del self._speaking[event.job_id]
-        if results:
-            self._loaded.tidy()
+                del self._utterances[event.job_id]
+        if outputs:
+            self._loaded.release_memory()
         return events
 
-    def _listen(self) -> list[Failed]:
-        """Start the jobs whose references are understood, listening to one of them at most."""
+    def _transcribe(self) -> list[Failed]:
+        """Transcribe at most one reference; start the jobs whose references have a transcript now."""
         failed: list[Failed] = []
-        voices, listened = self._loaded.voices, False
-        for job, options in list(self._listening.values()):
+        references, transcribed = self._loaded.references, False
+        for job, options in list(self._untranscribed.values()):
             assert job.reference is not None  # noqa: S101 - built-in voices have transcripts
-            voice = voices.kept(job.reference)
-            if voice is None and listened:
+            reference = references.cached(job.reference)
+            if reference is None and transcribed:
                 continue
             try:
-                if voice is None:
-                    listened = True
-                    voice = voices.hear(job.reference)
-                self._start(job, voice, options)
+                if reference is None:
+                    transcribed = True
+                    reference = references.transcribe(job.reference)
+                self._start(job, reference, options)
             except (InvalidJob, RuntimeError) as error:
                 failed.append(Failed(job.id, f"{self._config.name} could not use the reference: {error}"))
-            del self._listening[job.id]
+            del self._untranscribed[job.id]
         return failed
 
-    def _vocode(self, made: Sequence[Made]) -> list[tuple[Made, Audio | str]]:
-        """Audio of each sample, shape (N,), or why there is none."""
-        results: list[tuple[Made, Audio | str]] = [(done, done.reason) for done in made if done.mel is None]
-        # The reference comes off by whole hops, as f5-tts counts it; its mel is a frame longer.
-        drawn = [(done, done.mel[len(done.sample.reference) - 1 :]) for done in made if done.mel is not None]
-        waves = self._loaded.vocoder.decode([mel for _, mel in drawn])
-        for (done, _), wave in zip(drawn, waves, strict=True):
-            results.append((done, f"the vocoder failed: {wave}" if isinstance(wave, str) else wave.numpy()))
-        return results
+    def _vocode(self, results: Sequence[SampleResult]) -> list[tuple[SampleResult, Audio | str]]:
+        """Return the audio of each sample, shape (N,), or its error."""
+        outputs: list[tuple[SampleResult, Audio | str]] = [(r, r.error) for r in results if r.mel is None]
+        # Drop the reference by whole hops, as f5-tts counts it; its mel is one frame longer.
+        generated = [(r, r.mel[len(r.sample.reference_mel) - 1 :]) for r in results if r.mel is not None]
+        waves = self._loaded.vocoder.decode([mel for _, mel in generated])
+        for (result, _), wave in zip(generated, waves, strict=True):
+            outputs.append((result, f"the vocoder failed: {wave}" if isinstance(wave, str) else wave.numpy()))
+        return outputs
 
     def abort(self, job_id: str) -> None:
-        """Forget the job and its samples."""
-        self._listening.pop(job_id, None)
-        speaking = self._speaking.pop(job_id, None)
-        if speaking is not None:
-            self._loaded.sampler.remove(set(speaking.sample_ids))
+        """Drop the job and its samples."""
+        self._untranscribed.pop(job_id, None)
+        utterance = self._utterances.pop(job_id, None)
+        if utterance is not None:
+            self._loaded.sampler.remove(utterance.sample_ids)
 
     def close(self) -> None:
-        """Let go of the model."""
-        self._speaking.clear()
-        self._listening.clear()
+        """Release the model."""
+        self._utterances.clear()
+        self._untranscribed.clear()
         del self._loaded

@@ -1,4 +1,4 @@
-"""Brings together what the configuration names: network, vocabulary, vocoder, on a device."""
+"""Model loading: fetch the configured files and build the sampler, vocoder and references from them."""
 
 from __future__ import annotations
 
@@ -12,74 +12,75 @@ from backends.common.device import pick_dtype
 from backends.common.memory import return_freed
 from backends.common.start import fetch, start_torch
 from backends.errors import LoadError
-from backends.f5.checkpoint import load_network
-from backends.f5.listener import FILES as ASR_FILES
-from backends.f5.listener import Listener
+from backends.f5.builtin_voices import CLIP_FILES, BuiltinClip, folder_clips, package_clips
+from backends.f5.checkpoint import load_model
+from backends.f5.config import PRESETS, Architecture, F5Config, read_architecture
 from backends.f5.mel import LogMel
-from backends.f5.model import PRESETS, Architecture, F5Model, read_architecture
+from backends.f5.references import References
 from backends.f5.sampler import Sampler
+from backends.f5.transcriber import FILES as ASR_FILES
+from backends.f5.transcriber import Transcriber
 from backends.f5.vocabulary import Vocabulary, package_file, read_vocabulary
 from backends.f5.vocoder import FILES, Vocoder, load_vocoder
-from backends.f5.voices import CLIP_FILES, Clip, Voices, folder_clips, shipped_clips
 from backends.hub import Hub, HubError, HubSettings
 
-# On a GPU a larger batch is nearly free until it is busy; a CPU is busy with one sample, and a larger batch only makes
-# everybody's first audio later.
+# A larger batch is nearly free on a GPU until it is saturated. One sample saturates a CPU: a larger batch only delays
+# every job's first audio.
 MAX_FRAMES = {"cuda": 32768, "cpu": 2048}
 MAX_JOBS = {"cuda": 32, "cpu": 4}
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A model ready to speak."""
+class LoadedModel:
+    """A model that is ready to generate speech."""
 
     name: str
     device: torch.device
     sampler: Sampler
     vocoder: Vocoder
     vocabulary: Vocabulary
-    voices: Voices
+    references: References
     max_jobs: int
 
-    def tidy(self) -> None:
-        """Give back what the samples that ended leave behind."""
+    def release_memory(self) -> None:
+        """Return the memory of finished samples to the system."""
         if self.device.type == "cpu":
             return_freed()
 
 
-def load(model: F5Model, config: EngineConfig, progress: Progress) -> Loaded:
-    """Fetch and load everything.
+def load(config: F5Config, engine: EngineConfig, progress: Progress) -> LoadedModel:
+    """Fetch and load everything the configuration names.
 
-    :raises LoadError: saying what is missing or does not fit.
+    :raises LoadError: if a file is missing or does not fit.
     """
-    where = f"engines.{config.name}"
-    device = start_torch(config, where)
-    dtype = pick_dtype(config.dtype, device, where)
-    hub = Hub(HubSettings.from_environment(config.hub))
-    architecture = _architecture(model.architecture, hub, progress)
-    checkpoint = fetch(hub, model.checkpoint, progress)
-    vocabulary = read_vocabulary(_vocab(model.vocab, checkpoint, hub, progress))
-    vocoder_folder = fetch(hub, model.vocoder, progress, FILES)
-    clips = _clips(model, hub, progress)
-    hearing = _listener(model.asr, hub, progress, where)
+    where = f"engines.{engine.name}"
+    device = start_torch(engine, where)
+    dtype = pick_dtype(engine.dtype, device, where)
+    hub = Hub(HubSettings.from_environment(engine.hub))
+    architecture = _architecture(config.architecture, hub, progress)
+    checkpoint = fetch(hub, config.checkpoint, progress)
+    vocabulary = read_vocabulary(_vocab(config.vocab, checkpoint, hub, progress))
+    vocoder_folder = fetch(hub, config.vocoder, progress, FILES)
+    clips = _clips(config, hub, progress)
+    transcriber = _transcriber(config.asr, hub, progress, where)
     progress("loading the model", 0, None)
     with torch.inference_mode():
-        network = load_network(checkpoint, architecture, len(vocabulary), device, dtype)
+        model = load_model(checkpoint, architecture, len(vocabulary), device, dtype)
         vocoder = load_vocoder(vocoder_folder, device)
-    return Loaded(
-        name=_name(model, dtype),
+    return LoadedModel(
+        name=_name(config, dtype),
         device=device,
-        sampler=Sampler(network, model.max_batch_frames or MAX_FRAMES[device.type]),
+        sampler=Sampler(model, config.max_batch_frames or MAX_FRAMES[device.type]),
         vocoder=vocoder,
         vocabulary=vocabulary,
-        voices=Voices(LogMel(), clips, hearing),
+        references=References(LogMel(), clips, transcriber),
         max_jobs=MAX_JOBS[device.type],
     )
 
 
-def _name(model: F5Model, dtype: torch.dtype) -> str:
-    preset = model.architecture if model.architecture in PRESETS else "F5-TTS"
-    return f"{preset} {Path(model.checkpoint.partition('@')[0]).stem} {str(dtype).removeprefix('torch.')}"
+def _name(config: F5Config, dtype: torch.dtype) -> str:
+    preset = config.architecture if config.architecture in PRESETS else "F5-TTS"
+    return f"{preset} {Path(config.checkpoint.partition('@')[0]).stem} {str(dtype).removeprefix('torch.')}"
 
 
 def _architecture(name: str, hub: Hub, progress: Progress) -> Architecture:
@@ -89,7 +90,7 @@ def _architecture(name: str, hub: Hub, progress: Progress) -> Architecture:
         return read_architecture(hub.fetch(name, progress).path)
     except HubError as error:
         presets = ", ".join(PRESETS)
-        raise LoadError(f"architecture {name!r} is neither one of {presets} nor a file: {error}") from error
+        raise LoadError(f"unknown architecture {name!r}: must be one of {presets}, or a file ({error})") from error
 
 
 def _vocab(reference: str | None, checkpoint: Path, hub: Hub, progress: Progress) -> Path:
@@ -99,13 +100,13 @@ def _vocab(reference: str | None, checkpoint: Path, hub: Hub, progress: Progress
     return beside if beside.exists() else package_file("infer/examples/vocab.txt")
 
 
-def _clips(model: F5Model, hub: Hub, progress: Progress) -> list[Clip]:
-    if model.voices is None:
-        return shipped_clips(model.languages)
-    return folder_clips(fetch(hub, model.voices, progress, CLIP_FILES), next(iter(model.languages), "en"))
+def _clips(config: F5Config, hub: Hub, progress: Progress) -> list[BuiltinClip]:
+    if config.voices is None:
+        return package_clips(config.languages)
+    return folder_clips(fetch(hub, config.voices, progress, CLIP_FILES), next(iter(config.languages), "en"))
 
 
-def _listener(reference: str | None, hub: Hub, progress: Progress, where: str) -> Listener | None:
+def _transcriber(reference: str | None, hub: Hub, progress: Progress, where: str) -> Transcriber | None:
     if reference is None:
         return None
-    return Listener(fetch(hub, reference, progress, ASR_FILES), torch.get_num_threads(), where)
+    return Transcriber(fetch(hub, reference, progress, ASR_FILES), torch.get_num_threads(), where)

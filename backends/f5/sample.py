@@ -1,7 +1,4 @@
-"""What the sampler is given and what it gives back.
-
-Letters: n frames, M mel channels.
-"""
+"""Input and output of the sampler."""
 
 from __future__ import annotations
 
@@ -12,22 +9,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+SampleId = tuple[str, int]
+"""Job id and index of the text chunk."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One piece of speech to make, in the voice of a reference that stands before it.
+    """One text chunk to generate after a reference, in the reference's voice.
 
-    :param owner: the job it belongs to; jobs take turns.
-    :param reference: mel, shape (at most n, M), float32, on the CPU.
-    :param symbols: ids of the reference's text and the piece's together.
-    :param frames: n, reference included; raised to what the inputs need at least.
-    :param seed: of the noise, which is drawn on the CPU in float32: the same on every device.
+    :param reference_mel: shape (T, M), float32, on the CPU; T at most ``frames``.
+    :param text_ids: symbol ids of the transcript and the chunk together.
+    :param frames: length with the reference; raised where the inputs need more.
+    :param seed: seed of the noise, which is drawn on the CPU in float32 so that every device gets the same.
     """
 
-    id: str
-    owner: str
-    reference: Tensor
-    symbols: Sequence[int]
+    id: SampleId
+    reference_mel: Tensor
+    text_ids: Sequence[int]
     frames: int
     seed: int
     nfe: int = 32
@@ -35,17 +33,23 @@ class Sample:
     sway: float = -1.0
 
     def __post_init__(self) -> None:
-        least = max(len(self.symbols), len(self.reference)) + 1  # so that something is generated
-        object.__setattr__(self, "frames", max(self.frames, least))
+        min_frames = max(len(self.text_ids), len(self.reference_mel)) + 1  # at least one generated frame
+        object.__setattr__(self, "frames", max(self.frames, min_frames))
+
+    @property
+    def owner(self) -> str:
+        """The job it belongs to."""
+        return self.id[0]
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A sample that has ended.
+class SampleResult:
+    """A finished sample.
 
-    :param mel: shape (n, M), float32, the reference at its beginning; None when it failed, for ``reason``.
+    :param mel: shape (T, M), float32, with the reference at its start; None if the sample failed.
+    :param error: why it failed.
     """
 
     sample: Sample
     mel: Tensor | None
-    reason: str = ""
+    error: str = ""

@@ -1,9 +1,7 @@
-"""The flow's ODE, one evaluation at a time, for every sample of every job together.
+"""ODE sampler: integrates the flow for the samples of all jobs in one batch, one model evaluation per step.
 
-Letters: F frames of all samples, n frames of one sample, L symbols of one text, M mel channels, T tokens.
-
-Each ``step`` admits waiting samples while there is room, evaluates the network once for all of them, each at its own
-time, and hands out those that have arrived. Samples may have different schedules, strengths and lengths.
+Each ``step`` admits waiting samples while they fit, evaluates the model once with every sample at its own timestep, and
+returns the samples that finished. Samples may differ in schedule, guidance strength and length.
 """
 
 from __future__ import annotations
@@ -16,58 +14,63 @@ import torch
 from torch import Tensor
 
 from backends.common.device import fatal_when_lost
-from backends.common.waiting import Waiting
-from backends.f5.layout import Shape
-from backends.f5.model import MELS
-from backends.f5.network import Moments, Network, Plan
-from backends.f5.sample import Made, Sample
-from backends.f5.schedule import times
+from backends.common.fair_queue import FairQueue
+from backends.f5.config import MELS
+from backends.f5.model import FlowModel, PreparedBatch, TimestepConditioning
+from backends.f5.packing import SampleShape
+from backends.f5.sample import Sample, SampleId, SampleResult
+from backends.f5.schedule import ode_times
 
-KEPT_SCHEDULES = 8
-NO_GUIDANCE = 1e-5  # a strength below this is none, as in f5-tts
+MAX_CACHED_SCHEDULES = 8
+MIN_CFG_STRENGTH = 1e-5  # below it there is no guidance, as in f5-tts
 
 
 @dataclass(slots=True, eq=False)
 class _Schedule:
-    """A schedule and what the network made of it: times as floats, one more than evaluations."""
+    """A time grid of nfe + 1 points and the model's constants for it."""
 
     times: list[float]
-    moments: Moments
+    conditioning: TimestepConditioning
 
 
 @dataclass(slots=True, eq=False)
-class _Active:
-    """A sample in the batch. ``state`` is the mel at the time reached, (n, M); ``base`` is the network's."""
+class _ActiveSample:
+    """A sample in the batch.
+
+    :param mel: state of the ODE, shape (T, M), T frames.
+    :param conditioning: result of :meth:`FlowModel.condition`.
+    :param step: evaluations done.
+    """
 
     sample: Sample
-    state: Tensor
-    base: Tensor
+    mel: Tensor
+    conditioning: Tensor
     schedule: _Schedule
-    done: int = 0
+    step: int = 0
 
     @property
     def guided(self) -> bool:
-        return self.sample.cfg_strength >= NO_GUIDANCE
+        return self.sample.cfg_strength >= MIN_CFG_STRENGTH
 
     @property
-    def shape(self) -> Shape:
-        # Two samples that are level now stay level: each advances by one evaluation a step.
-        return Shape(self.sample.frames, 1 + self.guided, (id(self.schedule), self.done))
+    def shape(self) -> SampleShape:
+        # Samples that share a timestep once share every later one: each advances by one evaluation per step.
+        return SampleShape(self.sample.frames, 1 + self.guided, (id(self.schedule), self.step))
 
 
 class Sampler:
-    """A batch of samples bounded by frames.
+    """A batch of samples, bounded in frames.
 
-    :param max_frames: how many frames are computed at once; a longer sample is computed alone.
+    :param max_frames: frames computed at once; a longer sample runs in a batch of its own.
     """
 
-    def __init__(self, network: Network, max_frames: int):
-        self._network = network
+    def __init__(self, model: FlowModel, max_frames: int):
+        self._model = model
         self._max_frames = max_frames
-        self._waiting: Waiting[Sample] = Waiting()
-        self._paused: list[_Active] = []  # put back for want of memory, to go on where they were
-        self._active: list[_Active] = []
-        self._plan: Plan | None = None
+        self._waiting: FairQueue[Sample] = FairQueue()
+        self._paused: list[_ActiveSample] = []  # evicted for lack of memory; they resume where they stopped
+        self._active: list[_ActiveSample] = []
+        self._batch: PreparedBatch | None = None
         self._schedules: OrderedDict[tuple[int, float], _Schedule] = OrderedDict()
 
     def __len__(self) -> int:
@@ -75,27 +78,27 @@ class Sampler:
 
     @property
     def active(self) -> int:
-        """How many samples are being computed."""
+        """Number of samples in the batch."""
         return len(self._active)
 
     def add(self, sample: Sample) -> None:
-        """Let a sample join as soon as there is room. Nothing is computed yet."""
+        """Queue a sample. Computes nothing."""
         self._waiting.push(sample)
 
-    def remove(self, ids: Collection[str]) -> None:
-        """Forget samples, wherever they are."""
+    def remove(self, ids: Collection[SampleId]) -> None:
+        """Drop samples, whether queued, paused or active."""
         self._waiting.remove(ids)
         self._paused = [active for active in self._paused if active.sample.id not in ids]
-        self._keep([active for active in self._active if active.sample.id not in ids])
+        self._set_active([active for active in self._active if active.sample.id not in ids])
 
     @torch.inference_mode()
-    def step(self) -> list[Made]:
-        """One evaluation for every active sample; returns those that ended.
+    def step(self) -> list[SampleResult]:
+        """Evaluate the model once for every active sample; return the samples that finished or failed.
 
-        What does not fit into the device's memory is taken out until the rest does; a sample that does not fit alone
+        When the device runs out of memory, samples are paused until the others fit; a sample that does not fit alone
         fails.
 
-        :raises FatalFault: the device is lost.
+        :raises FatalFault: if the device is lost.
         """
         with fatal_when_lost():
             failed = self._admit()
@@ -104,115 +107,120 @@ class Sampler:
             try:
                 velocity = self._evaluate()
             except torch.OutOfMemoryError as error:
-                return failed + self._shrink(error)
+                return failed + self._shrink_batch(error)
             return failed + self._advance(velocity)
 
-    def _admit(self) -> list[Made]:
-        failed: list[Made] = []
+    def _admit(self) -> list[SampleResult]:
+        """Resume paused samples, then start queued ones; return those that could not start."""
+        failed: list[SampleResult] = []
         while self._paused and self._fits(self._paused[0].sample):
-            self._keep([*self._active, self._paused.pop(0)])
-        while self._waiting and not self._paused and self._fits(self._waiting.next):
-            sample = self._waiting.next
+            self._set_active([*self._active, self._paused.pop(0)])
+        while self._waiting and not self._paused and self._fits(self._waiting.head):
+            sample = self._waiting.head
             try:
-                self._keep([*self._active, self._begin(sample)])
+                self._set_active([*self._active, self._start(sample)])
             except torch.AcceleratorError:
                 raise
             except torch.OutOfMemoryError as error:
-                if self._active:  # it keeps its place until somebody leaves
-                    self._lower(self._frames() + sample.frames)
+                if self._active:  # retry when a sample leaves; it stays at the head of the queue
+                    self._lower_max_frames(self._active_frames() + sample.frames)
                     break
-                failed.append(Made(sample, None, f"the device has not enough memory for it: {error}"))
-            except (RuntimeError, IndexError) as error:  # its input is at fault
-                failed.append(Made(sample, None, f"it could not be started: {error}"))
+                failed.append(SampleResult(sample, None, f"not enough memory on the device: {error}"))
+            except (RuntimeError, IndexError) as error:  # caused by the sample's input
+                failed.append(SampleResult(sample, None, f"its inputs could not be embedded: {error}"))
             self._waiting.pop()
         return failed
 
-    def _frames(self) -> int:
+    def _active_frames(self) -> int:
         return sum(active.sample.frames for active in self._active)
 
     def _fits(self, sample: Sample) -> bool:
-        return not self._active or self._frames() + sample.frames <= self._max_frames
+        return not self._active or self._active_frames() + sample.frames <= self._max_frames
 
-    def _lower(self, too_many: int) -> None:
-        """Remember for good that a batch of so many frames does not fit.
+    def _lower_max_frames(self, failed_frames: int) -> None:
+        """Lower the bound for good, below a batch size that did not fit.
 
-        By a share of it, not down to what is left of this batch: that may be one short sample.
+        To a fraction of that size, not to what remains of this batch, which may be a single short sample.
         """
-        self._max_frames = min(self._max_frames, max(1, too_many * 3 // 4))
+        self._max_frames = min(self._max_frames, max(1, failed_frames * 3 // 4))
 
-    def _begin(self, sample: Sample) -> _Active:
-        device = self._network.device
+    def _start(self, sample: Sample) -> _ActiveSample:
+        device = self._model.device
         noise = torch.randn(sample.frames, MELS, generator=torch.Generator().manual_seed(sample.seed))
-        base = self._network.condition(
-            sample.reference.to(device),
-            torch.tensor(sample.symbols, device=device),
+        conditioning = self._model.condition(
+            sample.reference_mel.to(device),
+            torch.tensor(sample.text_ids, device=device),
             sample.frames,
-            guided=sample.cfg_strength >= NO_GUIDANCE,
+            guided=sample.cfg_strength >= MIN_CFG_STRENGTH,
         )
-        return _Active(sample, noise.to(device), base, self._schedule(sample.nfe, sample.sway))
+        return _ActiveSample(sample, noise.to(device), conditioning, self._schedule(sample.nfe, sample.sway))
 
     def _schedule(self, nfe: int, sway: float) -> _Schedule:
         key = (nfe, sway)
         if key not in self._schedules:
-            t = times(nfe, sway)
-            self._schedules[key] = _Schedule(t.tolist(), self._network.schedule(t[:-1].to(self._network.device)))
-            if len(self._schedules) > KEPT_SCHEDULES:
+            times = ode_times(nfe, sway)
+            conditioning = self._model.condition_times(times[:-1].to(self._model.device))
+            self._schedules[key] = _Schedule(times.tolist(), conditioning)
+            if len(self._schedules) > MAX_CACHED_SCHEDULES:
                 self._schedules.popitem(last=False)
         self._schedules.move_to_end(key)
         return self._schedules[key]
 
-    def _keep(self, active: list[_Active]) -> None:
-        """Change the batch. Samples at the same time lie together, and within them those of equal length."""
+    def _set_active(self, active: list[_ActiveSample]) -> None:
+        """Replace the active samples; a change discards the prepared batch."""
         if len(active) != len(self._active) or any(a is not b for a, b in zip(active, self._active, strict=True)):
-            self._plan = None
+            self._batch = None
         self._active = active
 
     def _evaluate(self) -> Tensor:
-        """Velocities of all tokens, (T, M)."""
-        if self._plan is None:
-            self._active.sort(key=lambda a: (id(a.schedule), -a.done, a.sample.frames, a.guided))
-            self._plan = self._network.plan([a.shape for a in self._active], [a.base for a in self._active])
-        frames = torch.cat([active.state for active in self._active])  # (F, M)
-        return self._network(frames, self._plan, [(active.schedule.moments, active.done) for active in self._active])
+        """Compute velocities of all tokens, shape (T, M)."""
+        if self._batch is None:
+            # Samples at one timestep are adjacent, and among them those of equal length: few runs in the packed batch.
+            self._active.sort(key=lambda a: (id(a.schedule), -a.step, a.sample.frames, a.guided))
+            self._batch = self._model.prepare([a.shape for a in self._active], [a.conditioning for a in self._active])
+        frames = torch.cat([active.mel for active in self._active])  # (T, M), T frames of all samples
+        return self._model(
+            frames, self._batch, [(active.schedule.conditioning, active.step) for active in self._active]
+        )
 
-    def _advance(self, velocity: Tensor) -> list[Made]:
-        """Euler's step, each sample by its own time; takes those out that have arrived."""
-        assert self._plan is not None  # noqa: S101 - made by the evaluation
-        made: list[Made] = []
-        for active, place in zip(self._active, self._plan.layout.places, strict=True):
-            flow = velocity[place.tokens].view(place.rows, -1, MELS)
+    def _advance(self, velocity: Tensor) -> list[SampleResult]:
+        """Take one Euler step per sample, with classifier-free guidance; return the samples that reached time 1."""
+        assert self._batch is not None  # noqa: S101 - set by _evaluate
+        results: list[SampleResult] = []
+        for active, slot in zip(self._active, self._batch.packing.slots, strict=True):
+            flow = velocity[slot.tokens].view(slot.rows, -1, MELS)
             guided = torch.lerp(flow[1], flow[0], 1 + active.sample.cfg_strength) if active.guided else flow[0]
-            now, then = active.schedule.times[active.done : active.done + 2]
-            active.state.add_(guided, alpha=then - now)
-            active.done += 1
-            if active.done == active.sample.nfe:
-                made.append(_finish(active))
-        if made:
-            ended = {id(done.sample) for done in made}
-            self._keep([active for active in self._active if id(active.sample) not in ended])
-        return made
+            now, then = active.schedule.times[active.step : active.step + 2]
+            active.mel.add_(guided, alpha=then - now)
+            active.step += 1
+            if active.step == active.sample.nfe:
+                results.append(_finish(active))
+        if results:
+            finished = {id(result.sample) for result in results}
+            self._set_active([active for active in self._active if id(active.sample) not in finished])
+        return results
 
-    def _shrink(self, error: torch.OutOfMemoryError) -> list[Made]:
-        """Make the batch smaller, after it turned out too large for the device; the youngest samples wait."""
-        self._plan = None
-        if self._network.device.type == "cuda":
+    def _shrink_batch(self, error: torch.OutOfMemoryError) -> list[SampleResult]:
+        """Pause the samples with the least progress after the batch exceeded the device's memory."""
+        self._batch = None
+        if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
         if len(self._active) == 1:
             sample = self._active[0].sample
-            self._keep([])
-            return [Made(sample, None, f"the device has not enough memory for {sample.frames} frames: {error}")]
-        self._lower(self._frames())
-        while len(self._active) > 1 and self._frames() > self._max_frames:
-            youngest = min(self._active, key=lambda active: active.done)
-            self._keep([active for active in self._active if active is not youngest])
+            self._set_active([])
+            return [SampleResult(sample, None, f"not enough memory on the device for {sample.frames} frames: {error}")]
+        self._lower_max_frames(self._active_frames())
+        while len(self._active) > 1 and self._active_frames() > self._max_frames:
+            youngest = min(self._active, key=lambda active: active.step)
+            self._set_active([active for active in self._active if active is not youngest])
             self._paused.insert(0, youngest)
         return []
 
 
-def _finish(active: _Active) -> Made:
-    """Put the reference back where it was given, as f5-tts does."""
-    mel = active.state
-    mel[: len(active.sample.reference)] = active.sample.reference.to(mel.device)
+def _finish(active: _ActiveSample) -> SampleResult:
+    """Overwrite the start with the given reference, as f5-tts does, and check the result."""
+    mel = active.mel
+    mel[: len(active.sample.reference_mel)] = active.sample.reference_mel.to(mel.device)
     if not bool(torch.isfinite(mel).all()):
-        return Made(active.sample, None, "the model's output is not a number; another dtype may help")
-    return Made(active.sample, mel)
+        return SampleResult(active.sample, None, "the model's output is not finite; try another dtype")
+    return SampleResult(active.sample, mel)

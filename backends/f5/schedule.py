@@ -1,4 +1,4 @@
-"""At which times the flow is evaluated."""
+"""Times at which the ODE is evaluated."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ PRUNED_STEPS = {
 }
 
 
-def times(nfe: int, sway: float) -> Tensor:
+def ode_times(nfe: int, sway: float) -> Tensor:
     """Times from 0 to 1, float32, shape (nfe + 1,): one evaluation at each but the last.
 
-    :param nfe: number of evaluations.
-    :param sway: negative values crowd the evaluations near 0, where the shape of the speech is decided.
+    :param nfe: number of function evaluations.
+    :param sway: sway sampling coefficient; below 0 moves evaluations toward 0, where words take shape.
     """
     if nfe in PRUNED_STEPS:
         t = torch.tensor(PRUNED_STEPS[nfe], dtype=torch.float32) / 32

@@ -1,4 +1,4 @@
-"""Text as the ids a checkpoint knows: letters, and for Chinese the pinyin of each character."""
+"""Vocabulary: converts text to symbol ids; the symbols are letters and, for Chinese, pinyin syllables."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from backends.hub import HubError, parse_reference
 
 
 class Converter(Protocol):
-    """f5-tts's ``convert_char_to_pinyin``: the symbols of each text.
+    """f5-tts's ``convert_char_to_pinyin``: convert each text to symbols.
 
-    With ``polyphone`` false every Chinese character gets its own reading, whatever stands around it; the symbols are as
-    many, in the same order.
+    With ``polyphone`` false, every Chinese character gets its reading in isolation instead of its reading in context.
+    The number and order of symbols are the same.
     """
 
     def __call__(self, text_list: list[str], polyphone: bool = True) -> list[list[str]]: ...  # noqa: D102
 
 
 PACKAGE = "package://f5_tts"
-UNKNOWN = 0  # the id of the space, which f5-tts uses for whatever a vocabulary lacks
+UNKNOWN = 0  # id of the space, which f5-tts substitutes for symbols that a vocabulary lacks
 
 
 class Vocabulary:
-    """A checkpoint's symbols.
+    """The symbols of a checkpoint.
 
-    :param symbols: ids by symbol.
+    :param symbols: id of each symbol.
     """
 
     def __init__(self, symbols: dict[str, int], convert: Converter):
@@ -39,62 +39,64 @@ class Vocabulary:
         return len(self._symbols)
 
     def ids(self, text: str) -> list[int]:
-        """A text's ids; what the vocabulary lacks becomes a space."""
-        return [self._symbols.get(symbol, UNKNOWN) for symbol in self._spell(text)]
+        """Convert text to symbol ids; an unknown symbol becomes a space."""
+        return [self._symbols.get(symbol, UNKNOWN) for symbol in self._convert_text(text)]
 
     def require(self, text: str) -> None:
-        """Refuse a text with nothing to say, or with letters that the model would leave out.
+        """Reject a text without letters or digits, or with letters the vocabulary lacks.
 
-        :raises InvalidJob: naming the first of them.
+        :raises InvalidJob: names the first unknown letter.
         """
         if not any(unicodedata.category(char)[0] in "LN" for char in text):
-            raise InvalidJob("there is nothing to say in this text", param="text")
-        text = self._composed(text)
-        # A character whose own reading is known is never left out, so each is looked at once: texts can be long.
-        if self._lacking(self._spell(" ".join(dict.fromkeys(text)))) and (lacking := self._lacking(self._spell(text))):
-            raise InvalidJob(f"the vocabulary of this checkpoint has no {lacking[0]!r}", param="text")
+            raise InvalidJob("the text has no letters or digits to speak", param="text")
+        text = self._compose(text)
+        # Check each distinct character once, because texts can be long. A character passes if its reading in isolation
+        # is known; only a failure needs the readings in context.
+        distinct = " ".join(dict.fromkeys(text))
+        if self._unknown(self._convert_text(distinct)) and (unknown := self._unknown(self._convert_text(text))):
+            raise InvalidJob(f"the vocabulary of this checkpoint has no symbol {unknown[0]!r}", param="text")
 
-    def _spell(self, text: str) -> list[str]:
-        """The symbols of a text.
+    def _convert_text(self, text: str) -> list[str]:
+        """Convert text to symbols.
 
-        A reading in context may be lacking where the character's own is not: the official vocabulary has no ``ge``, as
-        in 这个 (zhe4 ge), but ``ge4``. f5-tts leaves such a syllable out; here the character keeps its own reading.
+        A character's reading in context may be unknown while its reading in isolation is not: the official vocabulary
+        has ``ge4`` but not the ``ge`` of 这个 (zhe4 ge). f5-tts drops the syllable; this uses the reading in isolation.
         """
-        text = self._composed(text)
+        text = self._compose(text)
         symbols = self._convert([text])[0]
-        if not self._lacking(symbols):
+        if not self._unknown(symbols):
             return symbols
-        own = self._convert([text], polyphone=False)[0]
-        return [symbol if symbol in self._symbols else alone for symbol, alone in zip(symbols, own, strict=True)]
+        isolated = self._convert([text], polyphone=False)[0]
+        return [symbol if symbol in self._symbols else alone for symbol, alone in zip(symbols, isolated, strict=True)]
 
-    def _lacking(self, symbols: list[str]) -> list[str]:
-        """The letters and readings among symbols that the vocabulary does not have."""
+    def _unknown(self, symbols: list[str]) -> list[str]:
+        """Letters and readings that the vocabulary lacks."""
         return [symbol for symbol in symbols if symbol not in self._symbols and any(char.isalpha() for char in symbol)]
 
-    def _composed(self, text: str) -> str:
-        """The text with accents that the vocabulary does not have apart from their letters put on them (NFC)."""
-        loose = any(unicodedata.combining(char) and char not in self._symbols for char in set(text))
-        return unicodedata.normalize("NFC", text) if loose else text
+    def _compose(self, text: str) -> str:
+        """Compose combining marks with their letters (NFC) if the vocabulary lacks a mark."""
+        unknown_mark = any(unicodedata.combining(char) and char not in self._symbols for char in set(text))
+        return unicodedata.normalize("NFC", text) if unknown_mark else text
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
-    """Read a ``vocab.txt``: one symbol a line, the first of which is the space.
+    """Read a ``vocab.txt``: one symbol per line, the first a space.
 
-    :raises LoadError: it is no such file, or f5-tts is not installed.
+    :raises LoadError: if it is not such a file, or f5-tts is not installed.
     """
     try:
         lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise LoadError(f"{path}: not a readable vocabulary ({error})") from error
     if lines[0] != " ":
-        raise LoadError(f"{path}: not a vocabulary of F5-TTS, whose first line is a space")
-    return Vocabulary({symbol: place for place, symbol in enumerate(lines)}, _converter())
+        raise LoadError(f"{path}: not an F5-TTS vocabulary: the first line must be a space")
+    return Vocabulary({symbol: index for index, symbol in enumerate(lines)}, _converter())
 
 
 def package_file(path: str) -> Path:
-    """A file of the installed f5-tts package.
+    """Locate a file of the installed f5-tts package.
 
-    :raises LoadError: when it is not installed.
+    :raises LoadError: if f5-tts is not installed.
     """
     reference = parse_reference(f"{PACKAGE}/{path}")
     try:
@@ -104,10 +106,10 @@ def package_file(path: str) -> Path:
 
 
 def _converter() -> Converter:
-    """Execute one file of f5-tts; importing ``f5_tts.model`` the usual way runs its trainer's imports, some 15 s."""
+    """Execute one file of f5-tts. Importing ``f5_tts.model`` would import its trainer too, which takes some 15 s."""
     path = package_file("model/utils.py")
     spec = importlib.util.spec_from_file_location("f5_tts.model.utils", path)
-    assert spec is not None  # noqa: S101 - a file that exists and ends in .py
+    assert spec is not None  # noqa: S101 - the file exists and ends in .py
     assert spec.loader is not None  # noqa: S101
     module = importlib.util.module_from_spec(spec)
     try:

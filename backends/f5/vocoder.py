@@ -1,7 +1,4 @@
-"""Vocos: from a mel spectrogram to audio.
-
-Letters: B mels of equal length, M mel channels, n frames, N samples.
-"""
+"""Vocos vocoder: converts mel spectrograms to audio."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from torch import Tensor
 from backends.common.device import fatal_when_lost
 from backends.common.weights import load_checkpoint
 from backends.errors import LoadError
-from backends.f5.model import HOP_SAMPLES
+from backends.f5.config import HOP_SAMPLES
 
 FILES = ("config.yaml", "pytorch_model.bin")
 BACKBONE = "vocos.models.VocosBackbone"
@@ -32,62 +29,62 @@ class Vocoder:
         self._device = device
 
     def decode(self, mels: Sequence[Tensor]) -> list[Tensor | str]:
-        """Audio of each mel, on the CPU, shape (N,); or why there is none, which is no fault of the others.
+        """Return the audio of each mel, on the CPU, shape (N,), or an error message; an error affects one mel only.
 
-        Its convolutions look past the ends of a mel, so only mels of equal length share a pass.
+        Mels of equal length share a pass. Others cannot: padding would change the convolutions at the end of a mel.
 
-        :param mels: each of shape (n, M), n > 1.
-        :raises FatalFault: the device is lost.
+        :param mels: each of shape (T, M), more than one frame.
+        :raises FatalFault: if the device is lost.
         """
         results: list[Tensor | str] = [""] * len(mels)
         for frames in sorted({len(mel) for mel in mels}):
-            alike = [index for index, mel in enumerate(mels) if len(mel) == frames]
-            together = self._together([mels[index] for index in alike])
-            for place, index in enumerate(alike):
-                if isinstance(together, str) and len(alike) > 1:
-                    one = self._together([mels[index]])
-                    results[index] = one if isinstance(one, str) else one[0]
+            group = [index for index, mel in enumerate(mels) if len(mel) == frames]
+            batch = self._decode_batch([mels[index] for index in group])
+            for position, index in enumerate(group):
+                if isinstance(batch, str) and len(group) > 1:
+                    alone = self._decode_batch([mels[index]])
+                    results[index] = alone if isinstance(alone, str) else alone[0]
                 else:
-                    results[index] = together if isinstance(together, str) else together[place]
+                    results[index] = batch if isinstance(batch, str) else batch[position]
         return results
 
     @torch.inference_mode()
-    def _together(self, mels: Sequence[Tensor]) -> Tensor | str:
-        """Audio of mels of equal length, (B, N); or why there is none."""
+    def _decode_batch(self, mels: Sequence[Tensor]) -> Tensor | str:
+        """Return the audio of mels of equal length, (B, N), or an error message."""
         try:
             with fatal_when_lost():
-                batch = torch.stack(list(mels)).to(self._device).mT.contiguous()  # (B, M, n)
+                batch = torch.stack(list(mels)).to(self._device).mT.contiguous()  # (B, M, T)
                 waves: Tensor = self._head(self._backbone(batch)).cpu()
-        except RuntimeError as error:  # out of memory, mostly
+        except RuntimeError as error:  # mostly out of memory
             return str(error)
         return waves
 
 
 def load_vocoder(folder: Path, device: torch.device) -> Vocoder:
-    """Load a folder laid out as charactr/vocos-mel-24khz is: ``config.yaml`` and ``pytorch_model.bin``.
+    """Load a folder with ``config.yaml`` and ``pytorch_model.bin``, like charactr/vocos-mel-24khz.
 
-    :raises LoadError: a file is missing, or it is no Vocos over mels.
+    :raises LoadError: if a file is missing or describes another kind of vocoder.
     """
     from vocos.heads import ISTFTHead
     from vocos.models import VocosBackbone
 
     config = _read_config(folder / FILES[0])
     weights = load_checkpoint(folder / FILES[1])
-    parts: list[torch.nn.Module] = []
-    for part, kind, class_path in (("backbone", VocosBackbone, BACKBONE), ("head", ISTFTHead, HEAD)):
+    modules: list[torch.nn.Module] = []
+    for part, module_class, class_path in (("backbone", VocosBackbone, BACKBONE), ("head", ISTFTHead, HEAD)):
         block = config.get(part)
         if not isinstance(block, Mapping) or block.get("class_path") != class_path:
             raise LoadError(f"{folder / FILES[0]}: {part}.class_path: only {class_path} is supported")
         try:
-            module = kind(**block.get("init_args", {}))
-            own = [name for name in weights if name.startswith(f"{part}.")]
-            module.load_state_dict({name.removeprefix(f"{part}."): weights[name] for name in own})
+            module = module_class(**block.get("init_args", {}))
+            names = [name for name in weights if name.startswith(f"{part}.")]
+            module.load_state_dict({name.removeprefix(f"{part}."): weights[name] for name in names})
         except (TypeError, ValueError, RuntimeError) as error:
             raise LoadError(f"{folder}: {FILES[1]} does not fit {part} in {FILES[0]} ({error})") from error
-        parts.append(module)
+        modules.append(module)
     if (hop := config["head"]["init_args"]["hop_length"]) != HOP_SAMPLES:
         raise LoadError(f"{folder / FILES[0]}: head.hop_length: {hop!r} is not supported, only {HOP_SAMPLES}")
-    return Vocoder(parts[0], parts[1], device)
+    return Vocoder(modules[0], modules[1], device)
 
 
 def _read_config(path: Path) -> Mapping[str, Any]:

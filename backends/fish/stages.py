@@ -1,7 +1,4 @@
-"""The three stages on files; ``__main__`` is their command line.
-
-Letters: Q codebooks, T code frames, N samples.
-"""
+"""The three stages of the pipeline on files; ``__main__`` is their command line."""
 
 from __future__ import annotations
 
@@ -16,36 +13,25 @@ import soundfile
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from backends.base import Audio
-from backends.common.device import pick_device
+from backends.base import Audio, Codes
+from backends.common.device import pick_device, pick_dtype
 from backends.common.seeds import piece_seed
-from backends.common.start import fetch
-from backends.errors import InvalidJob, LoadError
-from backends.fish.codec.checkpoint import load_vqgan
-from backends.fish.codec.vqgan import VQGAN
-from backends.fish.lm.generator import Generator
-from backends.fish.lm.sequence import Sequence
-from backends.fish.loading import TOKENIZER_FILES, Speller, check_vocabulary, load_lm, longest
-from backends.fish.model import CODE_OFFSET, CODE_SAMPLES, RATE_HZ, FishModel, read_lm_config
-from backends.fish.prompts import NO_CODES, read_audio, read_codes, to_codec_rate
-from backends.fish.request import FishOptions, sampling_of
-from backends.fish.text.phonemizer import Phonemizer
-from backends.fish.text.prompt import Codes, with_codes
-from backends.fish.text.segment import parse_order
-from backends.fish.text.tokenizer import load_tokenizer
+from backends.errors import InvalidJob
+from backends.fish.generation import Codec, Generation, LanguageModelEngine, Sampling, Sequence, VoicePrompt
+from backends.fish.options import FishOptions
+from backends.fish.references import read_audio, read_codes, resample
 from backends.hub import Hub
 from backends.npy import read_npy
 
 WHERE = "voxgate fish"
-FRAMES_PER_S = RATE_HZ / CODE_SAMPLES
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What ``generate`` is to read, and how often.
+class GenerateRequest:
+    """The input of the second stage.
 
     :param prompt_tokens: an ``.npy`` file of codes.
-    :param samples: how many readings; the first has the seed itself.
+    :param samples: number of results; the first has the seed itself.
     """
 
     text: str
@@ -62,160 +48,158 @@ def _bar(console: Console) -> Iterator[Progress]:
         yield bar
 
 
-class Told:
-    """Progress of loading, on a bar."""
+class LoadingBar:
+    """Progress of loading on a bar; see ``backends.base.Progress``."""
 
     def __init__(self, bar: Progress):
         self._bar = bar
         self._task = bar.add_task("loading", total=None)
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
-        """See ``backends.base.Progress``."""
+        """Show the stage."""
         self._bar.update(self._task, description=stage, completed=done, total=total)
 
 
 class Stages:
-    """The stages with what they have in common.
+    """The stages of one generation.
 
     :param device: as in an engine's configuration.
     """
 
-    def __init__(self, hub: Hub, device: str, console: Console):
+    def __init__(self, generation: Generation, hub: Hub, device: str, console: Console):
+        self._generation = generation
+        self._sizes = generation.sizes
         self._hub = hub
         self._device = pick_device(device, WHERE)
         self._console = console
 
-    def encode(self, audio: Path, output: Path, reconstruct: Path | None, codec_checkpoint: str) -> None:
-        """A clip to codes, int64 of shape (Q, T).
+    def encode(self, audio: Path, output: Path, reconstruct: Path | None) -> None:
+        """Encode a recording to codes, int64 of shape (K, T).
 
-        :raises ValueError: the clip cannot be read.
-        :raises InvalidJob: it is too short or too long.
-        :raises LoadError: there is no such codec.
+        :param reconstruct: a WAV file for the decoded codes.
+        :raises ValueError: if the recording cannot be read.
+        :raises InvalidJob: if it is too short or too long.
+        :raises LoadError: if the codec cannot be loaded.
         """
         for path in (output, reconstruct):
-            _require_folder(path)
+            _check_folder(path)
         samples, rate_hz = read_audio(audio)
-        prompt = to_codec_rate(samples, rate_hz, param=str(audio))
-        codec = self._codec(codec_checkpoint)
-        began_at = time.perf_counter()
+        prompt = resample(samples, rate_hz, self._sizes, param=str(audio))
+        codec = self._codec()
+        started_s = time.perf_counter()
         (codes,) = codec.encode([prompt])
-        took_s = time.perf_counter() - began_at
+        took_s = time.perf_counter() - started_s
         _save(output, codes.astype(np.int64))
-        self._say(f"{output}: {codes.shape[1]} frames of {len(prompt) / RATE_HZ:.2f} s, in {took_s:.2f} s")
+        audio_s = len(prompt) / self._sizes.rate_hz
+        self._print(f"{output}: {codes.shape[1]} frames of {audio_s:.2f} s, encoded in {took_s:.2f} s")
         if reconstruct is not None:
             self._write_wav(reconstruct, codec.decode([codes])[0])
 
-    def decode(self, codes: Path, output: Path, codec_checkpoint: str) -> None:
-        """Codes to a 16-bit WAV.
+    def decode(self, codes: Path, output: Path) -> None:
+        """Decode codes to a 16-bit WAV file.
 
-        :raises OSError: a file cannot be read or written.
-        :raises InvalidJob: the file holds no codes.
-        :raises LoadError: there is no such codec.
+        :raises OSError: if a file cannot be read or written.
+        :raises InvalidJob: if the file does not contain codes.
+        :raises LoadError: if the codec cannot be loaded.
         """
-        _require_folder(output)
+        _check_folder(output)
         data = codes.read_bytes()
-        codec = self._codec(codec_checkpoint)
-        frames = read_codes(data, codec.codebook_size, param=str(codes))
-        began_at = time.perf_counter()
+        codec = self._codec()
+        frames = read_codes(data, self._sizes.codebooks, codec.codebook_size, param=str(codes))
+        started_s = time.perf_counter()
         (samples,) = codec.decode([frames])
-        self._write_wav(output, samples, f", in {time.perf_counter() - began_at:.2f} s")
+        self._write_wav(output, samples, f", decoded in {time.perf_counter() - started_s:.2f} s")
 
-    def generate(self, reading: Reading, model: FishModel, dtype: str, folder: Path) -> None:
-        """Text to codes, ``codes_0.npy`` …: shape (Q, T), int32, or the prompt's type where there is one.
+    def generate(self, request: GenerateRequest, dtype: str, folder: Path) -> None:
+        """Generate codes, ``codes_0.npy`` …: shape (K, T), int32, or the type of the prompt's codes.
 
-        :raises InvalidJob: the text cannot be read, or does not fit the model.
-        :raises LoadError: there is no such model.
-        :raises ValueError: some readings failed; the others are written.
+        :raises InvalidJob: if the text cannot be spoken or does not fit the model.
+        :raises LoadError: if the model cannot be loaded.
+        :raises ValueError: if some samples failed; the others are written.
         """
-        options = reading.options
-        _require_folder(folder / "codes_0.npy")
-        sizes = read_lm_config(model.lm_config, WHERE)
-        codes, kind = NO_CODES, np.dtype(np.int32)
-        if reading.prompt_tokens is not None:
-            # The codec, which bounds its codes, is not at hand here; the table they are looked up in is.
-            known = sizes.codebook_size - CODE_OFFSET
-            data = reading.prompt_tokens.read_bytes()
-            codes = read_codes(data, known, str(reading.prompt_tokens))
-            given = read_npy(data).dtype
-            kind = given if np.iinfo(given).max >= known - 1 else kind
+        options = request.options
+        _check_folder(folder / "codes_0.npy")
+        codes: Codes = self._sizes.no_codes
+        kind: np.dtype[np.integer] = np.dtype(np.int32)
+        if request.prompt_tokens is not None:
+            codes, kind = self._read_prompt(request.prompt_tokens)
         elif options.prompt_text is not None:
-            raise InvalidJob("is what is said in --prompt-tokens, which are missing", param="--prompt-text")
-        if model.compile and self._device.type != "cuda":
-            raise LoadError("--compile captures CUDA graphs; it needs a GPU")
+            raise InvalidJob("is the transcript of --prompt-tokens, which are missing", param="--prompt-text")
         with _bar(self._console) as bar:
-            told = Told(bar)
-            tokenizer = load_tokenizer(fetch(self._hub, model.tokenizer, told, TOKENIZER_FILES))
-            path = fetch(self._hub, model.lm_checkpoint, told)
-            told("loading the language model", 0, None)
-            lm, name = load_lm(model, sizes, path, self._device, dtype, WHERE)
-            check_vocabulary(tokenizer, sizes, "--tokenizer")
-        speller, order = Speller(tokenizer, Phonemizer()), parse_order(options.order)
-        said = ""
-        if options.prompt_text:
-            said = speller.transcript(options.prompt_text, options, order, "--prompt-text")
-        rows = speller.rows(reading.text, said, options, options.speaker, order)
-        prompt = with_codes(rows, codes, tokenizer.pad_id)
-        generator = Generator(lm, reading.samples, longest(model, sizes, WHERE), tokenizer.eos_id, bool(model.compile))
-        for index in range(reading.samples):
-            seed = piece_seed(reading.seed, index)
-            generator.add(Sequence(str(index), "", prompt, seed, sampling_of(options), options.max_new_tokens))
-        self._say(f"{name}: {prompt.shape[1]} positions of prompt")
-        began_at = time.perf_counter()
-        made, failures, steps = _run(generator, reading.samples, self._console)
-        took_s = time.perf_counter() - began_at
-        for index, part in enumerate(made):
+            torch_dtype = pick_dtype(dtype, self._device, WHERE)
+            name, front_end, lm = self._generation.load_lm(self._hub, self._device, torch_dtype, LoadingBar(bar))
+        voice = VoicePrompt(options.speaker, options.prompt_text or "", "--prompt-text")
+        prompt = front_end.prompt(front_end.encode(request.text, options, voice), codes)
+        for index in range(request.samples):
+            seed = piece_seed(request.seed, index)
+            lm.add(Sequence(("", index), prompt, seed, Sampling.of(options), options.max_new_tokens))
+        self._print(f"{name}: prompt of {prompt.shape[1]} tokens")
+        started_s = time.perf_counter()
+        results, failures, steps = self._run(lm, request.samples)
+        took_s = time.perf_counter() - started_s
+        frame_s = self._sizes.samples_per_frame / self._sizes.rate_hz
+        for index, result in enumerate(results):
             path = folder / f"codes_{index}.npy"
-            if str(index) in failures:
-                self._say(f"{path} is not written: {failures[str(index)]}")
+            if index in failures:
+                self._print(f"{path}: not written: {failures[index]}")
                 continue
-            _save(path, part.astype(kind))
-            self._say(f"{path}: {part.shape[1]} frames, {part.shape[1] / FRAMES_PER_S:.2f} s")
-        frames = sum(part.shape[1] for part in made)
-        self._say(
+            _save(path, result.astype(kind))
+            self._print(f"{path}: {result.shape[1]} frames, {result.shape[1] * frame_s:.2f} s")
+        frames = sum(result.shape[1] for result in results)
+        self._print(
             f"{frames} tokens in {took_s:.2f} s: {frames / took_s:.1f} tokens/s; "
             f"weights read at {lm.weight_bytes * steps / took_s / 1e9:.1f} GB/s"
         )
         if failures:
-            raise ValueError(f"{len(failures)} of {reading.samples} readings failed")
+            raise ValueError(f"{len(failures)} of {request.samples} samples failed")
 
-    def _codec(self, reference: str) -> VQGAN:
+    def _read_prompt(self, path: Path) -> tuple[Codes, np.dtype[np.integer]]:
+        """The prompt's codes, and the type of the results: that of the file if all codes fit into it, else int32."""
+        # Without the codec at hand, the language model's table bounds the codes.
+        codebook_size = self._generation.lm_codebook_size
+        data = path.read_bytes()
+        codes = read_codes(data, self._sizes.codebooks, codebook_size, str(path))
+        stored = read_npy(data).dtype
+        return codes, stored if np.iinfo(stored).max >= codebook_size - 1 else np.dtype(np.int32)
+
+    def _run(self, lm: LanguageModelEngine, samples: int) -> tuple[list[Codes], dict[int, str], int]:
+        """Generate until every sequence has ended; return codes, failures by index, and the number of steps."""
+        parts: list[list[Codes]] = [[self._sizes.no_codes] for _ in range(samples)]
+        failures: dict[int, str] = {}
+        steps = 0
         with _bar(self._console) as bar:
-            return load_vqgan(fetch(self._hub, reference, Told(bar)), self._device)
+            task = bar.add_task("generating", total=None)
+            while len(lm):
+                steps += 1
+                for output in lm.step():
+                    _, index = output.id
+                    if output.failure is not None:
+                        failures[index] = output.failure
+                    parts[index].append(output.codes)
+                bar.update(task, completed=steps)
+        return [np.concatenate(part, axis=1) for part in parts], failures, steps
 
-    def _write_wav(self, path: Path, samples: Audio, how: str = "") -> None:
+    def _codec(self) -> Codec:
+        with _bar(self._console) as bar:
+            return self._generation.load_codec(self._hub, self._device, LoadingBar(bar))
+
+    def _write_wav(self, path: Path, samples: Audio, note: str = "") -> None:
         try:
-            soundfile.write(path, samples, RATE_HZ, format="WAV", subtype="PCM_16")
+            soundfile.write(path, samples, self._sizes.rate_hz, format="WAV", subtype="PCM_16")
         except soundfile.LibsndfileError as error:
             raise ValueError(f"{path} cannot be written: {error}") from None
-        self._say(f"{path}: {len(samples) / RATE_HZ:.2f} s{how}")
+        self._print(f"{path}: {len(samples) / self._sizes.rate_hz:.2f} s{note}")
 
-    def _say(self, what: str) -> None:
-        self._console.print(what, soft_wrap=True)
-
-
-def _run(generator: Generator, samples: int, console: Console) -> tuple[list[Codes], dict[str, str], int]:
-    """Generate until every reading has ended; their codes, why some failed, and the number of steps."""
-    parts: list[list[Codes]] = [[NO_CODES] for _ in range(samples)]
-    failures: dict[str, str] = {}
-    steps = 0
-    with _bar(console) as bar:
-        task = bar.add_task("generating", total=None)
-        while len(generator):
-            steps += 1
-            for grown in generator.step():
-                if grown.failure is not None:
-                    failures[grown.id] = grown.failure
-                parts[int(grown.id)].append(grown.codes)
-            bar.update(task, completed=steps)
-    return [np.concatenate(part, axis=1) for part in parts], failures, steps
+    def _print(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True)
 
 
-def _require_folder(path: Path | None) -> None:
-    """Refuse a place for a file that does not exist, before minutes of work are lost to it."""
+def _check_folder(path: Path | None) -> None:
+    """Reject a path in a missing folder, before minutes of work are lost to it."""
     if path is not None and not path.parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}")
 
 
 def _save(path: Path, codes: Codes) -> None:
-    with path.open("wb") as file:  # numpy would add an ending to a name
+    with path.open("wb") as file:  # given a path, numpy would append .npy to its name
         np.save(file, codes)

@@ -1,6 +1,6 @@
-"""Checkpoints: where they are, how they get here, and whether they are what they should be.
+"""Checkpoint references, downloads, cache and verification.
 
-Importing this costs little: the HTTP client is imported when a fetch needs it.
+Importing this package is cheap: the HTTP client is imported by the first download.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""One repository's part of the cache, laid out as huggingface_hub lays it out and shared with it.
+"""The cache folder of one repository, in the layout of huggingface_hub and shared with it.
 
     models--owner--repo/
-        refs/main                          the commit that "main" was when last fetched
+        refs/main                          commit of "main" at the last fetch
         snapshots/<commit>/<path>          symlink to ../../blobs/<etag>
         blobs/<etag>                       verified content, named by its hash
-        blobs/<etag>.voxgate-incomplete    what a broken transfer left, to be continued
-        trees/<commit>.json                what the repository contains at that commit
+        blobs/<etag>.voxgate-incomplete    partial download, to be resumed
+        trees/<commit>.json                listing of the repository at that commit
     .locks/models--owner--repo/<etag>.lock
 
-``hf cache prune`` deletes ``blobs/*.incomplete``; the suffix of ours is chosen not to match.
+``hf cache prune`` deletes ``blobs/*.incomplete``; our suffix does not match that pattern.
 
-The layout is spelled out here, and tested against huggingface_hub, rather than asked of it: importing that takes
-a third of a second, freezes HF_ENDPOINT, and fails when HF_ENDPOINT is a list with a port in it.
+The layout is implemented here and tested against huggingface_hub. Importing huggingface_hub would take a third of a
+second, freeze HF_ENDPOINT, and fail if HF_ENDPOINT is a list with a port in it.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from backends.hub.content import GIT_SHA1, RemoteFile, contradiction, is_sound
+from backends.hub.content import GIT_SHA1, RemoteFile, is_valid_entry, path_conflict
 from backends.hub.errors import CacheError, CacheNotWritable, DiskFull, LockTimeout
 
 PARTIAL_SUFFIX = ".voxgate-incomplete"
 _FOLDER_PREFIX = "models--"
-_LISTING_FORMAT = 1  # huggingface_hub's; another number is someone else's format and is left alone
+_LISTING_FORMAT = 1  # huggingface_hub's; other versions are ignored
 _LOCK_POLL_S = 0.5
-_NO_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP})
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_LOCKS_ERRNOS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP})
+_DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _log = logging.getLogger(__name__)
 
 
 class RepoCache:
-    """One model repository in the cache. Reading creates nothing.
+    """One model repository in the cache. Reading creates no files.
 
     :param cache_dir: the cache all repositories share.
     :param repo: ``owner/name``.
@@ -56,7 +56,7 @@ class RepoCache:
         self._locks = cache_dir / ".locks" / folder
 
     def commit_of(self, revision: str) -> str | None:
-        """The commit a revision stood for when it was last fetched."""
+        """The commit of a revision at its last fetch."""
         if GIT_SHA1.fullmatch(revision):
             return revision
         try:
@@ -66,7 +66,7 @@ class RepoCache:
         return commit if GIT_SHA1.fullmatch(commit) else None
 
     def record(self, revision: str, commit: str) -> None:
-        """Note what a revision stands for. A cache that cannot be written loses only that note."""
+        """Record the commit of a revision. Skipped if the cache is not writable."""
         if revision == commit or self.commit_of(revision) == commit:
             return
         ref = self.root / "refs" / revision
@@ -77,31 +77,31 @@ class RepoCache:
             _log.info("cannot record that %s of %s is %s: %s", revision, self.repo, commit, error)
 
     def snapshot(self, commit: str) -> Path:
-        """The folder that shows the repository at a commit."""
+        """The folder with the repository's files at a commit."""
         return self.root / "snapshots" / commit
 
     def find(self, commit: str, path: str) -> Path | None:
-        """A file of a snapshot, whoever fetched it."""
+        """A file of a snapshot, from any tool; None if it is missing."""
         found = self.snapshot(commit) / path
         try:
             return found if found.is_file() else None
-        except OSError:  # a name too long for this file system, a folder that may not be entered
+        except OSError:  # a name too long for the file system, or a folder without permission
             return None
 
-    def in_use(self, commit: str) -> bool:
-        """Whether any file of the repository is here at that commit."""
+    def has_files(self, commit: str) -> bool:
+        """Whether the cache has any file of the repository at that commit."""
         return any(names for _, _, names in os.walk(self.snapshot(commit)))
 
     def blob(self, etag: str) -> Path:
-        """Where content of that hash belongs."""
+        """The path of content with that hash."""
         return self.root / "blobs" / etag
 
     def partial(self, etag: str) -> Path:
-        """Where content of that hash grows."""
+        """The path of a partial download of content with that hash."""
         return self.root / "blobs" / (etag + PARTIAL_SUFFIX)
 
     def listing(self, commit: str) -> list[RemoteFile] | None:
-        """What the repository contains at a commit, if anyone ever listed it."""
+        """The cached listing of the repository at a commit; None if there is none, or it is invalid."""
         try:
             document = json.loads(self._listing_file(commit).read_bytes())
             if document.get("format_version") != _LISTING_FORMAT:
@@ -111,15 +111,15 @@ class RepoCache:
                 for path, entry in document["files"].items()
             ]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return None  # missing, or damaged: it will be asked for again
-        # Whoever may write to the cache may have written this: one entry that leads out of it discredits the rest.
-        if not all(map(is_sound, files)) or contradiction([file.path for file in files]):
-            _log.warning("%s is not believed: it has entries that make no sense", self._listing_file(commit))
+            return None  # missing or damaged: it will be requested again
+        # Other programs write to the cache, too. An entry whose path leaves it discredits the whole file.
+        if not all(map(is_valid_entry, files)) or path_conflict([file.path for file in files]):
+            _log.warning("%s is ignored: it has invalid entries", self._listing_file(commit))
             return None
         return files
 
-    def keep_listing(self, commit: str, files: Iterable[RemoteFile]) -> None:
-        """Remember what the repository contains at a commit, which never changes. Loses only time when it cannot."""
+    def save_listing(self, commit: str, files: Iterable[RemoteFile]) -> None:
+        """Cache a commit's listing, which never changes. Skipped if the cache is not writable."""
         entries = {}
         for file in sorted(files, key=lambda file: file.path):
             entry: dict[str, object] = {"size": file.size_bytes, "blob_id": file.blob_id}
@@ -134,10 +134,10 @@ class RepoCache:
             target.parent.mkdir(parents=True, exist_ok=True)
             _write_atomically(target, json.dumps({"format_version": _LISTING_FORMAT, "files": entries}, indent=1))
         except OSError as error:
-            _log.info("cannot keep the listing of %s: %s", self.repo, error)
+            _log.info("cannot cache the listing of %s: %s", self.repo, error)
 
-    def forget_listing(self, commit: str) -> None:
-        """Have the listing asked for again next time."""
+    def delete_listing(self, commit: str) -> None:
+        """Delete a cached listing, so that it is requested again."""
         with suppress(OSError):
             self._listing_file(commit).unlink(missing_ok=True)
 
@@ -145,18 +145,18 @@ class RepoCache:
         return self.root / "trees" / f"{commit}.json"
 
     def prepare(self, commit: str) -> None:
-        """Make the folders a fetch writes to.
+        """Create the folders that a fetch writes to.
 
-        The snapshot comes first: a repository folder without one looks damaged to ``hf cache``.
+        The snapshot folder comes first: ``hf cache`` reports a repository without one as damaged.
         """
         with disk_errors(self.root):
             for folder in (self.snapshot(commit), self.root / "blobs", self._locks):
                 folder.mkdir(parents=True, exist_ok=True)
 
-    def require_room(self, needed_bytes: int) -> None:
-        """Refuse to start what cannot end.
+    def require_free_space(self, needed_bytes: int) -> None:
+        """Check the free disk space before a download.
 
-        :raises DiskFull: the file system has less room than that.
+        :raises DiskFull: if there are fewer than ``needed_bytes``.
         """
         with disk_errors(self.root):
             free_bytes = shutil.disk_usage(self.root / "blobs").free
@@ -168,42 +168,42 @@ class RepoCache:
 
     @contextmanager
     def lock(self, etag: str, timeout_s: float, waiting: Callable[[int], None]) -> Iterator[None]:
-        """Hold the lock that every process fetching this content takes, huggingface_hub's included.
+        """Hold the lock of a content hash, which huggingface_hub takes, too.
 
-        The operating system lets go of it when its holder dies, however that happens.
+        The operating system releases it when the process ends, even after ``kill -9``.
 
-        :param timeout_s: how long to wait while the holder's file does not grow.
-        :param waiting: called now and then with the bytes the holder has.
+        :param timeout_s: how long to wait while the holder's partial file does not grow.
+        :param waiting: called at intervals with the size of the holder's partial file.
         :raises LockTimeout: naming the lock file.
         """
         from filelock import FileLock, Timeout
 
         path = self._locks / f"{etag}.lock"
-        # Where the file system has no locks, newer versions would take the lock file's existence for one: that stays
-        # when its holder dies, and is no lock to those who lock for real.
+        # On a file system without locks, newer versions of filelock treat the file's existence as the lock. It would
+        # outlive a killed holder, and programs that use real locks would not see it.
         options: dict[str, Any] = (
             {"fallback_to_soft": False} if "fallback_to_soft" in signature(FileLock).parameters else {}
         )
-        lock = FileLock(path, mode=0o664, **options)  # group-writable, as huggingface_hub makes it
+        lock = FileLock(path, mode=0o664, **options)  # group-writable, as in huggingface_hub
         held_bytes, grew_at_s = -1, time.monotonic()
         while True:
             try:
                 lock.acquire(timeout=_LOCK_POLL_S)
                 break
-            except Timeout:  # before OSError, which it is one of
+            except Timeout:  # a subclass of OSError, so it comes first
                 if (size_bytes := self._incoming_bytes(etag)) != held_bytes:
                     held_bytes, grew_at_s = size_bytes, time.monotonic()
                 elif time.monotonic() - grew_at_s > timeout_s:
                     raise LockTimeout(
                         f"another process has held {path} for {timeout_s:g} s and fetched nothing meanwhile;"
-                        " end that process, and the lock goes with it",
+                        " end that process to release the lock",
                         path,
                     ) from None
                 waiting(size_bytes)
             except OSError as error:
-                if error.errno in _NO_LOCKS:
+                if error.errno in _NO_LOCKS_ERRNOS:
                     raise CacheNotWritable(
-                        f"the file system of {path} has no locks; point HF_HUB_CACHE to one that does"
+                        f"the file system of {path} has no locks; point HF_HUB_CACHE to one that supports them"
                     ) from error
                 raise disk_error(error, path) from error
         try:
@@ -219,24 +219,24 @@ class RepoCache:
         return total_bytes
 
     def publish(self, etag: str) -> None:
-        """Turn a complete, verified partial into the blob, atomically."""
+        """Rename a complete, verified partial file to the blob, atomically."""
         with disk_errors(self.blob(etag)):
             try:
                 os.replace(self.partial(etag), self.blob(etag))
             except FileNotFoundError:
-                # Where locks do not work, another process may have been first with the same bytes.
+                # Without working locks, another process may have published the same bytes first.
                 if not self.blob(etag).exists():
                     raise
 
     def link(self, commit: str, file: RemoteFile) -> None:
-        """Make a blob visible under its name."""
+        """Link a blob to its path in the snapshot."""
         pointer = self.snapshot(commit) / file.path
         blob = self.blob(file.etag)
         with disk_errors(pointer):
             if pointer.exists() and pointer.samefile(blob):
                 return
             pointer.parent.mkdir(parents=True, exist_ok=True)
-            # Made elsewhere and renamed, so that nobody ever finds the name missing or half made.
+            # Created under another name and renamed, so that readers never see the path missing or incomplete.
             draft = blob.with_name(f".{uuid.uuid4().hex}.tmp")
             moved = False
             try:
@@ -244,13 +244,13 @@ class RepoCache:
             except OSError:  # a file system without symlinks
                 try:
                     os.link(blob, draft)
-                except OSError:  # nor hard links: the name gets the only copy, as huggingface_hub does it
+                except OSError:  # nor hard links: move the only copy, as huggingface_hub does
                     os.rename(blob, draft)
                     moved = True
             try:
                 os.replace(draft, pointer)
             except OSError:
-                with suppress(OSError):  # the first error says more
+                with suppress(OSError):  # the first error matters more
                     if moved:
                         os.rename(draft, blob)
                     else:
@@ -259,7 +259,7 @@ class RepoCache:
 
 
 def cached_snapshots(cache_dir: Path) -> Iterator[tuple[RepoCache, str]]:
-    """Every model repository in the cache with each commit of it that is there."""
+    """Every model repository in the cache with each of its cached commits."""
     for root in sorted(cache_dir.glob(f"{_FOLDER_PREFIX}*--*")):
         cache = RepoCache(cache_dir, root.name.removeprefix(_FOLDER_PREFIX).replace("--", "/", 1))
         for snapshot in sorted((root / "snapshots").glob("*")):
@@ -282,7 +282,7 @@ def _megabytes(count: int) -> str:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Translate what the operating system says about ``path`` into :class:`CacheError`."""
+    """Translate an ``OSError`` about ``path`` into a :class:`CacheError`."""
     try:
         yield
     except OSError as error:
@@ -290,14 +290,14 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def disk_error(error: OSError, path: Path) -> CacheError:
-    """Name the kind of trouble an ``OSError`` is."""
+    """The :class:`CacheError` for an ``OSError``."""
     where = error.filename or path
-    if error.errno in _NO_ROOM:
+    if error.errno in _DISK_FULL_ERRNOS:
         return DiskFull(
-            f"no room left at {where} ({error.strerror}); what was fetched is kept and continued once there is room"
+            f"no room left at {where} ({error.strerror}); the partial download is kept and continued once there is room"
         )
     if error.errno == errno.EFBIG:
         return DiskFull(f"the file system or a limit does not allow a file this large at {where}")
     return CacheNotWritable(
-        f"the cache cannot be written at {where} ({error.strerror or error}); point HF_HUB_CACHE to a folder that can"
+        f"the cache cannot be written at {where} ({error.strerror or error}); point HF_HUB_CACHE to a writable folder"
     )

@@ -1,4 +1,4 @@
-"""Verifies what the cache holds, whoever put it there, without asking any endpoint."""
+"""Verification of cached files by their hashes, without network access."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 from backends.hub.cache import PARTIAL_SUFFIX, RepoCache
 from backends.hub.content import hash_file, is_content_hash
-from backends.hub.selection import listed_below, matches, select
+from backends.hub.selection import entries_below, matches, select
 
 _UNREADABLE = "cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One cached file that is not what its name promises.
+    """One cached file that is damaged, unreadable or missing.
 
-    :param path: the name it is loaded by.
-    :param file: path inside the repository.
+    :param path: path in the cache.
+    :param file: path in the repository.
     """
 
     repo: str
@@ -34,10 +34,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What verifying found.
+    """The result of a verification.
 
-    :param unverifiable: files whose hash nobody recorded: neither good nor bad.
-    :param unfinished: transfers that broke and will be continued when the file is fetched again.
+    :param unverifiable: files without a recorded hash.
+    :param unfinished: partial downloads, which the next fetch resumes.
     """
 
     files: int
@@ -48,24 +48,24 @@ class CheckReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What to verify.
+class CheckTarget:
+    """The part of a repository to verify.
 
-    :param below: a file, a folder or, empty, all of the repository at that commit.
-    :param allow: for a folder, only files that match.
-    :param whole: whether all that the listing has there is to be here. Only who named the place can know: without a
-        name, a repository of which one file was fetched looks like one that lost the others.
+    :param path: a file or a folder; empty: the whole repository at that commit.
+    :param allow: for a folder, patterns of the files to verify.
+    :param require_all: whether a listed file that is missing is a problem. Only the caller can know: a repository of
+        which one file was fetched looks like one that lost the others.
     """
 
     cache: RepoCache
     commit: str
-    below: str = ""
+    path: str = ""
     allow: Sequence[str] = ()
-    whole: bool = False
+    require_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _FileCheck:
     repo: str
     commit: str
     file: str
@@ -74,88 +74,88 @@ class _Job:
     etag: str
 
 
-def check_snapshots(places: Iterable[Place], progress: Callable[[str, int, int | None], None]) -> CheckReport:
-    """Hash every file of the given places; shared content only once.
+def check_snapshots(targets: Iterable[CheckTarget], progress: Callable[[str, int, int | None], None]) -> CheckReport:
+    """Hash every file of the given targets; shared content only once.
 
-    :param progress: told what is being hashed, the bytes that are hashed, and the bytes there are.
+    :param progress: called with the stage, the hashed bytes and the total bytes.
     """
-    jobs: list[_Job] = []
+    checks: list[_FileCheck] = []
     problems: list[Problem] = []
     unverifiable: list[Path] = []
     unfinished: set[Path] = set()
-    for place in places:
-        unfinished.update(place.cache.root.glob(f"blobs/*{PARTIAL_SUFFIX}"))
-        _plan(place, jobs, problems, unverifiable)
-    sizes = {job.content: _size_bytes(job.content) for job in jobs}
+    for target in targets:
+        unfinished.update(target.cache.root.glob(f"blobs/*{PARTIAL_SUFFIX}"))
+        _plan(target, checks, problems, unverifiable)
+    sizes = {check.content: _size_bytes(check.content) for check in checks}
     total_bytes = sum(sizes.values())
     hashed: dict[tuple[Path, int], str] = {}
     seen: set[Path] = set()
     done_bytes = 0
-    for job in jobs:
-        # Content may be promised to be two things, by two links of which one is wrong; it is hashed once per kind.
-        kind = (job.content, len(job.etag))
+    for check in checks:
+        # Two links, one of them wrong, may expect different kinds of hash of one blob: it is hashed once per kind.
+        kind = (check.content, len(check.etag))
         if kind not in hashed:
-            stage, before_bytes = f"check {job.repo}/{job.file}", done_bytes
+            stage, before_bytes = f"check {check.repo}/{check.file}", done_bytes
 
             def report(bytes_: int, stage: str = stage, before_bytes: int = before_bytes) -> None:
                 progress(stage, before_bytes + bytes_, total_bytes)
 
             report(0)
-            hashed[kind] = _hash(job, report if job.content not in seen else None)
-            if job.content not in seen:
-                seen.add(job.content)
-                done_bytes += sizes[job.content]
-                report(sizes[job.content])
-        if hashed[kind] != job.etag:
+            hashed[kind] = _hash(check, report if check.content not in seen else None)
+            if check.content not in seen:
+                seen.add(check.content)
+                done_bytes += sizes[check.content]
+                report(sizes[check.content])
+        if hashed[kind] != check.etag:
             found = hashed[kind]
-            complaint = found if found.startswith(_UNREADABLE) else f"its bytes hash to {found}, not {job.etag}"
-            problems.append(Problem(job.repo, job.commit, job.file, job.path, complaint))
+            complaint = found if found.startswith(_UNREADABLE) else f"its bytes hash to {found}, not {check.etag}"
+            problems.append(Problem(check.repo, check.commit, check.file, check.path, complaint))
     return CheckReport(len(seen), total_bytes, tuple(problems), tuple(unverifiable), tuple(sorted(unfinished)))
 
 
-def _plan(place: Place, jobs: list[_Job], problems: list[Problem], unverifiable: list[Path]) -> None:
-    cache, commit = place.cache, place.commit
+def _plan(target: CheckTarget, checks: list[_FileCheck], problems: list[Problem], unverifiable: list[Path]) -> None:
+    cache, commit = target.cache, target.commit
     snapshot = cache.snapshot(commit)
     listing = cache.listing(commit) or []
     listed = {file.path: file.etag for file in listing}
     here: set[str] = set()
-    for path in _files(snapshot / place.below):
+    for path in _files(snapshot / target.path):
         file = path.relative_to(snapshot).as_posix()
-        inner = path.relative_to(snapshot / place.below).as_posix()
-        if inner != "." and not matches(inner, place.allow):
+        inner = path.relative_to(snapshot / target.path).as_posix()
+        if inner != "." and not matches(inner, target.allow):
             continue
         here.add(file)
-        # The listing first: a link may lead to sound content that is another file's.
-        if (etag := listed.get(file) or _named(path)) is None:
+        # The listing first: a link may point to valid content of another file.
+        if (etag := listed.get(file) or _hash_in_name(path)) is None:
             unverifiable.append(path)
         else:
-            jobs.append(_Job(cache.repo, commit, file, path, Path(os.path.realpath(path)), etag))
-    if place.whole:
-        for missing in select(listed_below(listing, place.below), place.allow):
+            checks.append(_FileCheck(cache.repo, commit, file, path, Path(os.path.realpath(path)), etag))
+    if target.require_all:
+        for missing in select(entries_below(listing, target.path), target.allow):
             if missing.path not in here:
                 path = snapshot / missing.path
                 problems.append(Problem(cache.repo, commit, missing.path, path, "is not in the cache"))
 
 
-def _files(place: Path) -> Iterator[Path]:
-    if place.is_symlink() or place.is_file():
-        yield place
-    for folder, _, names in os.walk(place):
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_symlink() or path.is_file():
+        yield path
+    for folder, _, names in os.walk(path):
         yield from (Path(folder, name) for name in sorted(names))
 
 
-def _named(path: Path) -> str | None:
-    """The hash a link's target is named by, where no listing says what the file is to be."""
+def _hash_in_name(path: Path) -> str | None:
+    """The hash in the name of a link's target, for commits without a cached listing."""
     if not path.is_symlink():
         return None
-    # One hop only: huggingface_hub may keep the blob itself as a link into a store shared by repositories.
+    # One hop only: in huggingface_hub, the blob may itself be a link into a store that repositories share.
     name = Path(os.readlink(path)).name
     return name if is_content_hash(name) else None
 
 
-def _hash(job: _Job, report: Callable[[int], None] | None) -> str:
+def _hash(check: _FileCheck, report: Callable[[int], None] | None) -> str:
     try:
-        return hash_file(job.content, job.etag, report)
+        return hash_file(check.content, check.etag, report)
     except OSError as error:
         return f"{_UNREADABLE}: {error.strerror or error}"
 
@@ -163,5 +163,5 @@ def _hash(job: _Job, report: Callable[[int], None] | None) -> str:
 def _size_bytes(content: Path) -> int:
     try:
         return content.stat().st_size
-    except OSError:  # said again, and louder, when it is to be hashed
+    except OSError:  # reported when it is hashed
         return 0

@@ -1,6 +1,7 @@
-"""HTTP with an end to waiting: a server that drips its answer is hung up on, as a silent one is.
+"""HTTP connections with a total time limit per response.
 
-Read timeouts do not see that one, since every byte starts them anew. A watch ends the connection itself.
+Read timeouts restart with every byte, so a server that drips its response would never time out. A ``Deadline`` closes
+the connection instead.
 """
 
 from __future__ import annotations
@@ -18,68 +19,68 @@ from backends.hub.errors import BadHubSettings
 from backends.hub.settings import HubSettings
 
 
-class Watch:
-    """Hangs up when an answer is not there in time.
+class Deadline:
+    """A time limit whose expiry shuts connections down, from a thread of its own.
 
-    :param within_s: how long the answer may take; ``between`` then allows each further piece its own time.
+    :param timeout_s: limit for the response; ``extend`` then sets a new one for each chunk.
     """
 
-    def __init__(self, within_s: float):
-        self.within_s = within_s
-        self.fired = False
-        self._due_s = time.monotonic() + within_s
-        self._over = threading.Event()
+    def __init__(self, timeout_s: float):
+        self.timeout_s = timeout_s
+        self.expired = False
+        self._due_s = time.monotonic() + timeout_s
+        self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
 
     def start(self, sockets: list[socket.socket]) -> None:
-        """Begin to watch.
+        """Start the timer.
 
-        :param sockets: those that are open; others may join while this watches.
+        :param sockets: the open sockets; the caller may append more while the timer runs.
         """
         self._sockets = sockets
-        threading.Thread(target=self._run, name="hub-watch", daemon=True).start()
+        threading.Thread(target=self._run, name="hub-deadline", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop watching; afterwards nothing is hung up on any more."""
+        """Stop the timer. No connection is shut down after this returns."""
         with self._lock:
-            self._over.set()
+            self._stopped.set()
 
-    def left_s(self) -> float:
-        """The time until this hangs up."""
+    def remaining_s(self) -> float:
+        """Time until expiry."""
         return self._due_s - time.monotonic()
 
-    def between(self, seconds: float) -> None:
-        """Allow the next piece this long; ``math.inf`` while it is not the server that is waited for."""
+    def extend(self, seconds: float) -> None:
+        """Expire this long from now; ``math.inf`` while the client, not the server, is busy."""
         self._due_s = time.monotonic() + seconds
 
-    def hang_up(self, connection: socket.socket) -> None:
-        """End a connection under whoever reads from it, who then finds it closed by the other side."""
+    def shut_down(self, connection: socket.socket) -> None:
+        """Shut a connection down; a blocked reader sees the end of the stream."""
         with suppress(OSError):
-            # Not the method of a TLS socket, which would change the object another thread is reading from.
+            # Not the TLS socket's own method, which would change the object another thread is reading from.
             socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def _run(self) -> None:
-        while not self._over.wait(min(max(self.left_s(), 0.01), self.within_s)):
+        while not self._stopped.wait(min(max(self.remaining_s(), 0.01), self.timeout_s)):
             with self._lock:
-                if self._over.is_set():
+                if self._stopped.is_set():
                     return
-                if self.left_s() <= 0:
-                    self.fired = True
+                if self.remaining_s() <= 0:
+                    self.expired = True
                     for connection in self._sockets:
-                        self.hang_up(connection)
+                        self.shut_down(connection)
                     return
 
 
 class Connections:
-    """The connections of one fetch, to any number of hosts, used by one thread at a time.
+    """The HTTP connections of one fetch. Used by one thread at a time.
 
-    :raises BadHubSettings: a proxy variable cannot be used.
+    :raises BadHubSettings: if a proxy variable is invalid.
     """
 
     def __init__(self, settings: HubSettings):
         timeout = httpx.Timeout(settings.stall_timeout_s, connect=settings.connect_timeout_s)
-        # Compressed bytes could be neither resumed nor counted against the file's size.
+        # Compressed bodies can neither be resumed nor compared with the file's size.
         headers = {"User-Agent": "voxgate", "Accept-Encoding": "identity"}
         try:
             self._http = httpx.Client(timeout=timeout, headers=headers, follow_redirects=False)
@@ -88,7 +89,7 @@ class Connections:
                 f"the proxy in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY cannot be used: {error}"
             ) from error
         self._sockets: list[socket.socket] = []
-        self._watch: Watch | None = None
+        self._deadline: Deadline | None = None
 
     def __enter__(self) -> Connections:
         return self
@@ -97,54 +98,54 @@ class Connections:
         self.close()
 
     def close(self) -> None:
-        """Close them."""
+        """Close all connections."""
         self._http.close()
 
     @contextmanager
-    def watched(self, within_s: float) -> Iterator[Watch]:
-        """Hang up on every server that is asked meanwhile and has not answered in that time."""
+    def deadline(self, timeout_s: float) -> Iterator[Deadline]:
+        """Shut down all connections if the context lasts longer than ``timeout_s``."""
         self._sockets = [connection for connection in self._sockets if connection.fileno() != -1]
-        watch = self._watch = Watch(within_s)
-        watch.start(self._sockets)
+        deadline = self._deadline = Deadline(timeout_s)
+        deadline.start(self._sockets)
         try:
-            yield watch
+            yield deadline
         finally:
-            watch.stop()
-            self._watch = None
+            deadline.stop()
+            self._deadline = None
 
     def get(
         self, url: str, headers: Mapping[str, str], timeout: httpx.Timeout
     ) -> AbstractContextManager[httpx.Response]:
-        """Ask; no redirect is followed."""
+        """Send a GET request. Redirects are not followed."""
         return self._http.stream("GET", url, headers=headers, timeout=timeout, extensions={"trace": self._trace})
 
     def _trace(self, event: str, info: Mapping[str, object]) -> None:
-        """Learn of every connection that is made: this is how httpx's own transport tells."""
+        """Record each new socket, which httpx exposes through its trace extension only."""
         stream = info.get("return_value")
         if not event.endswith(".complete") or not hasattr(stream, "get_extra_info"):
             return
         connection = stream.get_extra_info("socket")
         if isinstance(connection, socket.socket):
             self._sockets.append(connection)
-            if self._watch is not None and self._watch.fired:  # it took too long to connect
-                self._watch.hang_up(connection)
+            if self._deadline is not None and self._deadline.expired:  # connecting took too long
+                self._deadline.shut_down(connection)
 
 
-def pieces(response: httpx.Response, watch: Watch, between_s: float = 0.0) -> Iterator[bytes]:
-    """The bytes of an answer as they arrive.
+def read_chunks(response: httpx.Response, deadline: Deadline, chunk_timeout_s: float = 0.0) -> Iterator[bytes]:
+    """Yield the body's bytes as they arrive.
 
-    :param between_s: how long the server may take for each; without it, the watch's own limit is for all of them.
-    :raises httpx.ReadTimeout: the watch hung up.
+    :param chunk_timeout_s: limit per chunk; 0: the deadline covers the whole body.
+    :raises httpx.ReadTimeout: if the deadline expires.
     """
     raw = response.iter_raw()
     while True:
-        if between_s:
-            watch.between(between_s)
+        if chunk_timeout_s:
+            deadline.extend(chunk_timeout_s)
         chunk = next(raw, None)
-        if watch.fired:  # an answer without a length just ends then
-            raise httpx.ReadTimeout("hung up on", request=response.request)
+        if deadline.expired:  # a body without a length looks complete then
+            raise httpx.ReadTimeout("deadline expired", request=response.request)
         if chunk is None:
             return
-        if between_s:
-            watch.between(math.inf)
+        if chunk_timeout_s:
+            deadline.extend(math.inf)
         yield chunk

@@ -1,8 +1,7 @@
-"""What a file of a repository must contain: its size, and the hash the hub names it by.
+"""Size and content hash of the files of a repository.
 
-The hub calls a file by the sha256 of its bytes when it lives in large-file storage, and by git's blob hash
-(sha1 over a header and the bytes) otherwise. The cache names blobs the same way, which is why a cached file
-can be verified without asking anyone.
+The hub identifies a file in large-file storage by the SHA-256 of its bytes, and any other file by git's blob hash
+(SHA-1 over a header and the bytes). The cache names blobs the same way, so a cached file can be verified offline.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from backends.hub.reference import is_safe_path
 SHA256 = re.compile(r"[0-9a-f]{64}")
 GIT_SHA1 = re.compile(r"[0-9a-f]{40}")
 _READ_BYTES = 1 << 20
-_MAX_SIZE_BYTES = 1 << 62  # beyond it no file system can be meant
+_MAX_SIZE_BYTES = 1 << 62  # beyond the limit of any file system
 
 
 class Hash(Protocol):
-    """As much of a hashlib object as is needed here."""
+    """The methods of a hashlib object that are used here."""
 
     def update(self, data: bytes, /) -> None:
-        """Take more bytes."""
+        """Add bytes."""
 
     def hexdigest(self) -> str:
-        """The hash of what was taken."""
+        """The hash of all added bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +36,9 @@ class RemoteFile:
     """One file of a repository at one commit.
 
     :param path: inside the repository, ``/``-separated.
-    :param blob_id: git's hash of the file, or of the pointer when it lives in large-file storage.
-    :param sha256: set for files in large-file storage.
-    :param xet_hash: kept for huggingface_hub, which reads the same cached listing; not used here.
+    :param blob_id: git's hash of the file, or of its pointer if it is in large-file storage.
+    :param sha256: for files in large-file storage.
+    :param xet_hash: unused here; kept for huggingface_hub, which reads the same cached listing.
     """
 
     path: str
@@ -50,19 +49,19 @@ class RemoteFile:
 
     @property
     def etag(self) -> str:
-        """What the hub, and therefore the cache, calls the content."""
+        """The name of the content at the hub and in the cache."""
         return self.sha256 or self.blob_id
 
 
-def is_sound(file: RemoteFile) -> bool:
-    """Whether an entry of a listing, which may come from anywhere, is safe to make paths of.
+def is_valid_entry(file: RemoteFile) -> bool:
+    """Whether an entry of an untrusted listing is valid.
 
-    Names and hashes become paths in the cache, so this is the fence around it.
+    Security boundary: names and hashes become paths in the cache.
     """
     return (
         isinstance(file.path, str)
         and is_safe_path(file.path)
-        and type(file.size_bytes) is int  # a bool is none
+        and type(file.size_bytes) is int  # excludes bool
         and 0 <= file.size_bytes <= _MAX_SIZE_BYTES
         and isinstance(file.blob_id, str)
         and bool(GIT_SHA1.fullmatch(file.blob_id))
@@ -71,20 +70,20 @@ def is_sound(file: RemoteFile) -> bool:
     )
 
 
-def contradiction(paths: Collection[str]) -> str | None:
-    """A path of a listing that occurs as a file and as a folder, which no disk can hold."""
+def path_conflict(paths: Collection[str]) -> str | None:
+    """A path that occurs both as a file and as a folder; None if there is none."""
     files = set(paths)
     folders = {path[:end] for path in paths for end, character in enumerate(path) if character == "/"}
     return min(files & folders, default=None)
 
 
 def is_content_hash(etag: str) -> bool:
-    """Whether an etag says what the content must hash to."""
+    """Whether an ETag is a content hash."""
     return bool(SHA256.fullmatch(etag) or GIT_SHA1.fullmatch(etag))
 
 
 def new_hash(etag: str, size_bytes: int) -> Hash:
-    """Start the hash that ``etag`` is the result of, for a file of that size."""
+    """A hash object of the kind that ``etag`` is, for a file of that size."""
     if SHA256.fullmatch(etag):
         return hashlib.sha256()
     digest = hashlib.sha1(usedforsecurity=False)
@@ -93,9 +92,9 @@ def new_hash(etag: str, size_bytes: int) -> Hash:
 
 
 def hash_file(path: Path, etag: str, report: Callable[[int], None] | None = None) -> str:
-    """Hash a file on disk the way ``etag`` was made.
+    """Hash a file on disk with the kind of hash that ``etag`` is.
 
-    :param report: called now and then with the bytes that are hashed.
+    :param report: called at intervals with the number of hashed bytes.
     """
     hashed_bytes = 0
     with path.open("rb") as file:

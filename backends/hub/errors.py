@@ -1,28 +1,28 @@
-"""What can go wrong between a reference and the file it names.
+"""Errors of fetching checkpoints.
 
 HubError (a backends.errors.LoadError)
-├── MalformedReference      the reference cannot be read
-├── BadHubSettings          an endpoint, a token, a proxy or a number in the settings makes no sense
-├── LocalFileMissing        a local path, or a file shipped with a package, is not there
-├── MissingOffline          offline, and the cache lacks something: names what
+├── MalformedReference      invalid reference syntax
+├── BadHubSettings          an invalid endpoint, token, proxy or number in the settings
+├── LocalFileMissing        a local path, or a file of an installed package, does not exist
+├── MissingOffline          offline, and the cache is incomplete: lists what is missing
 ├── NotFound                every endpoint says so
 │   ├── RepositoryNotFound
 │   ├── RevisionNotFound
 │   └── EntryNotFound       no such file or folder at that revision
-├── AccessDenied            the repository exists, but not for us
-│   ├── GatedRepository     its licence has to be accepted first
-│   └── TokenRejected       the endpoint does not know this token
-├── EndpointsFailed         no endpoint delivered: lists each and why
-├── CacheError              this machine's disk is at fault; no other endpoint could help
+├── AccessDenied            the repository exists, but access is refused
+│   ├── GatedRepository     its license must be accepted first
+│   └── TokenRejected       the endpoint rejects the token
+├── EndpointsFailed         no endpoint delivered: lists each with its reason
+├── CacheError              a fault of the local disk; other endpoints cannot help
 │   ├── DiskFull
 │   ├── CacheNotWritable
-│   └── LockTimeout         another process holds a file and makes no headway
-└── EndpointFailure         one endpoint's fault; callers meet it only in ``EndpointsFailed.failures``
-    ├── Unreachable         no connection, no TLS, no answer
-    ├── Stalled             connected, then silent or slower than the settings allow
-    ├── Broken              the connection broke or the server is busy: worth another try
-    ├── Refused             an HTTP status that more tries will not change
-    └── Lying               what it sends is not the file, or not a hub's answer
+│   └── LockTimeout         another process holds a file's lock and makes no progress
+└── EndpointFailure         a fault of one endpoint; raised only inside ``EndpointsFailed.failures``
+    ├── Unreachable         no connection, no TLS, no response
+    ├── Stalled             connected, but silent or slower than the settings allow
+    ├── Broken              the connection broke or the server is busy: worth a retry
+    ├── Refused             an HTTP status that a retry will not change
+    └── IntegrityError      the response is not the file, or not a hub's response
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ from backends.errors import LoadError
 
 
 class HubError(LoadError):
-    """Root of every error raised on purpose by ``backends.hub``."""
+    """Root of all errors that ``backends.hub`` raises on purpose."""
 
 
 class MalformedReference(HubError):
-    """The reference cannot be read; the message says how one looks."""
+    """Invalid reference syntax; the message shows the valid forms."""
 
 
 class BadHubSettings(HubError):
-    """A setting makes no sense; the message names the variable or key."""
+    """Invalid setting; the message names the variable or key."""
 
 
 class LocalFileMissing(HubError):
-    """A local path, or a file shipped with a package, is not there."""
+    """A local path, or a file of an installed package, does not exist."""
 
 
 class MissingOffline(HubError):
-    """Offline, and the cache lacks something.
+    """Offline, and the cache is incomplete.
 
-    :param missing: what is missing: paths in the repository, or the revision that was never resolved.
+    :param missing: paths in the repository, or the revision that was never resolved.
     """
 
     def __init__(self, message: str, *, missing: Sequence[str] = ()):
@@ -61,11 +61,11 @@ class MissingOffline(HubError):
 
 
 class NotFound(HubError):
-    """No endpoint has it."""
+    """Not found at any endpoint."""
 
 
 class RepositoryNotFound(NotFound):
-    """No such repository, or a private one that the token does not open."""
+    """No such repository, or a private one that the token cannot access."""
 
 
 class RevisionNotFound(NotFound):
@@ -77,21 +77,21 @@ class EntryNotFound(NotFound):
 
 
 class AccessDenied(HubError):
-    """The repository exists, but not for us."""
+    """The repository exists, but access is refused."""
 
 
 class GatedRepository(AccessDenied):
-    """The repository's licence has to be accepted first; the message says how."""
+    """The repository's license must be accepted first; the message says how."""
 
 
 class TokenRejected(AccessDenied):
-    """The endpoint does not know this token."""
+    """The endpoint rejects the token."""
 
 
 class EndpointsFailed(HubError):
     """No endpoint delivered.
 
-    :param failures: each endpoint's URL and why it failed, in the order they were asked.
+    :param failures: (URL, reason) per endpoint, in the order they were tried.
     """
 
     def __init__(self, message: str, failures: Sequence[tuple[str, HubError]] = ()):
@@ -100,11 +100,11 @@ class EndpointsFailed(HubError):
 
 
 class CacheError(HubError):
-    """This machine's disk is at fault; no other endpoint could help."""
+    """A fault of the local disk; other endpoints cannot help."""
 
 
 class DiskFull(CacheError):
-    """The cache's file system has no room; what was fetched so far is kept and will be continued."""
+    """The cache's file system is full. Partial downloads are kept and will be resumed."""
 
 
 class CacheNotWritable(CacheError):
@@ -112,7 +112,7 @@ class CacheNotWritable(CacheError):
 
 
 class LockTimeout(CacheError):
-    """Another process holds the lock of a file and makes no headway.
+    """Another process holds a file's lock and makes no progress.
 
     :param lock: the lock file.
     """
@@ -123,22 +123,22 @@ class LockTimeout(CacheError):
 
 
 class EndpointFailure(HubError):
-    """One endpoint's fault; the next one may do better."""
+    """A fault of one endpoint; another may work."""
 
 
 class Unreachable(EndpointFailure):
-    """No connection, no TLS, no answer."""
+    """No connection, no TLS, no response."""
 
 
 class Stalled(EndpointFailure):
-    """Connected, then silent or slower than the settings allow."""
+    """Connected, but silent or slower than the settings allow."""
 
 
 class Broken(EndpointFailure):
-    """The connection broke, or the server is busy: the same endpoint is worth another try.
+    """The connection broke, or the server is busy: worth a retry at the same endpoint.
 
-    :param moved_bytes: how much this try brought; a try that brought much does not count as a failed one.
-    :param retry_after_s: how long the server asked us to wait.
+    :param moved_bytes: bytes this attempt transferred; an attempt that transferred many does not count as failed.
+    :param retry_after_s: the server's ``Retry-After``.
     """
 
     def __init__(self, message: str, *, moved_bytes: int = 0, retry_after_s: float = 0.0):
@@ -148,8 +148,8 @@ class Broken(EndpointFailure):
 
 
 class Refused(EndpointFailure):
-    """An HTTP status that more tries will not change."""
+    """An HTTP status that a retry will not change."""
 
 
-class Lying(EndpointFailure):
-    """What it sends is not the file that was asked for, or not a hub's answer at all."""
+class IntegrityError(EndpointFailure):
+    """The response is not the requested file, or not a hub's response."""

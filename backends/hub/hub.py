@@ -1,4 +1,4 @@
-"""The one place everything an engine loads comes through."""
+"""The entry point of the package: fetch, plan, verify and probe."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backends.hub.cache import RepoCache, cached_snapshots
-from backends.hub.check import CheckReport, Place, check_snapshots
+from backends.hub.check import CheckReport, CheckTarget, check_snapshots
 from backends.hub.errors import AccessDenied, HubError, MalformedReference, MissingOffline, NotFound
 from backends.hub.fetch import Fetched, HubFetch, PlannedFile
 from backends.hub.reference import HubReference, Reference, parse_reference
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How one endpoint does.
+    """The state of one endpoint.
 
-    :param latency_s: until its answer stood; None when there was none.
-    :param reason: why it is unreachable, or a remark about a reachable one.
+    :param latency_s: response time; None without a response.
+    :param reason: why it is unreachable, or a remark about its response.
     """
 
     url: str
@@ -36,12 +36,12 @@ class Probe:
 
 
 class Hub:
-    """Finds and fetches what references name. Holds nothing open between calls; safe to share between threads.
+    """Fetches the files of references. Holds no connection between calls; safe to share between threads.
 
     ``Hub(HubSettings.from_environment()).fetch("hf://owner/repo/model.safetensors@main").path``
 
-    :param settings: a new ``Hub`` with new settings sees a changed environment; this one does not.
-    :param pause: sleeps between tries.
+    :param settings: fixed; create a new ``Hub`` to apply a changed environment.
+    :param pause: sleeps between attempts.
     """
 
     def __init__(self, settings: HubSettings, pause: Callable[[float], None] = time.sleep):
@@ -57,30 +57,29 @@ class Hub:
         verify_cached: bool = False,
         update: bool = False,
     ) -> Fetched:
-        """Bring everything a reference names onto this machine.
+        """Download a reference's files, unless they are cached.
 
-        A branch or tag stays at the commit it was first resolved to, for as long as the cache has files of that.
+        A branch or tag stays at the commit it was first resolved to, as long as the cache has files of that commit.
 
-        :param progress: told what is being done to which file, the bytes that are here, and the bytes there will be,
-            both of all files together. It may raise to stop the fetch; what is here is kept and continued next time.
-        :param allow: for a folder, only files whose path below it matches one of these ``fnmatch`` patterns.
-        :param verify_cached: hash what is cached already, and fetch again what is damaged. Otherwise a cached file of
-            the right size is used as it is.
-        :param update: ask the endpoints what a branch or tag is now, and fetch that.
-        :raises HubError: one of the kinds drawn in ``backends.hub.errors``.
+        :param progress: called with the stage, the bytes on disk and the total bytes, both over all files. It may raise
+            to stop the fetch; partial downloads are kept and resumed by the next fetch.
+        :param allow: for a folder, ``fnmatch`` patterns of the files to fetch, relative to the folder.
+        :param verify_cached: hash cached files, and download damaged ones again. Otherwise a cached file of the right
+            size is used as it is.
+        :param update: resolve a branch or tag again, and fetch its current commit.
+        :raises HubError: see ``backends.hub.errors``.
         """
         parsed = _parsed(reference)
         if not isinstance(parsed, HubReference):
-            place = parsed.locate()
-            return Fetched(place, parsed, None, tuple(files_below(place, allow)))
+            path = parsed.locate()
+            return Fetched(path, parsed, None, tuple(files_below(path, allow)))
         with closing(self._hub_fetch(parsed, progress, allow, verify_cached, update)) as fetch:
             return fetch.run()
 
     def plan(self, reference: str | Reference, *, allow: Sequence[str] = (), update: bool = False) -> list[PlannedFile]:
-        """Say what a fetch would need; writes nothing.
+        """List the files that a fetch would need, without writing anything.
 
         :param update: as for ``fetch``.
-
         :raises HubError: as ``fetch`` does.
         """
         parsed = _parsed(reference)
@@ -95,28 +94,28 @@ class Hub:
         progress: Progress | None = None,
         allow: Sequence[str] = (),
     ) -> CheckReport:
-        """Verify cached files by their hashes, whoever fetched them; asks no endpoint and changes nothing.
+        """Verify cached files by their hashes, without network access. Changes nothing.
 
-        :param reference: what to verify, and what has to be here, as far as a cached listing tells; by default every
-            model in the cache, of which only that which is here is verified.
-        :param progress: told what is being hashed, the bytes that are hashed, and the bytes there are.
-        :param allow: for a folder, only files whose path below it matches one of these ``fnmatch`` patterns.
-        :raises MissingOffline: the cache holds nothing of that reference.
+        :param reference: the files to verify; those in the cached listing must all be present. None: every cached file
+            of every model; missing files are not a problem then.
+        :param progress: called with the stage, the hashed bytes and the total bytes.
+        :param allow: for a folder, ``fnmatch`` patterns of the files to verify, relative to the folder.
+        :raises MissingOffline: if no file of the reference is cached.
         """
         parsed = None if reference is None else _parsed(reference)
         if parsed is not None and not isinstance(parsed, HubReference):
-            raise MalformedReference(f"{parsed}: only files from the hub come with a hash to verify them by")
+            raise MalformedReference(f"{parsed}: only files from the hub have a hash to verify")
         if parsed is not None:
-            places = [self._cached(parsed, allow)]
+            targets = [self._cached(parsed, allow)]
         else:
             found = cached_snapshots(self._settings.cache_dir)
-            places = [Place(cache, commit, allow=allow) for cache, commit in found]
-        return check_snapshots(places, progress or _no_progress)
+            targets = [CheckTarget(cache, commit, allow=allow) for cache, commit in found]
+        return check_snapshots(targets, progress or _no_progress)
 
     def probe(self, endpoint: str | Endpoint) -> Probe:
-        """Find out whether an endpoint answers.
+        """Check whether an endpoint responds.
 
-        :raises BadHubSettings: it is no address, or a proxy variable cannot be used.
+        :raises BadHubSettings: if it is not a URL, or a proxy variable is invalid.
         """
         from backends.hub.client import EndpointClient
         from backends.hub.connection import Connections
@@ -125,8 +124,8 @@ class Hub:
         with Connections(self._settings) as http:
             started_s = time.monotonic()
             try:
-                remark = EndpointClient(http, target, self._settings).answers()
-            except (NotFound, AccessDenied) as error:  # an answer all the same
+                remark = EndpointClient(http, target, self._settings).probe()
+            except (NotFound, AccessDenied) as error:  # a response, so the endpoint is reachable
                 remark = str(error)
             except HubError as error:
                 return Probe(target.url, False, None, str(error))
@@ -150,13 +149,13 @@ class Hub:
             progress=progress or _no_progress,
         )
 
-    def _cached(self, reference: HubReference, allow: Sequence[str]) -> Place:
+    def _cached(self, reference: HubReference, allow: Sequence[str]) -> CheckTarget:
         cache = RepoCache(self._settings.cache_dir, reference.repo)
         commit = cache.commit_of(reference.revision)
-        # A link that leads nowhere is something too: a problem, not an empty cache.
+        # A dangling link counts as cached: it is a problem to report, not an empty cache.
         if commit is None or not os.path.lexists(cache.snapshot(commit) / reference.path):
-            raise MissingOffline(f"{reference}: nothing of it is cached", missing=(str(reference),))
-        return Place(cache, commit, reference.path, allow, whole=True)
+            raise MissingOffline(f"{reference}: not cached", missing=(str(reference),))
+        return CheckTarget(cache, commit, reference.path, allow, require_all=True)
 
 
 def _parsed(reference: str | Reference) -> Reference:
@@ -164,4 +163,4 @@ def _parsed(reference: str | Reference) -> Reference:
 
 
 def _no_progress(stage: str, done: int, total: int | None) -> None:
-    """As ``backends.base.no_progress``, which would import numpy."""
+    """``backends.base.no_progress`` without importing numpy."""

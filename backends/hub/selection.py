@@ -1,4 +1,4 @@
-"""Which files a reference means: of a listing, and of those on this machine."""
+"""Selection of a reference's files, from a listing or from disk."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from backends.hub.content import RemoteFile
 
 
 def matches(path: str, allow: Sequence[str]) -> bool:
-    """Whether a path below the folder asked for is among those asked for."""
+    """Whether a path, relative to the requested folder, matches ``allow``; an empty ``allow`` matches all."""
     return not allow or any(fnmatch.fnmatchcase(path, pattern) for pattern in allow)
 
 
-def listed_below(listing: Sequence[RemoteFile], path: str) -> list[tuple[str, RemoteFile]]:
-    """A file itself, or a folder's files, of a listing; each with its path below the folder, empty for a file."""
+def entries_below(listing: Sequence[RemoteFile], path: str) -> list[tuple[str, RemoteFile]]:
+    """The listing's entries of a file or a folder, each with its path relative to the folder; empty for a file."""
     if exact := [("", file) for file in listing if file.path == path]:
         return exact
     folder = f"{path}/" if path else ""
@@ -23,12 +23,12 @@ def listed_below(listing: Sequence[RemoteFile], path: str) -> list[tuple[str, Re
 
 
 def select(below: Sequence[tuple[str, RemoteFile]], allow: Sequence[str]) -> list[RemoteFile]:
-    """Those of ``listed_below`` that are wanted."""
+    """The entries of ``entries_below`` that match ``allow``."""
     return [file for inner, file in below if not inner or matches(inner, allow)]
 
 
 def files_below(place: Path, allow: Sequence[str] = ()) -> Iterator[Path]:
-    """A file itself, or a folder's files that match, in order."""
+    """The file itself, or the matching files of a folder, sorted."""
     if place.is_file():
         yield place
     elif place.is_dir():

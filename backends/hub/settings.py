@@ -1,4 +1,4 @@
-"""Which endpoints, which cache, how patient: frozen values, read from the environment when asked and not before."""
+"""Hub settings: endpoints, cache, token and timeouts, from the environment and the configuration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backends.hub.errors import BadHubSettings
 
 OFFICIAL_ENDPOINT = "https://huggingface.co"
 MIRROR_ENDPOINT = "https://hf-mirror.com"
-_TRUE = frozenset({"1", "ON", "YES", "TRUE"})  # huggingface_hub's idea of true
+_TRUE = frozenset({"1", "ON", "YES", "TRUE"})  # the values that huggingface_hub treats as true
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _WHOLE_NUMBERS = frozenset({"min_bytes_per_s", "attempts"})
 _SECONDS = frozenset(
@@ -35,10 +35,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One address that speaks the hub's protocol.
+    """One server with the hub's HTTP API.
 
     :param url: without a trailing slash; may have a path.
-    :param send_token: whether the user's token is meant for it.
+    :param send_token: whether it receives the user's token.
     """
 
     url: str
@@ -48,9 +48,9 @@ class Endpoint:
     def parse(cls, value: object, where: str, *, send_token: bool = False) -> Endpoint:
         """Read ``"https://host"`` or ``{url: …, send_token: true}``.
 
-        The official hub gets the token always; another endpoint only where someone said so.
+        The official hub always receives the token, other endpoints only if they are marked.
 
-        :raises BadHubSettings: naming ``where``.
+        :raises BadHubSettings: the message names ``where``.
         """
         if isinstance(value, Mapping):
             if unknown := sorted(set(value) - {"url", "send_token"}):
@@ -60,19 +60,19 @@ class Endpoint:
                 raise BadHubSettings(f"{where}.send_token: expected true or false, got {marked!r}")
             return cls.parse(value.get("url"), where, send_token=marked)
         if not isinstance(value, str):
-            raise BadHubSettings(f"{where}: expected an address such as {OFFICIAL_ENDPOINT}, got {value!r}")
+            raise BadHubSettings(f"{where}: expected a URL such as {OFFICIAL_ENDPOINT}, got {value!r}")
         url = value.strip().rstrip("/")
         try:
             parts = urlsplit(url)
             sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-            (parts.hostname or "").encode("idna")  # as connecting to it will: no empty label, none over 63 characters
+            (parts.hostname or "").encode("idna")  # rejects labels that are empty or over 63 characters
         except ValueError:
             sound = False
         odd = any(character.isspace() or not character.isprintable() for character in url)
         if not sound or odd or parts.query or parts.fragment:
-            raise BadHubSettings(f"{where}: {value!r} is not an address such as {OFFICIAL_ENDPOINT}")
-        if parts.username or parts.password:  # it would end up in logs and error messages
-            raise BadHubSettings(f"{where}: no name or password in an endpoint's address; use HF_TOKEN")
+            raise BadHubSettings(f"{where}: {value!r} is not a URL such as {OFFICIAL_ENDPOINT}")
+        if parts.username or parts.password:  # the URL appears in logs and error messages
+            raise BadHubSettings(f"{where}: an endpoint's URL must not contain a user name or password; use HF_TOKEN")
         return cls(url, send_token or url == OFFICIAL_ENDPOINT)
 
 
@@ -81,20 +81,20 @@ DEFAULT_ENDPOINTS = (Endpoint(OFFICIAL_ENDPOINT, send_token=True), Endpoint(MIRR
 
 @dataclass(frozen=True, slots=True)
 class HubSettings:
-    """Everything ``Hub`` needs to know.
+    """The settings of a ``Hub``.
 
-    :param endpoints: asked in this order.
-    :param cache_dir: laid out as huggingface_hub's, and shared with it.
+    :param endpoints: in order of preference.
+    :param cache_dir: the cache that is shared with huggingface_hub.
     :param offline: use the cache only.
-    :param token: sent to those endpoints that are marked for it.
-    :param connect_timeout_s: for a connection to stand, TLS included.
-    :param metadata_timeout_s: for one answer that is not a file, to its end; connecting comes on top.
-    :param stall_timeout_s: how long a transfer may bring nothing before the next endpoint is asked.
-    :param min_bytes_per_s: slower than this over ``stall_timeout_s`` counts as stalled; 0 switches it off.
-    :param attempts: failed tries before an endpoint is given up. A connection that breaks is followed by the next try
-        at once; an endpoint that is silent or cannot be reached is tried again after the others.
-    :param backoff_s: pause after the first failed try, and after the first round of all endpoints; doubles.
-    :param lock_timeout_s: how long to wait for another process that holds a file and makes no headway.
+    :param token: sent to endpoints with ``send_token``.
+    :param connect_timeout_s: for connecting, including TLS.
+    :param metadata_timeout_s: for one complete response that is not a file, without connecting.
+    :param stall_timeout_s: how long a download may be silent before the next endpoint is tried.
+    :param min_bytes_per_s: minimum throughput over ``stall_timeout_s``; 0: none.
+    :param attempts: failed attempts per endpoint. After a broken connection the next attempt follows at once; a silent
+        or unreachable endpoint is tried again after the others.
+    :param backoff_s: pause after the first failed attempt, and after the first round over all endpoints; doubles.
+    :param lock_timeout_s: how long to wait for another process that holds a file's lock without progress.
     """
 
     cache_dir: Path
@@ -113,11 +113,12 @@ class HubSettings:
     def from_environment(
         cls, config: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
     ) -> HubSettings:
-        """Settings as they are now: the variables huggingface_hub knows, over ``config``, over the defaults.
+        """Read the settings: huggingface_hub's environment variables take precedence over ``config``.
 
-        :param config: the configuration's ``hub`` block: any parameter of this class but ``token``; None is default.
+        :param config: the configuration's ``hub`` block: any parameter of this class except ``token``; a value of None
+            means the default.
         :param environ: by default ``os.environ``, read at this call.
-        :raises BadHubSettings: naming the variable or key at fault.
+        :raises BadHubSettings: the message names the variable or key.
         """
         config = {key: value for key, value in (config or {}).items() if value is not None}
         environ = os.environ if environ is None else environ
@@ -153,7 +154,7 @@ def _number(key: str, value: object) -> Any:
 def _expand(path: str, environ: Mapping[str, str]) -> Path:
     if path == "~" or path.startswith("~/"):
         path = environ.get("HOME", str(Path.home())) + path[1:]
-    # As os.path.expandvars, but of this environment.
+    # os.path.expandvars for this environment.
     path = _VARIABLE.sub(lambda match: environ.get(match[1] or match[2], match[0]), path)
     return Path(path).expanduser()
 
@@ -180,7 +181,7 @@ def _endpoints(environ: Mapping[str, str], configured: object) -> tuple[Endpoint
     if configured is None:
         return DEFAULT_ENDPOINTS
     if not isinstance(configured, list | tuple) or not configured:
-        raise BadHubSettings(f"hub.endpoints: expected a list of addresses, got {configured!r}")
+        raise BadHubSettings(f"hub.endpoints: expected a list of URLs, got {configured!r}")
     return tuple(
         value if isinstance(value, Endpoint) else Endpoint.parse(value, f"hub.endpoints[{index}]")
         for index, value in enumerate(configured)
@@ -201,11 +202,11 @@ def _token(environ: Mapping[str, str]) -> str | None:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, UnicodeDecodeError) as error:  # most repositories need no token: not fatal
-            _log.warning("the token in %s is not used: %s", where, error)
+            _log.warning("the token in %s is ignored: %s", where, error)
             return None
     token = token.strip()
     if not token:
         return None
     if not token.isascii() or any(character.isspace() or not character.isprintable() for character in token):
-        raise BadHubSettings(f"{where}: what is there is not a token")  # and is not shown, in case it is one
+        raise BadHubSettings(f"{where}: not a valid token")  # not shown, in case it is one
     return token

@@ -1,4 +1,4 @@
-"""Brings one file's bytes onto the disk: continues where the last try stopped, and lets nothing wrong through."""
+"""Resumable, verified download of one file."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from typing import TYPE_CHECKING
 
 from backends.hub.cache import disk_errors
 from backends.hub.content import RemoteFile, new_hash
-from backends.hub.errors import Broken, CacheNotWritable, Lying, Stalled
+from backends.hub.errors import Broken, CacheNotWritable, IntegrityError, Stalled
 
 if TYPE_CHECKING:
     from backends.hub.client import EndpointClient
     from backends.hub.settings import HubSettings
 
-HEADWAY_BYTES = 1 << 20
-"""A try that brought this much did not fail in vain: it is followed by another."""
+PROGRESS_BYTES = 1 << 20
+"""An attempt that transferred this much made progress and does not count as failed."""
 
 _READ_BYTES = 1 << 20
-_MAX_STARTS_OVER = 5
-_REPORT_EVERY_S = 0.1
+_MAX_RESTARTS = 5
+_REPORT_INTERVAL_S = 0.1
 
 
 class Transfer:
-    """One file on its way to ``partial``; outlives the tries and the endpoints that feed it.
+    """The download of one file to ``partial``, across attempts and endpoints.
 
-    The file only ever grows: whoever writes the same offset writes the same bytes, so even where locks do not
-    work (some network file systems) two processes cannot spoil each other's file.
+    The file is append-only, and every writer writes the same bytes at the same offset. So two processes cannot corrupt
+    it even where locks do not work (some network file systems).
 
-    :param report: called now and then with the bytes that are here.
-    :param rehashed: called now and then with the bytes that an earlier process left and that are hashed.
+    :param report: called at intervals with the number of bytes on disk.
+    :param rehashed: called at intervals with the number of hashed bytes that an earlier process left.
     """
 
     def __init__(
@@ -48,16 +48,18 @@ class Transfer:
         self._report = report
         self._reported_at_s = 0.0
         self.have_bytes = 0
-        self._fed_by: set[str] = set()
+        self._sources: set[str] = set()
         self._digest = new_hash(file.etag, file.size_bytes)
-        self._starts_over = 0
-        self._take_up(rehashed)
+        self._restarts = 0
+        self._hash_existing(rehashed)
 
     def run(self, client: EndpointClient, repo: str, commit: str) -> None:
-        """Get the rest from one endpoint and verify the whole.
+        """Download the rest from one endpoint and verify the whole file.
 
-        :raises EndpointFailure: what is here stays, unless it is proven wrong.
-        :raises CacheError: the disk is at fault; what is here stays.
+        Bytes on disk are kept unless they are proven wrong.
+
+        :raises EndpointFailure: if the endpoint is at fault.
+        :raises CacheError: if the local disk is at fault.
         """
         started_at = self.have_bytes
         try:
@@ -75,36 +77,36 @@ class Transfer:
         self._report(self.have_bytes)
         if (found := self._digest.hexdigest()) != self._file.etag:
             complaint = f"the bytes of {self._file.path} hash to {found}, not {self._file.etag}"
-            alone = self._fed_by == {client.url}
-            self._start_over()
-            if self._starts_over > _MAX_STARTS_OVER:
-                raise Lying(f"{complaint}, and all of it was fetched {self._starts_over} times")
-            # Where others brought a part, any of them may be to blame: this one may prove itself from zero.
-            raise Lying(complaint) if alone else Broken(f"{complaint}; fetching all of it again")
+            only_source = self._sources == {client.url}
+            self._restart()
+            if self._restarts > _MAX_RESTARTS:
+                raise IntegrityError(f"{complaint}, after {self._restarts} downloads from the start")
+            # If several endpoints sent parts, any of them may be at fault; this one gets another try from zero.
+            raise (IntegrityError(complaint) if only_source else Broken(f"{complaint}; downloading it again"))
 
     def _receive(self, chunks: Iterator[bytes], skip_bytes: int, source: str) -> None:
-        pace = _Pace(self._settings)
+        monitor = _ThroughputMonitor(self._settings)
         with disk_errors(self._partial):
-            # Unbuffered: what was reported must be there for the next process when this one is killed.
+            # Unbuffered, so that reported bytes survive if this process is killed.
             file = self._partial.open("r+b" if self._partial.exists() else "xb", buffering=0)
         with file:
             with disk_errors(self._partial):
-                if file.seek(0, os.SEEK_END) < self.have_bytes:  # someone removed it: do not leave a hole
-                    self._start_over()
-                    if self._starts_over > _MAX_STARTS_OVER:
-                        raise CacheNotWritable(f"{self._partial} is removed again and again while it is written")
+                if file.seek(0, os.SEEK_END) < self.have_bytes:  # removed meanwhile: writing would leave a hole
+                    self._restart()
+                    if self._restarts > _MAX_RESTARTS:
+                        raise CacheNotWritable(f"{self._partial} is removed repeatedly while it is written")
                     raise Broken(f"{self._partial} was removed meanwhile")
                 file.seek(self.have_bytes)
             for chunk in chunks:
-                pace.count(len(chunk))
-                self._fed_by.add(source)
+                monitor.count(len(chunk))
+                self._sources.add(source)
                 if skip_bytes:
                     fresh = chunk[skip_bytes:]
                     skip_bytes = max(0, skip_bytes - len(chunk))
                 else:
                     fresh = chunk
                 if self.have_bytes + len(fresh) > self._file.size_bytes:
-                    raise Lying(f"it sends more than the {self._file.size_bytes} bytes of {self._file.path}")
+                    raise IntegrityError(f"it sends more than the {self._file.size_bytes} bytes of {self._file.path}")
                 with disk_errors(self._partial):
                     rest = memoryview(fresh)
                     while rest:
@@ -116,12 +118,12 @@ class Transfer:
     def _advance(self, chunk: bytes, report: Callable[[int], None]) -> None:
         self._digest.update(chunk)
         self.have_bytes += len(chunk)
-        if (now_s := time.monotonic()) - self._reported_at_s >= _REPORT_EVERY_S:
+        if (now_s := time.monotonic()) - self._reported_at_s >= _REPORT_INTERVAL_S:
             self._reported_at_s = now_s
             report(self.have_bytes)
 
-    def _take_up(self, rehashed: Callable[[int], None]) -> None:
-        """Hash what an earlier process left."""
+    def _hash_existing(self, rehashed: Callable[[int], None]) -> None:
+        """Hash the bytes that an earlier process left."""
         with disk_errors(self._partial):
             if not self._partial.exists():
                 return
@@ -131,23 +133,23 @@ class Transfer:
             with self._partial.open("rb") as file:
                 while chunk := file.read(_READ_BYTES):
                     self._advance(chunk, rehashed)
-        self._fed_by.add("an earlier process")
+        self._sources.add("an earlier process")
 
-    def _start_over(self) -> None:
+    def _restart(self) -> None:
         with disk_errors(self._partial):
-            self._partial.unlink(missing_ok=True)  # never truncated: another process may be reading it
-        self._starts_over += 1
+            self._partial.unlink(missing_ok=True)  # not truncated: another process may be reading it
+        self._restarts += 1
         self.have_bytes = 0
-        self._fed_by.clear()
+        self._sources.clear()
         self._digest = new_hash(self._file.etag, self._file.size_bytes)
 
 
-class _Pace:
-    """Notices a transfer that is alive but too slow to be worth waiting for."""
+class _ThroughputMonitor:
+    """Raises ``Stalled`` for a transfer below the minimum throughput."""
 
     def __init__(self, settings: HubSettings):
         self._window_s = settings.stall_timeout_s
-        self._least_bytes = settings.min_bytes_per_s * settings.stall_timeout_s
+        self._min_bytes = settings.min_bytes_per_s * settings.stall_timeout_s
         self._since_s = time.monotonic()
         self._bytes = 0
 
@@ -155,6 +157,6 @@ class _Pace:
         self._bytes += received_bytes
         if (elapsed_s := time.monotonic() - self._since_s) < self._window_s:
             return
-        if self._bytes < self._least_bytes:
+        if self._bytes < self._min_bytes:
             raise Stalled(f"it sent only {self._bytes} bytes in {elapsed_s:.0f} s")
         self._since_s, self._bytes = time.monotonic(), 0

@@ -1,6 +1,6 @@
-"""The lite engine: hibari-tts (Apache-2.0), English, 24 kHz, about a hundred times real time on one CPU core.
+"""Lite engine: hibari-tts (Apache-2.0), English, 24 kHz, about a hundred times real time on one CPU core.
 
-Source: PyPI ``hibari-tts`` 0.2.1, whose wheel carries the ONNX weights of the voice "heart".
+The wheel of ``hibari-tts`` 0.2.1 on PyPI includes the ONNX weights of the voice "heart".
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from backends.base import (
     Progress,
     no_progress,
 )
-from backends.common.tempo import compress
+from backends.common.tempo import change_tempo
 from backends.errors import InvalidJob, LoadError
 from backends.hub import Hub, HubSettings
 from backends.options import Options, json_schema, parse_config, parse_job_options
@@ -41,16 +41,16 @@ if TYPE_CHECKING:
 VOICE = "heart"
 REPOSITORY = "hf://maureesewilliams/hibari/voices"
 SCRIPTS = frozenset({"LATIN"})
-SYMBOLS = frozenset({"GREEK"})  # single letters are read by name, as in formulas; words would be spelled out
-MAX_SENTENCE_CHARS = 240  # about 16 s of speech and 0.15 s of work on one core
-FASTEST_NATIVE = 2.0  # above this the model's shortest phonemes cap its pace; the rest is time compression
+SYMBOLS = frozenset({"GREEK"})  # single letters, as in formulas, are read by name; words would be spelled out
+MAX_SENTENCE_CHARS = 240  # about 16 s of speech, computed in 0.15 s on one core
+FASTEST_NATIVE = 2.0  # the model's shortest phonemes limit its pace; time compression does the rest
 
 
-class LiteModel(Options, frozen=True):
-    """The ``model:`` block: which voices to load, as references to their ONNX files.
+class LiteConfig(Options, frozen=True):
+    """The ``model:`` block.
 
-    Null stands for the file in hibari-tts's own wheel, which has one for "heart" only. The first voice speaks when a
-    request names none. Each takes about 60 MB.
+    :param voices: reference to the ONNX file of each voice, about 60 MB of memory each; null selects the file in
+        hibari-tts's wheel, which has only "heart". The first voice is the default.
     """
 
     voices: dict[str, str | None] = msgspec.field(default_factory=lambda: {VOICE: None})
@@ -63,8 +63,8 @@ class LiteOptions(Options, frozen=True):
 
 
 @dataclass
-class _Speaking:
-    """One admitted job and the spans of its text that are still to be spoken."""
+class _Utterance:
+    """A job and the spans of its text that remain to be spoken."""
 
     job: Job
     voice: Hibari
@@ -75,28 +75,30 @@ class _Speaking:
 
 
 class LiteEngine(Engine):
-    """One step speaks one sentence, of each job in turn, so that every listener hears something soon."""
+    """One step speaks one sentence; jobs take turns, so that each gets its first audio early."""
 
     summary: ClassVar[str] = "small English voice on the CPU (hibari-tts), about 100 times real time"
 
     def __init__(self, config: EngineConfig):
         where = f"engines.{config.name}"
-        self._model = parse_config(LiteModel, config.model, f"{where}.model")
-        if not self._model.voices:
-            raise LoadError(f"configuration key {where}.model.voices: name at least one voice, e.g. {VOICE}: null")
+        self._model_config = parse_config(LiteConfig, config.model, f"{where}.model")
+        if not self._model_config.voices:
+            raise LoadError(f"configuration key {where}.model.voices: must name at least one voice, e.g. {VOICE}: null")
         parse_config(LiteOptions, config.defaults, f"{where}.defaults")
         if config.device not in ("auto", "cpu"):
-            raise LoadError(f"configuration key {where}.device: lite runs on the CPU only, not on {config.device!r}")
+            key = f"configuration key {where}.device"
+            raise LoadError(f"{key}: {config.device!r} is not supported; lite runs on the CPU: use auto or cpu")
         if config.dtype != "auto":
-            raise LoadError(f"configuration key {where}.dtype: lite has one precision (int8 weights); leave it at auto")
+            key = f"configuration key {where}.dtype"
+            raise LoadError(f"{key}: {config.dtype!r} is not supported; lite has int8 weights only: use auto")
         self._defaults = dict(config.defaults)
         self._threads = config.threads or 1
         self._where = where
         self._hub = Hub(HubSettings.from_environment(config.hub))
-        self._speaking: OrderedDict[str, _Speaking] = OrderedDict()
+        self._utterances: OrderedDict[str, _Utterance] = OrderedDict()
 
     def load(self, progress: Progress = no_progress) -> Capabilities:
-        """Load each voice's ONNX graph and the pronunciation lexicons, and speak a word to warm them up."""
+        """Load the ONNX graph of each voice and the lexicons; speak a word as warm-up."""
         try:
             from hibari import SAMPLE_RATE, Hibari
             from hibari.voices import VOICES
@@ -104,13 +106,13 @@ class LiteEngine(Engine):
             raise LoadError(f"the lite engine needs hibari-tts: pip install 'voxgate[lite]' ({error})") from error
         self._rate_hz: int = SAMPLE_RATE
         self._voices: dict[str, Hibari] = {}
-        for name, reference in self._model.voices.items():
+        for name, reference in self._model_config.voices.items():
             key = f"configuration key {self._where}.model.voices.{name}"
             if name not in VOICES:
-                raise LoadError(f"{key}: hibari-tts has no such voice; it has {', '.join(VOICES)}")
+                raise LoadError(f"{key}: unknown voice; hibari-tts has {', '.join(VOICES)}")
             if reference is None and not VOICES[name].get("bundled"):
                 file = f"{REPOSITORY}/{VOICES[name]['file']}"
-                raise LoadError(f"{key}: not in the wheel of hibari-tts; give a reference, e.g. {file}")
+                raise LoadError(f"{key}: hibari-tts's wheel does not include it; set a reference, e.g. {file}")
             path = str(self._hub.fetch(reference, progress).path) if reference else None
             progress(f"loading voice {name}", 0, None)
             accent = VOICES[name]["accent"]
@@ -133,9 +135,9 @@ class LiteEngine(Engine):
         )
 
     def add(self, job: Job) -> None:
-        """Cut the text into sentences and make sure that there is something to say.
+        """Split the text into sentences.
 
-        :raises InvalidJob: for text in other scripts, text without a word, unknown voices or options.
+        :raises InvalidJob: for text in other scripts, text without words, and unknown voices or options.
         """
         options = parse_job_options(LiteOptions, self._defaults, job.options)
         if job.reference is not None:
@@ -147,51 +149,51 @@ class LiteEngine(Engine):
         require_scripts(job.text, SCRIPTS, "lite", SYMBOLS)
         spans = _sentences(job.text, voice)
         if not any(_has_words(job.text[start:end], voice) for start, end in spans):
-            raise InvalidJob("there is nothing to say in this text", param="text")
-        self._speaking[job.id] = _Speaking(job, voice, options, spans, np.random.default_rng(job.seed))
+            raise InvalidJob("the text has no words to speak", param="text")
+        self._utterances[job.id] = _Utterance(job, voice, options, spans, np.random.default_rng(job.seed))
 
     def step(self) -> Sequence[Event]:
-        """Speak the next sentence of the job that has waited longest for one."""
-        if not self._speaking:
+        """Speak the next sentence of the job that has waited longest."""
+        if not self._utterances:
             return ()
-        job_id, speaking = self._speaking.popitem(last=False)
+        job_id, utterance = self._utterances.popitem(last=False)
         events: list[Event] = []
-        start, end = speaking.spans.pop(0)
+        start, end = utterance.spans.pop(0)
         try:
-            audio = self._speak(speaking.voice, speaking.job.text[start:end], speaking.job.speed, speaking.rng)
-        except Exception as error:  # noqa: BLE001 - whatever a text provokes in the model ends that text's job only
-            return [Failed(job_id, f"lite could not speak {speaking.job.text[start:end]!r}: {error!r}")]
+            audio = self._speak(utterance.voice, utterance.job.text[start:end], utterance.job.speed, utterance.rng)
+        except Exception as error:  # noqa: BLE001 - an error in the model ends this job only
+            return [Failed(job_id, f"lite could not speak {utterance.job.text[start:end]!r}: {error!r}")]
         if len(audio):
-            if speaking.started:
-                pause = np.zeros(int(speaking.options.pause_s * self._rate_hz), np.float32)
+            if utterance.started:
+                pause = np.zeros(int(utterance.options.pause_s * self._rate_hz), np.float32)
                 audio = np.concatenate((pause, audio))
-            speaking.started = True
+            utterance.started = True
             events.append(AudioChunk(job_id, audio, (start, end)))
-        if speaking.spans:
-            self._speaking[job_id] = speaking
+        if utterance.spans:
+            self._utterances[job_id] = utterance
         else:
             events.append(Finished(job_id))
         return events
 
     def _speak(self, voice: Hibari, text: str, speed: float, rng: np.random.Generator) -> Audio:
-        """One sentence as audio, shape (N,); empty when it holds nothing that is spoken."""
+        """Return the audio of a sentence, shape (N,); empty if nothing in it is spoken."""
         native = min(speed, FASTEST_NATIVE)
         parts = [voice.from_ids(voice.ids(phonemes), native, rng) for phonemes in voice.phonemize(text)]
         audio: Audio = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-        return compress(audio, self._rate_hz, speed / native) if speed > native else audio
+        return change_tempo(audio, self._rate_hz, speed / native) if speed > native else audio
 
     def abort(self, job_id: str) -> None:
-        """Forget the job."""
-        self._speaking.pop(job_id, None)
+        """Drop the job."""
+        self._utterances.pop(job_id, None)
 
     def close(self) -> None:
-        """Let go of the models."""
-        self._speaking.clear()
+        """Release the models."""
+        self._utterances.clear()
         self._voices.clear()
 
 
 def _sentences(text: str, voice: Hibari) -> list[tuple[int, int]]:
-    """Spans of the text, none longer than what one step should speak."""
+    """Spans of sentences; a long sentence is split into several."""
     spans: list[tuple[int, int]] = []
     position = 0
     for sentence in voice.split_sentences(text):

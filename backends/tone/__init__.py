@@ -1,1 +1,1 @@
-"""A test engine: sine tones whose speed, failures and crashes are options."""
+"""Test engine: sine tones with configurable speed, failures and crashes."""

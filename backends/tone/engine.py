@@ -1,4 +1,4 @@
-"""Sine tones instead of speech, with faults on demand: what the gateway is tested and measured with."""
+"""The tone engine: sine tones with faults on demand, for tests and benchmarks of the gateway."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ S_PER_CHAR = 0.05
 class ToneModel(Options, frozen=True):
     """The ``model:`` block.
 
-    ``load_s`` is how long loading takes; ``fail_load`` makes it fail; ``max_jobs`` is the batch. ``checkpoint`` is a
-    reference that is fetched first, as a model's would be; what is in it does not matter.
+    ``load_s`` is the duration of loading, ``fail_load`` makes it fail, ``max_jobs`` is the batch size. ``checkpoint``
+    is a reference that is fetched first; its content is not used.
     """
 
     sample_rate_hz: Annotated[int, Meta(ge=8000, le=48000)] = 24000
@@ -49,19 +49,19 @@ class ToneModel(Options, frozen=True):
 
 
 class ToneOptions(Options, frozen=True):
-    """Per-request options; a fault happens before the chunk of that number (0 is the first)."""
+    """Per-request options. Faults are triggered by the index of a chunk, from 0."""
 
-    step_s: Annotated[float, Meta(ge=0, le=60, description="how long each step takes, in seconds")] = 0.0
+    step_s: Annotated[float, Meta(ge=0, le=60, description="duration of each step, in seconds")] = 0.0
     fail_at: Annotated[int, Meta(ge=0, description="the job fails before this chunk")] | None = None
-    fatal_at: Annotated[int, Meta(ge=0, description="the engine fails for good before this chunk")] | None = None
+    fatal_at: Annotated[int, Meta(ge=0, description="the engine fails fatally before this chunk")] | None = None
     crash_at: Annotated[int, Meta(ge=0, description="the process dies before this chunk")] | None = None
     hang_at: Annotated[int, Meta(ge=0, description="the step never returns before this chunk")] | None = None
-    noise: Annotated[float, Meta(ge=0, le=1, description="seeded noise mixed in")] = 0.1
+    noise: Annotated[float, Meta(ge=0, le=1, description="amplitude of the seeded noise")] = 0.1
 
 
 @dataclass
-class _Tone:
-    """One admitted job: its whole signal, shape (N,), and how many chunks of it are out."""
+class _Utterance:
+    """An admitted job: its whole signal, shape (N,), and the number of chunks sent."""
 
     job: Job
     options: ToneOptions
@@ -70,7 +70,7 @@ class _Tone:
 
 
 class ToneEngine(Engine):
-    """One step emits 0.1 s of audio for every admitted job."""
+    """Each step emits 0.1 s of audio per job."""
 
     summary: ClassVar[str] = "sine tones for tests and benchmarks; no speech"
 
@@ -78,11 +78,11 @@ class ToneEngine(Engine):
         self._model = parse_config(ToneModel, config.model, f"engines.{config.name}.model")
         self._defaults = dict(config.defaults)
         self._hub = config.hub
-        self._jobs: dict[str, _Tone] = {}
+        self._jobs: dict[str, _Utterance] = {}
         parse_config(ToneOptions, self._defaults, f"engines.{config.name}.defaults")
 
     def load(self, progress: Progress = no_progress) -> Capabilities:
-        """Fetch ``checkpoint``, then wait ``load_s``, reporting progress ten times."""
+        """Fetch ``checkpoint``, then wait ``load_s`` with ten progress reports."""
         if self._model.checkpoint is not None:
             Hub(HubSettings.from_environment(self._hub)).fetch(self._model.checkpoint, progress)
         for tenth in range(10):
@@ -103,7 +103,7 @@ class ToneEngine(Engine):
         )
 
     def add(self, job: Job) -> None:
-        """Draw the job's whole signal: 50 ms a character; a reference's digest sets the pitch."""
+        """Compute the whole signal, 50 ms per character. A reference's digest sets the pitch."""
         options = parse_job_options(ToneOptions, self._defaults, job.options)
         if job.reference is not None:
             pitch = 300.0 + int(job.reference.digest[:2] or "0", 16)
@@ -115,45 +115,45 @@ class ToneEngine(Engine):
         time_s = np.arange(int(rate * S_PER_CHAR * len(job.text) / job.speed)) / rate
         noise = np.random.default_rng(job.seed).standard_normal(len(time_s)) * 0.1 * options.noise
         signal = (0.3 * np.sin(2 * np.pi * pitch * time_s) + noise).astype(np.float32)
-        self._jobs[job.id] = _Tone(job, options, signal)
+        self._jobs[job.id] = _Utterance(job, options, signal)
 
     def step(self) -> Sequence[Event]:
-        """Emit the next chunk of every job, after the longest ``step_s`` among them."""
+        """Emit the next chunk of every job, after a sleep of the largest ``step_s``."""
         events: list[Event] = []
-        time.sleep(max((voice.options.step_s for voice in self._jobs.values()), default=0.0))
-        for voice in list(self._jobs.values()):
-            events += self._advance(voice)
+        time.sleep(max((job.options.step_s for job in self._jobs.values()), default=0.0))
+        for utterance in list(self._jobs.values()):
+            events += self._advance(utterance)
         return events
 
-    def _advance(self, voice: _Tone) -> list[Event]:
-        job, options = voice.job, voice.options
-        if voice.sent == options.crash_at:
+    def _advance(self, utterance: _Utterance) -> list[Event]:
+        job, options = utterance.job, utterance.options
+        if utterance.sent == options.crash_at:
             os._exit(17)
-        if voice.sent == options.fatal_at:
-            raise FatalFault("the option fatal_at asked for it")
-        if voice.sent == options.hang_at:
+        if utterance.sent == options.fatal_at:
+            raise FatalFault("requested by the option fatal_at")
+        if utterance.sent == options.hang_at:
             time.sleep(3600)
-        if voice.sent == options.fail_at:
+        if utterance.sent == options.fail_at:
             del self._jobs[job.id]
-            return [Failed(job.id, "the option fail_at asked for it")]
+            return [Failed(job.id, "requested by the option fail_at")]
         size = int(CHUNK_S * self._model.sample_rate_hz)
-        total = max(1, len(voice.signal))
-        start = voice.sent * size
-        piece = voice.signal[start : start + size]
-        voice.sent += 1
-        done = start + len(piece) >= len(voice.signal)
-        end = total if done else start + len(piece)
+        total = max(1, len(utterance.signal))
+        start = utterance.sent * size
+        chunk = utterance.signal[start : start + size]
+        utterance.sent += 1
+        done = start + len(chunk) >= len(utterance.signal)
+        end = total if done else start + len(chunk)
         span = (start * len(job.text) // total, end * len(job.text) // total)
-        events: list[Event] = [AudioChunk(job.id, piece, span)]
+        events: list[Event] = [AudioChunk(job.id, chunk, span)]
         if done:
             del self._jobs[job.id]
             events.append(Finished(job.id))
         return events
 
     def abort(self, job_id: str) -> None:
-        """Forget the job."""
+        """Drop the job."""
         self._jobs.pop(job_id, None)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Drop all jobs."""
         self._jobs.clear()

@@ -1,1 +1,1 @@
-"""The process that holds one engine: a channel to the gateway and a loop."""
+"""The worker process: one engine, a channel to the gateway, and the loop between them."""

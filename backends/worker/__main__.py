@@ -1,4 +1,4 @@
-"""``python -m backends.worker --address ipc://…``: started by the gateway, never by hand."""
+"""``python -m backends.worker --address ipc://…``, started by the gateway."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backends.worker.loop import serve
 
 
 class _JsonLines(logging.Formatter):
-    """One JSON object a line, which the gateway folds into its own log."""
+    """Log formatter: one JSON object per line, which the gateway merges into its own log."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
@@ -24,25 +24,25 @@ class _JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def _leave_with_gateway() -> None:
-    """End this process when the gateway's end of stdin closes: a killed gateway leaves no worker behind.
+def _exit_with_gateway() -> None:
+    """Exit when the gateway closes its end of stdin, so that a killed gateway leaves no worker running.
 
-    In a thread of its own, because the main thread may be deep in a step that never returns.
+    Runs in its own thread, because the main thread may be in a long step.
     """
-    while os.read(0, 1):  # unbuffered: a buffered reader would hold a lock that the interpreter's exit trips over
+    while os.read(0, 1):  # unbuffered: a buffered reader holds a lock that blocks the interpreter's exit
         pass
     os._exit(1)
 
 
 def main() -> int:
-    """Parse the command line and serve."""
+    """Parse the command line and run the worker."""
     parser = argparse.ArgumentParser(prog="python -m backends.worker", description=__doc__)
-    parser.add_argument("--address", required=True, help="the ZeroMQ address that the gateway has bound")
+    parser.add_argument("--address", required=True, help="ZeroMQ address that the gateway has bound")
     address = parser.parse_args().address
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    threading.Thread(target=_leave_with_gateway, daemon=True, name="leave-with-gateway").start()
+    threading.Thread(target=_exit_with_gateway, daemon=True, name="exit-with-gateway").start()
     channel = ZmqChannel(address)
     try:
         return serve(channel, Registry())

@@ -1,4 +1,4 @@
-"""The worker's end of the line to the gateway."""
+"""The worker's message channel to the gateway."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from backends.wire import Message, ToWorker, decode_to_worker, encode
 
 
 class Channel(ABC):
-    """Messages in and out, in order. Used from one thread."""
+    """A bidirectional, ordered message channel. Used from one thread."""
 
     @abstractmethod
     def receive(self, wait_s: float) -> list[ToWorker]:
-        """Everything that has arrived; waits up to ``wait_s`` for the first message.
+        """Return all pending messages; wait up to ``wait_s`` for the first.
 
-        :raises WireError: when what arrived is no message.
+        :raises WireError: if a frame is invalid.
         """
 
     @abstractmethod
     def send(self, messages: Sequence[Message]) -> None:
-        """Send messages as one frame; nothing is sent for an empty list."""
+        """Send messages as one frame; an empty list sends nothing."""
 
     @abstractmethod
     def close(self) -> None:
-        """Deliver what was sent, then hang up."""
+        """Deliver pending messages and close the connection."""
 
 
 class ZmqChannel(Channel):
-    """A ZeroMQ pair over a local socket that the gateway has bound.
+    """A ZeroMQ PAIR socket, connected to a local address that the gateway has bound.
 
     :param address: e.g. ``ipc:///run/…/worker.sock``.
     """
 
-    LINGER_MS = 2000  # so that the last words (why it is dying) still reach the gateway
+    LINGER_MS = 2000  # time to deliver the reason of a fatal fault to the gateway
 
     def __init__(self, address: str):
         self._context = zmq.Context()

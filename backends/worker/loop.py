@@ -1,4 +1,4 @@
-"""The worker's story: greet, load, then admit, step and tell until told to stop."""
+"""The worker's main loop: say hello, load the engine, then receive, step and send until shutdown."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import time
 from collections.abc import Callable
 
 from backends import wire
-from backends.base import AudioChunk, CodesMade, Engine, Failed, Finished
+from backends.base import AudioChunk, CodesChunk, Engine, Failed, Finished
 from backends.errors import BackendError, FatalFault, InvalidJob, LoadError
 from backends.registry import Registry
 from backends.worker.channel import Channel
-from backends.worker.environment import take_endpoint_list
+from backends.worker.environment import move_endpoint_list
 
-BEAT_S = 1.0
-PROGRESS_EVERY_S = 0.2
+HEARTBEAT_S = 1.0
+PROGRESS_INTERVAL_S = 0.2
 
 log = logging.getLogger(__name__)
 
 
 def serve(channel: Channel, registry: Registry) -> int:
-    """Run one engine until the gateway says to stop.
+    """Run one engine until the gateway sends a shutdown.
 
-    :returns: the exit status: 0 after a shutdown, 1 when the engine could not be loaded or died.
+    :returns: the exit status: 0 after a shutdown, 1 if the engine cannot be loaded or fails fatally.
     """
     channel.send([wire.Hello(wire.PROTOCOL, os.getpid(), platform.python_version())])
     try:
@@ -37,7 +37,7 @@ def serve(channel: Channel, registry: Registry) -> int:
     try:
         Loop(engine, channel, ready.sample_rate_hz).run()
     except FatalFault as fault:
-        log.critical("the engine failed for good: %s", fault)
+        log.critical("fatal fault of the engine: %s", fault)
         channel.send([wire.Dying(str(fault))])
         return 1
     engine.close()
@@ -45,22 +45,22 @@ def serve(channel: Channel, registry: Registry) -> int:
 
 
 def _load(channel: Channel, registry: Registry) -> tuple[Engine, wire.Ready]:
-    """Build and load the engine that the first message names; any failure is a ``LoadError``."""
+    """Load the engine of the first message; any failure is a ``LoadError``."""
     messages = channel.receive(wait_s=30.0)
     if not messages or not isinstance(messages[0], wire.Configure):
         raise LoadError("the gateway sent no configuration")
     configure = messages[0]
-    said_at = 0.0
+    sent_at = 0.0
 
     def progress(stage: str, done: int, total: int | None) -> None:
-        nonlocal said_at
+        nonlocal sent_at
         now = time.monotonic()
-        if now - said_at >= PROGRESS_EVERY_S or done == total:
-            said_at = now
+        if now - sent_at >= PROGRESS_INTERVAL_S or done == total:
+            sent_at = now
             channel.send([wire.Loading(stage, done, total)])
 
     try:
-        config = take_endpoint_list(configure.config, os.environ)
+        config = move_endpoint_list(configure.config, os.environ)
         engine = registry.engine_class(configure.backend)(config)
         return engine, wire.ready(engine.load(progress))
     except BackendError as error:
@@ -71,7 +71,7 @@ def _load(channel: Channel, registry: Registry) -> tuple[Engine, wire.Ready]:
 
 
 class Loop:
-    """Drain the inbox, step the engine, send what came of it; sleep on the inbox when idle."""
+    """Receive messages, step the engine, send its events; block on the channel when idle."""
 
     def __init__(self, engine: Engine, channel: Channel, rate_hz: int):
         self._engine = engine
@@ -82,22 +82,22 @@ class Loop:
         self._stopping = False
         self._steps = 0
         self._longest_step_s = 0.0
-        self._beat_at = 0.0
+        self._heartbeat_at = 0.0
 
     def run(self) -> None:
-        """Turn until a shutdown message.
+        """Run until a shutdown message.
 
-        :raises FatalFault: when the engine is lost; also for any exception that escapes its ``step``, because the
-            state of the other jobs cannot be trusted after that.
+        :raises FatalFault: if the engine raises it, or any other exception from ``step``, after which the state of the
+            other jobs is unknown.
         """
         while not self._stopping:
             try:
-                for message in self._channel.receive(wait_s=0.0 if self._active else BEAT_S):
+                for message in self._channel.receive(wait_s=0.0 if self._active else HEARTBEAT_S):
                     self._handle(message)
                 if self._active:
                     self._step()
-                self._beat()
-            finally:  # what is known before a fatal fault is still told
+                self._send_heartbeat()
+            finally:  # events from before a fatal fault are still sent
                 self._channel.send(self._outbox)
                 self._outbox.clear()
 
@@ -147,7 +147,7 @@ class Loop:
             match event:
                 case AudioChunk():
                     self._outbox.append(wire.audio_part(event, self._rate_hz))
-                case CodesMade():
+                case CodesChunk():
                     self._outbox.append(wire.codes_part(event))
                 case Finished(job_id=job_id):
                     self._active.discard(job_id)
@@ -157,8 +157,8 @@ class Loop:
                     self._active.discard(job_id)
                     self._outbox.append(wire.JobBroke(job_id, message))
 
-    def _beat(self) -> None:
+    def _send_heartbeat(self) -> None:
         now = time.monotonic()
-        if now - self._beat_at >= BEAT_S:
+        if now - self._heartbeat_at >= HEARTBEAT_S:
             self._outbox.append(wire.Heartbeat(len(self._active), self._steps, self._longest_step_s))
-            self._beat_at, self._longest_step_s = now, 0.0
+            self._heartbeat_at, self._longest_step_s = now, 0.0

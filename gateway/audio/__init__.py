@@ -1,1 +1,1 @@
-"""Audio formats: which there are, encoding what engines say, decoding what people upload."""
+"""Audio formats: encoding of synthesized speech, decoding of uploaded recordings."""

@@ -1,7 +1,4 @@
-"""What turns samples at the final rate into the bytes of a format: FFmpeg's codecs, and 16-bit PCM by hand.
-
-Letters in shapes: N samples of mono audio.
-"""
+"""Coders of the audio formats: FFmpeg's codecs through PyAV, and 16-bit PCM without FFmpeg."""
 
 from __future__ import annotations
 
@@ -20,21 +17,21 @@ from av.audio.stream import AudioStream
 from backends.base import Audio
 from gateway.audio.formats import AudioFormat
 
-# Without it FFmpeg writes its version and, in Ogg, a random serial number: the same speech would differ each time.
+# Without it, FFmpeg writes its version and, in Ogg, a random serial number, so equal audio would give different bytes.
 _BITEXACT = "+bitexact"
 
 
 @dataclass(frozen=True, slots=True)
 class _Tuning:
-    """How a codec is driven.
+    """Options of a codec and its container.
 
-    :param samples: the sample layout it takes; lossy codecs get floats, so that nothing is quantised twice.
-    :param lag_samples: what encoder and muxer hold back at most while streaming,
-    :param lag_s: and that in seconds on top.
-    :param codec: options of the encoder, in both modes.
-    :param muxer: options of the container, in both modes.
-    :param stream_codec: further options of the encoder when streaming.
-    :param stream_muxer: further options of the container when streaming.
+    :param samples: sample format of the encoder's input; floats for lossy codecs, so that nothing is quantized twice.
+    :param lag_samples: samples that encoder and muxer hold back at most while streaming.
+    :param lag_s: seconds that they hold back in addition.
+    :param codec: encoder options in both modes.
+    :param muxer: container options in both modes.
+    :param stream_codec: additional encoder options when streaming.
+    :param stream_muxer: additional container options when streaming.
     """
 
     samples: Literal["s16", "flt", "fltp"]
@@ -48,8 +45,8 @@ class _Tuning:
 
 
 _TUNING = {
-    # A Xing header needs the end of the audio, which a stream does not know yet. Without the bit reservoir a frame
-    # does not wait for the next ones to fill it up: 50 instead of 80 ms until the first byte at 24 kHz.
+    # A Xing header contains the length, which a stream does not know yet. Without the bit reservoir, a frame does not
+    # wait for the next ones to fill it: at 24 kHz the first byte comes after 50 ms instead of 80.
     "mp3": _Tuning(
         "fltp",
         lag_samples=2 * 1152,
@@ -59,30 +56,30 @@ _TUNING = {
         stream_codec={"reservoir": "0"},
         stream_muxer={"write_xing": "0"},
     ),
-    # The muxer would reserve 8 KiB for tags, and the encoder gather some 100 ms into a block.
+    # By default the muxer reserves 8 KiB for tags, and the encoder collects some 100 ms in a block.
     "flac": _Tuning(
         "s16", lag_samples=2 * 1024, muxer={"metadata_header_padding": "0"}, stream_codec={"frame_size": "1024"}
     ),
-    # The muxer holds one page back. A page of one packet (20 ms) costs 28 bytes; FFmpeg's default holds a second.
+    # The muxer holds back one page. A page of one packet (20 ms) costs 28 bytes; FFmpeg's default holds a second.
     "opus": _Tuning("flt", lag_s=0.1, max_bit_rate=64_000, stream_muxer={"page_duration": "20000"}),
-    # FFmpeg's other, twice as fast search distorts loud vowels: 8 dB of signal to noise instead of 25.
+    # FFmpeg's `fast` search takes half the time but distorts loud vowels: 8 dB signal-to-noise ratio instead of 25.
     "aac": _Tuning("fltp", lag_samples=4 * 1024, max_bit_rate=128_000, codec={"aac_coder": "twoloop"}),
 }
 
-# A frame is one allocation of FFmpeg's, whose size decode.py bounds for the whole process.
+# FFmpeg allocates a frame in one piece, and decode.py bounds the size of allocations for the whole process.
 _FRAME_SAMPLES = 2**17
 
 _MPEG1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-# By sample rate; below 16 kHz encoder and players know the lower half only.
+# By sample rate; below 16 kHz, encoder and players support only the lower half.
 _MP3_BITRATES_KBPS = ((16_000, _MPEG2[:8]), (32_000, _MPEG2), (48_001, _MPEG1))
 
 _BITS_PER_SAMPLE = 4
-"""Of a lossy codec below its highest bit rate: transparent for speech, and allowed at every sample rate."""
+"""Default bit rate of lossy codecs, up to their maximum: transparent for speech, and allowed at every sample rate."""
 
 
 class _Pipe:
-    """Where a streaming muxer writes: it cannot seek, as a network client cannot."""
+    """Non-seekable output of a streaming muxer."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -105,20 +102,20 @@ class _Pipe:
 
 
 def to_int16(samples: Audio) -> npt.NDArray[np.int16]:
-    """Return samples of shape (N,) as 16-bit integers.
+    """Convert samples of shape (N,) to 16-bit integers.
 
-    Clipped to [-1, 1], times 32767, rounded to the nearest: both ends of the range are reached and none overflows.
-    There is no dither: the same audio shall give the same bytes, and speech at 16 bits gains nothing from it.
+    They are clipped to [-1, 1], scaled by 32767 and rounded to nearest, so both ends of the range are reached without
+    overflow. No dither is added: equal audio gives equal bytes, and speech at 16 bits gains nothing from dither.
     """
     scaled: Audio = np.clip(samples, -1.0, 1.0) * np.float32(32767.0)
     return np.rint(scaled).astype(np.int16)
 
 
 class Coder(ABC):
-    """One stretch of audio on its way into a format.
+    """Incremental encoder of one stretch of audio at the output rate.
 
-    :cvar cheap: whether it costs so little that a second of audio may be encoded on the event loop.
-    :ivar lag_s: seconds of audio that it holds back at most while streaming.
+    :cvar cheap: whether a second of audio is encoded fast enough to do it on the event loop.
+    :ivar lag_s: seconds of audio that the coder holds back at most while streaming.
     """
 
     cheap: bool
@@ -126,26 +123,26 @@ class Coder(ABC):
 
     @abstractmethod
     def push(self, samples: Audio) -> None:
-        """Encode further samples of shape (N,)."""
+        """Encode the next samples, shape (N,)."""
 
     @abstractmethod
     def take(self) -> bytes:
-        """The bytes that are ready and were not taken; none unless streaming."""
+        """Return the encoded bytes not taken yet; empty unless streaming."""
 
     @abstractmethod
     def finish(self) -> bytes:
-        """End the audio; the bytes that were not taken yet."""
+        """End the audio and return the remaining bytes."""
 
     @abstractmethod
     def close(self) -> None:
-        """Release everything; may be called again."""
+        """Release all resources. Idempotent."""
 
 
 class PcmCoder(Coder):
-    """16-bit little-endian samples, with or without a WAV header.
+    """16-bit little-endian PCM, with or without a WAV header.
 
-    The length in a streamed header is the largest there is, since the real one is not known yet: players read on
-    until the end. Written by hand because opening an FFmpeg container costs more than the rest of a short request.
+    A streamed header states the maximum length, because the real one is not known yet; players read to the end.
+    Implemented without FFmpeg, where opening a container costs more than the rest of a short request.
     """
 
     cheap = True
@@ -190,7 +187,7 @@ class PcmCoder(Coder):
 
 
 class AvCoder(Coder):
-    """One of FFmpeg's codecs in its container."""
+    """A codec of FFmpeg in its container."""
 
     cheap = False
 
@@ -230,7 +227,7 @@ class AvCoder(Coder):
         frame.time_base = self._time_base
         frame.pts = self._written_samples
         self._written_samples += len(samples)
-        # PyAV cuts the frame into the codec's own frame size and keeps what is left over for the next one.
+        # PyAV splits the frame into the codec's frame size and keeps the rest for the next one.
         self._container.mux(self._stream.encode(frame))
 
     def take(self) -> bytes:
@@ -249,13 +246,13 @@ class AvCoder(Coder):
         """See :class:`Coder`."""
         if not self._done:
             self._done = True
-            # A closed sink tells PyAV to write no trailer.
+            # If the sink is closed, PyAV writes no trailer.
             self._sink.close()
             self._container.close()
 
 
 def _nearest(fmt: AudioFormat, rate_hz: int, bitrate_kbps: int) -> int:
-    """What a format has at a sample rate, in kbit/s: MP3 those of a table, AAC up to 6144 bits a frame."""
+    """Nearest supported bit rate in kbit/s. MP3 has a table per sample rate; AAC allows up to 6144 bits per frame."""
     if fmt.name == "mp3":
         table = next(rates for below_hz, rates in _MP3_BITRATES_KBPS if rate_hz < below_hz)
         return min(table, key=lambda known: abs(known - bitrate_kbps))
@@ -263,7 +260,7 @@ def _nearest(fmt: AudioFormat, rate_hz: int, bitrate_kbps: int) -> int:
 
 
 def coder(fmt: AudioFormat, rate_hz: int, streaming: bool, bitrate_kbps: int | None = None) -> Coder:
-    """The coder of a format.
+    """Create the coder of a format.
 
     :param bitrate_kbps: see :class:`~gateway.audio.encode.Encoder`.
     """

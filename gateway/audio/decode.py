@@ -1,10 +1,8 @@
-"""Recordings on their way in: any audio file, from strangers, to mono float samples.
+"""Decoder for uploaded audio files: untrusted bytes to mono float samples.
 
-FFmpeg reads hundreds of formats, and some of them are playlists that make it open other files and URLs. Here only
-plain audio containers and codecs are let near it, nothing but the uploaded bytes can be opened, and the memory that
-a small file can claim is bounded.
-
-Letters in shapes: N samples of mono audio, C channels.
+FFmpeg reads hundreds of formats, and some are playlists that make it open other files and URLs. Only plain audio
+containers and codecs are allowed here, only the uploaded bytes can be opened, and the memory and CPU time that a small
+file can claim are bounded.
 """
 
 from __future__ import annotations
@@ -33,20 +31,20 @@ from gateway.errors import InvalidRequest, UnsupportedMedia
 _log = logging.getLogger(__name__)
 
 MAX_RATE_HZ = 48_000
-"""Recordings above this rate are resampled to it; no engine wants more."""
+"""Recordings with a higher rate are resampled to this one; no engine uses more."""
 
 _SOURCE_RATES_HZ = range(4_000, 384_001)
 _MAX_CHANNELS = 8
 
-# Honest frames have at least 64 samples. A crafted file can have one sample in each, at some 20 microseconds' work.
+# Regular frames have at least 64 samples. A crafted file can have one sample per frame, which costs some 20 µs each.
 _MIN_MEAN_FRAME_SAMPLES = 32
 _FREE_FRAMES = 1_000
 
-# Half a minute of anything decodes in a fraction of a second. A crafted Matroska file can have megabytes copied for
-# every few bytes of its own.
+# Half a minute of audio decodes in a fraction of a second. A crafted Matroska file can cause a copy of megabytes for
+# every few bytes.
 _MAX_CPU_S = 3.0
 
-# Names as FFmpeg's demuxers have them; `mov` is also mp4 and m4a, `matroska` also webm.
+# Names of FFmpeg's demuxers; `mov` includes mp4 and m4a, `matroska` includes webm.
 _CONTAINERS = ("aac", "aiff", "amr", "au", "caf", "flac", "matroska", "mov", "mp3", "ogg", "w64", "wav")
 _CODECS = frozenset(
     [
@@ -60,20 +58,20 @@ _CODECS = frozenset(
 _OPTIONS = {
     "format_whitelist": ",".join(_CONTAINERS),
     "codec_whitelist": ",".join(sorted(_CODECS)),
-    # None at all. A demuxer that starts another one need not ask _refuse_to_open, but hands this on.
+    # No protocols. A nested demuxer may not call _refuse_to_open, but inherits this option.
     "protocol_whitelist": "",
-    # A recording has one stream, perhaps with a picture or a film beside it. Each may cost _MAX_ALLOCATION_BYTES.
+    # A recording has one audio stream, perhaps with a picture or video. Each stream may cost _MAX_ALLOCATION_BYTES.
     "max_streams": "8",
 }
 
 _MAX_ALLOCATION_BYTES = 16 * 2**20
-"""The largest single piece of memory FFmpeg may ask for, in the whole process.
+"""Limit on a single allocation by FFmpeg, in the whole process.
 
-Otherwise an m4a of 1 kB that claims 80 million samples makes it build a table of 3 GB. Honest audio needs far less:
-this much holds the sample table of four hours of m4a.
+Without it, an m4a file of 1 kB that claims 80 million samples makes FFmpeg build a table of 3 GB. Regular audio needs
+far less: 16 MiB hold the sample table of four hours of m4a.
 """
 
-# An ID3v2.3 or 2.4 header, as FFmpeg recognises it. In the middle of audio it is as good as never there by chance.
+# An ID3v2.3 or 2.4 header, as FFmpeg recognizes it. It practically never occurs in audio data by chance.
 _ID3 = re.compile(rb"ID3[\x03\x04][^\xff].[\x00-\x7f]{4}", re.DOTALL)
 _ID3_HEADER_BYTES = 10
 _ID3_HAS_FOOTER = 0x10
@@ -83,7 +81,7 @@ _ID3_HAS_FOOTER = 0x10
 class DecodedAudio:
     """A decoded recording.
 
-    :param samples: shape (N,); nominally in [-1, 1], but a file of floats may go beyond.
+    :param samples: shape (N,); nominal range [-1, 1], which files with float samples may exceed.
     """
 
     samples: Audio
@@ -92,31 +90,31 @@ class DecodedAudio:
 
 
 def decode(data: bytes, *, max_s: float, min_s: float, param: str = "audio") -> DecodedAudio:
-    """Decode the first audio stream of a file, its channels averaged. Stops soon after ``max_s``.
+    """Decode the first audio stream of a file and average its channels. Stops soon after ``max_s``.
 
-    :param param: the request field to name in errors.
-    :raises UnsupportedMedia: when the bytes are no audio file of a known kind, or a broken one.
-    :raises InvalidRequest: when the audio is shorter than ``min_s`` or longer than ``max_s``.
+    :param param: request field to name in errors.
+    :raises UnsupportedMedia: if the bytes are not an audio file of an accepted format, or the file is broken.
+    :raises InvalidRequest: if the audio is shorter than ``min_s`` or longer than ``max_s``.
     """
     _limit_allocations()
-    pieces: list[Audio] = []
+    chunks: list[Audio] = []
     length, rate_hz = 0, MAX_RATE_HZ
-    limits = f"it has to be from {min_s:g} to {max_s:g} s long"
+    limits = f"must be from {min_s:g} to {max_s:g} s long"
     try:
-        for rate_hz, piece in _resampled(_mono_frames(data, param)):
-            pieces.append(piece)
-            length += len(piece)
+        for rate_hz, chunk in _resampled(_mono_frames(data, param)):
+            chunks.append(chunk)
+            length += len(chunk)
             if length > max_s * rate_hz:
-                raise InvalidRequest(f"the recording lasts more than {max_s:g} s; {limits}", param=param)
+                raise InvalidRequest(f"the recording is longer than {max_s:g} s: {limits}", param=param)
     except (av.FFmpegError, ValueError, OSError) as error:
-        # PyAV raises the latter two for sample formats it cannot convert, and for what _refuse_to_open said.
-        raise UnsupportedMedia(f"the recording is broken, or no audio file ({_reason(error)})", param=param) from error
+        # PyAV raises ValueError for sample formats it cannot convert, and passes on the error of _refuse_to_open.
+        raise UnsupportedMedia(f"not an audio file, or a broken one ({_reason(error)})", param=param) from error
     if not length:
-        raise UnsupportedMedia("the recording has no audio in it", param=param)
-    samples = np.concatenate(pieces)
+        raise UnsupportedMedia("the recording contains no audio", param=param)
+    samples = np.concatenate(chunks)
     duration_s = length / rate_hz
     if duration_s < min_s:
-        raise InvalidRequest(f"the recording lasts {duration_s:.2f} s; {limits}", param=param)
+        raise InvalidRequest(f"the recording is {duration_s:.2f} s long: {limits}", param=param)
     return DecodedAudio(samples, rate_hz, duration_s)
 
 
@@ -126,22 +124,22 @@ def _mono_frames(data: bytes, param: str) -> Iterator[tuple[int, Audio]]:
         io.BytesIO(_without_id3(data)), "r", options=_OPTIONS, io_open=_refuse_to_open, metadata_errors="replace"
     ) as container:
         if not container.streams.audio:
-            raise UnsupportedMedia("the file has no audio in it", param=param)
+            raise UnsupportedMedia("the file contains no audio", param=param)
         stream = container.streams.audio[0]
-        # None where FFmpeg has no decoder, which PyAV's annotations do not say.
+        # None if FFmpeg has no decoder; missing in PyAV's annotations.
         codec: Any = stream.codec_context
         if codec is None or codec.name not in _CODECS:
             name = "an unknown codec" if codec is None else f"the codec {codec.name!r}"
             raise UnsupportedMedia(f"the recording uses {name}, which is not accepted", param=param)
         for other in container.streams:
             if other is not stream:
-                other.discard = Discard.all  # before its packets are unpacked: what they cost would be for nothing
+                other.discard = Discard.all  # before its packets are unpacked, which can be costly
         rate_hz, length = None, 0
         for count, frame in enumerate(_frames(container, stream, param)):
             rate_hz = rate_hz or frame.sample_rate
             length += frame.samples
             if count > _FREE_FRAMES + length / _MIN_MEAN_FRAME_SAMPLES:
-                raise UnsupportedMedia("the recording is cut into too many tiny pieces", param=param)
+                raise UnsupportedMedia("the recording has too many tiny frames: encode it again", param=param)
             channels = frame.layout.nb_channels
             if frame.sample_rate != rate_hz:
                 raise UnsupportedMedia("the recording changes its sample rate midway", param=param)
@@ -153,12 +151,12 @@ def _mono_frames(data: bytes, param: str) -> Iterator[tuple[int, Audio]]:
                 )
             mono = _to_mono(frame, channels)
             if not np.isfinite(mono).all():
-                raise UnsupportedMedia("the recording has samples that are not finite numbers", param=param)
+                raise UnsupportedMedia("the recording has samples that are NaN or infinite", param=param)
             yield rate_hz, mono
 
 
 def _frames(container: InputContainer, stream: AudioStream, param: str) -> Iterator[av.AudioFrame]:
-    """Yield decoded frames for as long as the file costs no more CPU time than an honest one ever does."""
+    """Yield decoded frames within a limit on CPU time that no regular file reaches."""
     began_s = time.thread_time()
     for packet in container.demux(stream):
         if time.thread_time() - began_s > _MAX_CPU_S:
@@ -167,24 +165,24 @@ def _frames(container: InputContainer, stream: AudioStream, param: str) -> Itera
 
 
 def _to_mono(frame: av.AudioFrame, channels: int) -> Audio:
-    """Return the average of a frame's channels, shape (N,)."""
-    raw = frame.to_ndarray()  # (C, N) where planar, else (1, N * C)
+    """Average a frame's channels; returns shape (N,)."""
+    raw = frame.to_ndarray()  # (channels, N) if planar, else (1, N * channels)
     if not frame.format.is_planar:
         raw = raw.reshape(-1, channels).T
-    # What is not finite, or becomes so, the caller refuses; it needs no warning as well.
+    # The caller rejects samples that are not finite; no warning is needed.
     with np.errstate(over="ignore", invalid="ignore"):
         floats = raw.astype(np.float32)
         if raw.dtype == np.uint8:
             floats = (floats - 128.0) / 128.0
         elif np.issubdtype(raw.dtype, np.integer):
-            # 24-bit audio comes as the upper bits of 32.
+            # FFmpeg decodes 24-bit audio to the upper bits of 32.
             floats /= 2.0 ** (8 * raw.itemsize - 1)
         mono: Audio = floats.mean(axis=0, dtype=np.float32)
     return mono
 
 
 def _resampled(frames: Iterator[tuple[int, Audio]]) -> Iterator[tuple[int, Audio]]:
-    """Pass frames on at no more than ``MAX_RATE_HZ``, piece by piece, so that a high rate costs no memory."""
+    """Resample frames above ``MAX_RATE_HZ`` chunk by chunk, so that a high rate takes no extra memory."""
     resampler = None
     for rate_hz, samples in frames:
         if rate_hz <= MAX_RATE_HZ:
@@ -197,18 +195,18 @@ def _resampled(frames: Iterator[tuple[int, Audio]]) -> Iterator[tuple[int, Audio
 
 
 def _without_id3(data: bytes) -> bytes:
-    """Remove ID3v2 tags: their compressed fields inflate a thousandfold in FFmpeg, and nobody reads them here."""
+    """Remove ID3v2 tags, which are not used here: their compressed fields inflate a thousandfold in FFmpeg."""
     start = 0
     while match := _ID3.match(data, start):
         flags, size = match[0][5], match[0][6:]
         start = match.end() + (size[0] << 21 | size[1] << 14 | size[2] << 7 | size[3])
         start += _ID3_HEADER_BYTES if flags & _ID3_HAS_FOOTER else 0
-    # WAV and AIFF may have one as a chunk. Overwritten, it is skipped, and nothing moves.
+    # WAV and AIFF files may have a tag in a chunk. Overwriting its header keeps all offsets, and FFmpeg skips it.
     return _ID3.sub(bytes(_ID3_HEADER_BYTES), data[start:])
 
 
 def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
-    """Answer a demuxer that wants anything but the bytes it was given."""
+    """Reject a demuxer's attempt to open another file or a URL."""
     raise PermissionError("it refers to another file")
 
 
@@ -218,7 +216,7 @@ def _reason(error: Exception) -> str:
 
 @functools.cache
 def _limit_allocations() -> None:
-    """Set FFmpeg's limit on one allocation, which PyAV has no function for."""
+    """Set FFmpeg's limit on a single allocation, for which PyAV has no function."""
     libraries = _loaded_avutil()
     for path in libraries:
         set_max_bytes = ctypes.CDLL(path).av_max_alloc
@@ -229,11 +227,11 @@ def _limit_allocations() -> None:
 
 
 def _loaded_avutil() -> set[str]:
-    """Return the paths of the libavutil that PyAV uses: any other copy would have its own limit."""
+    """Return the paths of the loaded libavutil. Other copies have limits of their own."""
     maps = Path("/proc/self/maps")
     if maps.exists():
         lines = maps.read_text(encoding="utf-8", errors="replace").splitlines()
         paths = {line[line.index("/") :] for line in lines if "/libavutil" in line}
-        # A file replaced since it was loaded is listed with a suffix, and cannot be reached by its path.
+        # A file that was replaced since it was loaded is listed with a suffix, and its path does not exist.
         return {path for path in paths if Path(path).exists()}
     return {str(path) for path in Path(av.__file__).parent.glob(".dylibs/libavutil*")}

@@ -1,7 +1,4 @@
-"""Speech on its way out: float samples in, bytes of an audio format out, as early as the codec allows.
-
-Letters in shapes: N samples of mono audio.
-"""
+"""Encoder for synthesized speech: float samples to the bytes of an audio format, as early as the codec allows."""
 
 from __future__ import annotations
 
@@ -21,13 +18,13 @@ _RESAMPLING_LAG_S = 0.1
 
 
 class Encoder:
-    """Encodes one stretch of speech. Not for several threads at once; close it, or use it as a context manager.
+    """Resample and encode one stretch of speech. Not thread-safe. Close it, or use it as a context manager.
 
-    The bytes depend on the audio alone, not on how it is cut into chunks nor on when they come.
+    The bytes depend only on the audio, not on its division into chunks or their timing.
 
-    :param streaming: whether bytes are wanted as soon as they exist. Headers then leave open what only the end can
-        tell (length, checksum). Otherwise everything comes from :meth:`finish`, with complete headers.
-    :param bitrate_kbps: of a format that has one; the nearest is taken that it has at ``rate_hz``.
+    :param streaming: return bytes as soon as they exist, with headers that leave length and checksum open. Otherwise
+        :meth:`finish` returns all bytes, with complete headers.
+    :param bitrate_kbps: bit rate, for formats that have one; rounded to the nearest that ``rate_hz`` allows.
     """
 
     def __init__(
@@ -47,32 +44,32 @@ class Encoder:
         )
 
     def is_quick(self, samples: int) -> bool:
-        """Whether writing that many samples takes less time than handing them to a thread is worth."""
+        """Whether encoding this many samples is cheaper than a switch to another thread."""
         return self._coder.cheap and self._resampler is None and samples <= _CHEAP_SAMPLES
 
     @property
     def lag_s(self) -> float:
-        """Seconds of silence that push out whatever was written before; what is held back otherwise waits for more."""
+        """Seconds of silence after which all audio written before has been returned."""
         resampling_s = 0.0 if self._resampler is None else _RESAMPLING_LAG_S
         return resampling_s + self._coder.lag_s
 
     def write(self, samples: Audio) -> bytes:
-        """Encode further samples of shape (N,), at the source rate.
+        """Encode the next samples, shape (N,), at the source rate.
 
-        :returns: the bytes that are ready, including the header the first time; none unless streaming.
-        :raises SynthesisFailed: when there are NaN or infinite samples.
+        :returns: encoded bytes, with the header the first time; empty unless streaming.
+        :raises SynthesisFailed: if a sample is NaN or infinite.
         """
         self._check_open()
         chunk = np.ascontiguousarray(samples, dtype=np.float32)
         if not np.isfinite(chunk).all():
-            raise SynthesisFailed("the engine made samples that are not finite numbers")
+            raise SynthesisFailed("the engine returned samples that are NaN or infinite")
         if self._resampler is not None:
             chunk = self._resampler.resample_chunk(chunk)
         self._coder.push(chunk)
         return self._coder.take()
 
     def finish(self) -> bytes:
-        """End the audio and return the bytes not returned yet."""
+        """End the audio and return the remaining bytes."""
         self._check_open()
         if self._resampler is not None:
             self._coder.push(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
@@ -80,7 +77,7 @@ class Encoder:
         return self._coder.finish()
 
     def close(self) -> None:
-        """Release everything; what was not returned yet is lost. May be called at any time, and again."""
+        """Release all resources and drop the remaining bytes. Idempotent."""
         self._done = True
         self._coder.close()
 
@@ -96,7 +93,7 @@ class Encoder:
 
 
 def encode(samples: Audio, source_rate_hz: int, fmt: AudioFormat, rate_hz: int) -> bytes:
-    """Return a complete file of samples of shape (N,)."""
+    """Encode samples of shape (N,) to a complete file."""
     with Encoder(fmt, source_rate_hz, rate_hz, streaming=False) as encoder:
         encoder.write(samples)
         return encoder.finish()

@@ -1,4 +1,4 @@
-"""The audio formats the gateway answers in, and which sample rates each can carry."""
+"""Table of output formats with their sample rates and bit rates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from gateway.errors import InvalidRequest
 
-# No codec here gains anything for speech above 48 kHz, and Opus and MP3 end there.
+# Speech gains nothing from rates above 48 kHz, the maximum of Opus and MP3.
 _ANY_RATE_HZ = range(8_000, 48_001)
 _MPEG_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _OPUS_RATES_HZ = (8_000, 12_000, 16_000, 24_000, 48_000)
@@ -16,14 +16,14 @@ _OPUS_RATES_HZ = (8_000, 12_000, 16_000, 24_000, 48_000)
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """One format of an answer; always mono.
+    """An output format. Audio is always mono.
 
-    :param media_type: without parameters; see :meth:`content_type`.
-    :param extension: of a file name, without the dot.
-    :param codec: FFmpeg's name of the encoder.
-    :param container: FFmpeg's name of the muxer.
-    :param rates_hz: the sample rates it can carry, ascending.
-    :param bitrates_kbps: the bit rates it can be asked for; none where nothing is lost.
+    :param media_type: media type without parameters; see :meth:`content_type`.
+    :param extension: file name extension, without the dot.
+    :param codec: FFmpeg's encoder name.
+    :param container: FFmpeg's muxer name.
+    :param rates_hz: supported sample rates, ascending.
+    :param bitrates_kbps: range of bit rates that a request may choose; empty for lossless formats.
     """
 
     name: str
@@ -35,7 +35,7 @@ class AudioFormat:
     bitrates_kbps: range = range(0)
 
     def content_type(self, rate_hz: int) -> str:
-        """Return the ``Content-Type`` of audio at that rate: raw samples cannot tell it themselves."""
+        """Return the ``Content-Type``. That of headerless PCM states the sample rate."""
         return f"{self.media_type};rate={rate_hz};channels=1" if self.name == "pcm" else self.media_type
 
 
@@ -55,29 +55,29 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
 
 
 def get_format(name: str) -> AudioFormat:
-    """Return the format of that name.
+    """Return the format with this name.
 
-    :raises InvalidRequest: when there is none; the message lists those there are.
+    :raises InvalidRequest: if the name is unknown; lists the known ones.
     """
     try:
         return FORMATS[name]
     except KeyError:
         known = ", ".join(FORMATS)
-        raise InvalidRequest(f"there is no audio format {name!r}; there are {known}", param="format") from None
+        raise InvalidRequest(f"unknown audio format {name!r}: must be one of {known}", param="format") from None
 
 
 def choose_rate(fmt: AudioFormat, engine_rate_hz: int, requested_rate_hz: int | None = None) -> int:
-    """Return the sample rate to answer with.
+    """Choose the output sample rate.
 
-    That is the requested one. Without a request it is the engine's own; where the format cannot carry that, the
-    next higher one, so that nothing audible is lost, and failing that the format's highest.
+    The requested rate wins. The default is the engine's rate; if the format does not support it, the next higher one,
+    so that nothing audible is lost, or else the format's highest.
 
-    :raises InvalidRequest: when the format cannot carry the requested rate; the message lists those it can.
+    :raises InvalidRequest: if the format does not support the requested rate; lists the supported ones.
     """
     if requested_rate_hz is not None:
         if requested_rate_hz not in fmt.rates_hz:
             raise InvalidRequest(
-                f"{fmt.name} cannot have a sample rate of {requested_rate_hz} Hz, but {_spell(fmt.rates_hz)}",
+                f"{fmt.name} does not support {requested_rate_hz} Hz: must be {_describe(fmt.rates_hz)}",
                 param="sample_rate",
             )
         return requested_rate_hz
@@ -87,21 +87,23 @@ def choose_rate(fmt: AudioFormat, engine_rate_hz: int, requested_rate_hz: int | 
 
 
 def check_bitrate(fmt: AudioFormat, bitrate_kbps: int | None) -> None:
-    """Make sure that a format can be asked for a bit rate.
+    """Check that a format supports a bit rate.
 
-    :raises InvalidRequest: it cannot.
+    :raises InvalidRequest: if it does not.
     """
     if bitrate_kbps is None or bitrate_kbps in fmt.bitrates_kbps:
         return
     if not fmt.bitrates_kbps:
-        having = ", ".join(other.name for other in FORMATS.values() if other.bitrates_kbps)
-        raise InvalidRequest(f"{fmt.name} has no bit rate to choose; {having} have", param="bitrate")
+        others = ", ".join(other.name for other in FORMATS.values() if other.bitrates_kbps)
+        raise InvalidRequest(f"{fmt.name} has no bit rate: leave it out, or use one of {others}", param="bitrate")
     raise InvalidRequest(
-        f"{fmt.name} has bit rates from {fmt.bitrates_kbps[0]} to {fmt.bitrates_kbps[-1]} kbit/s", param="bitrate"
+        f"{bitrate_kbps} kbit/s is out of range: {fmt.name} supports {fmt.bitrates_kbps[0]} to "
+        f"{fmt.bitrates_kbps[-1]} kbit/s",
+        param="bitrate",
     )
 
 
-def _spell(rates_hz: Sequence[int]) -> str:
+def _describe(rates_hz: Sequence[int]) -> str:
     if isinstance(rates_hz, range):
         return f"any from {rates_hz[0]} to {rates_hz[-1]} Hz"
     return f"one of {', '.join(map(str, rates_hz))} Hz"

@@ -1,6 +1,6 @@
-"""Work in threads that is never left to itself: whoever began it goes on only once it has ended.
+"""Work in threads with structured concurrency: a caller continues, or is cancelled, only after the thread has ended.
 
-A thread cannot be cancelled. What it works on must neither be closed nor used by others before it is done.
+A thread cannot be cancelled, and the objects it uses must not be closed or used elsewhere until it has ended.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """What work in a thread comes to. A cancellation is raised when the thread is done."""
-    working = begin(work)
-    cancelled = await settled(working)
+    """Run work in a thread and return its result. A cancellation is raised after the thread has ended."""
+    future = start_in_thread(work)
+    cancelled = await wait_until_done(future)
     if cancelled is not None:
-        if not working.cancelled():
-            working.exception()  # nobody asks for it any more
+        if not future.cancelled():
+            future.exception()  # retrieved so that asyncio does not log it
         raise cancelled
-    return working.result()
+    return future.result()
 
 
-def begin(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Begin work in a thread. Unlike a task, what is returned is not cancelled with all others as the loop ends."""
+def start_in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
+    """Start work in a thread. Unlike a task, the future is not cancelled when the event loop shuts down."""
     return asyncio.get_running_loop().run_in_executor(None, work)
 
 
-async def settled(working: asyncio.Future[Any]) -> asyncio.CancelledError | None:
-    """Wait until a future is done, however often the caller is cancelled meanwhile.
+async def wait_until_done(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:
+    """Wait until a future is done, even if the caller is cancelled meanwhile.
 
-    When it returns, nothing can come between the future's end and what the caller does next.
+    It returns without suspending once the future is done, so no cancellation comes before the caller's next statement.
 
-    :returns: the cancellation, which the caller has to raise.
+    :returns: the cancellation, which the caller must raise.
     """
     cancelled = None
-    while not working.done():
+    while not future.done():
         try:
-            await asyncio.wait({working})
+            await asyncio.wait({future})
         except asyncio.CancelledError as error:
             cancelled = error
     return cancelled

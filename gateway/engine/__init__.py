@@ -1,1 +1,1 @@
-"""Engines as the gateway sees them: clients, the processes behind them, admission."""
+"""Engine clients: worker processes, their supervision, and admission control."""

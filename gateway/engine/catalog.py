@@ -1,4 +1,4 @@
-"""All engines by name: those configured, and those that requests have loaded since."""
+"""Catalog of engines by name: the configured ones, and those that requests added."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from gateway.settings import EngineSettings
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredEngine:
-    """One engine: its settings, its client, the queue in front of it.
+    """An engine with its settings, client and admission queue.
 
-    :param label: what metrics call it; engines whose names come from requests share one.
+    :param label: the engine's label in metrics; engines that requests name share one.
     """
 
     settings: EngineSettings
@@ -27,7 +27,7 @@ class ConfiguredEngine:
 
     @classmethod
     def of(cls, settings: EngineSettings, client: EngineClient, label: str | None = None) -> ConfiguredEngine:
-        """Put a queue in front of ``client`` that lets in as many jobs as it asks for.
+        """Combine a client with an admission queue of the capacity that its settings or its engine define.
 
         :param label: default: the engine's name.
         """
@@ -42,14 +42,14 @@ class ConfiguredEngine:
 
     @property
     def name(self) -> str:
-        """The name it is configured under."""
+        """The configured name."""
         return self.client.name
 
 
 class Engines:
-    """The engines a request can choose from.
+    """Engines that a request can select.
 
-    :ivar since_s: when they were put together, in Unix time.
+    :ivar since_s: creation time, in Unix time.
     """
 
     def __init__(self, engines: Mapping[str, ConfiguredEngine], default: str):
@@ -61,38 +61,38 @@ class Engines:
         return iter(list(self._engines.values()))
 
     def add(self, engine: ConfiguredEngine) -> None:
-        """List an engine from now on.
+        """Add an engine.
 
-        :raises ValueError: when there is one of that name.
+        :raises ValueError: if the name is taken.
         """
         if engine.name in self._engines:
-            raise ValueError(f"there is an engine {engine.name!r} already")
+            raise ValueError(f"engine {engine.name!r} exists already")
         self._engines[engine.name] = engine
 
     def remove(self, name: str) -> None:
-        """List it no longer, if it is listed; closing it first is the caller's business."""
+        """Remove an engine if it is present. The caller closes it first."""
         self._engines.pop(name, None)
 
     def get(self, name: str | None) -> ConfiguredEngine:
-        """The engine of that name, or the default one.
+        """Return the engine with this name, or the default engine.
 
-        :raises EngineNotFound: listing the names there are.
+        :raises EngineNotFound: if the name is unknown; lists the known ones.
         """
         try:
             return self._engines[name or self.default]
         except KeyError:
             names = ", ".join(sorted(self._engines))
-            raise EngineNotFound(f"no engine {name!r}; configured: {names}", param="engine") from None
+            raise EngineNotFound(f"unknown engine {name!r}; configured: {names}", param="engine") from None
 
     def start(self) -> None:
-        """Begin loading the eager ones."""
+        """Start loading the eager engines."""
         for engine in self:
             if engine.settings.load == "eager":
                 engine.client.load()
 
     @property
     def ready(self) -> bool:
-        """Whether the default engine and every eager one can take requests, or would load at the first."""
+        """Whether the default engine and every eager engine take requests, or load on the first one."""
         return all(
             engine.client.status().state is State.READY
             or (engine.settings.load == "lazy" and engine.client.status().state is State.UNLOADED)
@@ -101,5 +101,5 @@ class Engines:
         )
 
     async def close(self) -> None:
-        """End every engine now."""
+        """Close all engines without waiting for their jobs."""
         await asyncio.gather(*(engine.client.close() for engine in self))

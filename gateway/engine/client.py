@@ -1,4 +1,4 @@
-"""One configured engine as the rest of the gateway sees it, wherever it runs."""
+"""Engine client: the gateway's interface to one configured engine, wherever it runs."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from enum import StrEnum
 
 import numpy as np
 
-from backends.base import Audio, AudioChunk, Capabilities, Codes, CodesMade, DecodeJob, EncodeJob, Job
+from backends.base import Audio, AudioChunk, Capabilities, Codes, CodesChunk, DecodeJob, EncodeJob, Job
 from backends.errors import InvalidJob
 from gateway.errors import EngineUnavailable, SynthesisFailed
 
 Work = Job | EncodeJob | DecodeJob
-EngineOutput = AudioChunk | CodesMade
+EngineOutput = AudioChunk | CodesChunk
 
-LOADING_RETRY_S = 5.0  # what a client is told to wait while an engine loads and nobody knows for how long
+LOADING_RETRY_S = 5.0  # Retry-After while an engine loads and the remaining time is unknown
 
 
 class State(StrEnum):
-    """What an engine is doing."""
+    """State of an engine."""
 
-    UNLOADED = "unloaded"  # nothing runs; a request or a load call starts it
+    UNLOADED = "unloaded"  # no worker; a request or a load call starts one
     LOADING = "loading"
     READY = "ready"
-    FAILED = "failed"  # loading failed or the worker died; it is tried again after a wait
-    STOPPING = "stopping"  # finishes its jobs, takes no new ones
+    FAILED = "failed"  # loading failed or the worker died; restarted after a back-off
+    STOPPING = "stopping"  # finishes its jobs and takes no new ones
 
 
 @dataclass(frozen=True, slots=True)
 class LoadProgress:
-    """How far loading is; bytes when the stage is a download."""
+    """Progress of a loading stage; in bytes when the stage is a download."""
 
     stage: str
     done: int
@@ -43,9 +43,9 @@ class LoadProgress:
 class EngineStatus:
     """A snapshot of one engine.
 
-    :param capabilities: those of the loaded model, or of the last one that was loaded.
-    :param error: why it is not ready, when something went wrong.
-    :param retry_in_s: when it will be tried again, or how long loading should still take, where that is known.
+    :param capabilities: those of the loaded model, or of the last one loaded.
+    :param error: reason of the last failure, while the engine is not ready.
+    :param retry_in_s: time until the next restart, or the estimated rest of loading; None if unknown.
     """
 
     state: State
@@ -58,21 +58,21 @@ class EngineStatus:
 
 
 class EngineClient(ABC):
-    """Submits jobs to one engine and controls its life.
+    """Submits jobs to one engine, loads and unloads it.
 
-    :ivar name: the name the engine is configured under.
+    :ivar name: the engine's configured name.
     """
 
     name: str
 
     @property
     def capabilities(self) -> Capabilities | None:
-        """Those of the loaded model, or of the last one that was loaded."""
+        """Capabilities of the loaded model, or of the last one loaded."""
         return self.status().capabilities
 
     @abstractmethod
     def status(self) -> EngineStatus:
-        """A snapshot; never waits."""
+        """Return a snapshot without waiting."""
 
     def ensure_loading(self) -> None:
         """Start loading an unloaded engine; a failed one keeps its back-off."""
@@ -90,45 +90,45 @@ class EngineClient(ABC):
 
     @abstractmethod
     def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
-        """The job's audio as it is made. Closing the generator early aborts the job at the engine's next step.
+        """Stream the job's audio. Closing the generator early aborts the job at the engine's next step.
 
-        :raises backends.errors.InvalidJob: the engine refuses the job; before the first chunk.
-        :raises gateway.errors.EngineUnavailable: it is not ready; before the first chunk. An unloaded engine
-            begins to load.
-        :raises gateway.errors.SynthesisFailed: the job, or the process that held it, failed.
+        :raises backends.errors.InvalidJob: if the engine rejects the job; before the first chunk.
+        :raises gateway.errors.EngineUnavailable: if the engine is not ready; before the first chunk. An unloaded
+            engine starts to load.
+        :raises gateway.errors.SynthesisFailed: if the job or its worker process failed.
         """
 
     def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
-        """The codes of a sound, or the sound of codes, as they are made; otherwise as :meth:`submit`.
+        """Stream the codes of encoded audio, or the audio of decoded codes. Otherwise like :meth:`submit`.
 
-        :raises backends.errors.InvalidJob: the engine has no codec, or refuses the job.
+        :raises backends.errors.InvalidJob: if the engine has no codec, or rejects the job.
         """
-        raise InvalidJob(f"engine {self.name!r} has no codec that requests could use")
+        raise InvalidJob(f"engine {self.name!r} has no codec")
 
     async def encode(self, job: EncodeJob) -> Codes:
-        """All codes of a sound, shape (G, T). Errors are those of :meth:`convert`."""
+        """Encode audio to codes, shape (K, T). Raises like :meth:`convert`."""
         async with contextlib.aclosing(self.convert(job)) as made:
-            parts = [part.codes async for part in made if isinstance(part, CodesMade)]
+            parts = [part.codes async for part in made if isinstance(part, CodesChunk)]
         if not parts:
-            raise SynthesisFailed("the engine made no codes of the sound")
+            raise SynthesisFailed("the engine returned no codes for the audio")
         return np.concatenate(parts, axis=1)
 
     async def decode(self, job: DecodeJob) -> Audio:
-        """All sound of codes, shape (N,). Errors are those of :meth:`convert`."""
+        """Decode codes to audio, shape (N,). Raises like :meth:`convert`."""
         async with contextlib.aclosing(self.convert(job)) as made:
             parts = [part.samples async for part in made if isinstance(part, AudioChunk)]
         if not parts:
-            raise SynthesisFailed("the engine made no sound of the codes")
+            raise SynthesisFailed("the engine returned no audio for the codes")
         return np.concatenate(parts)
 
     @abstractmethod
     def load(self) -> None:
-        """Begin loading, if it is not loaded; returns at once. Cuts a wait before a new try short."""
+        """Start loading an unloaded engine, or restart a failed one before its back-off ends. Returns at once."""
 
     @abstractmethod
     async def unload(self) -> None:
-        """Let running jobs finish, then free the engine's memory. Returns when that is done."""
+        """Let running jobs finish, then free the engine's memory. Returns when the memory is free."""
 
     @abstractmethod
     async def close(self) -> None:
-        """End everything now; running jobs fail. For good: a later ``load`` does nothing."""
+        """Stop the engine for good: running jobs fail, and a later ``load`` does nothing."""

@@ -1,4 +1,4 @@
-"""An engine in memory, for tests of everything above it."""
+"""In-memory engine client, for tests of the layers above it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 
 import numpy as np
 
-from backends.base import AudioChunk, BuiltinVoice, Capabilities, CodesMade, DecodeJob, EncodeJob, Job
+from backends.base import AudioChunk, BuiltinVoice, Capabilities, CodesChunk, DecodeJob, EncodeJob, Job
 from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, State
 
 FAKE_CAPABILITIES = Capabilities(
@@ -30,7 +30,7 @@ Script = Callable[[Job], AsyncGenerator[AudioChunk, None]]
 
 
 async def two_chunks(job: Job) -> AsyncGenerator[AudioChunk, None]:
-    """Two tenths of a second of seeded noise."""
+    """Yield 0.2 s of seeded noise in two chunks."""
     rng = np.random.default_rng(job.seed)
     for _ in range(2):
         yield AudioChunk(job.id, rng.uniform(-0.5, 0.5, 2400).astype(np.float32))
@@ -38,14 +38,14 @@ async def two_chunks(job: Job) -> AsyncGenerator[AudioChunk, None]:
 
 
 class FakeEngine(EngineClient):
-    """Does what ``script`` says; records the jobs and how they ended.
+    """Runs ``script`` for every job and records the jobs.
 
-    :ivar jobs: every job submitted.
-    :ivar conversions: every job of the codec, which there is where the capabilities have one.
-    :ivar aborted: ids of jobs whose listener left before the end.
-    :ivar closed: whether it was closed; it cannot be loaded any more.
-    :param loads_to: its state after a load.
-    :param error: why it is not ready.
+    :ivar jobs: every submitted job.
+    :ivar conversions: every codec job; none unless the capabilities have a codec.
+    :ivar aborted: IDs of jobs whose generator was closed early.
+    :ivar closed: whether it was closed; a closed engine cannot load again.
+    :param loads_to: state after a load.
+    :param error: the status's error message.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class FakeEngine(EngineClient):
         self.aborted: list[str] = []
 
     def status(self) -> EngineStatus:
-        """Whatever ``state`` is set to; capabilities are known from the first time it was ready."""
+        """Return the current ``state``; capabilities are known once the engine has been ready."""
         self._known = self._known or self.state is State.READY
         return EngineStatus(self.state, self._capabilities if self._known else None, error=self.error)
 
@@ -90,7 +90,7 @@ class FakeEngine(EngineClient):
                 self.aborted.append(job.id)
 
     def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
-        """See :class:`EngineClient`: zeros of the right length."""
+        """See :class:`EngineClient`; yields zeros of the right length."""
         return self._converted(job) if self._capabilities.codec else super().convert(job)
 
     async def _converted(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
@@ -101,20 +101,20 @@ class FakeEngine(EngineClient):
         self.conversions.append(job)
         if isinstance(job, EncodeJob):
             frames = -(-len(job.audio) // codec.samples_per_frame)
-            yield CodesMade(job.id, np.zeros((codec.codebooks, frames), np.int64))
+            yield CodesChunk(job.id, np.zeros((codec.codebooks, frames), np.int64))
         else:
             yield AudioChunk(job.id, np.zeros(job.codes.shape[1] * codec.samples_per_frame, np.float32))
 
     def load(self) -> None:
-        """Unloaded becomes ``loads_to``; by default loading, and the test decides when it is ready."""
+        """Change from unloaded to ``loads_to``: by default loading, until the test sets another state."""
         if self.state is State.UNLOADED and not self.closed:
             self.state = self.loads_to
 
     async def unload(self) -> None:
-        """At once."""
+        """Unload without waiting."""
         self.state = State.UNLOADED
 
     async def close(self) -> None:
-        """At once."""
+        """Close without waiting."""
         self.closed = True
         self.state = State.UNLOADED

@@ -1,4 +1,4 @@
-"""The default engine client: one or more local worker processes."""
+"""Engine client for local worker processes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from gateway.settings import EngineSettings
 
 log = structlog.get_logger(__name__)
 
-# Which state of its replicas an engine is said to be in: the most useful one.
-_BEST = (State.READY, State.LOADING, State.STOPPING, State.FAILED, State.UNLOADED)
+# The engine's state is the first of these that one of its replicas is in.
+_STATE_PREFERENCE = (State.READY, State.LOADING, State.STOPPING, State.FAILED, State.UNLOADED)
 
 
 class ProcessEngine(EngineClient):
-    """Replicas of one engine, each in a process of its own; a job goes to the ready one with the fewest jobs.
+    """Replicas of one engine, one process each; a job goes to the ready replica with the fewest jobs.
 
-    :param on_restart: called each time a worker is started again after a failure.
+    :param on_restart: called whenever a worker is restarted after a failure.
     :param hub: the configuration's ``hub`` block.
     """
 
@@ -65,9 +65,9 @@ class ProcessEngine(EngineClient):
         return next((replica.capabilities for replica in self._replicas if replica.capabilities), None)
 
     def status(self) -> EngineStatus:
-        """The best replica's state, with the jobs and restarts of all."""
+        """Return the best replica's state, with the jobs and restarts of all replicas."""
         each = [replica.status() for replica in self._replicas]
-        best = min(each, key=lambda status: _BEST.index(status.state))
+        best = min(each, key=lambda status: _STATE_PREFERENCE.index(status.state))
         return EngineStatus(
             state=best.state,
             capabilities=self.capabilities,
@@ -80,7 +80,7 @@ class ProcessEngine(EngineClient):
 
     def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
         """See :class:`EngineClient`."""
-        return cast(AsyncGenerator[AudioChunk, None], self._run(job))  # of a text nothing else is made
+        return cast(AsyncGenerator[AudioChunk, None], self._run(job))  # a speech job yields audio only
 
     def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
         """See :class:`EngineClient`."""
@@ -119,11 +119,11 @@ class ProcessEngine(EngineClient):
         self._stop_idle_timer()
         await asyncio.gather(*(replica.close() for replica in self._replicas))
 
-    def _start_idle_timer(self, already_s: float = 0.0) -> None:
+    def _start_idle_timer(self, elapsed_s: float = 0.0) -> None:
         self._stop_idle_timer()
         if self._idle_unload_s is not None:
-            after_s = self._idle_unload_s - already_s
-            self._idle_timer = asyncio.get_running_loop().call_later(after_s, self._unload_if_idle)
+            delay_s = self._idle_unload_s - elapsed_s
+            self._idle_timer = asyncio.get_running_loop().call_later(delay_s, self._unload_if_idle)
 
     def _stop_idle_timer(self) -> None:
         if self._idle_timer is not None:
@@ -134,7 +134,7 @@ class ProcessEngine(EngineClient):
         status = self.status()
         ready_for_s = max(replica.ready_for_s for replica in self._replicas)
         if status.state is State.READY and ready_for_s < (self._idle_unload_s or 0.0):
-            self._start_idle_timer(ready_for_s)  # the time it took to load was no idleness
+            self._start_idle_timer(ready_for_s)  # loading time does not count as idle
         elif status.state is State.READY and not status.active_jobs:
             log.info("unloading an idle engine", engine=self.name, idle_s=self._idle_unload_s)
             self._idle_unload = asyncio.create_task(self.unload())

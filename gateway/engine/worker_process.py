@@ -1,4 +1,4 @@
-"""One running worker: its process, its socket, the jobs it holds. It lives once; the supervisor starts the next."""
+"""One worker process with its socket and its jobs. It is not restarted: the supervisor starts a new one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from typing import Any
 
 import structlog
 import zmq
-import zmq.asyncio
 
 from backends import wire
 from backends.base import Capabilities, EngineConfig, Job
@@ -27,25 +26,25 @@ from gateway.errors import EngineUnavailable, SynthesisFailed
 log = structlog.get_logger(__name__)
 
 SOCKET = "socket"
-LONGEST_ADDRESS = 100  # bytes of a path that a Unix socket can be bound to, with some to spare
-# OpenMP threads spin when they wait for each other. libgomp's own patience (300,000 turns and more) costs two workers
-# that share cores three quarters of their speed; this one costs a worker alone nothing that can be measured.
-PATIENCE = {"GOMP_SPINCOUNT": "3000"}
-HANDSHAKE_S = 60.0  # starting an interpreter on a loaded machine; importing an engine happens after the greeting
+MAX_ADDRESS_BYTES = 100  # path of a Unix socket; Linux allows 107
+# OpenMP threads spin while they wait for each other. With libgomp's default (300,000 turns or more), two workers that
+# share cores lose three quarters of their speed; with this value, one worker alone loses nothing measurable.
+OPENMP_ENV = {"GOMP_SPINCOUNT": "3000"}
+HANDSHAKE_TIMEOUT_S = 60.0  # start of an interpreter on a loaded machine; an engine is imported after the handshake
 
 
 class WorkerError(Exception):
-    """The worker could not be started, could not load, or is dead."""
+    """The worker could not start, could not load, or died."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """How to start a worker and what it is to be.
+    """Command, environment and engine configuration of a worker.
 
     :param python: interpreter; None for the gateway's own.
-    :param env: variables on top of the gateway's environment.
-    :param load_timeout_s: how long loading may be silent.
-    :param heartbeat_timeout_s: how long a loaded worker may be silent.
+    :param env: variables in addition to the gateway's environment.
+    :param load_timeout_s: maximum time between messages of a loading worker.
+    :param heartbeat_timeout_s: maximum time between messages of a loaded worker.
     """
 
     backend: str
@@ -60,26 +59,29 @@ _Inbox = asyncio.Queue[EngineOutput | None | Exception]
 
 
 class WorkerProcess:
-    """Started by :meth:`start`, loaded by :meth:`load`; then :meth:`submit` until it is dead.
+    """A worker: call :meth:`start`, then :meth:`load`, then :meth:`submit` until it is dead.
 
-    :ivar dead: done with the reason when the worker has ended, for whatever cause.
+    :ivar dead: result is the reason of the worker's exit.
     """
 
-    def __init__(self, spec: WorkerSpec, process: asyncio.subprocess.Process, socket: zmq.asyncio.Socket, folder: str):
+    def __init__(self, spec: WorkerSpec, process: asyncio.subprocess.Process, socket: zmq.Socket[bytes], folder: str):
         self._spec = spec
         self._process = process
         self._socket = socket
         self._folder = folder
         self._inboxes: dict[str, _Inbox] = {}
+        self._outbox: list[bytes] = []
+        self._connected = False
+        self._read_scheduled = False
         self._loop = asyncio.get_running_loop()
-        self._heard_at = self._loop.time()
-        self._patience_s = HANDSHAKE_S
+        self._last_message_at = self._loop.time()
+        self._message_timeout_s = HANDSHAKE_TIMEOUT_S
         self._capabilities: asyncio.Future[Capabilities] = self._loop.create_future()
         self._on_progress: Callable[[LoadProgress], None] = lambda _: None
-        self._last_words: str | None = None
-        self._last_line: str | None = None
+        self._exit_reason: str | None = None
+        self._last_stderr_line: str | None = None
         self._log = log.bind(engine=spec.config.name, worker_pid=process.pid)
-        self._reader = asyncio.create_task(self._read_messages())
+        self._loop.add_reader(socket.fileno(), self._read_messages)
         self._stderr = asyncio.create_task(self._read_stderr())
         self.dead: asyncio.Future[str] = self._loop.create_future()
         self._watcher = asyncio.create_task(self._watch())
@@ -88,16 +90,17 @@ class WorkerProcess:
     async def start(cls, spec: WorkerSpec) -> WorkerProcess:
         """Spawn the process.
 
-        :raises WorkerError: when the interpreter cannot be run.
+        :raises WorkerError: if the interpreter cannot be run.
         """
         python = spec.python or sys.executable
         with contextlib.ExitStack() as undo:
             folder = _private_folder()
             undo.callback(_remove, folder)
             address = f"ipc://{folder}/{SOCKET}"
-            socket = zmq.asyncio.Context.instance().socket(zmq.PAIR)
+            socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PAIR)
             undo.callback(socket.close)
             socket.linger = 0
+            socket.sndhwm = 0  # sending never blocks; admission bounds the jobs
             socket.bind(address)
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -107,11 +110,11 @@ class WorkerProcess:
                     "backends.worker",
                     "--address",
                     address,
-                    env={**PATIENCE, **os.environ, **_thread_limits(spec.config.threads), **spec.env},
-                    stdin=asyncio.subprocess.PIPE,  # held open: the worker leaves when the gateway is gone
+                    env={**OPENMP_ENV, **os.environ, **_thread_limits(spec.config.threads), **spec.env},
+                    stdin=asyncio.subprocess.PIPE,  # held open: the worker exits when the gateway does
                     stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.PIPE,
-                    start_new_session=True,  # Ctrl-C in a terminal reaches the gateway only, which drains first
+                    start_new_session=True,  # Ctrl-C in a terminal reaches only the gateway, which drains first
                 )
             except OSError as error:
                 raise WorkerError(f"cannot run {python}: {error.strerror}") from None
@@ -119,9 +122,9 @@ class WorkerProcess:
         return cls(spec, process, socket, folder)
 
     async def load(self, on_progress: Callable[[LoadProgress], None]) -> Capabilities:
-        """Tell the worker what to be and wait until it is.
+        """Send the configuration and wait until the engine is loaded.
 
-        :raises WorkerError: it cannot load, or died, or was silent for too long.
+        :raises WorkerError: if loading fails, the worker dies, or it sends no message in time.
         """
         self._on_progress = on_progress
         self._send(wire.Configure(self._spec.backend, self._spec.config))
@@ -133,7 +136,7 @@ class WorkerProcess:
 
     @property
     def active_jobs(self) -> int:
-        """Jobs that were sent and have not ended."""
+        """Number of running jobs."""
         return len(self._inboxes)
 
     async def submit(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
@@ -149,47 +152,81 @@ class WorkerProcess:
                     raise item
                 yield item
         finally:
-            # Still listed: the job has not ended, so whoever listened has left.
+            # Still present: the job has not ended, so the caller closed the generator early.
             if self._inboxes.pop(job.id, None) is not None and not self.dead.done():
                 self._send(wire.AbortJob(job.id))
 
     async def stop(self, grace_s: float = 5.0) -> None:
-        """Ask a loaded worker to close its engine and leave; after ``grace_s``, or while loading, it is killed."""
+        """Ask a loaded worker to close its engine and exit. Kill it after ``grace_s``, or if it is still loading."""
         if self._capabilities.done() and not self.dead.done():
             self._send(wire.Shutdown())
             await asyncio.wait({self.dead}, timeout=grace_s)
         await self.kill("stopped")
 
     async def kill(self, reason: str) -> None:
-        """End the worker's process group now and wait until it is gone."""
+        """Kill the worker's process group and wait for its exit."""
         self._kill(reason)
         await self._watcher
 
-    def _kill(self, why: str) -> None:
-        self._last_words = self._last_words or why
+    def _kill(self, reason: str) -> None:
+        self._exit_reason = self._exit_reason or reason
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _send(self, message: wire.Message) -> None:
-        # The future is done at once unless the peer is swamped; ZeroMQ keeps the order either way.
-        self._socket.send(wire.encode([message]))
+        """Queue a message for the end of this turn of the event loop.
 
-    async def _read_messages(self) -> None:
-        """Hand each message to whom it concerns; one that cannot be read, or handled, ends the worker."""
+        Nothing is sent before the worker has connected, because ZeroMQ refuses messages until then.
+        """
+        self._outbox.append(wire.encode([message]))
+        if self._connected and len(self._outbox) == 1:
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        if self._socket.closed:
+            return
+        with contextlib.suppress(zmq.Again):  # the worker has just exited
+            for frame in self._outbox:
+                self._socket.send(frame, zmq.NOBLOCK)
+        self._outbox.clear()
+        self._read_messages()  # sending may have taken the descriptor's only signal that messages have arrived
+
+    def _read_messages(self) -> None:
+        """Dispatch the messages of one frame; a malformed one kills the worker.
+
+        Further frames wait for the next turn of the event loop, so that a busy engine does not block it.
+        """
+        if self._socket.closed:
+            return
         try:
-            while True:
-                frame = await self._socket.recv()
-                self._heard_at = self._loop.time()
-                for message in wire.decode_from_worker(frame):
-                    self._dispatch(message)
-                # Where more is waiting already, recv() does not pause: a talkative engine must not keep the loop.
-                await asyncio.sleep(0)
+            frame = self._socket.recv(zmq.NOBLOCK)
+            self._last_message_at = self._loop.time()
+            for message in wire.decode_from_worker(frame):
+                self._dispatch(message)
+            if not self._read_scheduled:
+                self._read_scheduled = True
+                self._loop.call_soon(self._read_scheduled_messages)
+        except zmq.Again:
+            return
         except WireError as error:
-            self._kill(str(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, this worker cannot be followed any more
+            self._disconnect_and_kill(str(error))
+        except Exception as error:  # noqa: BLE001 - after any error the state of the worker's jobs is unknown
             self._log.exception("cannot handle a worker's message")
-            self._kill(f"the gateway could not handle a message: {error!r}")
+            self._disconnect_and_kill(f"the gateway could not handle a message: {error!r}")
+
+    def _read_scheduled_messages(self) -> None:
+        self._read_scheduled = False
+        self._read_messages()
+
+    def _disconnect_and_kill(self, reason: str) -> None:
+        self._close_socket()
+        self._kill(reason)
+
+    def _close_socket(self) -> None:
+        if not self._socket.closed:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
 
     def _dispatch(self, message: wire.FromWorker) -> None:
         match message:
@@ -198,44 +235,46 @@ class WorkerProcess:
                     inbox.put_nowait(wire.audio_chunk(message))
             case wire.CodesPart(job_id=job_id):
                 if inbox := self._inboxes.get(job_id):
-                    inbox.put_nowait(wire.codes_made(message))
+                    inbox.put_nowait(wire.codes_chunk(message))
             case wire.JobDone(job_id=job_id):
-                self._end(job_id, None)
+                self._finish(job_id, None)
             case wire.JobRejected(job_id=job_id):
                 error = InvalidJob(message.message, param=message.param, needs_languages=message.needs_languages)
-                self._end(job_id, error)
+                self._finish(job_id, error)
             case wire.JobBroke(job_id=job_id):
-                self._end(job_id, SynthesisFailed(f"the engine failed on this request: {message.message}"))
+                self._finish(job_id, SynthesisFailed(f"the engine failed on this request: {message.message}"))
             case wire.Loading():
                 self._on_progress(LoadProgress(message.stage, message.done, message.total))
             case wire.Ready():
-                self._patience_s = self._spec.heartbeat_timeout_s
+                self._message_timeout_s = self._spec.heartbeat_timeout_s
                 if not self._capabilities.done():
                     self._capabilities.set_result(wire.capabilities(message))
             case wire.Hello(protocol=protocol):
-                self._patience_s = self._spec.load_timeout_s
-                _remove(self._folder)  # connected: nothing is left on the disk, however this ends
+                self._message_timeout_s = self._spec.load_timeout_s
+                _remove(self._folder)  # no longer needed, and no crash can leave it behind
+                self._connected = True
+                self._loop.call_soon(self._flush)
                 if protocol != wire.PROTOCOL:
                     raise WireError(
-                        f"the worker ({self._spec.python}) speaks protocol {protocol}, this gateway {wire.PROTOCOL}: "
-                        "install the same voxgate version in both"
+                        f"the worker ({self._spec.python}) speaks protocol {protocol}, the gateway {wire.PROTOCOL}: "
+                        "install the same version of voxgate in both"
                     )
             case wire.LoadFailed() | wire.Dying():
-                self._last_words = message.message
+                self._exit_reason = message.message
             case wire.Heartbeat():
                 self._log.debug("heartbeat", active=message.active_jobs, steps=message.steps, step_s=message.step_s)
 
-    def _end(self, job_id: str, outcome: Exception | None) -> None:
+    def _finish(self, job_id: str, error: Exception | None) -> None:
         if inbox := self._inboxes.pop(job_id, None):
-            inbox.put_nowait(outcome)
+            inbox.put_nowait(error)
 
     async def _read_stderr(self) -> None:
-        """Fold the worker's log lines into the gateway's; keep the last stray one to explain a crash."""
-        assert self._process.stderr is not None  # noqa: S101 - it was opened as a pipe
+        """Forward the worker's log records; keep the last other line to explain a crash."""
+        assert self._process.stderr is not None  # noqa: S101 - opened as a pipe
         rest = b""
         while data := await self._process.stderr.read(65536):
             *lines, rest = (rest + data).split(b"\n")
-            rest = rest[-65536:]  # a line without end must not fill the memory
+            rest = rest[-65536:]  # bounds the memory that an endless line takes
             for line in lines:
                 self._log_line(line.decode(errors="replace"))
         if rest:
@@ -249,45 +288,46 @@ class WorkerProcess:
             level, event = str(fields.pop("level")), str(fields.pop("event"))
             getattr(self._log, level)(event, **{f"worker_{key}": value for key, value in fields.items()})
         except (ValueError, AttributeError, KeyError, TypeError):
-            self._last_line = line  # not of our format: a traceback or a library's cry
+            self._last_stderr_line = line  # not a log record: a traceback or a library's message
             self._log.info("worker", line=line)
 
     async def _watch(self) -> None:
-        """Wait for the end of the process, ending it when it is silent for too long; then tell everyone."""
-        reason = "it could not be watched"
+        """Wait for the exit of the process, clean up, and fail its jobs."""
+        reason = "the worker could not be watched"
         try:
-            reason = await self._watch_until_dead()
-        except Exception:  # noqa: BLE001 - whoever waits for this worker must hear of its end
+            reason = await self._wait_for_exit()
+        except Exception:  # noqa: BLE001 - after any error, ``dead`` must get a result
             self._log.exception("cannot watch the worker")
             self._kill(reason)
         finally:
-            for task in (self._reader, self._stderr):
-                task.cancel()
-            self._socket.close()
+            self._stderr.cancel()
+            self._close_socket()
             _remove(self._folder)
             self.dead.set_result(reason)
             for job_id in list(self._inboxes):
-                self._end(job_id, SynthesisFailed(f"the engine's worker died over this request: {reason}"))
+                self._finish(job_id, SynthesisFailed(f"the engine's worker died during this request: {reason}"))
 
-    async def _watch_until_dead(self) -> str:
+    async def _wait_for_exit(self) -> str:
+        """Wait for the exit of the process and return its reason; kill it after too long a silence."""
         exited = asyncio.create_task(self._process.wait())
         while not exited.done():
-            silent_s = self._loop.time() - self._heard_at
-            if silent_s > self._patience_s:
-                self._kill(f"no sign of life for {silent_s:.1f} s")
-            await asyncio.wait({exited}, timeout=min(1.0, max(0.05, self._patience_s - silent_s)))
+            silent_s = self._loop.time() - self._last_message_at
+            limit_s = self._message_timeout_s
+            if silent_s > limit_s:
+                self._kill(f"no message from the worker for {silent_s:.1f} s (limit: {limit_s:g} s)")
+            await asyncio.wait({exited}, timeout=min(1.0, max(0.05, limit_s - silent_s)))
         await asyncio.wait({self._stderr}, timeout=1.0)
-        await asyncio.sleep(0.05)  # last messages may still be in the socket: LoadFailed, Dying, finished jobs
-        return self._reason(exited.result())
+        await asyncio.sleep(0.05)  # the socket may still hold last messages: LoadFailed, Dying, finished jobs
+        return self._explain_exit(exited.result())
 
-    def _reason(self, status: int) -> str:
+    def _explain_exit(self, status: int) -> str:
         how = f"killed by {_signal_name(-status)}" if status < 0 else f"exit status {status}"
-        words = self._last_words or self._last_line
-        return f"{words} ({how})" if words else how
+        reason = self._exit_reason or self._last_stderr_line
+        return f"{reason} ({how})" if reason else how
 
 
 def _thread_limits(threads: int | None) -> dict[str, str]:
-    """Numeric libraries read these once, when they are imported."""
+    """Environment variables that numeric libraries read once, on import."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return dict.fromkeys(names, str(threads)) if threads else {}
 
@@ -300,17 +340,17 @@ def _signal_name(number: int) -> str:
 
 
 def _private_folder() -> str:
-    """A new folder, mode 0700, so that no other user can reach the socket in it.
+    """Create a folder for the socket, with mode 0700 so that other users cannot reach it.
 
-    :raises WorkerError: when none can be made.
+    :raises WorkerError: if it cannot be created.
     """
     try:
         folder = tempfile.mkdtemp(prefix="voxgate-")
-        if len(os.fsencode(folder)) + len(SOCKET) + 1 > LONGEST_ADDRESS:
+        if len(os.fsencode(folder)) + len(SOCKET) + 1 > MAX_ADDRESS_BYTES:
             _remove(folder)
             folder = tempfile.mkdtemp(prefix="voxgate-", dir="/tmp")
     except OSError as error:
-        raise WorkerError(f"no folder for the worker's socket: {error.strerror}") from None
+        raise WorkerError(f"cannot create a folder for the worker's socket: {error.strerror}") from None
     return folder
 
 

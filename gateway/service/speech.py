@@ -154,8 +154,9 @@ class Speech:
             self._closed = True
             self._pump.cancel()  # only once: a second cancellation would interrupt the abort of the job
             self._pump.add_done_callback(_retrieve_exception)
-        # Not `await self._pump`: its cancellation could not be distinguished from the caller's.
-        await asyncio.wait({self._pump})
+        if not self._pump.done():
+            # Not `await self._pump`: its cancellation could not be distinguished from the caller's.
+            await asyncio.wait({self._pump})
 
     def _encoder(self, streaming: bool) -> Encoder:
         info = self.info

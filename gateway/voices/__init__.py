@@ -1,1 +1,1 @@
-"""Reference voices: the recordings that engines clone, kept under names."""
+"""Stored reference voices: recordings that engines clone."""

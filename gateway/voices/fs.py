@@ -1,8 +1,8 @@
-"""Voices in a folder, which several gateway processes may share.
+"""Voice store in a folder, which several gateway processes may share.
 
-Each voice is a folder ``<id>/`` with ``voice.json`` and ``audio.wav``. It is written under a temporary name and
-renamed into place, so that a voice is there completely or not at all, whenever the machine stops. What is asked for
-is looked up among the voices found; no path is ever built from it.
+Each voice is a folder ``<id>/`` with ``voice.json`` and ``audio.wav``. It is written under a temporary name and then
+renamed, so that a crash cannot leave an incomplete voice. Names from requests are compared with stored voices; no path
+is built from them.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ _MAX_JSON_BYTES = 64 * 2**10
 _LEFTOVER_AGE_S = 3_600.0
 _LOCK_TIMEOUT_S = 30.0
 _MAX_CACHED_REFERENCES = 32
-# File systems keep times in steps, some of two seconds: a folder may change again without looking any younger.
+# Time stamps of file systems have a resolution of up to two seconds, so a folder may change without a newer mtime.
 _MTIME_STEP_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """One voice's folder as last read; ``voice`` is None where it is damaged."""
+class _Entry:
+    """A voice's folder as last read; ``voice`` is None if it is damaged."""
 
     signature: tuple[int, int]
     voice: Voice | None
 
 
 class FileVoiceStore(VoiceStore):
-    """A :class:`VoiceStore` in a folder, which is created when missing.
+    """A :class:`VoiceStore` in a folder, which is created if it does not exist.
 
-    :param max_voices: how many voices there may be.
+    :param max_voices: maximum number of voices.
     """
 
     def __init__(self, folder: Path, max_voices: int):
@@ -68,9 +68,9 @@ class FileVoiceStore(VoiceStore):
         self._folder = folder
         self._max_voices = max_voices
         self._process_lock = filelock.FileLock(folder / ".lock", timeout=_LOCK_TIMEOUT_S)
-        self._lock = threading.Lock()  # guards what follows
-        self._found: dict[str, _Found] = {}
-        self._seen_mtime_ns: int | None = None
+        self._lock = threading.Lock()  # guards the attributes below
+        self._entries: dict[str, _Entry] = {}
+        self._read_mtime_ns: int | None = None
         self._references: OrderedDict[str, Reference] = OrderedDict()
         self._remove_leftovers()
 
@@ -84,7 +84,7 @@ class FileVoiceStore(VoiceStore):
         for voice in self._voices():
             if id_or_name == voice.id or key == name_key(voice.name):
                 return voice
-        raise VoiceNotFound(f"there is no voice {id_or_name[:80]!r}", param="voice")
+        raise VoiceNotFound(f"unknown voice {id_or_name[:80]!r}: must be a stored voice's name or ID", param="voice")
 
     def audio(self, id_or_name: str) -> bytes:
         """See :meth:`VoiceStore.audio`."""
@@ -95,7 +95,7 @@ class FileVoiceStore(VoiceStore):
             raise VoiceNotFound(f"the voice {voice.name!r} was removed", param="voice") from None
 
     def load_reference(self, voice: Voice) -> Reference:
-        """See :meth:`VoiceStore.load_reference`. The samples are shared and cannot be written to."""
+        """See :meth:`VoiceStore.load_reference`. The samples are shared and read-only."""
         voice = self.get(voice.id)
         with self._lock:
             if cached := self._references.get(voice.id):
@@ -143,14 +143,14 @@ class FileVoiceStore(VoiceStore):
             voice = self.get(id_or_name)
             for other in self._voices():
                 if other.id != voice.id and name_key(other.name) == name_key(name):
-                    raise Conflict(f"there is another voice of the name {other.name!r}", param="name")
+                    raise Conflict(f"the name {other.name!r} is taken: choose another name", param="name")
             renamed = replace(voice, name=name)
-            place = self._folder / voice.id
-            temporary = place / f"{_TEMPORARY}{uuid.uuid4().hex}"
+            folder = self._folder / voice.id
+            temporary = folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
             _write_durably(temporary, _json(renamed))
-            temporary.rename(place / "voice.json")
-            _sync_folder(place)
-            os.utime(self._folder)  # other processes look into the folder again when it has changed
+            temporary.rename(folder / "voice.json")
+            _sync_folder(folder)
+            os.utime(self._folder)  # other processes read the store again when its mtime has changed
         return renamed
 
     def remove(self, id_or_name: str) -> Voice:
@@ -164,18 +164,21 @@ class FileVoiceStore(VoiceStore):
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """Keep other threads and processes from changing the folder."""
+        """Lock the folder against changes by other threads and processes."""
         try:
             with self._process_lock:
                 yield
         except filelock.Timeout:
-            raise Conflict("the voices are being changed by another process; try again", retry_after_s=1) from None
+            raise Conflict("another process is changing the voices: retry later", retry_after_s=1) from None
         finally:
             with self._lock:
-                self._seen_mtime_ns = None
+                self._read_mtime_ns = None
 
     def _existing(self, new: Voice) -> Voice | None:
-        """Return the same voice, where it is stored already, or raise what speaks against storing it."""
+        """Return the voice if it is stored already.
+
+        :raises Conflict: if it cannot be stored.
+        """
         voices = self._voices()
         for voice in voices:
             if voice.id == new.id and name_key(voice.name) == name_key(new.name):
@@ -185,29 +188,31 @@ class FileVoiceStore(VoiceStore):
                     f"this recording with this transcript is stored already, as the voice {voice.name!r}", param="audio"
                 )
             if name_key(voice.name) == name_key(new.name):
-                raise Conflict(f"there is another voice of the name {voice.name!r}; remove it first", param="name")
+                raise Conflict(
+                    f"the name {voice.name!r} is taken: choose another name, or remove that voice first", param="name"
+                )
         if len(voices) >= self._max_voices:
-            raise Conflict(f"there are {len(voices)} voices and may be {self._max_voices}; remove one first")
+            raise Conflict(f"the store has {len(voices)} voices (limit: {self._max_voices}): remove one first")
         return None
 
     def _voices(self) -> Sequence[Voice]:
         with self._lock:
             self._refresh()
-            return [found.voice for found in self._found.values() if found.voice]
+            return [entry.voice for entry in self._entries.values() if entry.voice]
 
     def _refresh(self) -> None:
-        """Read what has changed in the folder since the last time."""
+        """Read the voices that have changed since the last read."""
         mtime_ns = self._folder.stat().st_mtime_ns
-        if mtime_ns == self._seen_mtime_ns:
+        if mtime_ns == self._read_mtime_ns:
             return
         settled = time.time_ns() - mtime_ns > _MTIME_STEP_NS
         with os.scandir(self._folder) as entries:
             ids = [entry.name for entry in entries if VOICE_ID.fullmatch(entry.name)]
-        self._found = {voice_id: found for voice_id in ids if (found := self._read(voice_id))}
-        self._seen_mtime_ns = mtime_ns if settled else None
+        self._entries = {voice_id: entry for voice_id in ids if (entry := self._read(voice_id))}
+        self._read_mtime_ns = mtime_ns if settled else None
 
-    def _read(self, voice_id: str) -> _Found | None:
-        """Return what is known of one folder; None when it is gone by now."""
+    def _read(self, voice_id: str) -> _Entry | None:
+        """Read one voice's folder; return None if it no longer exists."""
         folder = self._folder / voice_id
         path = folder / "voice.json"
         try:
@@ -215,20 +220,20 @@ class FileVoiceStore(VoiceStore):
         except FileNotFoundError:
             return None
         signature = (state.st_ino, state.st_mtime_ns)
-        known = self._found.get(voice_id)
+        known = self._entries.get(voice_id)
         if known and known.signature == signature:
             return known
         try:
             voice = msgspec.json.decode(_read_bounded(path), type=Voice)
             if voice.id != voice_id or check_name(voice.name) != voice.name:
-                raise ValueError("voice.json is of another voice, or has an impossible name")
+                raise ValueError("voice.json belongs to another voice, or contains an invalid name")
             if not (folder / "audio.wav").is_file():
                 raise ValueError("audio.wav is missing")
         except (OSError, ValueError, RecursionError, msgspec.MsgspecError, InvalidRequest) as error:
-            # Damage to one voice must not hide the others. Storing the same recording again repairs it.
+            # The other voices stay usable. Storing the same recording again repairs this one.
             _log.warning("voice folder %s is damaged and ignored: %s", folder, error)
-            return _Found(signature, None)
-        return _Found(signature, voice)
+            return _Entry(signature, None)
+        return _Entry(signature, voice)
 
     def _write(self, voice: Voice, wav: bytes) -> None:
         temporary = self._folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
@@ -237,24 +242,24 @@ class FileVoiceStore(VoiceStore):
             _write_durably(temporary / "audio.wav", wav)
             _write_durably(temporary / "voice.json", _json(voice))
             _sync_folder(temporary)
-            place = self._folder / voice.id
-            if place.exists():  # damaged, or it would have been found
-                self._discard(place)
-            temporary.rename(place)
+            folder = self._folder / voice.id
+            if folder.exists():  # damaged, or _existing would have returned it
+                self._discard(folder)
+            temporary.rename(folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _sync_folder(self._folder)
 
-    def _discard(self, place: Path) -> None:
-        """Take a voice's folder away at once, then delete what is in it."""
+    def _discard(self, folder: Path) -> None:
+        """Remove a voice's folder atomically by renaming it, then delete its files."""
         temporary = self._folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
-        place.rename(temporary)
+        folder.rename(temporary)
         _sync_folder(self._folder)
         shutil.rmtree(temporary, ignore_errors=True)
 
     def _remove_leftovers(self) -> None:
-        """Delete what writing or removing left behind when a process was killed; not what goes on just now."""
+        """Delete temporary folders of killed processes, but not those of writes in progress."""
         for path in self._folder.glob(f"{_TEMPORARY}*"):
             try:
                 if time.time() - path.stat().st_mtime > _LEFTOVER_AGE_S:
@@ -272,7 +277,7 @@ def _json(voice: Voice) -> bytes:
 
 
 def _read_bounded(path: Path) -> bytes:
-    """A voice.json: some 2 kB. A larger file is something else."""
+    """Read a voice.json, which has some 2 kB; reject much larger files."""
     with path.open("rb") as file:
         data = file.read(_MAX_JSON_BYTES + 1)
     if len(data) > _MAX_JSON_BYTES:

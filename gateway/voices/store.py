@@ -1,7 +1,4 @@
-"""What a stored voice is, which names and transcripts it may have, and the interface of a voice store.
-
-Letters in shapes: N samples of mono audio.
-"""
+"""Voice store interface, and the rules for a voice's name, transcript, language and recording."""
 
 from __future__ import annotations
 
@@ -23,19 +20,19 @@ MAX_TRANSCRIPT_CHARS = 1_000
 VOICE_ID = re.compile(r"voice-[0-9a-f]{16}")
 
 LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
-# As decoders have it: 16-bit audio that is uploaded comes out bit for bit, so the same file is the same voice.
+# The scale that decoders use, so that uploaded 16-bit audio is stored bit for bit and equal files are the same voice.
 _INT16_SCALE = 32_768.0
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A stored recording of someone's voice.
+    """A stored reference recording with its transcript.
 
-    :param id: derived from the content; the same recording and transcript have the same id everywhere.
-    :param transcript: what is said in the recording; may be empty.
-    :param language: a BCP 47 tag, where known.
+    :param id: derived from the content; equal recordings with equal transcripts have the same ID everywhere.
+    :param transcript: the words of the recording; may be empty.
+    :param language: BCP 47 tag, if known.
     :param created_at: ISO 8601, UTC.
-    :param digest: hash of recording and transcript, in full.
+    :param digest: full hash of recording and transcript.
     """
 
     id: str
@@ -49,7 +46,7 @@ class Voice:
 
 
 class VoiceStore(ABC):
-    """Keeps voices. Every method may block on storage, and may be called from any thread."""
+    """Storage of voices. Methods may block on I/O, and are thread-safe."""
 
     @abstractmethod
     def list(self) -> Sequence[Voice]:
@@ -57,23 +54,23 @@ class VoiceStore(ABC):
 
     @abstractmethod
     def get(self, id_or_name: str) -> Voice:
-        """Return one voice. Names are compared without regard to case.
+        """Return one voice. Names are case-insensitive.
 
-        :raises VoiceNotFound: when there is none; also for what could never be an id or name.
+        :raises VoiceNotFound: if the voice does not exist, or the ID or name is invalid.
         """
 
     @abstractmethod
     def audio(self, id_or_name: str) -> bytes:
-        """Return the stored recording, a mono 16-bit WAV file.
+        """Return the stored recording as a mono 16-bit WAV file.
 
-        :raises VoiceNotFound: when there is none.
+        :raises VoiceNotFound: if the voice does not exist.
         """
 
     @abstractmethod
     def load_reference(self, voice: Voice) -> Reference:
-        """Return the recording as engines take it.
+        """Return the recording as engines receive it.
 
-        :raises VoiceNotFound: when it has been removed.
+        :raises VoiceNotFound: if the voice has been removed.
         """
 
     @abstractmethod
@@ -82,97 +79,103 @@ class VoiceStore(ABC):
     ) -> tuple[Voice, bool]:
         """Store a recording of shape (N,).
 
-        :returns: the voice, and whether it is new: storing one again under its name changes nothing.
-        :raises InvalidRequest: when a value is not acceptable.
-        :raises Conflict: when the name belongs to another voice, the content is stored under another name, or
-            the store is full.
+        Storing the same recording again under the same name changes nothing.
+
+        :returns: the voice, and whether it is new.
+        :raises InvalidRequest: if a value is invalid.
+        :raises Conflict: if another voice has the name, the recording is stored under another name, or the store is
+            full.
         """
 
     @abstractmethod
     def rename(self, id_or_name: str, name: str) -> Voice:
-        """Give a voice another name; its id, which is its content's, stays.
+        """Rename a voice. Its ID, which is derived from the content, stays.
 
-        :raises VoiceNotFound: when there is none.
-        :raises InvalidRequest: when the name is not acceptable.
-        :raises Conflict: when it belongs to another voice.
+        :raises VoiceNotFound: if the voice does not exist.
+        :raises InvalidRequest: if the name is invalid.
+        :raises Conflict: if another voice has the name.
         """
 
     @abstractmethod
     def remove(self, id_or_name: str) -> Voice:
-        """Forget a voice and return what it was.
+        """Remove a voice and return it.
 
-        :raises VoiceNotFound: when there is none.
+        :raises VoiceNotFound: if the voice does not exist.
         """
 
 
 def check_name(name: str) -> str:
-    """Return a voice's name in its canonical spelling.
+    """Return a voice name in NFC, after checking it.
 
     :raises InvalidRequest: unless it has 1 to 64 letters, digits (of any script), spaces, ``-``, ``_`` and ``.``,
-        with no space at either end and no dot in front.
+        does not start or end with a space, does not start with a dot, and is not in the form of an ID.
     """
     name = unicodedata.normalize("NFC", name)
     if not 1 <= len(name) <= MAX_NAME_CHARS:
         raise InvalidRequest(
-            f"a voice's name has 1 to {MAX_NAME_CHARS} characters; this one has {len(name)}", param="name"
+            f"the voice name has {len(name)} characters: must have 1 to {MAX_NAME_CHARS}", param="name"
         )
     if bad := sorted({char for char in name if not _is_name_char(char)}):
         raise InvalidRequest(
-            f"a voice's name has letters, digits, spaces, '-', '_' and '.', but not {', '.join(map(ascii, bad))}",
+            f"invalid characters in the voice name: {', '.join(map(ascii, bad))}; "
+            "letters, digits, spaces, '-', '_' and '.' are allowed",
             param="name",
         )
     if name != name.strip() or name.startswith(".") or _is_mark(name[0]):
         raise InvalidRequest(
-            "a voice's name starts with a letter, a digit, '-' or '_', and ends with no space", param="name"
+            "invalid voice name: must start with a letter, a digit, '-' or '_', and must not end with a space",
+            param="name",
         )
     if VOICE_ID.fullmatch(name_key(name)):
-        raise InvalidRequest("a voice's name may not look like a voice's id", param="name")
+        raise InvalidRequest("invalid voice name: must not have the form of a voice ID", param="name")
     return name
 
 
 def name_key(name: str) -> str:
-    """Return what two names have in common when they differ in case only."""
+    """Case-folded form of a name, for comparison."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def check_transcript(transcript: str) -> str:
-    """Return a transcript in its canonical spelling: no blanks around it, and newlines as ``\\n``.
+    """Return a transcript stripped and with newlines as ``\\n``, after checking it.
 
-    :raises InvalidRequest: when it is longer than 1000 characters or has control characters.
+    :raises InvalidRequest: if it is longer than 1000 characters or contains control characters.
     """
     transcript = transcript.replace("\r\n", "\n").strip()
     if len(transcript) > MAX_TRANSCRIPT_CHARS:
         raise InvalidRequest(
-            f"a transcript has up to {MAX_TRANSCRIPT_CHARS} characters; this one has {len(transcript)}",
+            f"the transcript has {len(transcript)} characters: at most {MAX_TRANSCRIPT_CHARS} are allowed",
             param="transcript",
         )
-    # Lone surrogates (Cs) get here through JSON, and could be neither stored nor spoken.
+    # JSON may contain lone surrogates (Cs), which can be neither stored nor spoken.
     bad = {char for char in transcript if char != "\n" and unicodedata.category(char) in ("Cc", "Cs")}
     if bad:
         raise InvalidRequest(
-            f"a transcript has no control characters; this one has {', '.join(map(ascii, sorted(bad)))}",
+            f"control characters in the transcript: {', '.join(map(ascii, sorted(bad)))}; remove them",
             param="transcript",
         )
     return transcript
 
 
 def check_language(language: str | None) -> str | None:
-    """Return a language tag as it is.
+    """Return a language tag unchanged, after checking it.
 
-    :raises InvalidRequest: when it does not look like a BCP 47 tag.
+    :raises InvalidRequest: if it does not have the form of a BCP 47 tag.
     """
     if language is not None and not LANGUAGE_TAG.fullmatch(language):
-        raise InvalidRequest(f"{language!r} is no language tag such as 'en' or 'pt-BR'", param="language")
+        raise InvalidRequest(
+            f"invalid language {language!r}: must be a BCP 47 tag such as 'en' or 'pt-BR'", param="language"
+        )
     return language
 
 
 def to_wav(audio: Audio, rate_hz: int) -> bytes:
-    """Return samples of shape (N,) as a mono 16-bit WAV file, the form in which recordings are stored.
+    """Encode samples of shape (N,) as a mono 16-bit WAV file, the stored form of recordings.
 
-    :raises InvalidRequest: when there are no samples, or some are not finite.
+    :raises InvalidRequest: if there are no samples, or some are not finite.
     """
     if audio.ndim != 1 or not len(audio) or not np.isfinite(audio).all():
-        raise InvalidRequest("the recording has no samples, or some that are not finite numbers", param="audio")
+        raise InvalidRequest("the recording is empty, or has samples that are NaN or infinite", param="audio")
     scaled = np.rint(np.asarray(audio, np.float64) * _INT16_SCALE)
     pcm = np.clip(scaled, -_INT16_SCALE, _INT16_SCALE - 1).astype("<i2")
     file = io.BytesIO()
@@ -185,7 +188,7 @@ def to_wav(audio: Audio, rate_hz: int) -> bytes:
 
 
 def from_wav(wav: bytes) -> Audio:
-    """Return the samples of what :func:`to_wav` made, shape (N,)."""
+    """Decode the output of :func:`to_wav`; returns shape (N,)."""
     with wave.open(io.BytesIO(wav)) as reader:
         pcm = np.frombuffer(reader.readframes(reader.getnframes()), "<i2")
     return pcm.astype(np.float32) / np.float32(_INT16_SCALE)
@@ -196,5 +199,5 @@ def _is_name_char(char: str) -> bool:
 
 
 def _is_mark(char: str) -> bool:
-    """Whether it belongs to the letter before it: vowel signs in Hindi, tones in Thai, some accents."""
+    """Whether the character modifies the letter before it: Hindi vowel signs, Thai tone marks, some accents."""
     return unicodedata.category(char).startswith("M")

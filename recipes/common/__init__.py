@@ -1,1 +1,1 @@
-"""What recipes share: sentences, a teacher that speaks them, training that is saved and resumed, and a listener."""
+"""What recipes share: sentences, the teacher that speaks them, resumable training, and word error rates."""

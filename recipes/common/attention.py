@@ -48,11 +48,11 @@ def attend(query: Tensor, key: Tensor, value: Tensor, causal: bool = False) -> T
     """
     if query.is_cuda:
         return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
-    hidden = later(query.shape[-2], query.dtype) if causal else None
+    hidden = later(query.shape[-2], query) if causal else None
     mixed: Tensor = Attention.apply(query, key, value, hidden)  # type: ignore[no-untyped-call]
     return mixed
 
 
-def later(columns: int, dtype: torch.dtype) -> Tensor:
-    """What hides later columns when it is added to scores, (N, N)."""
-    return torch.full((columns, columns), HIDDEN, dtype=dtype).triu(1)
+def later(columns: int, like: Tensor) -> Tensor:
+    """The causal mask to be added to scores, (N, N), of the type and on the device of ``like``."""
+    return like.new_full((columns, columns), HIDDEN).triu(1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 HELD_OUT = Path(__file__).with_name("heldout.txt")
+JUDGED = Path(__file__).with_name("judged.txt")
 
 SENTENCES = "sentences.txt"
 SOUND = "sound"  # shard_NNN.i16, the samples of its utterances on end, and shard_NNN.jsonl, a line for each

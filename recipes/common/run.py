@@ -100,6 +100,8 @@ def run_arguments(about: str | None, minutes: float, every: int, seed: int) -> a
     parser.add_argument(
         "--end", type=float, default=1.0, help="progress reached in this time; at 1 the rate is nothing"
     )
+    parser.add_argument("--from", dest="start", type=Path, default=None, help="exported model to start from")
+    parser.add_argument("--begin", type=float, default=0.0, help="progress of a stage that has no state yet")
     parser.add_argument("--adam", type=float, default=1e-3, help="learning rate")
     parser.add_argument("--every", type=int, default=every, help="steps between reports")
     parser.add_argument("--seed", type=int, default=seed)
@@ -111,4 +113,9 @@ def run(asked: argparse.Namespace, log: Log, judge_every: int, start: Callable[[
     clock = Clock(asked.minutes)
     torch.manual_seed(asked.seed)
     torch.set_flush_denormal(True)  # attention is full of them: a step of f5-mini's flow took 9 % longer with them
-    start().train(clock, asked.end, asked.every, judge_every, log)
+    training = start()
+    if not training.optimizer.steps:
+        training.progress = asked.begin
+        if asked.start is not None:
+            log(step=0, **training.judge())
+    training.train(clock, asked.end, asked.every, judge_every, log)

@@ -1,14 +1,25 @@
-"""What recipes tell of a model: what an engine says, how much of it is understood, and how long it took."""
+"""Word error rates and speed of an engine on the 100 judged sentences, as two Whisper models transcribe them.
+
+python -m recipes.common.score        # the engine lite
+"""
 
 from __future__ import annotations
 
+import argparse
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from backends.base import AudioChunk, Engine, Failed, Finished, Job
-from recipes.common.listener import Listener, word_error_rate
+from backends.base import AudioChunk, Engine, EngineConfig, Failed, Finished, Job
+from backends.fish.v0_2.text.phonemizer import Phonemizer
+from backends.lite.engine import LiteEngine
 from recipes.common.places import say
+from recipes.common.sentences import judged
+from recipes.common.sound import SCALE
+from recipes.common.teacher import Manner, Teacher, utterance
+from recipes.common.transcriber import FOLDERS, Transcriber, word_error_rate
 
 
 def speak(engine: Engine, job: Job) -> np.ndarray:
@@ -26,26 +37,81 @@ def speak(engine: Engine, job: Job) -> np.ndarray:
                     return np.concatenate(parts)
 
 
-def report(
-    what: str,
-    texts: Sequence[str],
-    sounds: Sequence[np.ndarray],
-    listener: Listener,
-    *,
-    rate_hz: int,
-    spent: float,
-    show: bool = False,
-) -> float:
-    """Say the word error rate and the real-time factor of sounds, and return the former.
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Texts with their sound.
 
     :param sounds: each (N,).
-    :param spent: seconds that it took to make them.
-    :param show: say what was heard, too.
+    :param seconds: that it took to make them.
     """
-    heard = [listener.transcribe(samples, rate_hz) for samples in sounds]
-    seconds = sum(map(len, sounds)) / rate_hz
-    rate = word_error_rate(texts, heard)
-    say(f"{what}: word error rate {rate:.3f}, {seconds:.0f} s of sound, real-time factor {spent / seconds:.2f}")
-    if show:
-        say("\n".join(f"  {text}\n    {one}" for text, one in zip(texts, heard, strict=True)))
-    return rate
+
+    texts: Sequence[str]
+    sounds: Sequence[np.ndarray]
+    seconds: float
+
+
+def speak_all(engine: Engine, jobs: Sequence[Job]) -> Spoken:
+    """Run jobs one after another."""
+    began = time.perf_counter()
+    sounds = [speak(engine, job) for job in jobs]
+    return Spoken([job.text for job in jobs], sounds, time.perf_counter() - began)
+
+
+def taught(texts: Sequence[str], rate_hz: int) -> Spoken:
+    """Texts spoken by the teacher at its own pace."""
+    teacher, phonemizer, manner = Teacher(), Phonemizer(), Manner(rate_hz)
+    began = time.perf_counter()
+    made = [(text, utterance(teacher, phonemizer, text, manner)) for text in texts]
+    kept = [(text, one[0].astype(np.float32) * SCALE) for text, one in made if one is not None]
+    return Spoken([text for text, _ in kept], [sound for _, sound in kept], time.perf_counter() - began)
+
+
+class Judge:
+    """Both transcribers.
+
+    :param show: print what was heard.
+    """
+
+    def __init__(self, threads: int = 2, show: bool = False) -> None:
+        self._transcribers = {name: Transcriber(name, threads) for name in FOLDERS}
+        self._show = show
+
+    def __call__(self, what: str, spoken: Spoken, rate_hz: int) -> dict[str, float]:
+        """Print the word error rates and the real-time factor, and return the rates by transcriber."""
+        rates, transcripts = {}, {}
+        for name, transcriber in self._transcribers.items():
+            transcripts[name] = [transcriber.transcribe(samples, rate_hz) for samples in spoken.sounds]
+            rates[name] = word_error_rate(spoken.texts, transcripts[name])
+        seconds = sum(map(len, spoken.sounds)) / rate_hz
+        told = ", ".join(f"{rate:.3f} ({name})" for name, rate in rates.items())
+        say(
+            f"{what}: word error rate {told}; {len(spoken.texts)} texts, {seconds:.0f} s of sound, "
+            f"real-time factor {spoken.seconds / seconds:.2f}"
+        )
+        if self._show:
+            for lines in zip(spoken.texts, *transcripts.values(), strict=True):
+                say("\n    ".join(lines))
+        return rates
+
+
+def score_arguments(about: str | None) -> argparse.ArgumentParser:
+    """The arguments that all scoring takes."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sentences", type=int, default=None, help="how many of the judged ones; all by default")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--show", action="store_true", help="print what was heard")
+    return parser
+
+
+def main() -> None:
+    """Score the engine lite."""
+    asked = score_arguments(__doc__).parse_args()
+    engine = LiteEngine(EngineConfig("lite", "cpu", threads=asked.threads))
+    rate_hz = engine.load().sample_rate_hz
+    jobs = [Job(str(i), text, i) for i, text in enumerate(judged()[: asked.sentences])]
+    Judge(asked.threads, asked.show)("lite", speak_all(engine, jobs), rate_hz)
+    engine.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -15,18 +15,25 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from backends.fish.text.g2p.en import DICTIONARY, read_cmudict
-from recipes.common.places import HELD_OUT, SENTENCES, say
+from backends.fish.v0_2.text.g2p.en import DICTIONARY, read_cmudict
+from recipes.common.places import HELD_OUT, JUDGED, SENTENCES, say
 from recipes.common.words import SHORT, TEMPLATES, fill, greetings
 
+COUNTS = {"example": 40000, "phrase": 8000, "definition": 30000, "template": 9000, "short": 2500}
+SEED = 7
 LONGEST_CHARS, LONGEST_WORD = 120, 16
 _PLAIN = re.compile(r"[A-Za-z',.?! :;\-]+")
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
 
 
 def held_out() -> list[str]:
-    """Sentences never trained on, one a line beside this file."""
-    return [line for line in HELD_OUT.read_text(encoding="utf-8").splitlines() if line.strip()]
+    """Sentences never trained on, from which losses are computed and choices are made during training."""
+    return HELD_OUT.read_text(encoding="utf-8").splitlines()
+
+
+def judged() -> list[str]:
+    """Sentences neither trained on nor looked at before a model is finished: word error rates are of these."""
+    return JUDGED.read_text(encoding="utf-8").splitlines()
 
 
 def letters(sentence: str) -> str:
@@ -40,6 +47,8 @@ def tidy(text: str) -> str | None:
     text = re.sub(r" ([,.?!;:])", r"\1", re.sub(r"\s+", " ", text)).replace(";", ",")
     words = text.split()
     if not words or not _PLAIN.fullmatch(text) or len(text) > LONGEST_CHARS or max(map(len, words)) > LONGEST_WORD:
+        return None
+    if "..." in text:  # f5-tts puts spaces around it
         return None
     if any(len(word) > 1 and word.isupper() for word in _WORD.findall(text)):  # spelled out, or not: who knows
         return None
@@ -58,9 +67,9 @@ def glosses(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def collect(folder: Path, counts: dict[str, int], rng: random.Random) -> list[str]:
-    """All sentences, shuffled, none twice and none held out."""
+    """All sentences, shuffled, none twice, none held out or judged by."""
     known = read_cmudict(DICTIONARY)
-    taken, found = {letters(sentence) for sentence in held_out()}, []
+    taken, found = {letters(sentence) for sentence in (*held_out(), *judged())}, []
 
     def add(sentence: str | None) -> None:
         if sentence is None or not (same := letters(sentence)) or same in taken:
@@ -95,9 +104,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wordnet", type=Path, required=True, help="the folder with data.noun and so on")
     parser.add_argument("--work", type=Path, required=True)
-    for kind, count in {"example": 40000, "phrase": 8000, "definition": 30000, "template": 9000, "short": 2500}.items():
+    for kind, count in COUNTS.items():
         parser.add_argument(f"--{kind}", type=int, default=count, help="how many at most")
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--seed", type=int, default=SEED)
     asked = parser.parse_args()
     found = collect(asked.wordnet, vars(asked), random.Random(asked.seed))
     asked.work.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 hibari-tts (Apache-2.0; distilled from Kokoro-82M af_heart), at its own pace if not asked otherwise and with the same
 noise, so that a text has one sound and the model little to guess. Sound is resampled to the codec's rate and kept as
-16-bit samples; its level is the teacher's. Phones are those of ``backends/fish/text``, with the time at which each
+16-bit samples; its level is the teacher's. Phones are those of ``backends/fish/v0_2/text``, with the time at which each
 ends.
 
     python -m recipes.common.teacher --work WORK --minutes 60
@@ -20,7 +20,7 @@ import json
 import multiprocessing
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,9 @@ import numpy as np
 import soxr
 
 from backends.errors import InvalidJob
-from backends.fish.model import RATE_HZ
-from backends.fish.text.phonemizer import Phonemizer
-from backends.fish.text.prompt import spell
+from backends.fish.v0_2.config import RATE_HZ
+from backends.fish.v0_2.text.phonemizer import Phonemizer
+from backends.fish.v0_2.text.prompt import spell
 from recipes.common.align import place
 from recipes.common.places import HELD_OUT_SHARD, SENTENCES, SOUND, Clock, say
 from recipes.common.sentences import held_out
@@ -64,6 +64,9 @@ class Manner:
         """A text's speed, and whether its voice is the deeper one."""
         rng = random.Random(text)
         return rng.uniform(*self.paces), rng.random() < self.deeper
+
+
+Then = Callable[[str], None]
 
 
 class Teacher:
@@ -156,40 +159,47 @@ def write_shard(
     say(f"{name}: {seconds / 3600:.2f} h")
 
 
-def work(folder: Path, shards: Sequence[tuple[str, Sequence[str]]], minutes: float, manner: Manner) -> None:
+def work(
+    folder: Path, shards: Sequence[tuple[str, Sequence[str]]], minutes: float, manner: Manner, then: Then | None
+) -> None:
     """One process's part."""
     clock, teacher, phonemizer = Clock(minutes), Teacher(), Phonemizer()
     for name, texts in shards:
         if clock.over:
             break
         write_shard(folder, name, texts, teacher, phonemizer, manner)
+        if then is not None:
+            then(name)
 
 
-def main() -> None:
-    """Speak what is not spoken yet, as far as time goes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def teacher_arguments(about: str | None) -> argparse.ArgumentParser:
+    """The arguments that all speaking takes."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--limit", type=int, default=None, help="use so many sentences only")
+    parser.add_argument("--limit", type=int, default=None, help="use so many sentences only, held-out ones too")
     parser.add_argument("--shard", type=int, default=SHARD, help="sentences of a shard; the same at every call")
-    parser.add_argument("--rate", type=int, default=RATE_HZ, help="of the samples, Hz")
-    parser.add_argument("--paces", type=float, nargs=2, default=(1.0, 1.0), help="slowest and fastest speed")
-    parser.add_argument("--deeper", type=float, default=0.0, help="part of the texts in a deeper voice")
-    asked = parser.parse_args()
-    manner = Manner(asked.rate, tuple(asked.paces), asked.deeper)
+    return parser
+
+
+def teach(asked: argparse.Namespace, manner: Manner, then: Then | None = None) -> None:
+    """Speak the shards that are not spoken yet, as far as time goes.
+
+    :param then: is called with the name of each shard, in the process that wrote it.
+    """
     os.environ["OMP_NUM_THREADS"] = "1"
     folder: Path = asked.work / SOUND
     folder.mkdir(parents=True, exist_ok=True)
     texts = (asked.work / SENTENCES).read_text(encoding="utf-8").splitlines()[: asked.limit]
-    shards: list[tuple[str, Sequence[str]]] = [(HELD_OUT_SHARD, held_out())]
+    shards: list[tuple[str, Sequence[str]]] = [(HELD_OUT_SHARD, held_out()[: asked.limit])]
     shards += [
         (f"shard_{at // asked.shard:03}", texts[at : at + asked.shard]) for at in range(0, len(texts), asked.shard)
     ]
     left = [(name, texts) for name, texts in shards if not (folder / f"{name}.jsonl").exists()]
     jobs = [
-        multiprocessing.get_context("spawn").Process(
-            target=work, args=(folder, left[k :: asked.processes], asked.minutes, manner)
+        multiprocessing.get_context("fork").Process(
+            target=work, args=(folder, left[k :: asked.processes], asked.minutes, manner, then)
         )
         for k in range(asked.processes)
     ]
@@ -199,6 +209,16 @@ def main() -> None:
         job.join()
     if any(job.exitcode for job in jobs):
         raise SystemExit("a process failed; call again")
+
+
+def main() -> None:
+    """Speak in the manner asked for."""
+    parser = teacher_arguments(__doc__)
+    parser.add_argument("--rate", type=int, default=RATE_HZ, help="of the samples, Hz")
+    parser.add_argument("--paces", type=float, nargs=2, default=(1.0, 1.0), help="slowest and fastest speed")
+    parser.add_argument("--deeper", type=float, default=0.0, help="part of the texts in a deeper voice")
+    asked = parser.parse_args()
+    teach(asked, Manner(asked.rate, tuple(asked.paces), asked.deeper))
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from backends.f5.model import MELS, Architecture
-from backends.f5.modules import CONV_GROUPS, CONV_TAPS, EPS, ROTARY_BASE, TEXT_CONV_TAPS, TIME_FREQUENCIES
+from backends.f5.config import MELS, Architecture
+from backends.f5.layers import CONV_GROUPS, CONV_TAPS, EPS, ROTARY_BASE, TEXT_CONV_TAPS, TIME_FREQUENCIES
 from recipes.common.attention import attend
 from recipes.f5_mini.spelling import SYMBOLS
 

@@ -4,7 +4,7 @@
 
 Writes ``f5-mini.safetensors``, ``config.yaml`` and ``vocab.txt`` as f5-tts names and reads them, the vocoder in
 ``vocoder/``, a recording with its transcript for each voice in ``voices/``, and ``f5-mini.yaml``, an engine's
-configuration. Networks are averaged weights.
+configuration. Networks are averaged weights. Without a vocoder in the work folder neither that nor voices are written.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from msgspec import structs
 from safetensors.torch import save_file
 from torch import Tensor
 
-from backends.f5.model import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES, Architecture
-from backends.f5.modules import ROTARY_BASE
-from backends.fish.text.phonemizer import Phonemizer
+from backends.f5.config import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES, Architecture
+from backends.f5.layers import ROTARY_BASE
+from backends.fish.v0_2.text.phonemizer import Phonemizer
 from recipes.common.export import average, halves
 from recipes.common.places import HELD_OUT_SHARD, say
 from recipes.common.sound import SCALE, open_shard
 from recipes.common.teacher import Manner, Teacher, utterance
 from recipes.f5_mini.dit import ARCHITECTURE
+from recipes.f5_mini.exported import CHECKPOINT_FILE, PREFIX
 from recipes.f5_mini.features import level
 from recipes.f5_mini.spelling import FOLD, write_vocabulary
 from recipes.f5_mini.train import FOLDER as FLOW
@@ -39,7 +40,7 @@ from recipes.f5_mini.vocoder import BACKBONE, HEAD, WEIGHTS_FILE
 from recipes.f5_mini.vocoder import FOLDER as VOCODER
 from recipes.f5_mini.vocoder import STATE as VOCODER_STATE
 
-CHECKPOINT_FILE, CONFIG_FILE, ENGINE_FILE = "f5-mini.safetensors", "config.yaml", "f5-mini.yaml"
+CONFIG_FILE, ENGINE_FILE = "config.yaml", "f5-mini.yaml"
 VOCODER_FOLDER, VOICES_FOLDER = "vocoder", "voices"
 VOICES = {False: "clear", True: "deep"}
 PROMPT = "Nothing happened for an hour, and then the lights went out."
@@ -53,13 +54,13 @@ def flow_tensors(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
     :param weights: of the ``DiT``.
     """
-    found = {f"ema_model.transformer.{name}": value for name, value in weights.items()}
+    found = {PREFIX + name: value for name, value in weights.items()}
     rows = weights["text_embed.text_embed.weight"]
     order = torch.cat((torch.zeros(1, dtype=torch.long), torch.from_numpy(FOLD.astype(np.int64)) + 1))
-    found["ema_model.transformer.text_embed.text_embed.weight"] = rows[order]
+    found[f"{PREFIX}text_embed.text_embed.weight"] = rows[order]
     head = ARCHITECTURE.dim_head
     inverse = 1.0 / ROTARY_BASE ** (torch.arange(0, head, 2).float() / head)
-    return found | {"ema_model.transformer.rotary_embed.inv_freq": inverse}
+    return found | {f"{PREFIX}rotary_embed.inv_freq": inverse}
 
 
 def config(architecture: Architecture) -> dict[str, Any]:
@@ -161,8 +162,9 @@ def main() -> None:
     asked = parser.parse_args()
     out: Path = asked.out
     write_flow(average(asked.work / FLOW / FLOW_STATE, "transformer."), out)
-    write_vocoder(average(asked.work / VOCODER / VOCODER_STATE), out / VOCODER_FOLDER)
-    write_voices(prompts(asked.work), out / VOICES_FOLDER)
+    if (asked.work / VOCODER / VOCODER_STATE).exists():
+        write_vocoder(average(asked.work / VOCODER / VOCODER_STATE), out / VOCODER_FOLDER)
+        write_voices(prompts(asked.work), out / VOICES_FOLDER)
     lines = ["engines:", "  f5-mini:", "    backend: f5", "    model:"]
     lines += [f"      {name}: {json.dumps(value)}" for name, value in engine_config(out.resolve()).items()]
     (out / ENGINE_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from backends.f5.config import HOP_SAMPLES, MELS, RATE_HZ
 from backends.f5.mel import LogMel
-from backends.f5.model import HOP_SAMPLES, MELS, RATE_HZ
-from backends.f5.reference import EDGE_DBFS, TARGET_RMS
-from backends.f5.vocabulary import Vocabulary
+from backends.f5.reference_audio import EDGE_DBFS, TARGET_RMS
+from recipes.common.arrivals import finished
 from recipes.common.places import HELD_OUT_SHARD, Clock, say
 from recipes.common.sound import Shard, open_shard, shard_names
-from recipes.f5_mini.spelling import FOLD, NO_PHONE, PHONE_IDS, SYMBOLS, vocabulary, written
+from recipes.f5_mini.spelling import FOLD, NO_PHONE, PHONE_IDS, SYMBOLS, ids, written
 
 FOLDER = "features"
 WORST_FIT = 0.25  # of letters and phones; in 2,000 sentences none was worse than 0.23
@@ -56,14 +56,13 @@ class Utterance:
     deeper: bool
 
 
-def describe(about: dict[str, Any], ids: list[int], samples: np.ndarray) -> dict[str, Any] | None:
+def describe(about: dict[str, Any], samples: np.ndarray) -> dict[str, Any] | None:
     """Everything but the spectrogram; None when letters and phones do not fit, or there are too few frames.
 
     :param about: a line of the teacher's.
-    :param ids: of its text, as the vocabulary gives them.
     :param samples: float32 (N,).
     """
-    symbols = FOLD[ids]
+    symbols = FOLD[ids(about["text"])]
     phones = about["phones"].split()
     letters, misfit = written("".join(SYMBOLS[place] for place in symbols), phones)
     frames = len(samples) // HOP_SAMPLES
@@ -94,13 +93,13 @@ def level(samples: np.ndarray) -> np.ndarray:
     return samples * np.float32(TARGET_RMS / max(1e-6, float(np.sqrt(np.square(samples).mean()))))
 
 
-def write(folder: Path, shard: Shard, words: Vocabulary, mel: LogMel) -> int:
+def write(folder: Path, shard: Shard, mel: LogMel) -> int:
     """Compute a shard's features and return how many utterances were left out."""
     mels: list[np.ndarray] = []
     found: list[dict[str, Any]] = []
     for about, sound in shard.each():
         samples = level(sound)
-        one = describe(about, words.ids(about["text"]), samples)
+        one = describe(about, samples)
         if one is not None:
             found.append(one)
             frames = mel(torch.from_numpy(samples)).numpy()
@@ -145,8 +144,16 @@ def read(work: Path, name: str) -> list[Utterance]:
 
 def names(work: Path) -> list[str]:
     """Shards for training that have features."""
-    found = sorted(path.name.removesuffix(".npz") for path in (work / FOLDER).glob("*.npz") if ".part" not in path.name)
-    return [name for name in found if name != HELD_OUT_SHARD]
+    return [name for name in finished(work / FOLDER) if name != HELD_OUT_SHARD]
+
+
+def add(work: Path, name: str) -> None:
+    """Compute the features of a shard that has been spoken."""
+    folder = work / FOLDER
+    shard = open_shard(work, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    left = write(folder, shard, LogMel())
+    say(f"{name}: {len(shard.utterances)} utterances, {left} of them left out")
 
 
 def main() -> None:
@@ -155,14 +162,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)
     asked = parser.parse_args()
-    clock, folder = Clock(asked.minutes), asked.work / FOLDER
-    words, mel = vocabulary(folder), LogMel()
+    clock, known = Clock(asked.minutes), finished(asked.work / FOLDER)
     for name in [HELD_OUT_SHARD, *shard_names(asked.work)]:
-        if clock.over or (folder / f"{name}.npz").exists():
-            continue
-        shard = open_shard(asked.work, name)
-        left = write(folder, shard, words, mel)
-        say(f"{name}: {len(shard.utterances)} utterances, {left} of them left out, {clock.spent:.0f} s")
+        if not clock.over and name not in known:
+            add(asked.work, name)
 
 
 if __name__ == "__main__":

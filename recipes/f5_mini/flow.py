@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from backends.f5.model import Architecture
+from backends.f5.config import Architecture
 from recipes.f5_mini.dit import ARCHITECTURE, ASKED_EVERY, DiT, Helpers
 from recipes.f5_mini.sequences import Batch
 from recipes.f5_mini.spelling import PHONES

@@ -10,23 +10,18 @@ Letters: B rows, N frames, L symbols, M mel channels.
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from backends.f5.chunking import SHORT_TEXT_BYTES
+from backends.f5.config import MELS
 from backends.f5.mel import SILENCE
-from backends.f5.model import MELS
-from backends.f5.pieces import SHORT_TEXT_BYTES
 from recipes.f5_mini.features import Utterance
 from recipes.f5_mini.spelling import IDS
-
-T = TypeVar("T")
 
 QUIET = float(np.log(SILENCE))
 POOL = 512  # sequences that are sorted by length at a time
@@ -35,7 +30,6 @@ PROMPTED = 0.6  # of sequences of several
 WIDEST_GAP = 5  # frames of silence between utterances; the engine closes a reference with 50 ms, which are as many
 LAST_SILENCE = 30  # frames, behind some sequences
 SHORT_SILENCE = (0.5, 2.5)  # of its length, behind a text that the engine gives 3.3 times the usual
-STALLED_S = 120.0
 PACES_APART = 0.1  # utterances that are drawn together have one pace, so that their lengths can be told
 
 
@@ -163,18 +157,35 @@ Place = tuple[int, int]
 
 
 class Sequences:
-    """Endless batches of some number of frames, the same ones for a seed.
+    """Endless batches of some number of frames, the same ones for a seed and the same utterances.
 
     :param longest: frames of a sequence.
     :param frames: of a batch.
+    :param more: utterances that have arrived since it was called last; asked for each pool.
     """
 
-    def __init__(self, utterances: Sequence[Utterance], *, seed: int, longest: int, frames: int):
-        self._seed, self._longest, self._frames = seed, longest, frames
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        *,
+        seed: int,
+        longest: int,
+        frames: int,
+        more: Callable[[], Sequence[Utterance]] = list,
+    ):
+        self._seed, self._longest, self._frames, self._more = seed, longest, frames, more
         self._voices: dict[bool, list[Utterance]] = {}
         self._paces: dict[tuple[bool, int], list[Utterance]] = {}
+        self._add(utterances)
+
+    @property
+    def size(self) -> int:
+        """Utterances so far."""
+        return sum(map(len, self._voices.values()))
+
+    def _add(self, utterances: Sequence[Utterance]) -> None:
         for one in utterances:
-            if len(one.mel) <= longest:
+            if len(one.mel) <= self._longest:
                 self._voices.setdefault(one.deeper, []).append(one)
                 self._paces.setdefault(_pace(one), []).append(one)
 
@@ -189,6 +200,7 @@ class Sequences:
 
     def pool(self, number: int) -> list[list[Plan]]:
         """The batches of a pool."""
+        self._add(self._more())
         rng = np.random.default_rng((self._seed, number))
         batches: list[list[Plan]] = [[]]
         for plan in sorted((self._draw(rng) for _ in range(POOL)), key=lambda plan: plan.frames):
@@ -211,19 +223,6 @@ class Sequences:
                 break
             chosen.append(one)
         return arrange(chosen, rng, prompted=prompted and len(chosen) > 1)
-
-
-def ahead(batches: Iterator[T], count: int) -> Iterator[T]:
-    """The same, some of them made before they are asked for, in a thread: a GPU would wait for them."""
-    waiting: queue.Queue[T] = queue.Queue(count)
-
-    def work() -> None:
-        for batch in batches:
-            waiting.put(batch)
-
-    threading.Thread(target=work, daemon=True).start()
-    while True:
-        yield waiting.get(timeout=STALLED_S)  # a thread that died ends the command
 
 
 def arrange(utterances: Sequence[Utterance], rng: np.random.Generator, *, prompted: bool) -> Plan:

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from backends.f5.vocabulary import Vocabulary, read_vocabulary
-from backends.fish.text.symbols import PHONES as FISH_PHONES
-from backends.fish.text.symbols import PUNCTUATION
+from backends.fish.v0_2.text.symbols import PHONES as FISH_PHONES
+from backends.fish.v0_2.text.symbols import PUNCTUATION
 
 VOCABULARY_FILE = "vocab.txt"
 SMALL = "abcdefghijklmnopqrstuvwxyz"
@@ -50,9 +49,9 @@ def write_vocabulary(folder: Path) -> Path:
     return path
 
 
-def vocabulary(folder: Path) -> Vocabulary:
-    """The engine's own, so that a text has the same ids in training as in use."""
-    return read_vocabulary(write_vocabulary(folder))
+def ids(text: str) -> list[int]:
+    """The ids that the engine's vocabulary gives a sentence of stage 1, which has no other letters and no "..."."""
+    return [IDS[letter] for letter in text]
 
 
 def written(symbols: str, phones: Sequence[str]) -> tuple[list[int], float]:

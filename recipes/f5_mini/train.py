@@ -12,19 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from recipes.common.arrivals import Arrivals
 from recipes.common.optim import rate
 from recipes.common.places import HELD_OUT_SHARD, Log
+from recipes.common.prefetch import prefetch
 from recipes.common.run import Run, run, run_arguments
-from recipes.f5_mini.features import Utterance, names, read
+from recipes.f5_mini.exported import read_flow
+from recipes.f5_mini.features import FOLDER as FEATURES
+from recipes.f5_mini.features import Utterance, read
 from recipes.f5_mini.flow import Drawn, Learner, draw, fixed, losses
 from recipes.f5_mini.pretrain_text import start_text_encoder
-from recipes.f5_mini.sequences import Batch, Sequences, ahead, stack
+from recipes.f5_mini.sequences import Batch, Sequences, stack
 
 FOLDER, STATE = "flow", "flow.pt"
 HELPERS = {"phones": 0.3, "guide": 0.3}  # weights at first
@@ -36,7 +42,7 @@ JUDGED_TIMES = (0.1, 0.4, 0.7)
 PLANNING_TIME = 0.02  # next to nothing can be read from a mel so noisy: what is known there was planned
 JUDGED_FRAMES, JUDGED_BATCHES = 4096, 3
 CENTRED_BY = 64  # utterances
-AHEAD = 4  # batches
+PATIENCE_S = 60.0  # for the first shards
 
 
 class Training(Run[Learner]):
@@ -44,25 +50,41 @@ class Training(Run[Learner]):
 
     :param frames: of a batch.
     :param longest: frames of a sequence.
+    :param start: folder of an exported model to start from.
+    :param shards: to wait for at first; later ones are used as they arrive.
 
     :ivar seen: frames so far.
     """
 
     def __init__(
-        self, work: Path, *, frames: int, longest: int, muon: float, adam: float, seed: int, device: torch.device
+        self,
+        work: Path,
+        *,
+        frames: int,
+        longest: int,
+        muon: float,
+        adam: float,
+        seed: int,
+        device: torch.device,
+        start: Path | None = None,
+        shards: int = 1,
     ):
         self.seen, self.place = 0, (0, 0)
         self._seed, self._device = seed, device
-        learner, utterances = Learner(), [one for name in names(work) for one in read(work, name)]
-        self.utterances = len(utterances)
+        arrivals = Arrivals(work / FEATURES, partial(read, work))
+        learner, utterances = Learner(), arrivals.first(shards, PATIENCE_S)
         path = work / FOLDER / STATE
         if not path.exists():
-            start_text_encoder(work, learner.transformer.text_embed)
-            centre(learner, utterances[:CENTRED_BY])
+            if start is None:
+                start_text_encoder(work, learner.transformer.text_embed)
+                centre(learner, utterances[:CENTRED_BY])
+            else:
+                start_from(learner, start)
         super().__init__(path, learner.to(device), learner.matrices(), muon, adam)
-        batches = Sequences(utterances, seed=seed, longest=longest, frames=frames).after(self.place)
-        self._batches = ahead(batches, AHEAD) if device.type == "cuda" else batches
-        held_out = Sequences(read(work, HELD_OUT_SHARD), seed=0, longest=longest, frames=JUDGED_FRAMES)
+        self._sequences = Sequences(utterances, seed=seed, longest=longest, frames=frames, more=arrivals)
+        batches = self._sequences.after(self.place)
+        self._batches = prefetch(batches) if device.type == "cuda" else batches
+        held_out = Sequences(read(work, HELD_OUT_SHARD), seed=0, longest=longest, frames=min(frames, JUDGED_FRAMES))
         self._judged = [stack(plans).to(device) for plans in held_out.pool(0)[:JUDGED_BATCHES]]
 
     def step(self) -> dict[str, float]:
@@ -81,7 +103,7 @@ class Training(Run[Learner]):
         self.average.update(self.model)
         self.seen += batch.frames
         told = {name: float(value.detach()) for name, value in found.items()}
-        return told | {"gradient": length, "seen": float(self.seen)}
+        return told | {"gradient": length, "seen": float(self.seen), "utterances": self._sequences.size}
 
     @torch.no_grad()
     def judge(self) -> dict[str, float]:
@@ -117,6 +139,12 @@ class Training(Run[Learner]):
             return losses(model, batch, at, helped=helped)
 
 
+def start_from(learner: Learner, folder: Path) -> None:
+    """Take an exported network over. The head for phones, which is not exported, gives no gradient at first."""
+    learner.transformer.load_state_dict(read_flow(folder))
+    nn.init.zeros_(learner.phones.weight)
+
+
 @torch.no_grad()
 def centre(learner: Learner, utterances: Sequence[Utterance]) -> None:
     """Have the last layer give the mean of speech from the start: Adam would need long."""
@@ -131,6 +159,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=6144, help="of a batch")
     parser.add_argument("--longest", type=int, default=1000, help="frames of a sequence")
     parser.add_argument("--muon", type=float, default=0.02, help="its learning rate")
+    parser.add_argument("--shards", type=int, default=1, help="how many to wait for before training starts")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     asked = parser.parse_args()
     log = Log(asked.work / FOLDER / "flow.jsonl")
@@ -144,9 +173,11 @@ def main() -> None:
             adam=asked.adam,
             seed=asked.seed,
             device=asked.device,
+            start=asked.start,
+            shards=asked.shards,
         )
         exported = sum(value.numel() for value in training.model.transformer.parameters())
-        log(utterances=training.utterances, parameters=exported)
+        log(parameters=exported)
         return training
 
     run(asked, log, 4 * asked.every, start)

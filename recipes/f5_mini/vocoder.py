@@ -19,8 +19,8 @@ from torchaudio.transforms import MelSpectrogram
 from vocos.heads import ISTFTHead
 from vocos.models import VocosBackbone
 
+from backends.f5.config import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES
 from backends.f5.mel import SILENCE
-from backends.f5.model import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES
 from recipes.common.optim import rate
 from recipes.common.places import HELD_OUT_SHARD, Log
 from recipes.common.run import Run, run, run_arguments
@@ -123,7 +123,6 @@ def louder(samples: Tensor, seed: int) -> Tensor:
 def main() -> None:
     """Train for some minutes."""
     parser = run_arguments(__doc__, minutes=30, every=100, seed=4)
-    parser.add_argument("--from", dest="start", type=Path, default=None, help="folder with weights to start from")
     parser.add_argument("--frames", type=int, default=48, help="of the spectrogram, a row")
     parser.add_argument("--rows", type=int, default=16)
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))

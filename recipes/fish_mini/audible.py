@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backends.fish.codec.mel import WINDOW_SAMPLES
-from backends.fish.model import CODE_HOPS, HOP_SAMPLES, RATE_HZ
-from recipes.common.listener import Listener, word_error_rate
+from backends.fish.v0_2.codec.mel import WINDOW_SAMPLES
+from backends.fish.v0_2.config import FRAME_HOPS, HOP_SAMPLES, RATE_HZ
 from recipes.common.places import HELD_OUT_SHARD, say
 from recipes.common.sound import open_shard
+from recipes.common.transcriber import Transcriber, word_error_rate
 from recipes.fish_mini.codec_mel import load_codec
 from recipes.fish_mini.vqgan import LogMel
 
@@ -51,17 +51,17 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=None)
     asked = parser.parse_args()
     torch.manual_seed(0)
-    codec, transform, listener = load_codec(asked.work), LogMel(), Listener(torch.get_num_threads())
+    codec, transform, transcriber = load_codec(asked.work), LogMel(), Transcriber(torch.get_num_threads())
     held_out = list(open_shard(asked.work, HELD_OUT_SHARD).each())[: asked.sentences]
     texts, distances = [about["text"] for about, _ in held_out], []
     heard: dict[str, list[str]] = {"true": [], "coded": []}
     for _, samples in held_out:
         mel = transform(torch.from_numpy(samples)[None])
-        mel = mel[..., : mel.shape[-1] // CODE_HOPS * CODE_HOPS]
+        mel = mel[..., : mel.shape[-1] // FRAME_HOPS * FRAME_HOPS]
         coded = codec.decode(codec.encode(mel))
         distances.append(float(F.l1_loss(coded, mel)))
         for name, one in (("true", mel), ("coded", coded)):
-            heard[name].append(listener.transcribe(sound_of(one[0], transform), RATE_HZ))
+            heard[name].append(transcriber.transcribe(sound_of(one[0], transform), RATE_HZ))
     say(
         f"distance {np.mean(distances):.3f}; "
         + ", ".join(f"{k}: {word_error_rate(texts, v):.3f}" for k, v in heard.items())

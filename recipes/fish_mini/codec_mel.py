@@ -15,11 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backends.fish.model import HOP_SAMPLES
+from backends.fish.v0_2.config import HOP_SAMPLES
 from recipes.common.optim import Average, rate
 from recipes.common.places import CODEC, HELD_OUT_SHARD, Log
 from recipes.common.run import Run, run, run_arguments
 from recipes.common.sound import Crops, shard_names
+from recipes.fish_mini.exported import read_codec
 from recipes.fish_mini.vqgan import LogMel, MelCodec, Widths, centre
 
 STATE = "mel.pt"
@@ -30,23 +31,26 @@ FREE_STEPS, START_BATCHES = 200, 8
 class Training(Run[MelCodec]):
     """The lower half of the codec and the sound it learns from."""
 
-    def __init__(self, work: Path, frames: int, rows: int, adam: float, seed: int):
+    def __init__(self, work: Path, frames: int, rows: int, adam: float, seed: int, start: Path | None = None):
         self.widths = Widths()
-        self.mel = LogMel()
-        super().__init__(work / CODEC / STATE, MelCodec(self.widths), set(), 0.0, adam)
+        self.mel, model = LogMel(), MelCodec(self.widths)
+        if start is not None:
+            model.load_state_dict(read_codec(start)[0])
+        super().__init__(work / CODEC / STATE, model, set(), 0.0, adam)
         self._samples, self._rows = frames * HOP_SAMPLES, rows
         self._crops = Crops(work, shard_names(work), seed + self.optimizer.steps)
         self._held_out = Crops(work, [HELD_OUT_SHARD], 0)(16, self._samples)
-        if not self.optimizer.steps:
+        if start is None and not self.optimizer.steps:
             self._centre()
 
     def step(self) -> dict[str, float]:
         """One step, and its losses."""
-        steps = self.optimizer.steps
-        if steps == FREE_STEPS:
+        steps, free = self.optimizer.steps, not self.model.vq_encoder.vq.embed.any()
+        if free and steps == FREE_STEPS:
             self._start_codebooks()
+            free = False
         mel = self.mel(self._crops(self._rows, self._samples))
-        made, commitment = self.model(mel, free=steps < FREE_STEPS)
+        made, commitment = self.model(mel, free=free)
         distance = F.l1_loss(made, mel)
         (distance + COMMITMENT * commitment).backward()
         length = self.optimizer.step(rate(self.progress, steps))
@@ -108,7 +112,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=16)
     asked = parser.parse_args()
     log = Log(asked.work / CODEC / "mel.jsonl")
-    run(asked, log, 2 * asked.every, lambda: Training(asked.work, asked.frames, asked.rows, asked.adam, asked.seed))
+
+    def start() -> Training:
+        return Training(asked.work, asked.frames, asked.rows, asked.adam, asked.seed, asked.start)
+
+    run(asked, log, 2 * asked.every, start)
 
 
 if __name__ == "__main__":

@@ -18,13 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backends.fish.model import HOP_SAMPLES
+from backends.fish.v0_2.config import HOP_SAMPLES
 from recipes.common.optim import Average, rate
 from recipes.common.places import CODEC, HELD_OUT_SHARD, Log
 from recipes.common.run import Run, run, run_arguments
 from recipes.common.sound import Crops, shard_names
 from recipes.common.spectral import SpectralDistance
 from recipes.fish_mini.codec_mel import load_codec
+from recipes.fish_mini.exported import read_codec
 from recipes.fish_mini.vqgan import Generator, LogMel, MelCodec, Widths, centre
 
 STATE = "wave.pt"
@@ -34,16 +35,29 @@ CODED_FRAMES = 256  # of which a crop is a part: codes need their surroundings
 class Training(Run[Generator]):
     """The upper half of the codec and the sound it learns from."""
 
-    def __init__(self, work: Path, frames: int, rows: int, coded: bool, muon: float, adam: float, seed: int):
+    def __init__(
+        self,
+        work: Path,
+        *,
+        frames: int,
+        rows: int,
+        coded: bool,
+        muon: float,
+        adam: float,
+        seed: int,
+        start: Path | None = None,
+    ):
         self.widths = Widths()
         self.mel, self._distance = LogMel(), SpectralDistance()
         model = Generator(self.widths)
+        if start is not None:
+            model.load_state_dict(read_codec(start)[1])
         super().__init__(work / CODEC / STATE, model, model.matrices(), muon, adam)
         self._codec: MelCodec | None = load_codec(work) if coded else None
         self._frames, self._rows = frames, rows
         self._crops = Crops(work, shard_names(work), seed + self.optimizer.steps)
         self._held_out = Crops(work, [HELD_OUT_SHARD], 0)(8, CODED_FRAMES * HOP_SAMPLES)
-        if not self.optimizer.steps:
+        if start is None and not self.optimizer.steps:
             centre(self.model.conv_pre, self.mel(self._crops(64, frames * HOP_SAMPLES)))
             self.average = Average(self.model)
 
@@ -104,7 +118,16 @@ def main() -> None:
     log, coded = Log(asked.work / CODEC / "wave.jsonl"), asked.mels == "coded"
 
     def start() -> Training:
-        return Training(asked.work, asked.frames, asked.rows, coded, asked.muon, asked.adam, asked.seed)
+        return Training(
+            asked.work,
+            frames=asked.frames,
+            rows=asked.rows,
+            coded=coded,
+            muon=asked.muon,
+            adam=asked.adam,
+            seed=asked.seed,
+            start=asked.start,
+        )
 
     run(asked, log, 2 * asked.every, start)
 

@@ -15,7 +15,8 @@ import numpy as np
 import soxr
 import torch
 
-from backends.fish.model import CODE_SAMPLES, RATE_HZ
+from backends.fish.v0_2.config import FRAME_SAMPLES, RATE_HZ
+from recipes.common.arrivals import finished
 from recipes.common.places import CODES, HELD_OUT_SHARD, Clock, say
 from recipes.common.sound import Shard, open_shard, shard_names
 from recipes.fish_mini.codec_mel import load_codec
@@ -41,14 +42,25 @@ def encode(codec: MelCodec, mel: LogMel, shard: Shard, altered: bool) -> dict[st
             pace = float(rng.uniform(*PACES))
             samples = soxr.resample(samples, RATE_HZ * pace, RATE_HZ, quality="LQ")
             samples = samples + rng.uniform(0, NOISE) * rng.standard_normal(len(samples)).astype(np.float32)
-        frames = len(samples) // CODE_SAMPLES
-        padded = np.pad(samples, (REACH * CODE_SAMPLES, (REACH + 1) * CODE_SAMPLES))
+        frames = len(samples) // FRAME_SAMPLES
+        padded = np.pad(samples, (REACH * FRAME_SAMPLES, (REACH + 1) * FRAME_SAMPLES))
         heard = codec.encode(mel(torch.from_numpy(padded)[None]))[0, :, REACH : REACH + frames]
         found.append(heard.to(torch.uint8).numpy())
         sizes.append(frames)
         rates.append(pace)
     codes = np.concatenate(found, axis=1)
     return {"codes": codes, "sizes": np.asarray(sizes, np.int32), "rates": np.asarray(rates)}
+
+
+def add(work: Path, codec: MelCodec, name: str) -> None:
+    """Encode a shard that has been spoken; an altered one is made of the shard whose name follows the mark."""
+    folder, altered = work / CODES, name.startswith(ALTERED)
+    folder.mkdir(parents=True, exist_ok=True)
+    made = encode(codec, LogMel(), open_shard(work, name.removeprefix(f"{ALTERED}_")), altered)
+    part = folder / f"{name}.part.npz"
+    np.savez(part, codes=made["codes"], sizes=made["sizes"], rates=made["rates"])
+    part.rename(folder / f"{name}.npz")
+    say(f"{name}: {made['codes'].shape[1]} frames")
 
 
 def main() -> None:
@@ -58,20 +70,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--limit", type=int, default=None, help="encode so many shards only")
     asked = parser.parse_args()
-    clock, folder = Clock(asked.minutes), asked.work / CODES
-    folder.mkdir(parents=True, exist_ok=True)
-    codec, mel = load_codec(asked.work), LogMel()
+    clock, codec, known = Clock(asked.minutes), load_codec(asked.work), finished(asked.work / CODES)
     plain = [HELD_OUT_SHARD, *shard_names(asked.work)][: asked.limit]
     for name in [*plain, f"{ALTERED}_{plain[-1]}"]:
-        path = folder / f"{name}.npz"
-        if path.exists() or clock.over:
-            continue
-        altered = name.startswith(ALTERED)
-        made = encode(codec, mel, open_shard(asked.work, name.removeprefix(f"{ALTERED}_")), altered)
-        part = folder / f"{name}.part.npz"
-        np.savez(part, codes=made["codes"], sizes=made["sizes"], rates=made["rates"])
-        part.rename(path)
-        say(f"{name}: {made['codes'].shape[1]} frames in {clock.spent:.0f} s")
+        if not clock.over and name not in known:
+            add(asked.work, codec, name)
 
 
 if __name__ == "__main__":

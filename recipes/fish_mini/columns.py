@@ -1,4 +1,4 @@
-"""Sequences to train the language model on, laid out as ``backends/fish/text/prompt.py`` lays out prompts.
+"""Sequences to train the language model on, laid out as ``backends/fish/v0_2/text/prompt.py`` lays out prompts.
 
 A sequence is one utterance or several on end: all their text, then all their codes. That is also how a reference is
 given, whose transcript and codes stand before what is to be spoken. In some, the first utterance is in an altered voice
@@ -9,7 +9,7 @@ Letters: B rows, S columns, n codebooks, T code frames.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backends.fish.model import CODE_OFFSET, CODE_SAMPLES, CODEBOOKS, RATE_HZ
-from recipes.common.places import CODES, HELD_OUT_SHARD
+from backends.fish.v0_2.config import CODE_OFFSET, CODEBOOKS, FRAME_SAMPLES, RATE_HZ
+from recipes.common.places import CODES
 from recipes.common.sound import open_shard
 from recipes.fish_mini.lm import IGNORED
 from recipes.fish_mini.vocabulary import CLOSE_ID, END_ID, PAD_ID, text_ids
 
 END_CODE = 1
 ALTERED = "altered"
-FRAME_S = CODE_SAMPLES / RATE_HZ
+FRAME_S = FRAME_SAMPLES / RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,11 @@ class Batch:
     places: Tensor
     frames: int
 
+    def to(self, device: torch.device) -> Batch:
+        """The same there."""
+        tensors = (getattr(self, name).to(device, non_blocking=True) for name in ("ids", "text", "codes", "places"))
+        return Batch(*tensors, self.frames)
+
 
 def read(work: Path, name: str) -> list[Utterance]:
     """The utterances of a shard that is encoded; an altered one's text is that of the shard it was made of."""
@@ -69,12 +74,6 @@ def read(work: Path, name: str) -> list[Utterance]:
         found.append(Utterance(ids, codes[:, at : at + size], places.astype(np.int16), learnt))
         at += int(size)
     return found
-
-
-def names(work: Path) -> list[str]:
-    """Encoded shards for training, altered ones apart."""
-    found = sorted(path.stem for path in (work / CODES).glob("shard_*.npz") if ".part" not in path.name)
-    return [name for name in found if name != HELD_OUT_SHARD]
 
 
 def joined(
@@ -122,27 +121,42 @@ def stack(sequences: list[dict[str, np.ndarray]]) -> Batch:
 class Sequences:
     """Endless batches of some number of columns, those of like length together.
 
+    :param utterances: altered ones among them.
     :param most: columns of a sequence.
     :param columns: of a batch, filling included.
+    :param more: utterances that have arrived since it was called last.
     """
 
     def __init__(
         self,
         utterances: list[Utterance],
-        altered: list[Utterance],
         *,
         seed: int,
+        more: Callable[[], list[Utterance]] = list,
         most: int = 900,
         columns: int = 6144,
         noise: float = 0.03,
         strangers: float = 0.06,
     ):
-        self._utterances, self._altered = utterances, altered
+        self._utterances: list[Utterance] = []
+        self._altered: list[Utterance] = []
+        self._add(utterances)
+        self._more = more
         self._rng = np.random.default_rng(seed)
         self._most, self._columns, self._noise, self._strangers = most, columns, noise, strangers
 
+    @property
+    def size(self) -> int:
+        """Utterances so far, without altered ones."""
+        return len(self._utterances)
+
+    def _add(self, utterances: list[Utterance]) -> None:
+        for one in utterances:
+            (self._utterances if one.learnt else self._altered).append(one)
+
     def __iter__(self) -> Iterator[Batch]:
         while True:
+            self._add(self._more())
             pool = sorted((self._draw() for _ in range(400)), key=lambda parts: sum(part.size for part in parts))
             batches: list[list[list[Utterance]]] = [[]]
             for parts in pool:

@@ -3,8 +3,9 @@
     python -m recipes.fish_mini.export --work WORK --out fish-mini
 
 Writes ``vqgan-fish-mini.pth``, ``text2semantic-fish-mini.pth``, ``lm_config.json``, the tokenizer's files and
-``fish-mini.yaml``, an engine's configuration. Networks are averaged weights. With --buffers the language model's file
-has the two constant tables that the classic code insists on (this project's engine computes them).
+``fish-mini.yaml``, an engine's configuration. Networks are averaged weights, of those stages that were run. With
+--buffers the language model's file has the two constant tables that the classic code insists on (this project's engine
+computes them).
 """
 
 from __future__ import annotations
@@ -18,20 +19,21 @@ import torch
 from msgspec import structs
 from torch import Tensor
 
-from backends.fish.codec.layers import NORM
-from backends.fish.codec.quantizer import codebook
-from backends.fish.codec.wavenet import KERNEL
-from backends.fish.lm.network import Sizes, rotations
+from backends.fish.v0_2.codec.layers import WEIGHT_NORM
+from backends.fish.v0_2.codec.quantizer import codebook_name
+from backends.fish.v0_2.codec.wavenet import KERNEL
+from backends.fish.v0_2.lm.model import Sizes, rope_frequencies
 from recipes.common.export import average, halves
 from recipes.common.places import CODEC, LANGUAGE_MODEL, say
 from recipes.fish_mini.codec_mel import STATE as MEL_STATE
 from recipes.fish_mini.codec_wave import STATE as WAVE_STATE
+from recipes.fish_mini.exported import CODEC_FILE, LM_FILE
 from recipes.fish_mini.lm import CONFIG
 from recipes.fish_mini.train_lm import STATE as LM_STATE
 from recipes.fish_mini.vocabulary import write_tokenizer
 from recipes.fish_mini.vqgan import LogMel
 
-CODEC_FILE, LM_FILE, CONFIG_FILE = "vqgan-fish-mini.pth", "text2semantic-fish-mini.pth", "lm_config.json"
+CONFIG_FILE = "lm_config.json"
 # The sampler's classic defaults were tuned for a model of many voices; a penalty makes this one skip sounds.
 DEFAULTS: dict[str, Any] = {
     "temperature": 0.6,
@@ -49,7 +51,7 @@ def codec_tensors(lower: dict[str, Tensor], upper: dict[str, Tensor]) -> dict[st
     for name, value in lower.items():
         if name.startswith("vq_encoder.vq."):
             for group, part in enumerate(value):
-                book = codebook("vq_encoder", group).rpartition(".")[0]
+                book = codebook_name("vq_encoder", group).rpartition(".")[0]
                 found[f"{book}.{name.rpartition('.')[2]}"] = part[None]
                 found[f"{book}.initted"] = torch.ones(1)
         elif name.endswith(".weight") and ("in_layers" in name or "res_skip_layers" in name):
@@ -72,14 +74,14 @@ def normed(name: str, weight: Tensor) -> dict[str, Tensor]:
     """A weight as length and direction; where it is nothing, any direction does."""
     lengths = torch.linalg.vector_norm(weight, dim=(1, 2), keepdim=True)
     directions = torch.where(lengths > 0, weight, torch.ones_like(weight))
-    return {f"{name}.{NORM}0": lengths, f"{name}.{NORM}1": directions}
+    return {f"{name}.{WEIGHT_NORM}0": lengths, f"{name}.{WEIGHT_NORM}1": directions}
 
 
 def lm_tensors(weights: dict[str, Tensor], buffers: bool) -> dict[str, Tensor]:
     """The language model under official names."""
     found = dict(weights)
     if buffers:
-        turns = rotations(CONFIG.max_seq_len, Sizes.of(CONFIG).head_dim, CONFIG.rope_base)
+        turns = rope_frequencies(CONFIG.max_seq_len, Sizes.of(CONFIG).head_dim, CONFIG.rope_base)
         found["freqs_cis"] = torch.view_as_real(turns).to(torch.bfloat16)
         found["causal_mask"] = torch.ones(CONFIG.max_seq_len, CONFIG.max_seq_len, dtype=torch.bool).tril()
     return found
@@ -105,9 +107,9 @@ def main() -> None:
     asked = parser.parse_args()
     out: Path = asked.out
     write_tokenizer(out)
-    lower = average(asked.work / CODEC / MEL_STATE)
-    upper = average(asked.work / CODEC / WAVE_STATE)
-    torch.save(halves(codec_tensors(lower, upper)), out / CODEC_FILE)
+    if (asked.work / CODEC / WAVE_STATE).exists():
+        lower, upper = (average(asked.work / CODEC / state) for state in (MEL_STATE, WAVE_STATE))
+        torch.save(halves(codec_tensors(lower, upper)), out / CODEC_FILE)
     if (asked.work / LANGUAGE_MODEL / LM_STATE).exists():
         model = average(asked.work / LANGUAGE_MODEL / LM_STATE)
         torch.save(halves(lm_tensors(model, asked.buffers)), out / LM_FILE)

@@ -1,4 +1,4 @@
-"""text2semantic as it is trained: the network of ``backends/fish/lm`` for batches of sequences, with gradients.
+"""text2semantic as it is trained: the network of ``backends/fish/v0_2/lm`` for batches of sequences, with gradients.
 
 Letters: B rows, S columns, n codebooks, W width, H heads, D width of a head, V text vocabulary, P predicted columns.
 """
@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from backends.fish.lm.network import Sizes, rotations
-from backends.fish.model import CODE_OFFSET, LMConfig
+from backends.fish.v0_2.config import CODE_OFFSET, LMConfig
+from backends.fish.v0_2.lm.model import Sizes, rope_frequencies
 from recipes.common.attention import attend, later
 from recipes.fish_mini.vocabulary import SIZE
 
@@ -58,7 +58,7 @@ class Layer(nn.Module):
         q, k = _turn(q, cos, sin), _turn(k, cos, sin)
         scores = None
         if asked:
-            scores = (q[:, 0] * q.shape[-1] ** -0.5) @ k[:, 0].mT + later(q.shape[-2], q.dtype)
+            scores = (q[:, 0] * q.shape[-1] ** -0.5) @ k[:, 0].mT + later(q.shape[-2], q)
         y = attend(q, k, v, causal=True)
         x = x + self.attention["wo"](y.transpose(1, 2).flatten(2))
         parts, hidden = self.feed_forward, self.ffn_norm(x)
@@ -77,7 +77,7 @@ class LanguageModel(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layer))
         self.norm = nn.RMSNorm(config.dim, config.norm_eps)
         self.output = nn.Linear(config.dim, sizes.ids, bias=False)
-        turns = rotations(config.max_seq_len, sizes.head_dim, config.rope_base)
+        turns = rope_frequencies(config.max_seq_len, sizes.head_dim, config.rope_base)
         self.register_buffer("cos", turns.real.contiguous(), persistent=False)
         self.register_buffer("sin", turns.imag.contiguous(), persistent=False)
         first = [config.vocab_size + i * config.codebook_size for i in range(config.num_codebooks)]
@@ -101,7 +101,8 @@ class LanguageModel(nn.Module):
         :param wanted: columns to predict from, bool (B, S).
         :returns: logits (P, V + n * C), and the scores (B, S, S) of the guided heads.
         """
-        known = (ids != self.config.codebook_padding_idx) | (torch.arange(ids.shape[-1]) == 0)
+        first = torch.arange(ids.shape[-1], device=ids.device) == 0
+        known = (ids != self.config.codebook_padding_idx) | first
         x = (self.embeddings(ids + self.offsets) * known[..., None]).sum(2)
         cos, sin = self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]
         pointers = []

@@ -9,42 +9,63 @@ less and less and costs nothing at inference.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from recipes.common.arrivals import Arrivals
 from recipes.common.optim import rate
 from recipes.common.places import CODES, HELD_OUT_SHARD, LANGUAGE_MODEL, Log
+from recipes.common.prefetch import prefetch
 from recipes.common.run import Run, run, run_arguments
-from recipes.fish_mini.columns import ALTERED, Batch, Sequences, joined, names, read, stack
+from recipes.fish_mini.columns import Batch, Sequences, joined, read, stack
+from recipes.fish_mini.exported import read_lm
 from recipes.fish_mini.lm import LanguageModel, losses
 
 STATE = "lm.pt"
+PATIENCE_S = 60.0  # for the first shards
 GUIDE, GUIDE_UNTIL = 0.3, 0.8  # weight at first, and the progress at which there is none left
 
 
 class Training(Run[LanguageModel]):
     """The language model and the codes it learns from.
 
+    :param columns: of a batch.
+    :param start: folder of an exported model to start from.
+    :param shards: to wait for at first; later ones are used as they arrive.
+
     :ivar frames: seen so far.
     """
 
-    def __init__(self, work: Path, columns: int, muon: float, adam: float, seed: int):
-        self.frames = 0
+    def __init__(
+        self,
+        work: Path,
+        *,
+        columns: int,
+        muon: float,
+        adam: float,
+        seed: int,
+        device: torch.device,
+        start: Path | None = None,
+        shards: int = 1,
+    ):
+        self.frames, self._device = 0, device
         model = LanguageModel()
-        super().__init__(work / LANGUAGE_MODEL / STATE, model, model.matrices(), muon, adam)
-        utterances = [one for name in names(work) for one in read(work, name)]
-        altered = [one for path in sorted((work / CODES).glob(f"{ALTERED}_*.npz")) for one in read(work, path.stem)]
-        self.utterances = len(utterances)
-        sequences = Sequences(utterances, altered, seed=seed + self.optimizer.steps, columns=columns)
-        self._batches: Iterator[Batch] = iter(sequences)
-        self._held_out = stack([joined([one]) for one in read(work, HELD_OUT_SHARD)])
+        if start is not None:
+            model.load_state_dict(read_lm(start))
+        super().__init__(work / LANGUAGE_MODEL / STATE, model.to(device), model.matrices(), muon, adam)
+        arrivals = Arrivals(work / CODES, partial(read, work))
+        utterances = arrivals.first(shards, PATIENCE_S)
+        self._sequences = Sequences(utterances, seed=seed + self.optimizer.steps, columns=columns, more=arrivals)
+        batches = iter(self._sequences)
+        self._batches = prefetch(batches) if device.type == "cuda" else batches
+        self._held_out = stack([joined([one]) for one in read(work, HELD_OUT_SHARD)]).to(device)
 
     def step(self) -> dict[str, float]:
         """One step, and its losses."""
-        batch = next(self._batches)
+        batch = next(self._batches).to(self._device)
         weight = GUIDE * max(0.0, 1 - self.progress / GUIDE_UNTIL)
         found = self._losses(self.model, batch, guided=weight > 0)
         total = found["text"] + found["codes"]
@@ -55,12 +76,12 @@ class Training(Run[LanguageModel]):
         self.average.update(self.model)
         self.frames += batch.frames
         told = {name: float(value.detach()) for name, value in found.items()}
-        return told | {"gradient": length, "frames": float(self.frames)}
+        return told | {"gradient": length, "frames": float(self.frames), "utterances": self._sequences.size}
 
     @torch.no_grad()
     def judge(self) -> dict[str, float]:
         """On held-out sentences, with averaged weights."""
-        model = LanguageModel()
+        model = LanguageModel().to(self._device)
         model.load_state_dict(self.average.weights)
         return {f"held_out_{name}": float(value) for name, value in self._losses(model, self._held_out, True).items()}
 
@@ -74,7 +95,7 @@ class Training(Run[LanguageModel]):
         self.frames = saved["frames"]
 
     def _losses(self, model: LanguageModel, batch: Batch, guided: bool) -> dict[str, torch.Tensor]:
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(self._device.type, torch.bfloat16):
             return losses(model, batch.ids, batch.text, batch.codes, batch.places, guided)
 
 
@@ -84,12 +105,23 @@ def main() -> None:
     parser.set_defaults(adam=1.5e-3)
     parser.add_argument("--columns", type=int, default=6144, help="of a batch")
     parser.add_argument("--muon", type=float, default=0.02, help="its learning rate")
+    parser.add_argument("--shards", type=int, default=1, help="how many to wait for before training starts")
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     asked = parser.parse_args()
     log = Log(asked.work / LANGUAGE_MODEL / "lm.jsonl")
 
     def start() -> Training:
-        training = Training(asked.work, asked.columns, asked.muon, asked.adam, asked.seed)
-        log(utterances=training.utterances, parameters=sum(value.numel() for value in training.model.parameters()))
+        training = Training(
+            asked.work,
+            columns=asked.columns,
+            muon=asked.muon,
+            adam=asked.adam,
+            seed=asked.seed,
+            device=asked.device,
+            start=asked.start,
+            shards=asked.shards,
+        )
+        log(parameters=sum(value.numel() for value in training.model.parameters()))
         return training
 
     run(asked, log, 4 * asked.every, start)

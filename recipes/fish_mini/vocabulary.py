@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, models, normalizers, processors
 
-from backends.fish.text.symbols import PHONES, token
-from backends.fish.text.tokenizer import BEGIN, END, PADDING
+from backends.fish.v0_2.text.symbols import PHONES, token
+from backends.fish.v0_2.text.tokenizer import BEGIN, END, PADDING
 
 UNKNOWN, SPACE = "<unk>", "▁"
 OPEN, CLOSE = "[INST]", "[/INST]"

@@ -1,4 +1,4 @@
-"""The codec as it is trained: the networks of ``backends/fish/codec`` with gradients, weight norm left to the export.
+"""The codec as it is trained: networks of ``backends/fish/v0_2/codec`` with gradients; the export folds in weight norm.
 
 Letters: B rows, M mel channels, C channels, F spectrogram frames, T code frames, N samples, G groups, K codes of a
 codebook, d channels of a group.
@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchaudio.functional import melscale_fbanks
 
-from backends.fish.codec import mel as codec_mel
-from backends.fish.codec.hifigan import DILATIONS, EDGE_KERNEL, KERNELS, LAST_SLOPE, SLOPE, UPSAMPLINGS
-from backends.fish.codec.wavenet import KERNEL, LAYERS
-from backends.fish.model import CODE_HOPS, CODEBOOKS, HOP_SAMPLES, RATE_HZ
+from backends.fish.v0_2.codec import mel as codec_mel
+from backends.fish.v0_2.codec.hifigan import DILATIONS, EDGE_KERNEL, KERNELS, LAST_SLOPE, SLOPE, UPSAMPLINGS
+from backends.fish.v0_2.codec.wavenet import KERNEL, LAYERS
+from backends.fish.v0_2.config import CODEBOOKS, FRAME_HOPS, HOP_SAMPLES, RATE_HZ
 from recipes.fish_mini.quantizer import GroupedCodebooks
 
 MELS = codec_mel.MELS
@@ -46,7 +46,7 @@ class Widths:
 
 
 class LogMel(nn.Module):
-    """The spectrogram of ``backends/fish/codec/mel.py`` for batches."""
+    """The spectrogram of ``backends/fish/v0_2/codec/mel.py`` for batches."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -227,10 +227,10 @@ class MelCodec(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (B, G, T) to (B, M, 4 T)."""
-        made: Tensor = self.decoder(self.vq_encoder.decode(codes).repeat_interleave(CODE_HOPS, dim=-1))
+        made: Tensor = self.decoder(self.vq_encoder.decode(codes).repeat_interleave(FRAME_HOPS, dim=-1))
         return made
 
     def forward(self, mel: Tensor, free: bool = False) -> tuple[Tensor, Tensor]:
         """(B, M, F) with F a multiple of 4 to what is left of it, and the commitment loss."""
         features, commitment = self.vq_encoder(self.mel_encoder(self.downsample(mel)), free)
-        return self.decoder(features.repeat_interleave(CODE_HOPS, dim=-1)), commitment
+        return self.decoder(features.repeat_interleave(FRAME_HOPS, dim=-1)), commitment

@@ -13,7 +13,7 @@ import numpy as np
 from app_fixtures import InMemory, in_memory
 
 from backends.base import AudioChunk, Job
-from backends.fish.request import FishOptions
+from backends.fish.v0_2.options import FishV02Options
 from backends.options import json_schema
 from gateway.engine.client import State
 from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine, Script
@@ -24,7 +24,7 @@ FISH = replace(
     model="fish-fake",
     sample_rate_hz=22050,
     languages=("zh", "en", "ja"),
-    options_schema=json_schema(FishOptions),
+    options_schema=json_schema(FishV02Options),
 )
 
 LM = "checkpoints/text2semantic-400m-v0.2-4k.pth"

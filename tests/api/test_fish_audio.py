@@ -392,7 +392,9 @@ async def test_missing_key_has_this_apis_envelope(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 @pytest.mark.parametrize("depth", [450, 900, 5000])
-async def test_deeply_nested_body_is_not_an_internal_error(gateway: InMemory, opening: str, closing: str, depth: int) -> None:
+async def test_deeply_nested_body_is_not_an_internal_error(
+    gateway: InMemory, opening: str, closing: str, depth: int
+) -> None:
     deep = opening * depth + "1" + closing * depth
     headers = {"content-type": "application/json"}
     for path, field in (("/v1/tts", "tokens"), ("/v1/tts", "prosody"), ("/v1/tts", "references"), ("/v1/invoke", "x")):

@@ -140,7 +140,7 @@ class RefusingEngine(FakeEngine):
     [
         (InvalidJob("too odd", param="codes"), 422, "tokens.0: too odd"),
         (SynthesisFailed("it died"), 500, "it died"),
-        (StopAsyncIteration(), 500, "the engine made no sound of the codes"),
+        (StopAsyncIteration(), 500, "the engine returned no audio for the codes"),
         (None, 504, "not finished within 0.2 s"),
     ],
 )

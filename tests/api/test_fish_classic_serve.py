@@ -145,7 +145,7 @@ def test_running_requests_finish_before_their_model_is_unloaded(classic: Gateway
 def test_silent_load_times_out(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, config(load_timeout_s=1, model={"load_s": 300}))
     began_at = time.monotonic()
-    assert "no sign of life" in error_of(gateway.client.put("/v1/models/mine", json=OWN), 500)
+    assert "no message from the worker" in error_of(gateway.client.put("/v1/models/mine", json=OWN), 500)
     assert time.monotonic() - began_at < 30
     until_workers(gateway, 0)
     assert gateway.stop() == 0

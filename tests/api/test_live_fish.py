@@ -104,7 +104,7 @@ async def test_ignored_fields_are_reported_in_an_event(gateway: InMemory) -> Non
         ({"event": "start"}, "request: must be a map"),
         ({"event": "start", "request": {"reference_id": "nobody"}}, "reference_id: unknown voice 'nobody'"),
         ({"event": "start", "request": {"prosody": {"speed": 9}}}, "prosody.speed: "),
-        ({"event": "start", "request": {"format": "midi"}}, "format: there is no audio format 'midi'"),
+        ({"event": "start", "request": {"format": "midi"}}, "format: unknown audio format 'midi'"),
         ([], "a message must be a map"),
     ],
 )

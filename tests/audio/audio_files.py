@@ -1,4 +1,4 @@
-"""Audio files to decode, and what came of them."""
+"""Audio files for decoder tests, and measurements of decoded audio."""
 
 import struct
 import subprocess
@@ -38,7 +38,7 @@ def wav_of(channels, rate_hz=RATE_HZ):
 
 
 def ffmpeg_made(tmp_path, name, *options, source=()):
-    """A file written by the real ffmpeg from a tone."""
+    """Encode a tone with the ffmpeg command."""
     path = tmp_path / name
     tone_path = tmp_path / "tone.wav"
     tone_path.write_bytes(encode(tone(), RATE_HZ, FORMATS["wav"], RATE_HZ))

@@ -45,7 +45,7 @@ from gateway.errors import InvalidRequest, UnsupportedMedia
         ("stereo.m4a", ["-ac", "2"]),
     ],
 )
-def test_what_people_upload(tmp_path, name, options):
+def test_common_uploads_are_decoded(tmp_path, name, options):
     audio = decoded(ffmpeg_made(tmp_path, name, *options))
     opus = "opus" in name or name.endswith("webm")
     assert audio.rate_hz == (48_000 if opus else RATE_HZ)
@@ -54,12 +54,12 @@ def test_what_people_upload(tmp_path, name, options):
     assert audio.duration_s == len(audio.samples) / audio.rate_hz
     assert audio.duration_s == pytest.approx(1.0, abs=0.1)
     assert peak_hz(audio) == pytest.approx(TONE_HZ, abs=3)
-    # ffmpeg puts a mono source into one of six channels, or into two with 3 dB less.
+    # ffmpeg writes a mono source to one of six channels, or to two at 3 dB less.
     level = {"surround": 0.5 / 6, "stereo": 0.5 / np.sqrt(2)}.get(name.partition(".")[0], 0.5)
     assert np.abs(audio.samples).max() == pytest.approx(level, rel=0.1)
 
 
-def test_amr():
+def test_amr_is_decoded():
     file = io.BytesIO()
     with av.open(file, "w", format="amr") as container:
         stream = container.add_stream("libopencore_amrnb", rate=8_000, layout="mono")
@@ -76,12 +76,12 @@ def test_amr():
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "pcm"])
-def test_what_the_gateway_itself_makes(name):
+def test_own_output_formats_are_decoded(name):
     audio = decoded(encode(tone(), RATE_HZ, FORMATS[name], RATE_HZ))
     assert peak_hz(audio) == pytest.approx(TONE_HZ, abs=3)
 
 
-def test_samples_come_through_exactly():
+def test_float_samples_are_decoded_exactly():
     samples = np.linspace(-1, 1, RATE_HZ, dtype=np.float32)
     assert np.array_equal(decoded(wav_of([samples])).samples, samples)
 
@@ -92,7 +92,7 @@ def test_channels_are_averaged():
     assert np.allclose(audio.samples, (left + right) / 2, atol=1e-7)
 
 
-def test_the_source_rate_is_kept_up_to_the_highest():
+def test_source_rate_is_kept_up_to_the_maximum():
     assert decoded(wav_of([tone(rate_hz=11_025)], 11_025)).rate_hz == 11_025
     for rate_hz in (48_001, 96_000, 384_000):
         audio = decoded(wav_of([tone(rate_hz=rate_hz)], rate_hz))
@@ -110,23 +110,23 @@ def test_cover_art_is_ignored(tmp_path):
         assert peak_hz(audio) == pytest.approx(TONE_HZ, abs=3)
 
 
-def test_the_sound_of_a_film(tmp_path):
+def test_audio_track_of_a_video_is_decoded(tmp_path):
     film = ["-f", "lavfi", "-i", "testsrc=s=64x64:d=1"]
     for name in ("film.mp4", "film.mkv"):
         audio = decoded(ffmpeg_made(tmp_path, name, source=film))
         assert peak_hz(audio) == pytest.approx(TONE_HZ, abs=3)
     silent = ffmpeg_made(tmp_path, "silent.mp4", "-map", "0:v", source=film)
-    with pytest.raises(UnsupportedMedia, match="no audio in it"):
+    with pytest.raises(UnsupportedMedia, match="contains no audio"):
         decoded(silent)
 
 
-def test_limits_are_told_with_the_duration():
+def test_duration_errors_state_duration_and_limits():
     data = wav_of([tone(2.5)])
-    with pytest.raises(InvalidRequest, match=r"lasts 2\.50 s; it has to be from 3 to 30 s long") as caught:
+    with pytest.raises(InvalidRequest, match=r"is 2\.50 s long: must be from 3 to 30 s long") as caught:
         decode(data, min_s=3, max_s=30, param="references[0].audio")
     assert caught.value.param == "references[0].audio"
     assert not isinstance(caught.value, UnsupportedMedia)
-    with pytest.raises(InvalidRequest, match=r"lasts more than 2 s; it has to be from 1\.5 to 2 s long") as caught:
+    with pytest.raises(InvalidRequest, match=r"is longer than 2 s: must be from 1\.5 to 2 s long") as caught:
         decode(data, min_s=1.5, max_s=2)
     assert caught.value.param == "audio"
     assert decode(data, min_s=2.5, max_s=2.5).duration_s == 2.5
@@ -151,14 +151,14 @@ def test_limits_are_told_with_the_duration():
         b"ID3\x04\x00\x00\x00\x00\x00\x7f",
     ],
 )
-def test_no_audio_or_broken(data):
+def test_broken_or_other_files_are_unsupported_media(data):
     with pytest.raises(UnsupportedMedia) as caught:
         decode(data, max_s=30, min_s=0.5, param="voice")
     assert caught.value.param == "voice"
 
 
-def test_damaged_files_fail_in_one_way_only(tmp_path):
-    """Whatever a few wrong bytes do inside FFmpeg, the caller sees audio or one of two errors."""
+def test_damaged_files_raise_no_other_errors(tmp_path):
+    """Random wrong bytes lead to audio or to one of two errors, whatever happens inside FFmpeg."""
     rng = np.random.default_rng(3)
     names = ("voice.m4a", "voice.webm", "vorbis.ogg", "apple.aiff", "apple.caf", "voice.mp3", "f.flac", "f32.wav")
     for name in names:
@@ -174,14 +174,14 @@ def test_damaged_files_fail_in_one_way_only(tmp_path):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("count", [1, 2])
-def test_samples_that_are_no_numbers(bad, count):
+def test_non_finite_samples_are_rejected(bad, count):
     samples = tone()
     samples[20_000] = bad
-    with pytest.raises(UnsupportedMedia, match="not finite"):
+    with pytest.raises(UnsupportedMedia, match="NaN or infinite"):
         decoded(wav_of([samples, -samples][:count]))
 
 
-def test_too_many_channels_or_too_high_a_rate():
+def test_too_many_channels_or_an_extreme_rate_is_rejected():
     assert decoded(wav_of([tone()] * 8)).duration_s == 1.0
     with pytest.raises(UnsupportedMedia, match="9 channels at 24000 Hz"):
         decoded(wav_of([tone()] * 9))
@@ -190,24 +190,24 @@ def test_too_many_channels_or_too_high_a_rate():
             decoded(wav_of([tone()], rate_hz))
 
 
-def test_a_rate_that_changes_midway():
+def test_change_of_sample_rate_is_rejected():
     data = b"".join(encode(tone(), RATE_HZ, FORMATS["aac"], rate_hz) for rate_hz in (24_000, 48_000))
     with pytest.raises(UnsupportedMedia, match="changes its sample rate"):
         decoded(data)
 
 
-def test_a_codec_that_is_not_accepted(tmp_path):
+def test_other_codecs_are_rejected(tmp_path):
     with pytest.raises(UnsupportedMedia, match="codec"):
         decoded(ffmpeg_made(tmp_path, "voice.mkv", "-c:a", "ac3"))
 
 
-def test_a_container_that_is_not_accepted(tmp_path):
+def test_other_containers_are_rejected(tmp_path):
     for name in ("voice.avi", "voice.ts", "voice.nut"):
         with pytest.raises(UnsupportedMedia):
             decoded(ffmpeg_made(tmp_path, name, "-c:a", "mp3"))
 
 
-def test_a_tag_before_the_audio_or_inside_it(tmp_path):
+def test_id3_tags_before_or_inside_the_audio_are_skipped(tmp_path):
     mp3 = ffmpeg_made(tmp_path, "voice.mp3", "-metadata", "title=Hello", "-id3v2_version", "4")
     assert mp3.startswith(b"ID3")
     assert decoded(mp3).duration_s == 1.0
@@ -218,7 +218,7 @@ def test_a_tag_before_the_audio_or_inside_it(tmp_path):
     assert np.array_equal(decoded(tagged).samples, tone())
 
 
-def test_many_threads_at_once():
+def test_decoding_is_thread_safe():
     data = encode(tone(), RATE_HZ, FORMATS["mp3"], RATE_HZ)
     expected = decoded(data).samples
     results = []
@@ -231,7 +231,7 @@ def test_many_threads_at_once():
     assert all(np.array_equal(samples, expected) for samples in results)
 
 
-def test_no_file_descriptor_is_left_open():
+def test_decoding_leaves_no_file_descriptor_open():
     data = wav_of([tone()])
     decoded(data)
     before = len(os.listdir("/proc/self/fd"))

@@ -18,7 +18,7 @@ LOSSY = ("mp3", "opus", "aac")
 
 
 def chirp(seconds=2.0, rate_hz=RATE_HZ):
-    """A tone that rises from 200 to 2000 Hz and has one place only where it fits itself; shape (N,)."""
+    """A chirp from 200 to 2000 Hz, shape (N,). Its autocorrelation has one peak, so delays can be measured."""
     t = np.arange(round(seconds * rate_hz)) / rate_hz
     phase = 2 * np.pi * (200 * t + 900 * t**2 / seconds)
     return (0.6 * np.sin(phase) * np.hanning(len(t))).astype(np.float32)
@@ -41,7 +41,7 @@ def encoded(samples, name, *, rate_hz=None, streaming=True, sizes=(10**9,)):
 
 
 def ffmpeg_decoded(data, name, rate_hz=RATE_HZ):
-    """What the real ffmpeg makes of it, shape (N,), at its own sample rate."""
+    """Decode with the ffmpeg command; shape (N,), at the file's sample rate."""
     source = ["-f", "s16le", "-ar", str(rate_hz), "-ac", "1"] if name == "pcm" else []
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
@@ -58,7 +58,7 @@ def ffprobed(path):
 
 
 def snr_db(original, copy, max_delay_samples):
-    """The ratio of the signal to what the copy changed, at the delay where they fit best; and that delay."""
+    """Signal-to-noise ratio of the copy at the delay of best alignment, and that delay."""
     spectra = np.fft.rfft(copy, 2**18) * np.conj(np.fft.rfft(original, 2**18))
     delay = int(np.argmax(np.fft.irfft(spectra)))
     assert delay <= max_delay_samples
@@ -72,7 +72,7 @@ def snr_db(original, copy, max_delay_samples):
     ("name", "codec"),
     [("wav", "pcm_s16le"), ("mp3", "mp3"), ("flac", "flac"), ("opus", "opus"), ("aac", "aac")],
 )
-def test_ffprobe_sees_the_format(tmp_path, name, codec, streaming):
+def test_ffprobe_detects_the_format(tmp_path, name, codec, streaming):
     path = tmp_path / f"speech.{FORMATS[name].extension}"
     path.write_bytes(encoded(chirp(), name, streaming=streaming, sizes=[2_400] * 100))
     (stream,) = ffprobed(path)["streams"]
@@ -90,9 +90,9 @@ def test_lossless_formats_keep_every_sample(name, streaming):
 
 @pytest.mark.parametrize("streaming", [True, False])
 @pytest.mark.parametrize("name", LOSSY)
-def test_lossy_formats_keep_the_sound(name, streaming):
+def test_lossy_formats_have_a_high_signal_to_noise_ratio(name, streaming):
     decoded = ffmpeg_decoded(encoded(chirp(), name, streaming=streaming, sizes=[1_000] * 100), name)
-    # Opus is decoded at 48 kHz, whatever it was made from.
+    # Opus is always decoded at 48 kHz.
     original = encode(chirp(), RATE_HZ, FORMATS["pcm"], 48_000) if name == "opus" else to_int16(chirp()).tobytes()
     original = np.frombuffer(original, np.int16).astype(np.float32) / 32767
     gapless = name == "opus" or (name == "mp3" and not streaming)
@@ -107,7 +107,7 @@ def test_lossy_formats_keep_the_sound(name, streaming):
 @pytest.mark.parametrize("rate_hz", [16_000, 48_000])
 @pytest.mark.parametrize("streaming", [True, False])
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_cut_into_chunks_does_not_matter(name, streaming, rate_hz):
+def test_bytes_do_not_depend_on_chunk_sizes(name, streaming, rate_hz):
     rng = np.random.default_rng(7)
     samples = chirp(1.0) + rng.normal(0, 0.05, RATE_HZ).astype(np.float32)
     whole = encoded(samples, name, rate_hz=rate_hz, streaming=streaming)
@@ -128,7 +128,7 @@ def test_streaming_changes_headers_only(name):
     ("name", "header_bytes", "latest_ms"),
     [("wav", 44, 10), ("pcm", 0, 10), ("mp3", 0, 50), ("flac", 60, 50), ("opus", 97, 40), ("aac", 0, 90)],
 )
-def test_the_first_audio_is_not_held_back(name, header_bytes, latest_ms):
+def test_first_audio_is_returned_early(name, header_bytes, latest_ms):
     with Encoder(FORMATS[name], RATE_HZ, RATE_HZ, streaming=True) as encoder:
         sent_bytes = 0
         for count, chunk in enumerate(chunked(chirp(), [240] * 200), start=1):  # 10 ms each
@@ -140,20 +140,20 @@ def test_the_first_audio_is_not_held_back(name, header_bytes, latest_ms):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_streams_flow_evenly(name):
+def test_every_chunk_of_a_stream_returns_bytes(name):
     with Encoder(FORMATS[name], RATE_HZ, RATE_HZ, streaming=True) as encoder:
         sizes = [len(encoder.write(chunk)) for chunk in chunked(chirp(), [2_400] * 20)]
     assert all(sizes[1:])
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_complete_file_comes_at_the_end(name):
+def test_without_streaming_all_bytes_come_at_the_end(name):
     with Encoder(FORMATS[name], RATE_HZ, RATE_HZ, streaming=False) as encoder:
         assert encoder.write(chirp()) == b""
         assert encoder.finish() == encode(chirp(), RATE_HZ, FORMATS[name], RATE_HZ)
 
 
-def test_the_same_audio_gives_the_same_bytes_in_another_process():
+def test_equal_audio_gives_equal_bytes_in_another_process():
     program = (
         "import sys, hashlib; sys.path[:0] = ['tests/audio']\n"
         "from test_audio_encode import FORMATS, chirp, encoded\n"
@@ -172,7 +172,7 @@ def test_the_same_audio_gives_the_same_bytes_in_another_process():
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_rate_of_every_format(tmp_path, name):
+def test_every_rate_of_every_format_is_supported(tmp_path, name):
     rates_hz = FORMATS[name].rates_hz
     rates_hz = (8_000, 11_111, 22_050, 44_100, 48_000) if isinstance(rates_hz, range) else rates_hz
     t = np.arange(RATE_HZ) / RATE_HZ
@@ -193,14 +193,14 @@ def test_every_rate_of_every_format(tmp_path, name):
         assert np.std(decoded) == pytest.approx(np.std(tone), rel=0.15)
 
 
-def test_wav_headers():
+def test_streamed_wav_header_has_maximum_length():
     streamed, complete = (encoded(chirp(), "wav", streaming=streaming) for streaming in (True, False))
     assert streamed[4:8] == streamed[40:44] == b"\xff" * 4
     assert int.from_bytes(complete[4:8], "little") == len(complete) - 8
     assert int.from_bytes(complete[40:44], "little") == len(complete) - 44 == 2 * len(chirp())
 
 
-def test_flac_headers():
+def test_streamed_flac_header_has_no_length_or_checksum():
     streamed, complete = (encoded(chirp(), "flac", streaming=streaming) for streaming in (True, False))
     assert streamed[26:42] == bytes(16)
     assert complete[26:42] == hashlib.md5(to_int16(chirp()).tobytes()).digest()
@@ -208,7 +208,7 @@ def test_flac_headers():
     assert total_samples == len(chirp())
 
 
-def test_only_a_complete_mp3_says_its_length():
+def test_only_a_complete_mp3_has_a_xing_header():
     streamed, complete = (encoded(chirp(), "mp3", streaming=streaming) for streaming in (True, False))
     assert b"Info" in complete[:200] or b"Xing" in complete[:200]
     assert b"Info" not in streamed[:200]
@@ -219,7 +219,7 @@ def test_only_a_complete_mp3_says_its_length():
 @pytest.mark.parametrize("rate_hz", [RATE_HZ, 48_000])
 @pytest.mark.parametrize("streaming", [True, False])
 @pytest.mark.parametrize("name", FORMATS)
-def test_no_audio_at_all(name, streaming, rate_hz):
+def test_empty_audio_gives_a_valid_file(name, streaming, rate_hz):
     nothing = np.zeros(0, np.float32)
     data = encoded(nothing, name, rate_hz=rate_hz, streaming=streaming, sizes=())
     assert len(data) < 400
@@ -228,13 +228,13 @@ def test_no_audio_at_all(name, streaming, rate_hz):
         assert len(ffmpeg_decoded(data, name)) == 0
 
 
-def test_int16_is_clipped_and_symmetrical():
+def test_int16_conversion_clips_and_is_symmetric():
     samples = np.array([0, 1, -1, 1.5, -7, 0.5, -0.5, 1 / 32767, 0.4 / 32767], np.float32)
     assert to_int16(samples).tolist() == [0, 32767, -32767, 32767, -32767, 16384, -16384, 1, 0]
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_loud_audio_is_clipped_not_wrapped(name):
+def test_loud_audio_is_clipped_and_does_not_wrap(name):
     t = np.arange(RATE_HZ) / RATE_HZ
     tone = (3.0 * np.sin(2 * np.pi * 300 * t)).astype(np.float32)
     data = encoded(tone, name)
@@ -246,7 +246,7 @@ def test_loud_audio_is_clipped_not_wrapped(name):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_samples_that_are_no_numbers_are_an_error(bad):
+def test_non_finite_samples_raise(bad):
     samples = chirp()
     samples[100] = bad
     with Encoder(FORMATS["wav"], RATE_HZ, RATE_HZ, streaming=True) as encoder, pytest.raises(SynthesisFailed):
@@ -255,7 +255,7 @@ def test_samples_that_are_no_numbers_are_an_error(bad):
 
 @pytest.mark.parametrize("streaming", [True, False])
 @pytest.mark.parametrize("name", FORMATS)
-def test_dropped_midway(name, streaming):
+def test_closed_encoder_raises_on_use(name, streaming):
     encoder = Encoder(FORMATS[name], RATE_HZ, 48_000, streaming)
     encoder.write(chirp())
     encoder.close()
@@ -266,7 +266,7 @@ def test_dropped_midway(name, streaming):
         encoder.finish()
 
 
-def test_ended_once_only():
+def test_finish_can_be_called_once():
     with Encoder(FORMATS["mp3"], RATE_HZ, RATE_HZ, streaming=True) as encoder:
         encoder.write(chirp())
         assert encoder.finish()
@@ -290,7 +290,7 @@ def test_ended_once_only():
         ("aac", 8_000, 64, 39),
     ],
 )
-def test_a_bit_rate_is_the_nearest_there_is(name, rate_hz, asked, expected, streaming):
+def test_bit_rate_is_rounded_to_the_nearest_supported(name, rate_hz, asked, expected, streaming):
     noise = (0.2 * np.random.default_rng(0).standard_normal(4 * rate_hz)).astype(np.float32)
     with Encoder(FORMATS[name], rate_hz, rate_hz, streaming, asked) as encoder:
         data = encoder.write(noise) + encoder.finish()
@@ -298,11 +298,11 @@ def test_a_bit_rate_is_the_nearest_there_is(name, rate_hz, asked, expected, stre
     assert len(data) * 8 / 4 / 1000 - pages_kbps == pytest.approx(expected, rel=0.12)
 
 
-def test_formats_without_a_bit_rate_say_which_have_one():
+def test_bit_rate_of_a_lossless_format_is_rejected():
     for name in LOSSLESS:
         check_bitrate(FORMATS[name], None)
-        with pytest.raises(InvalidRequest, match="mp3, opus, aac have") as caught:
+        with pytest.raises(InvalidRequest, match="use one of mp3, opus, aac") as caught:
             check_bitrate(FORMATS[name], 64)
         assert caught.value.param == "bitrate"
-    with pytest.raises(InvalidRequest, match="from 6 to 256 kbit/s"):
+    with pytest.raises(InvalidRequest, match="257 kbit/s is out of range: opus supports 6 to 256 kbit/s"):
         check_bitrate(FORMATS["opus"], 257)

@@ -6,7 +6,7 @@ from gateway.audio.formats import FORMATS, choose_rate, get_format
 from gateway.errors import InvalidRequest
 
 
-def test_the_six_formats():
+def test_table_has_six_formats():
     assert {name: (fmt.media_type, fmt.extension) for name, fmt in FORMATS.items()} == {
         "wav": ("audio/wav", "wav"),
         "mp3": ("audio/mpeg", "mp3"),
@@ -17,19 +17,19 @@ def test_the_six_formats():
     }
 
 
-def test_the_table_cannot_be_changed():
+def test_table_is_immutable():
     with pytest.raises(TypeError):
         FORMATS["wma"] = FORMATS["wav"]  # type: ignore[index]
     with pytest.raises(FrozenInstanceError):
         FORMATS["wav"].codec = "pcm_u8"  # type: ignore[misc]
 
 
-def test_only_raw_samples_need_their_rate_in_the_content_type():
+def test_only_pcm_states_its_rate_in_the_content_type():
     assert FORMATS["pcm"].content_type(24_000) == "audio/pcm;rate=24000;channels=1"
     assert FORMATS["mp3"].content_type(24_000) == "audio/mpeg"
 
 
-def test_an_unknown_format_lists_those_there_are():
+def test_unknown_format_error_lists_the_known_ones():
     assert get_format("flac") is FORMATS["flac"]
     with pytest.raises(InvalidRequest, match=r"'ogg'.*wav, mp3, flac, opus, aac, pcm") as caught:
         get_format("ogg")
@@ -52,7 +52,7 @@ def test_an_unknown_format_lists_those_there_are():
         ("aac", 96_000, None, 48_000),
     ],
 )
-def test_choosing_a_rate(name, engine_rate_hz, requested_rate_hz, rate_hz):
+def test_default_rate_is_the_engines_or_the_next_higher(name, engine_rate_hz, requested_rate_hz, rate_hz):
     assert choose_rate(FORMATS[name], engine_rate_hz, requested_rate_hz) == rate_hz
 
 
@@ -67,7 +67,7 @@ def test_choosing_a_rate(name, engine_rate_hz, requested_rate_hz, rate_hz):
         ("aac", -1, "one of"),
     ],
 )
-def test_a_rate_the_format_cannot_carry(name, requested_rate_hz, supported):
+def test_unsupported_rate_error_lists_the_supported_ones(name, requested_rate_hz, supported):
     with pytest.raises(InvalidRequest, match=supported) as caught:
         choose_rate(FORMATS[name], 24_000, requested_rate_hz)
     assert caught.value.param == "sample_rate"

@@ -1,4 +1,4 @@
-"""Files made to harm: to read what is not theirs, to call someone, to take all memory or time."""
+"""Malicious files: they try to read local files, open connections, or exhaust memory or CPU time."""
 
 import contextlib
 import io
@@ -21,11 +21,11 @@ from gateway.audio.encode import encode
 from gateway.audio.formats import FORMATS
 from gateway.errors import InvalidRequest, UnsupportedMedia
 
-# Playlists and other files that name further files
+# Playlists and other files that refer to further files
 
 
 class Named(io.BytesIO):
-    """FFmpeg takes some formats only from a file of the right name, which an upload has not."""
+    """A file object with a name. FFmpeg detects some formats only by file name, which uploads do not have."""
 
     def __init__(self, data, name):
         super().__init__(data)
@@ -34,7 +34,7 @@ class Named(io.BytesIO):
 
 @pytest.fixture
 def listener():
-    """A server on 127.0.0.1 that counts who calls: (its port, the list of calls)."""
+    """A server on 127.0.0.1 that records connections: (its port, the list of received bytes)."""
     calls = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -73,8 +73,8 @@ def ffconcat(target):
     return f"ffconcat version 1.0\nfile {target}\n".encode()
 
 
-def test_the_attacks_below_are_real(tmp_path, monkeypatch, listener):
-    """Without the defences FFmpeg does as told: else the tests that follow would prove nothing."""
+def test_attacks_work_without_the_defenses(tmp_path, monkeypatch, listener):
+    """Without the defenses, FFmpeg opens the named files and URLs; otherwise the tests below would prove nothing."""
     port, calls = listener
     monkeypatch.chdir(tmp_path)
     (tmp_path / "secret.wav").write_bytes(wav_of([tone()]))
@@ -87,7 +87,7 @@ def test_the_attacks_below_are_real(tmp_path, monkeypatch, listener):
 
 @pytest.mark.parametrize("make", [hls, ffconcat, dash])
 @pytest.mark.parametrize("scheme", ["plain", "path", "file", "http", "tcp", "rtsp", "concat", "subfile"])
-def test_playlists_are_refused(tmp_path, monkeypatch, listener, make, scheme):
+def test_playlists_are_rejected(tmp_path, monkeypatch, listener, make, scheme):
     port, calls = listener
     monkeypatch.chdir(tmp_path)
     secret = tmp_path / "secret.wav"
@@ -107,7 +107,7 @@ def test_playlists_are_refused(tmp_path, monkeypatch, listener, make, scheme):
     assert not calls
 
 
-def test_sessions_are_refused():
+def test_session_descriptions_are_rejected():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(UnsupportedMedia):
@@ -120,8 +120,8 @@ def test_sessions_are_refused():
     ("make", "name"),
     [(hls, "x.m3u8"), (ffconcat, "x.ffconcat"), (dash, "x.mpd"), (lambda target: sdp(5004), "x.sdp")],
 )
-def test_playlists_are_refused_even_under_their_own_names(tmp_path, monkeypatch, listener, make, name):
-    """A later FFmpeg may recognise what this one does only by name; then the other locks have to hold."""
+def test_playlists_are_rejected_under_their_own_names(tmp_path, monkeypatch, listener, make, name):
+    """A later FFmpeg may detect by content what this one detects by name only; the other defenses must then hold."""
     port, calls = listener
     monkeypatch.setattr(io, "BytesIO", lambda data: Named(data, name))
     monkeypatch.chdir(tmp_path)
@@ -133,18 +133,18 @@ def test_playlists_are_refused_even_under_their_own_names(tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize(
-    ("make", "open_locks"),
+    ("make", "disabled"),
     [
         (hls, ["format_whitelist"]),
         (ffconcat, ["format_whitelist"]),
-        # A concat demuxer does not ask who opens files for it, so only the list of protocols stops that one.
+        # A concat demuxer does not call io_open, so only the protocol list stops it.
         (hls, ["format_whitelist", "protocol_whitelist"]),
     ],
 )
-def test_every_further_lock_holds_alone(tmp_path, monkeypatch, listener, make, open_locks):
-    """Were such a format let in, it would open no file and call nobody."""
+def test_each_defense_holds_without_the_others(tmp_path, monkeypatch, listener, make, disabled):
+    """Even if such a format were accepted, it could open no file and no connection."""
     port, calls = listener
-    options = {key: value for key, value in _OPTIONS.items() if key not in open_locks}
+    options = {key: value for key, value in _OPTIONS.items() if key not in disabled}
     monkeypatch.setattr("gateway.audio.decode._OPTIONS", options | ({"safe": "0"} if make is ffconcat else {}))
     monkeypatch.setattr(io, "BytesIO", lambda data: Named(data, "x.m3u8"))
     monkeypatch.chdir(tmp_path)
@@ -155,7 +155,7 @@ def test_every_further_lock_holds_alone(tmp_path, monkeypatch, listener, make, o
     assert not calls
 
 
-# Small files that claim a lot of memory
+# Small files that claim much memory
 
 
 def atom(kind, body):
@@ -167,7 +167,7 @@ def full_atom(kind, body):
 
 
 def sample_table_bomb(tracks, samples):
-    """An m4a whose tracks claim so many samples, all of one size, so that the claim takes no room."""
+    """An m4a file whose tracks claim this many samples, all of equal size, so that the claim itself is small."""
     entry = atom(b"mp4a", bytes(6) + b"\0\1" + bytes(8) + struct.pack(">HHHHI", 1, 16, 0, 0, RATE_HZ << 16))
     table = (
         full_atom(b"stsd", struct.pack(">I", 1) + entry)
@@ -219,7 +219,7 @@ def tagged_mp3_bomb():
     ],
 )
 def test_small_files_cannot_claim_much_memory(tmp_path, make, arguments):
-    """In a process of its own, whose peak tells what decoding took. Undefended they all take over 500 MiB."""
+    """Decode in a child process and measure its peak memory. Without the defenses, each takes over 500 MiB."""
     path = tmp_path / "bomb"
     path.write_bytes(make(*arguments))
     assert path.stat().st_size < 2**20
@@ -240,8 +240,8 @@ def test_small_files_cannot_claim_much_memory(tmp_path, make, arguments):
     assert done.stderr == ""
 
 
-def test_long_audio_is_not_held():
-    """An hour of silence in less than a megabyte: decoding stops at the limit."""
+def test_long_audio_is_not_kept_in_memory():
+    """Decoding an hour of silence, less than a megabyte of FLAC, stops at the limit."""
     file = io.BytesIO()
     with av.open(file, "w", format="flac") as container:
         stream = container.add_stream("flac", rate=8_000, layout="mono", options={"compression_level": "8"})
@@ -254,15 +254,15 @@ def test_long_audio_is_not_held():
         container.mux(stream.encode(None))
     assert len(file.getvalue()) < 2**20
     tracemalloc.start()
-    with pytest.raises(InvalidRequest, match="more than 30 s"):
+    with pytest.raises(InvalidRequest, match="longer than 30 s"):
         decoded(file.getvalue())
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 2 * 30 * 8_000 * 4
 
 
-def test_audio_in_tiny_pieces():
-    """A CAF file may put each sample into a packet of its own, which costs a thousand times the work."""
+def test_too_many_tiny_frames_are_rejected():
+    """A CAF file may have one packet per sample, which costs a thousand times the work."""
     describe = struct.pack(">d4sIIIII", RATE_HZ, b"lpcm", 0, 2, 1, 1, 16)
     caf = b"caff\0\1\0\0" + b"desc" + struct.pack(">q", len(describe)) + describe
     pcm = bytes(2 * RATE_HZ * 10)
@@ -270,7 +270,7 @@ def test_audio_in_tiny_pieces():
     assert decoded(whole).duration_s == 10.0
     place = whole.index(struct.pack(">II", 2, 1))
     cut = whole[:place] + struct.pack(">II", 2, 0x7F01) + whole[place + 8 :]
-    with pytest.raises(UnsupportedMedia, match="tiny pieces"):
+    with pytest.raises(UnsupportedMedia, match="too many tiny frames"):
         decoded(cut)
 
 
@@ -290,7 +290,7 @@ def number(name, value):
 
 
 def matroska_bomb(stripped, blocks):
-    """Two seconds of PCM, and a second track whose every small block stands for megabytes (header stripping)."""
+    """Two seconds of PCM, and a second track whose small blocks each expand to megabytes (header stripping)."""
     head = number("4286", 1) + number("42F7", 1) + element("4282", b"matroska") + number("4287", 4) + number("4285", 2)
     audio = element("E1", element("B5", struct.pack(">d", 16000.0)) + number("9F", 1) + number("6264", 16))
     encoding = element("5034", number("4254", 3) + element("4255", b"a" * stripped))
@@ -312,20 +312,20 @@ def matroska_bomb(stripped, blocks):
     return element("1A45DFA3", head) + element("18538067", segment)
 
 
-def test_other_tracks_cost_nothing():
+def test_other_tracks_are_not_unpacked():
     began_s = time.thread_time()
     assert decoded(matroska_bomb(stripped=8 << 20, blocks=5_000)).duration_s == 2.0
     assert time.thread_time() - began_s < 1.0  # unpacking 5,000 blocks of 8 MB takes seconds
 
 
-def test_decoding_is_given_up_when_it_takes_too_long(monkeypatch):
+def test_decoding_stops_at_the_cpu_limit(monkeypatch):
     monkeypatch.setattr("gateway.audio.decode._MAX_CPU_S", -1.0)
     with pytest.raises(UnsupportedMedia, match="to decode"):
         decoded(wav_of([tone(2.0)]))
 
 
 @pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
-def test_the_bound_on_memory_leaves_long_answers_alone(fmt):
+def test_allocation_limit_allows_long_output(fmt):
     decoded(wav_of([tone(2.0)]))  # sets the bound for the whole process
     three_minutes = np.tile(tone(1.0), 200)  # 19 MB of floats in one piece
     assert len(encode(three_minutes, RATE_HZ, fmt, RATE_HZ)) > 100_000

@@ -1,4 +1,4 @@
-"""Threads that encode: nobody who is cancelled leaves one behind."""
+"""Cancellation during work in threads: the work ends before the cancellation is raised."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from live_fixtures import Socket
 
 from backends.base import Audio, AudioChunk, Job
 from gateway.audio.encode import Encoder
-from gateway.audio.threads import begin, in_thread, settled
+from gateway.audio.threads import in_thread, start_in_thread, wait_until_done
 from gateway.engine.fake import FakeEngine
 
 
-class Watch:
-    """Makes every encoder slow, and notes when one is closed while a thread is inside it."""
+class EncoderSpy:
+    """Slows down every encoder, and counts those that are closed while a thread writes to them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.entered = threading.Event()
         self.closed = 0
-        self.closed_inside = 0
-        self._inside: set[int] = set()
+        self.closed_in_use = 0
+        self._in_use: set[int] = set()
         write, close = Encoder.write, Encoder.close
 
         def slow_write(encoder: Encoder, samples: Audio) -> bytes:
-            self._inside.add(id(encoder))
+            self._in_use.add(id(encoder))
             try:
                 if len(samples):
                     self.entered.set()
                     time.sleep(0.2)
                 return write(encoder, samples)
             finally:
-                self._inside.discard(id(encoder))
+                self._in_use.discard(id(encoder))
 
-        def watched_close(encoder: Encoder) -> None:
+        def counted_close(encoder: Encoder) -> None:
             self.closed += 1
-            self.closed_inside += id(encoder) in self._inside
+            self.closed_in_use += id(encoder) in self._in_use
             close(encoder)
 
         monkeypatch.setattr(Encoder, "write", slow_write)
-        monkeypatch.setattr(Encoder, "close", watched_close)
+        monkeypatch.setattr(Encoder, "close", counted_close)
 
     async def until_entered(self) -> None:
         while not self.entered.is_set():
@@ -55,11 +55,11 @@ class Watch:
 
 
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
-    return Watch(monkeypatch)
+def spy(monkeypatch: pytest.MonkeyPatch) -> EncoderSpy:
+    return EncoderSpy(monkeypatch)
 
 
-async def test_a_cancellation_is_raised_when_the_thread_is_done() -> None:
+async def test_cancellation_is_raised_when_the_thread_has_ended() -> None:
     ended = threading.Event()
 
     def work() -> int:
@@ -78,7 +78,7 @@ async def test_a_cancellation_is_raised_when_the_thread_is_done() -> None:
     assert ended.is_set()
 
 
-async def test_what_goes_wrong_in_a_thread_is_raised_unless_cancelled() -> None:
+async def test_error_in_a_thread_is_raised_unless_cancelled() -> None:
     def fails() -> None:
         time.sleep(0.02)
         raise ValueError("broken")
@@ -93,20 +93,20 @@ async def test_what_goes_wrong_in_a_thread_is_raised_unless_cancelled() -> None:
 
 
 @pytest.mark.parametrize("ticks", range(5))
-async def test_no_cancellation_comes_between_the_end_and_what_is_noted_of_it(ticks: int) -> None:
+async def test_no_cancellation_comes_between_completion_and_next_statement(ticks: int) -> None:
     noted = []
 
     async def note() -> None:
-        working = begin(lambda: "done")
-        cancelled = await settled(working)
-        noted.append(working.result())
+        future = start_in_thread(lambda: "done")
+        cancelled = await wait_until_done(future)
+        noted.append(future.result())
         if cancelled is not None:
             raise cancelled
 
     task = asyncio.create_task(note())
     await asyncio.sleep(0)
     task.cancel()
-    time.sleep(0.02)  # the thread is done, and the loop not told yet
+    time.sleep(0.02)  # the thread is done, and the event loop not yet notified
     for _ in range(ticks):
         await asyncio.sleep(0)
     task.cancel()
@@ -116,8 +116,8 @@ async def test_no_cancellation_comes_between_the_end_and_what_is_noted_of_it(tic
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_an_encoder_outlives_the_thread_inside_it_when_a_client_hangs_up(
-    tmp_path: Path, watch: Watch, stream: bool
+async def test_encoder_is_closed_after_its_thread_when_a_client_disconnects(
+    tmp_path: Path, spy: EncoderSpy, stream: bool
 ) -> None:
     gateway = in_memory(tmp_path)
     incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -142,14 +142,14 @@ async def test_an_encoder_outlives_the_thread_inside_it_when_a_client_hangs_up(
         "state": {},
     }
     request = asyncio.create_task(gateway.app(scope, incoming.get, send))
-    await watch.until_entered()
+    await spy.until_entered()
     incoming.put_nowait({"type": "http.disconnect"})
     await asyncio.wait_for(request, 5)
-    assert (watch.closed, watch.closed_inside) == (1, 0)
+    assert (spy.closed, spy.closed_in_use) == (1, 0)
 
 
-async def test_an_encoder_outlives_the_thread_inside_it_when_a_session_is_cancelled_twice(
-    tmp_path: Path, watch: Watch
+async def test_encoder_is_closed_after_its_thread_when_a_session_is_cancelled_twice(
+    tmp_path: Path, spy: EncoderSpy
 ) -> None:
     async def endless(job: Job) -> AsyncGenerator[AudioChunk, None]:
         while True:
@@ -162,10 +162,10 @@ async def test_an_encoder_outlives_the_thread_inside_it_when_a_session_is_cancel
         socket.send("start", format="mp3")
         await socket.next()
         socket.send("text", text="Hello there, my friends of old. And")
-        await watch.until_entered()
+        await spy.until_entered()
         socket.send("interrupt")
         await asyncio.sleep(0.02)
         sessions.draining.set()
         sessions.drain_expired.set()
         await asyncio.wait_for(socket.task, 5)
-    assert (watch.closed, watch.closed_inside) == (1, 0)
+    assert (spy.closed, spy.closed_in_use) == (1, 0)

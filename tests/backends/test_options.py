@@ -1,3 +1,5 @@
+"""Typed options: parsing, error paths and JSON schema."""
+
 from __future__ import annotations
 
 from typing import Annotated
@@ -21,7 +23,7 @@ class Sample(Options, frozen=True):
     inner: Nested = Nested()
 
 
-def test_request_options_override_configured_defaults_override_built_in_ones() -> None:
+def test_request_options_override_configured_and_built_in_defaults() -> None:
     assert parse_job_options(Sample, {"nfe": 7, "mode": "b"}, {"nfe": 32}) == Sample(nfe=32, mode="b")
 
 
@@ -36,23 +38,23 @@ def test_request_options_override_configured_defaults_override_built_in_ones() -
         ({"inner": {"depth": "x"}}, "options.inner.depth"),
     ],
 )
-def test_a_wrong_option_is_named(options: dict[str, object], param: str) -> None:
+def test_invalid_option_is_named(options: dict[str, object], param: str) -> None:
     with pytest.raises(InvalidJob) as caught:
         parse_job_options(Sample, {}, options)
     assert caught.value.param == param
 
 
-def test_an_unknown_option_lists_the_known_ones() -> None:
+def test_unknown_option_lists_the_known_ones() -> None:
     with pytest.raises(InvalidJob, match="inner, mode, nfe, sway"):
         parse_job_options(Sample, {}, {"steps": 7})
 
 
-def test_a_wrong_configuration_key_is_named_with_its_place() -> None:
+def test_invalid_configuration_key_is_named_with_its_path() -> None:
     with pytest.raises(LoadError, match=r"engines\.f5\.model\.nef: unknown key"):
         parse_config(Sample, {"nef": 1}, "engines.f5.model")
 
 
-def test_the_schema_accepts_and_refuses_what_the_parser_does() -> None:
+def test_schema_and_parser_accept_the_same_options() -> None:
     schema = json_schema(Sample)
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)

@@ -1,3 +1,5 @@
+"""The registry of engine plugins."""
+
 from __future__ import annotations
 
 import subprocess
@@ -20,24 +22,24 @@ class Half(Engine):
         return ()
 
 
-def test_built_in_engines_are_ordinary_plugins() -> None:
+def test_built_in_engines_are_registered_as_plugins() -> None:
     registry = Registry()
     assert {"lite", "tone"} <= set(registry.names())
     for name in registry.names():
         assert issubclass(registry.engine_class(name), Engine)
 
 
-def test_an_unknown_name_lists_the_names() -> None:
+def test_unknown_engine_lists_the_installed_ones() -> None:
     with pytest.raises(UnknownEngine, match=r"'tuba'.*installed: a, b"):
         Registry([plugin("b", "x:B"), plugin("a", "x:A")]).engine_class("tuba")
 
 
-def test_two_plugins_of_one_name_name_both() -> None:
+def test_two_plugins_with_one_name_raise_naming_both() -> None:
     with pytest.raises(DuplicateEngine, match=r"x:A .*y:A"):
         Registry([plugin("a", "x:A"), plugin("a", "y:A")])
 
 
-def test_one_plugin_seen_twice_is_one() -> None:
+def test_plugin_seen_twice_is_registered_once() -> None:
     assert Registry([plugin("a", "x:A"), plugin("a", "x:A")]).names() == ["a"]
 
 
@@ -50,12 +52,12 @@ def test_one_plugin_seen_twice_is_one() -> None:
         ("test_registry:Half", "lacks __init__, abort, add, close, load"),
     ],
 )
-def test_a_broken_plugin_is_named(value: str, complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_plugin_is_named(value: str, complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "test_registry", sys.modules[__name__])
     with pytest.raises(BrokenEngine, match=complaint):
         Registry([plugin("a", value)]).engine_class("a")
 
 
-def test_listing_imports_no_engine() -> None:
+def test_listing_names_imports_no_engine() -> None:
     code = "import sys; from backends.registry import Registry; Registry().names(); print('hibari' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"

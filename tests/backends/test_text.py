@@ -1,3 +1,5 @@
+"""Scripts of a text, and splitting of long sentences."""
+
 from __future__ import annotations
 
 from itertools import pairwise
@@ -17,11 +19,11 @@ from backends.text import require_scripts, script, split_at
         ("1", None), (".", None), ("🙂", None), (" ", None), ("́", None),
     ],
 )  # fmt: skip
-def test_script(char: str, expected: str | None) -> None:
+def test_script_of_a_letter_is_its_unicode_word(char: str, expected: str | None) -> None:
     assert script(char) == expected
 
 
-def test_a_foreign_letter_is_named_with_the_languages_it_needs() -> None:
+def test_unsupported_letter_is_named_with_the_languages_it_needs() -> None:
     with pytest.raises(InvalidJob, match=r"tiny cannot speak '你' .*character 7") as caught:
         require_scripts("Hello 你好", {"LATIN"}, "tiny")
     assert caught.value.param == "text"
@@ -29,13 +31,13 @@ def test_a_foreign_letter_is_named_with_the_languages_it_needs() -> None:
 
 
 @pytest.mark.parametrize("text", ["Hello ગુજરાતી there", "ខ្មែរ", "አማርኛ", "Tiếng ᏣᎳᎩ"])
-def test_scripts_nobody_listed_are_refused_too(text: str) -> None:
+def test_unlisted_script_is_refused_without_languages(text: str) -> None:
     with pytest.raises(InvalidJob) as caught:
         require_scripts(text, {"LATIN"}, "tiny")
     assert caught.value.needs_languages == ()
 
 
-def test_letters_that_serve_as_symbols_pass_alone_but_not_as_words() -> None:
+def test_symbol_letters_pass_alone_but_not_in_words() -> None:
     require_scripts("α = 0.05, Δx and 5 Ω", {"LATIN"}, "tiny", {"GREEK"})
     with pytest.raises(InvalidJob, match=r"'Κ' .*Greek"):
         require_scripts("Say Καλημέρα", {"LATIN"}, "tiny", {"GREEK"})
@@ -46,7 +48,7 @@ def test_known_scripts_and_symbols_pass() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "short", "one, two, three, " * 40, "word " * 100, "x" * 500, "，" * 300])
-def test_split_spans_cover_everything_in_order_and_stay_short(text: str) -> None:
+def test_split_spans_cover_the_text_within_the_limit(text: str) -> None:
     spans = split_at(text, 0, len(text), 60)
     assert spans[0][0] == 0
     assert spans[-1][1] == len(text)
@@ -56,7 +58,7 @@ def test_split_spans_cover_everything_in_order_and_stay_short(text: str) -> None
     assert all(end - start <= 60 for start, end in spans)
 
 
-def test_split_prefers_clauses_then_spaces() -> None:
+def test_split_prefers_clauses_over_spaces() -> None:
     text = "a first clause that is long enough, then another one follows here without any comma at all"
     spans = split_at(text, 0, len(text), 60)
     assert text[slice(*spans[0])] == "a first clause that is long enough, "

@@ -1,3 +1,5 @@
+"""Messages round-trip, and invalid frames raise WireError."""
+
 from __future__ import annotations
 
 import msgspec
@@ -10,7 +12,7 @@ from backends.base import (
     BuiltinVoice,
     Capabilities,
     CodecInfo,
-    CodesMade,
+    CodesChunk,
     DecodeJob,
     EncodeJob,
     EngineConfig,
@@ -33,7 +35,7 @@ CAPABILITIES = Capabilities(
 )
 
 
-def test_a_job_crosses_unchanged() -> None:
+def test_job_round_trips() -> None:
     audio = np.linspace(-1, 1, 1001, dtype=np.float32)
     reference = Reference(audio, 22050, "你好", "digest")
     job = Job("id", "text", 2**32 - 1, 1.5, "zh", None, reference, True, {"nfe": 7, "deep": {"a": [1, None]}})
@@ -47,14 +49,14 @@ def test_a_job_crosses_unchanged() -> None:
         assert getattr(back, name) == getattr(job, name)
 
 
-def test_a_job_without_reference_crosses() -> None:
+def test_job_without_reference_round_trips() -> None:
     (message,) = wire.decode_to_worker(wire.encode([wire.add_job(Job("id", "text", 0))]))
     assert isinstance(message, wire.AddJob)
     assert wire.job(message) == Job("id", "text", 0)
 
 
 @pytest.mark.parametrize("span", [None, (0, 0), (3, 9)])
-def test_audio_crosses_bit_by_bit(span: tuple[int, int] | None) -> None:
+def test_audio_round_trips_bit_by_bit(span: tuple[int, int] | None) -> None:
     samples = np.random.default_rng(0).standard_normal(4800).astype(np.float32)
     part = wire.audio_part(AudioChunk("id", samples[::2], span), 24000)
     (message,) = wire.decode_from_worker(wire.encode([part]))
@@ -65,7 +67,7 @@ def test_audio_crosses_bit_by_bit(span: tuple[int, int] | None) -> None:
     assert chunk.text_span == span
 
 
-def test_sounds_and_codes_cross_unchanged() -> None:
+def test_codec_jobs_and_codes_round_trip() -> None:
     audio = np.linspace(-1, 1, 1001, dtype=np.float32)
     codes = np.random.default_rng(0).integers(0, 4096, (4, 9))
     jobs = [EncodeJob("a", audio, 22050), DecodeJob("b", codes[:, ::2])]
@@ -76,25 +78,25 @@ def test_sounds_and_codes_cross_unchanged() -> None:
     assert isinstance(back, DecodeJob)
     assert back.id == "b"
     np.testing.assert_array_equal(back.codes, codes[:, ::2])
-    (part,) = wire.decode_from_worker(wire.encode([wire.codes_part(CodesMade("c", codes))]))
+    (part,) = wire.decode_from_worker(wire.encode([wire.codes_part(CodesChunk("c", codes))]))
     assert isinstance(part, wire.CodesPart)
-    made = wire.codes_made(part)
+    made = wire.codes_chunk(part)
     assert made.job_id == "c"
     np.testing.assert_array_equal(made.codes, codes)
 
 
-def test_capabilities_cross_unchanged() -> None:
+def test_capabilities_round_trip() -> None:
     (message,) = wire.decode_from_worker(wire.encode([wire.ready(CAPABILITIES)]))
     assert isinstance(message, wire.Ready)
     assert wire.capabilities(message) == CAPABILITIES
 
 
-def test_several_messages_keep_their_order() -> None:
+def test_messages_keep_their_order() -> None:
     messages = [wire.JobDone("a"), wire.Heartbeat(1, 2, 0.5), wire.JobRejected("b", "no", "text", ("zh",))]
     assert wire.decode_from_worker(wire.encode(messages)) == messages
 
 
-def test_configuration_crosses() -> None:
+def test_configuration_round_trips() -> None:
     config = EngineConfig("f5", "cuda:0", "float16", 2, {"checkpoint": "hf://a/b/c"}, {"nfe": 16})
     (message,) = wire.decode_to_worker(wire.encode([wire.Configure("f5", config)]))
     assert message == wire.Configure("f5", config)
@@ -112,17 +114,17 @@ def test_configuration_crosses() -> None:
         wire.encode([wire.AbortJob("a")]),  # a worker never says that
     ],
 )
-def test_garbage_is_a_wire_error(frame: bytes) -> None:
+def test_invalid_frame_raises_wire_error(frame: bytes) -> None:
     with pytest.raises(WireError):
         wire.decode_from_worker(frame)
 
 
-def test_cut_audio_is_a_wire_error() -> None:
+def test_truncated_audio_raises_wire_error() -> None:
     with pytest.raises(WireError, match="whole float32"):
         wire.audio_chunk(wire.AudioPart("a", b"\0\0\0", "float32", 24000))
 
 
 @pytest.mark.parametrize(("data", "codebooks"), [(bytes(20), 4), (bytes(16), 0), (bytes(16), -1), (bytes(3), 1)])
-def test_cut_codes_are_a_wire_error(data: bytes, codebooks: int) -> None:
+def test_truncated_codes_raise_wire_error(data: bytes, codebooks: int) -> None:
     with pytest.raises(WireError, match="whole frames"):
-        wire.codes_made(wire.CodesPart("a", data, codebooks))
+        wire.codes_chunk(wire.CodesPart("a", data, codebooks))

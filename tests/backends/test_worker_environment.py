@@ -1,3 +1,5 @@
+"""A list of endpoints in HF_ENDPOINT moves into the configuration."""
+
 from __future__ import annotations
 
 import subprocess
@@ -5,36 +7,36 @@ import sys
 
 from backends.base import EngineConfig
 from backends.hub import HubSettings
-from backends.worker.environment import take_endpoint_list
+from backends.worker.environment import move_endpoint_list
 
 CONFIG = EngineConfig("x", hub={"attempts": 2, "endpoints": ["https://configured.example"]})
 
 
-def test_a_list_moves_into_the_configuration_and_means_the_same() -> None:
+def test_endpoint_list_moves_into_the_configuration() -> None:
     environ = {"HF_ENDPOINT": "https://one.example, http://127.0.0.1:8090", "HF_TOKEN": "t", "HOME": "/h"}
     before = HubSettings.from_environment(CONFIG.hub, environ)
-    taken = take_endpoint_list(CONFIG, environ)
+    moved = move_endpoint_list(CONFIG, environ)
     assert "HF_ENDPOINT" not in environ
-    assert HubSettings.from_environment(taken.hub, environ) == before
+    assert HubSettings.from_environment(moved.hub, environ) == before
     assert [endpoint.url for endpoint in before.endpoints] == ["https://one.example", "http://127.0.0.1:8090"]
 
 
-def test_a_single_address_stays_for_the_libraries() -> None:
+def test_single_endpoint_stays_in_the_environment() -> None:
     for value in ("https://one.example", "https://one.example,", " ,https://one.example ", ""):
         environ = {"HF_ENDPOINT": value}
-        assert take_endpoint_list(CONFIG, environ) is CONFIG
+        assert move_endpoint_list(CONFIG, environ) is CONFIG
         assert environ == {"HF_ENDPOINT": value.strip(" ,")}, "without what only a list has"
     environ = {"HF_ENDPOINT": ","}
-    assert take_endpoint_list(CONFIG, environ) is CONFIG
+    assert move_endpoint_list(CONFIG, environ) is CONFIG
     assert not environ
 
 
-def test_huggingface_hub_can_be_imported_afterwards() -> None:
+def test_huggingface_hub_is_importable_after_the_move() -> None:
     code = """
 import os
 from backends.base import EngineConfig
-from backends.worker.environment import take_endpoint_list
-take_endpoint_list(EngineConfig("x"), os.environ)
+from backends.worker.environment import move_endpoint_list
+move_endpoint_list(EngineConfig("x"), os.environ)
 import huggingface_hub
 print("imported")
 """

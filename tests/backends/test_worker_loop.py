@@ -1,4 +1,4 @@
-"""The worker's loop, with a channel in memory."""
+"""The worker's loop, with an in-memory channel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from backends.worker.channel import Channel
 
 
 class Script(Channel):
-    """Hands out one prepared batch per call; a shutdown follows the last one."""
+    """A channel that returns one prepared batch per call, then a shutdown."""
 
     def __init__(self, *batches: list[ToWorker]):
         self.batches = deque(batches)
@@ -52,7 +52,7 @@ def names(channel: Script, *kinds: type[Message]) -> list[str]:
     return [type(message).__name__ for message in channel.sent if isinstance(message, kinds or (Message,))]
 
 
-def test_a_job_is_spoken_and_the_shutdown_ends_the_loop() -> None:
+def test_job_is_synthesized_and_shutdown_ends_the_loop() -> None:
     channel = Script(configure(), [job("a")])
     assert loop.serve(channel, Registry()) == 0
     story = [type(message).__name__ for message in channel.sent]
@@ -60,7 +60,7 @@ def test_a_job_is_spoken_and_the_shutdown_ends_the_loop() -> None:
     assert story.index("Ready") < story.index("AudioPart") < story.index("JobDone")
 
 
-def test_it_sleeps_on_the_inbox_only_when_idle() -> None:
+def test_loop_blocks_on_the_inbox_only_when_idle() -> None:
     channel = Script(configure(), [job("a", "text" * 4)])
     loop.serve(channel, Registry())
     while_working = channel.waits[2:-1]
@@ -69,7 +69,7 @@ def test_it_sleeps_on_the_inbox_only_when_idle() -> None:
     assert channel.waits[-1] > 0
 
 
-def test_a_bad_job_is_rejected_and_the_next_one_spoken() -> None:
+def test_invalid_job_is_rejected_and_the_next_one_synthesized() -> None:
     channel = Script(configure(), [job("bad", nope=1), job("good")])
     loop.serve(channel, Registry())
     (rejected,) = [message for message in channel.sent if isinstance(message, wire.JobRejected)]
@@ -77,7 +77,7 @@ def test_a_bad_job_is_rejected_and_the_next_one_spoken() -> None:
     assert wire.JobDone("good") in channel.sent
 
 
-def test_a_job_for_a_codec_that_is_not_there_is_rejected() -> None:
+def test_codec_job_without_codec_is_rejected() -> None:
     sound = wire.codec_job(EncodeJob("bad", np.zeros(9, np.float32), 8000))
     codes = wire.codec_job(DecodeJob("worse", np.zeros((1, 1), np.int64)))
     channel = Script(configure(), [sound, codes, job("good")])
@@ -87,24 +87,24 @@ def test_a_job_for_a_codec_that_is_not_there_is_rejected() -> None:
     assert wire.JobDone("good") in channel.sent
 
 
-def test_a_failing_job_fails_alone() -> None:
+def test_failing_job_fails_alone() -> None:
     channel = Script(configure(), [job("bad", "text" * 9, fail_at=1), job("good", "text" * 9)])
     loop.serve(channel, Registry())
     assert [message.job_id for message in channel.sent if isinstance(message, wire.JobBroke)] == ["bad"]
     assert wire.JobDone("good") in channel.sent
 
 
-def test_nothing_is_said_of_an_aborted_job() -> None:
+def test_aborted_job_sends_no_further_messages() -> None:
     channel = Script(configure(), [job("a", "text" * 50)], [], [wire.AbortJob("a"), wire.AbortJob("never heard of")])
     assert loop.serve(channel, Registry()) == 0
     assert wire.JobDone("a") not in channel.sent
     assert names(channel, wire.AudioPart) == ["AudioPart"] * 2
 
 
-def test_a_fatal_fault_ends_the_worker_with_its_last_words() -> None:
+def test_fatal_fault_is_reported_and_ends_the_worker() -> None:
     channel = Script(configure(), [job("a", fatal_at=0)])
     assert loop.serve(channel, Registry()) == 1
-    assert channel.sent[-1] == wire.Dying("the option fatal_at asked for it")
+    assert channel.sent[-1] == wire.Dying("requested by the option fatal_at")
 
 
 class Buggy(ToneEngine):
@@ -125,14 +125,14 @@ def buggy(monkeypatch: pytest.MonkeyPatch) -> Registry:
     return Registry([EntryPoint("tone", "backends.tone.engine:Buggy", GROUP)])
 
 
-def test_a_bug_in_add_fails_that_job_only(buggy: Registry) -> None:
+def test_exception_in_add_fails_that_job_only(buggy: Registry) -> None:
     channel = Script(configure(), [job("bad", "add"), job("good")])
     assert loop.serve(channel, buggy) == 0
     assert wire.JobBroke("bad", "ZeroDivisionError: in add") in channel.sent
     assert wire.JobDone("good") in channel.sent
 
 
-def test_a_bug_in_step_is_fatal_because_no_job_can_be_trusted_after_it(buggy: Registry) -> None:
+def test_exception_in_step_ends_the_worker(buggy: Registry) -> None:
     channel = Script(configure(), [job("bad", "step")])
     assert loop.serve(channel, buggy) == 1
     assert channel.sent[-1] == wire.Dying("ZeroDivisionError: in step")
@@ -147,7 +147,7 @@ def test_a_bug_in_step_is_fatal_because_no_job_can_be_trusted_after_it(buggy: Re
         ([wire.Shutdown()], "sent no configuration"),
     ],
 )
-def test_what_cannot_be_loaded_is_told_and_ends_the_worker(batch: list[ToWorker], complaint: str) -> None:
+def test_load_failure_is_reported_and_ends_the_worker(batch: list[ToWorker], complaint: str) -> None:
     channel = Script(batch)
     assert loop.serve(channel, Registry()) == 1
     last = channel.sent[-1]
@@ -155,7 +155,7 @@ def test_what_cannot_be_loaded_is_told_and_ends_the_worker(batch: list[ToWorker]
     assert complaint in last.message
 
 
-def test_loading_tells_how_far_it_is() -> None:
+def test_loading_reports_progress() -> None:
     channel = Script(configure(load_s=0.5))
     loop.serve(channel, Registry())
     done = [message.done for message in channel.sent if isinstance(message, wire.Loading)]

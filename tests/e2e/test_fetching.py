@@ -16,7 +16,7 @@ import hibari
 import pytest
 import yaml
 from harness import start_gateway, wait_ready
-from hub.fake_hub import FakeHub, running
+from support.hub.fake_hub import FakeHub, running
 
 WEIGHTS = bytes(range(256)) * 20_000  # 5 MB
 REFERENCE = "hf://owner/voice/model.safetensors"
@@ -101,7 +101,7 @@ def test_pull_stays_at_a_branchs_commit_until_it_is_told_to_update(environment: 
 
 def test_pull_explains_what_is_wrong(environment: dict[str, str], hub: FakeHub) -> None:
     assert "no reference" in voxgate("pull", "tuba", environment=environment, status=2)
-    assert "is not an address" in voxgate("pull", "tone", "--endpoint", "nonsense", environment=environment, status=2)
+    assert "is not a URL" in voxgate("pull", "tone", "--endpoint", "nonsense", environment=environment, status=2)
     assert "--check excludes" in voxgate("pull", "f5", "--check", "--dry-run", environment=environment, status=2)
     assert "name what to fetch" in voxgate("pull", environment=environment, status=2)
     assert "Traceback" not in voxgate("pull", "hf://owner/nothing/x", environment=environment, status=1)

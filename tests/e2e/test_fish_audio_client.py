@@ -128,7 +128,7 @@ def test_errors_are_the_clients_own(old: Session, new: FishAudio) -> None:
         new.tts.convert(text="x", reference_id="nobody")
     with pytest.raises(NotFoundError, match="model: unknown model 'nothing'"):
         new.tts.convert(text="x", model="nothing")
-    with pytest.raises(APIError, match="sample_rate: mp3 cannot have"):
+    with pytest.raises(APIError, match="sample_rate: mp3 does not support 7 Hz"):
         new.tts.convert(text="x", config=TTSConfig(sample_rate=7))
     with pytest.raises(APIError, match="text: ") as refused:
         new.tts.convert(text="  ")

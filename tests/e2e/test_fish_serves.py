@@ -1,4 +1,4 @@
-"""`voxgate serve` with a small Fish-Speech model: random weights in the official layout."""
+"""`voxgate serve` with a small Fish-Speech model of random weights in the official layout."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import ormsgpack
 import pytest
 import soundfile
-from fish.small import write_model
 from harness import Gateway, read_audio, start_gateway, wait_ready
+from support.fish.model import write_model
 
 CODE_SAMPLES = 1024
 TEXT = "This is a sentence."
@@ -47,7 +47,7 @@ def speak(served: Gateway, **fields: object) -> bytes:
     return response.content
 
 
-def test_a_random_voice_a_speaker_and_a_reference_differ_and_repeat(served: Gateway) -> None:
+def test_random_voice_speaker_and_reference_differ_and_are_repeatable(served: Gateway) -> None:
     reference = {"reference_audio": base64.b64encode(recording()).decode(), "reference_text": TRANSCRIPT}
     voices = [{}, {"voice": "Ann"}, reference]
     made = [speak(served, **voice) for voice in voices]
@@ -61,7 +61,7 @@ def test_a_random_voice_a_speaker_and_a_reference_differ_and_repeat(served: Gate
         assert 0.001 < np.abs(samples).max() <= 1
 
 
-def test_an_uploaded_voice_is_the_same_as_the_reference_in_the_request(served: Gateway) -> None:
+def test_uploaded_voice_equals_a_reference_in_the_request(served: Gateway) -> None:
     upload = {"name": "mine", "transcript": TRANSCRIPT, "language": "en"}
     stored = served.client.post("/v1/voices", data=upload, files={"audio": ("mine.wav", recording())})
     assert stored.status_code == 201, stored.text
@@ -69,15 +69,15 @@ def test_an_uploaded_voice_is_the_same_as_the_reference_in_the_request(served: G
     assert speak(served, voice="mine") == speak(served, **in_request)
 
 
-def test_many_at_once_get_what_each_gets_alone(served: Gateway) -> None:
+def test_concurrent_requests_get_the_audio_of_each_alone(served: Gateway) -> None:
     alone = {seed: speak(served, seed=seed) for seed in range(6)}
     with ThreadPoolExecutor(6) as pool:
-        crowd = dict(zip(alone, pool.map(lambda seed: speak(served, seed=seed), alone), strict=True))
+        together = dict(zip(alone, pool.map(lambda seed: speak(served, seed=seed), alone), strict=True))
     for seed, data in alone.items():
-        np.testing.assert_allclose(read_audio(crowd[seed])[0], read_audio(data)[0], atol=1.5 * 2**-15)
+        np.testing.assert_allclose(read_audio(together[seed])[0], read_audio(data)[0], atol=1.5 * 2**-15)
 
 
-def test_audio_streams_while_codes_are_made(served: Gateway) -> None:
+def test_audio_streams_while_codes_are_generated(served: Gateway) -> None:
     body = {"text": TEXT, "seed": 1, "stream": True, "format": "pcm", "options": {"max_new_tokens": 200}}
     with served.client.stream("POST", "/tts?engine=fish", json=body) as response:
         assert response.status_code == 200
@@ -95,16 +95,16 @@ def test_audio_streams_while_codes_are_made(served: Gateway) -> None:
         ({"text": TEXT, "options": {"top_p": 2}}, "options.top_p"),
         ({"text": TEXT, "options": {"order": "fr"}}, "options.order"),
         ({"text": TEXT, "options": {"prompt_tokens": "bm8="}}, "options.prompt_tokens"),
-        ({"text": TEXT, "voice": "nobody"}, "voice"),
+        ({"text": TEXT, "voice": "unknown"}, "voice"),
     ],
 )
-def test_what_is_wrong_is_named(served: Gateway, body: dict, param: str) -> None:
+def test_invalid_parameter_is_named(served: Gateway, body: dict, param: str) -> None:
     response = served.client.post("/tts?engine=fish", json=body)
     assert response.status_code in (404, 422)
     assert response.json()["error"]["param"] == param
 
 
-def test_every_option_is_described_and_documented(served: Gateway) -> None:
+def test_every_option_is_documented(served: Gateway) -> None:
     schema = served.client.get("/v1/engines/fish").json()["options_schema"]
     page = (Path(__file__).parents[2] / "docs/engines/fish.md").read_text()
     config = (Path(__file__).parents[2] / "configs/engines/fish.yaml").read_text()
@@ -113,7 +113,7 @@ def test_every_option_is_described_and_documented(served: Gateway) -> None:
         assert name in ("prompt_text", "prompt_tokens") or f"      {name}:" in config
 
 
-def test_the_classic_api_answers_with_the_same_speech(served: Gateway) -> None:
+def test_classic_api_returns_the_same_speech(served: Gateway) -> None:
     body = {"text": TEXT, "seed": 1, "max_new_tokens": 40, "use_g2p": True}
     answer = served.client.post("/v1/models/default/invoke", json=body)
     assert answer.status_code == 200, answer.text
@@ -121,7 +121,7 @@ def test_the_classic_api_answers_with_the_same_speech(served: Gateway) -> None:
     assert answer.content == speak(served)
 
 
-def test_the_codec_serves_over_http_what_the_tools_make(served: Gateway, tmp_path: Path) -> None:
+def test_codec_over_http_gives_the_codes_of_the_engine(served: Gateway, tmp_path: Path) -> None:
     packed = {"content": ormsgpack.packb({"audios": [recording(), recording()]}), "headers": MSGPACK}
     answer = served.client.post("/v1/vqgan/encode", **packed)
     assert answer.status_code == 200, answer.text
@@ -147,7 +147,7 @@ def test_the_codec_serves_over_http_what_the_tools_make(served: Gateway, tmp_pat
     assert (wrong.status_code, wrong.json()["message"].split(":")[0]) == (422, "tokens.0")
 
 
-def test_speech_goes_on_while_the_codec_works(served: Gateway) -> None:
+def test_speech_continues_during_a_long_codec_job(served: Gateway) -> None:
     alone = speak(served)
     noise = io.BytesIO()
     soundfile.write(noise, 0.1 * np.random.default_rng(2).standard_normal(110 * 16000), 16000, format="WAV")
@@ -161,7 +161,7 @@ def test_speech_goes_on_while_the_codec_works(served: Gateway) -> None:
         np.testing.assert_allclose(read_audio(data)[0], read_audio(alone)[0], atol=1.5 * 2**-15)
 
 
-def test_the_new_fish_api_speaks_as_the_native_one(served: Gateway) -> None:
+def test_fish_audio_api_returns_the_speech_of_the_native_one(served: Gateway) -> None:
     body = {"text": TEXT, "seed": 1, "max_new_tokens": 40, "references": [{"audio": recording(), "text": TRANSCRIPT}]}
     answer = served.client.post("/v1/tts", content=ormsgpack.packb(body), headers={**MSGPACK, "model": "s2-pro"})
     assert answer.status_code == 200, answer.text

@@ -1,6 +1,6 @@
-"""The three stages as commands on a checkpoint of the published sizes, beside what the official v0.2.0 code made of it.
+"""Parity of the three commands with the official v0.2.0 code, on a checkpoint of the published sizes.
 
-Weights are random ones by a rule (``fish.synthetic``), the golden files are the official modules' results on them.
+The weights are synthetic (``support.fish.weights``); the golden files are the official modules' outputs with them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 import soundfile
 import tokenizers
-from fish.codec_synthetic import GOLDEN, write_codec
-from fish.lm_synthetic import golden, write_language_model
-from fish.small import write_model
 from harness import Gateway, start_gateway
+from support.fish import GOLDEN
+from support.fish.codec import write_codec
+from support.fish.lm import golden, write_language_model
+from support.fish.model import write_model
 
-from backends.fish.model import CODE_OFFSET, LMConfig
+from backends.fish.v0_2.config import CODE_OFFSET, LMConfig
 
 VOXGATE = str(Path(sys.executable).parent / "voxgate")
 PAD = 4
@@ -30,7 +31,7 @@ WORDS = [f"word{index}" for index in range(21)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Codec, language model, and a tokenizer by which 21 words become the ids of the golden prompt."""
+    """Codec, language model, and a tokenizer that maps 21 words to the IDs of the golden prompt."""
     folder = tmp_path_factory.mktemp("full")
     write_codec(folder)
     lm = write_language_model(folder, LMConfig())
@@ -68,14 +69,12 @@ def prompt_codes() -> np.ndarray:
     return prompt[1:, prompt[0].tolist().index(PAD) :] - CODE_OFFSET
 
 
-def test_a_prompt_becomes_the_official_codes_and_sounds_as_the_official_codec_makes_it(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_encode_gives_the_official_codes_and_audio(folder: Path, tmp_path: Path) -> None:
     codec = np.load(GOLDEN / "codec.npz")
     soundfile.write(tmp_path / "prompt.wav", codec["audio"], 22050, subtype="FLOAT")
     flag = f"--codec-checkpoint={folder / 'vqgan-v1.pth'}"
-    told = voxgate(tmp_path, "fish", "encode", "prompt.wav", "-o", "fake.npy", "--reconstruct", "fake.wav", flag)
-    assert "43 frames" in told
+    log = voxgate(tmp_path, "fish", "encode", "prompt.wav", "-o", "fake.npy", "--reconstruct", "fake.wav", flag)
+    assert "43 frames" in log
     codes = np.load(tmp_path / "fake.npy")
     assert codes.dtype == np.int64
     np.testing.assert_array_equal(codes, codec["codes"])
@@ -84,7 +83,7 @@ def test_a_prompt_becomes_the_official_codes_and_sounds_as_the_official_codec_ma
     np.testing.assert_allclose(audio, codec["audio_out"], atol=1e-4 + 2**-15)
 
 
-def test_codes_become_the_official_audio(folder: Path, tmp_path: Path) -> None:
+def test_decode_gives_the_official_audio(folder: Path, tmp_path: Path) -> None:
     expected = np.load(GOLDEN / "codec_decode.npz")
     np.save(tmp_path / "codes_0.npy", expected["codes"].astype(np.int32))
     voxgate(tmp_path, "fish", "decode", "codes_0.npy", "-o", "out.wav", f"--codec-checkpoint={folder / 'vqgan-v1.pth'}")
@@ -93,26 +92,26 @@ def test_codes_become_the_official_audio(folder: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(audio, expected["audio_out"], atol=1e-4 + 2**-15)
 
 
-def test_text_becomes_the_official_codes(folder: Path, tmp_path: Path) -> None:
+def test_generate_gives_the_official_codes(folder: Path, tmp_path: Path) -> None:
     known = golden("lm_400m")
     np.save(tmp_path / "fake.npy", prompt_codes().astype(np.int64))
     frames = known["greedy"].shape[1]
     sizes = tmp_path / "sizes.json"
     sizes.write_text(json.dumps({"n_layer": 24, "dim": 1024, "n_head": 16, "vocab_size": 36408}))
-    told = voxgate(
+    log = voxgate(
         tmp_path, "fish", "generate", f"--text={' '.join(WORDS[10:])}", f"--prompt-text={' '.join(WORDS[:10])}",
         "--prompt-tokens=fake.npy", "--num-samples=2", "--no-g2p", "--temperature=0", "--top-p=1", "--dtype=float32",
         f"--max-new-tokens={frames}", f"--lm-config={sizes}", *lm_flags(folder),
     )  # fmt: skip
-    assert "tokens/s" in told
-    assert "GB/s" in told
-    for index in range(2):  # greedy: the seed does not matter
+    assert "tokens/s" in log
+    assert "GB/s" in log
+    for index in range(2):  # greedy: independent of the seed
         codes = np.load(tmp_path / f"codes_{index}.npy")
         assert codes.dtype == np.int64  # the prompt's
         np.testing.assert_array_equal(codes, known["greedy"][1:, : frames - 1] - CODE_OFFSET)
 
 
-def test_codes_have_room_in_the_files_type(tmp_path: Path) -> None:
+def test_generated_codes_fit_into_the_type_of_the_prompts_file(tmp_path: Path) -> None:
     model = write_model(tmp_path / "small")
     sizes = tmp_path / "sizes.json"
     sizes.write_text(json.dumps(model["lm_config"]))
@@ -130,7 +129,7 @@ def test_codes_have_room_in_the_files_type(tmp_path: Path) -> None:
     assert kinds == {np.int8: np.int32, np.uint8: np.uint8}
 
 
-def test_readings_differ_by_their_seeds_and_can_be_repeated(tmp_path: Path) -> None:
+def test_samples_differ_by_seed_and_are_repeatable(tmp_path: Path) -> None:
     model = write_model(tmp_path / "small")
     sizes = tmp_path / "sizes.json"
     sizes.write_text(json.dumps(model["lm_config"]))
@@ -166,7 +165,7 @@ def test_readings_differ_by_their_seeds_and_can_be_repeated(tmp_path: Path) -> N
         (["generate", "--text=x", "--prompt-tokens=missing.npy"], "missing.npy"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_invalid_argument_is_named(tmp_path: Path, arguments: list[str], message: str) -> None:
     np.save(tmp_path / "int8.npy", np.zeros((4, 3), np.int8))
     result = subprocess.run([VOXGATE, "fish", *arguments], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode in (1, 2)
@@ -196,10 +195,10 @@ def served(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
     assert running.stop() == 0, running.log.read_text()
 
 
-def test_the_classic_api_speaks_the_official_codes(served: Gateway, folder: Path, tmp_path: Path) -> None:
+def test_classic_api_speaks_the_official_codes(served: Gateway, folder: Path, tmp_path: Path) -> None:
     with httpx.Client(base_url=served.url, timeout=170) as client:
         assert client.put("/v1/models/default").json() == {"name": "default"}
-        frames = 5  # after that the golden frames have ids that the codec has no codes for, which an engine never draws
+        frames = 5  # later golden frames contain code IDs unknown to the codec, which the engine never draws
         body = {
             "text": " ".join(WORDS[10:]),
             "prompt_text": " ".join(WORDS[:10]),

@@ -13,51 +13,51 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-class Guest:
-    """Holds a slot until told to leave."""
+class Request:
+    """A request that holds a slot until ``finish`` is set."""
 
     def __init__(self, admission: Admission):
-        self.inside = False
-        self.leave = asyncio.Event()
-        self.task = asyncio.create_task(self._visit(admission))
+        self.admitted = False
+        self.finish = asyncio.Event()
+        self.task = asyncio.create_task(self._run(admission))
 
-    async def _visit(self, admission: Admission) -> None:
+    async def _run(self, admission: Admission) -> None:
         async with admission.slot():
-            self.inside = True
-            await self.leave.wait()
-        self.inside = False
+            self.admitted = True
+            await self.finish.wait()
+        self.admitted = False
 
 
-async def test_as_many_enter_as_there_is_capacity_and_the_rest_in_turn() -> None:
+async def test_requests_above_capacity_wait_in_fifo_order() -> None:
     admission = Admission(lambda: 2, max_queue=10)
-    guests = [Guest(admission) for _ in range(4)]
+    requests = [Request(admission) for _ in range(4)]
     await settle()
-    assert [guest.inside for guest in guests] == [True, True, False, False]
+    assert [request.admitted for request in requests] == [True, True, False, False]
     assert (admission.active, admission.waiting) == (2, 2)
-    guests[1].leave.set()
+    requests[1].finish.set()
     await settle()
-    assert [guest.inside for guest in guests] == [True, False, True, False]
-    for guest in guests:
-        guest.leave.set()
-    await asyncio.gather(*(guest.task for guest in guests))
+    assert [request.admitted for request in requests] == [True, False, True, False]
+    for request in requests:
+        request.finish.set()
+    await asyncio.gather(*(request.task for request in requests))
     assert (admission.active, admission.waiting) == (0, 0)
 
 
-async def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
+async def test_full_queue_raises_with_the_expected_wait() -> None:
     admission = Admission(lambda: 1, max_queue=1)
-    guests = [Guest(admission), Guest(admission)]
+    requests = [Request(admission), Request(admission)]
     await settle()
-    with pytest.raises(QueueFull) as caught:
+    with pytest.raises(QueueFull, match=r"the queue is full \(1 requests\)") as caught:
         async with admission.slot():
             pass
     assert caught.value.retry_after_s is not None
     assert 1 <= caught.value.retry_after_s <= 120
-    for guest in guests:
-        guest.leave.set()
-    await asyncio.gather(*(guest.task for guest in guests))
+    for request in requests:
+        request.finish.set()
+    await asyncio.gather(*(request.task for request in requests))
 
 
-async def test_no_queue_at_all_is_possible() -> None:
+async def test_queue_of_length_zero_refuses_every_waiter() -> None:
     admission = Admission(lambda: 1, max_queue=0)
     async with admission.slot():
         with pytest.raises(QueueFull):
@@ -67,52 +67,67 @@ async def test_no_queue_at_all_is_possible() -> None:
         pass
 
 
-@pytest.mark.parametrize("leaver", [0, 1, 2])
-async def test_whoever_leaves_the_queue_early_frees_their_place(leaver: int) -> None:
+@pytest.mark.parametrize("cancelled", [0, 1, 2])
+async def test_cancelled_request_releases_its_slot_or_place_in_the_queue(cancelled: int) -> None:
     admission = Admission(lambda: 1, max_queue=10)
-    guests = [Guest(admission) for _ in range(3)]
+    requests = [Request(admission) for _ in range(3)]
     await settle()
-    guests[leaver].task.cancel()
+    requests[cancelled].task.cancel()
     await settle()
-    for guest in guests:
-        guest.leave.set()
-    await asyncio.gather(*(guest.task for guest in guests), return_exceptions=True)
+    for request in requests:
+        request.finish.set()
+    await asyncio.gather(*(request.task for request in requests), return_exceptions=True)
     assert (admission.active, admission.waiting) == (0, 0)
 
 
-async def test_one_let_in_and_cancelled_in_the_same_moment_loses_no_place() -> None:
+async def test_waiter_cancelled_right_after_its_grant_releases_its_slot() -> None:
     admission = Admission(lambda: 1, max_queue=10)
-    first, second, third = (Guest(admission) for _ in range(3))
+    first, second, third = (Request(admission) for _ in range(3))
     await settle()
-    first.leave.set()
-    await asyncio.sleep(0)  # first leaves; second's turn is set but it has not run yet
+    first.finish.set()
+    await asyncio.sleep(0)  # first releases its slot; second is granted it but has not run yet
     second.task.cancel()
     await settle()
-    assert third.inside
-    third.leave.set()
+    assert third.admitted
+    third.finish.set()
     await asyncio.gather(first.task, second.task, third.task, return_exceptions=True)
     assert admission.active == 0
 
 
-async def test_capacity_that_grows_lets_the_queue_in() -> None:
+async def test_waiter_cancelled_right_before_its_grant_is_dropped_once() -> None:
+    admission = Admission(lambda: 1, max_queue=10)
+    first, second, third = (Request(admission) for _ in range(3))
+    await settle()
+    first.finish.set()
+    second.task.cancel()  # runs after first, whose release already drops the cancelled waiter from the queue
+    await settle()
+    assert third.admitted
+    third.finish.set()
+    await asyncio.gather(first.task, third.task)
+    with pytest.raises(asyncio.CancelledError):
+        await second.task
+    assert (admission.active, admission.waiting) == (0, 0)
+
+
+async def test_growing_capacity_admits_several_waiters() -> None:
     capacity = 1
     admission = Admission(lambda: capacity, max_queue=10)
-    guests = [Guest(admission) for _ in range(4)]
+    requests = [Request(admission) for _ in range(4)]
     await settle()
     capacity = 3
-    guests[0].leave.set()
+    requests[0].finish.set()
     await settle()
-    assert [guest.inside for guest in guests] == [False, True, True, True]
-    for guest in guests:
-        guest.leave.set()
-    await asyncio.gather(*(guest.task for guest in guests))
+    assert [request.admitted for request in requests] == [False, True, True, True]
+    for request in requests:
+        request.finish.set()
+    await asyncio.gather(*(request.task for request in requests))
 
 
-async def test_the_expected_wait_follows_how_long_requests_take() -> None:
+async def test_expected_wait_follows_recent_service_times() -> None:
     admission = Admission(lambda: 1, max_queue=100)
     for _ in range(30):
         async with admission.slot():
             await asyncio.sleep(0.001)
     assert admission.expected_wait_s() == 1.0
-    admission._mean_service_s = 8.0
+    admission._service_time_s = 8.0
     assert admission.expected_wait_s() == 8.0

@@ -1,25 +1,23 @@
-"""The engine around the sampler: voices, pieces, order, failures."""
+"""Engine: references, chunk order, failures and cancellation, with a tiny model."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from f5.sampling import write_model
+from support.f5.sampling import write_model
 
 from backends.base import AudioChunk, EngineConfig, Event, Failed, Finished, Job, Reference
 from backends.common.seeds import piece_seed
-from backends.errors import FatalFault, InvalidJob
+from backends.errors import FatalFault, InvalidJob, LoadError
+from backends.f5.chunking import duration_frames
+from backends.f5.config import HOP_SAMPLES, RATE_HZ
 from backends.f5.engine import F5Engine
-from backends.f5.model import HOP_SAMPLES, RATE_HZ
-from backends.f5.pieces import duration_frames
-from backends.f5.speaking import F5Options, Piece, Speaking
-from backends.f5.voices import Voice
 
 TEXT = "The first sentence is long enough to be heard. The second one follows at once, and it has two clauses. "
 
@@ -51,21 +49,26 @@ def events_of(engine: F5Engine, *jobs: Job) -> list[Event]:
     return events
 
 
+def audio_of(events: list[Event], job_id: str) -> np.ndarray:
+    chunks = [event for event in events if isinstance(event, AudioChunk) and event.job_id == job_id]
+    return np.concatenate([chunk.samples for chunk in chunks])
+
+
 def speak(engine: F5Engine, job: Job) -> np.ndarray:
-    return np.concatenate([event.samples for event in events_of(engine, job) if isinstance(event, AudioChunk)])
+    return audio_of(events_of(engine, job), job.id)
 
 
-def test_the_audio_is_as_long_as_predicted(engine: F5Engine) -> None:
-    voice = engine._loaded.voices.of(reference())
+def test_audio_has_the_predicted_length(engine: F5Engine) -> None:
+    encoded = engine._loaded.references.get(reference())
     text = "A sentence of moderate length."
-    frames = duration_frames(voice.frames, voice.text, text, 1.0) - voice.frames
+    frames = duration_frames(encoded.frames, encoded.text, text, 1.0) - encoded.frames
     audio = speak(engine, Job("a", text, seed=1, reference=reference()))
     assert len(audio) == (frames - 1) * HOP_SAMPLES
 
 
-def test_the_shipped_voices_speak(engine: F5Engine) -> None:
-    for voice in ("basic_en", "basic_zh"):
-        assert len(speak(engine, Job("a", "Hello, 你好。", seed=1, voice=voice)))
+@pytest.mark.parametrize("voice", ["basic_en", "basic_zh"])
+def test_package_voice_speaks(engine: F5Engine, voice: str) -> None:
+    assert len(speak(engine, Job("a", "Hello, 你好。", seed=1, voice=voice)))
 
 
 @pytest.mark.parametrize(
@@ -86,31 +89,33 @@ def test_the_shipped_voices_speak(engine: F5Engine) -> None:
         ({"options": {"steps": 3}}, "options.steps"),
     ],
 )
-def test_what_it_cannot_honour_is_refused_by_name(engine: F5Engine, fields: dict, param: str) -> None:
+def test_invalid_job_is_rejected_by_param(engine: F5Engine, fields: dict, param: str) -> None:
     with pytest.raises(InvalidJob) as caught:
         engine.add(Job(**{"id": "bad", "text": "Hello there.", "seed": 1, **fields}))
     assert caught.value.param == param
     assert not engine.step()
 
 
-def test_a_fixed_duration_is_kept(engine: F5Engine) -> None:
-    voice = engine._loaded.voices.named("basic_en")
-    fixed_s = 9.0
-    audio = speak(engine, Job("a", "Hello there.", seed=1, options={"fix_duration_s": fixed_s}))
-    assert len(audio) / RATE_HZ == pytest.approx(fixed_s - voice.duration_s, abs=0.03)
-    # Several pieces share it, with their overlaps counted in.
+def test_fixed_duration_is_kept(engine: F5Engine) -> None:
+    ref_s = engine._loaded.references.builtin("basic_en").duration_s
+    audio = speak(engine, Job("a", "Hello there.", seed=1, options={"fix_duration_s": 9.0}))
+    assert len(audio) / RATE_HZ == pytest.approx(9.0 - ref_s, abs=0.03)
+
+
+def test_fixed_duration_is_shared_by_chunks_and_their_overlaps(engine: F5Engine) -> None:
+    ref_s = engine._loaded.references.builtin("basic_en").duration_s
     audio = speak(engine, Job("a", TEXT * 3, seed=1, options={"fix_duration_s": 30.0}))
-    assert len(audio) / RATE_HZ == pytest.approx(30.0 - voice.duration_s, abs=0.1)
+    assert len(audio) / RATE_HZ == pytest.approx(30.0 - ref_s, abs=0.1)
 
 
-def test_a_quiet_reference_is_answered_quietly(engine: F5Engine) -> None:
+def test_quiet_reference_gives_quiet_audio(engine: F5Engine) -> None:
     loud = speak(engine, Job("a", "Hello there.", seed=1, reference=reference()))
     quiet = reference(audio=tone(level=0.03), digest="quiet")
-    hushed = speak(engine, Job("a", "Hello there.", seed=1, reference=quiet))
-    assert np.abs(hushed).mean() < 0.5 * np.abs(loud).mean()
+    quiet_audio = speak(engine, Job("a", "Hello there.", seed=1, reference=quiet))
+    assert np.abs(quiet_audio).mean() < 0.5 * np.abs(loud).mean()
 
 
-def test_pieces_are_heard_in_order_and_the_first_early(engine: F5Engine) -> None:
+def test_chunks_cover_the_text_in_order_and_a_stream_starts_with_a_short_one(engine: F5Engine) -> None:
     job = Job("a", TEXT * 4, seed=1)
     whole = [event for event in events_of(engine, job) if isinstance(event, AudioChunk)]
     streamed = [event for event in events_of(engine, replace(job, stream=True)) if isinstance(event, AudioChunk)]
@@ -123,95 +128,51 @@ def test_pieces_are_heard_in_order_and_the_first_early(engine: F5Engine) -> None
     assert len(streamed[0].samples) < 0.7 * len(whole[0].samples)
 
 
-def test_pieces_are_put_in_order() -> None:
-    pieces = [Piece((index, index + 1), "x", 10, index) for index in range(3)]
-    voice = Voice(torch.zeros(5, 100), 4, 0.05, "x. ", gain=0.5)
-    speaking = Speaking("a/b", pieces, voice, F5Options(cross_fade_s=0.0))
-    first, second, third = [sample.id for sample in speaking.ask(lambda prompt: [1])]
-    wave = np.ones(10, np.float32)
-    assert speaking.deliver(third, 3 * wave) == []
-    assert speaking.deliver(second, 2 * wave) == []
-    *chunks, finished = speaking.deliver(first, wave)
-    np.testing.assert_array_equal(np.concatenate([chunk.samples for chunk in chunks]), np.repeat([0.5, 1.0, 1.5], 10))
-    assert [chunk.text_span for chunk in chunks] == [(0, 1), (1, 2), (2, 3)]
-    assert isinstance(finished, Finished)
-
-
-def test_seeds_of_pieces_are_the_jobs_own_and_others() -> None:
+def test_first_chunk_has_the_jobs_seed_and_all_chunks_differ() -> None:
     seeds = [piece_seed(7, index) for index in range(50)] + [piece_seed(8, index) for index in range(50)]
     assert seeds[0] == 7
     assert len(set(seeds)) == 100
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-def test_references_are_prepared_once_and_not_for_ever(engine: F5Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    voices = engine._loaded.voices
-    made: list[str] = []
-    keep = voices._keep
-    monkeypatch.setattr(voices, "_keep", lambda given, *more: made.append(given.digest) or keep(given, *more))
-    monkeypatch.setattr(voices, "_kept", 2)
-    for digest in ("x", "x", "y", "x", "z", "x", "y"):
-        voices.of(reference(digest=digest))
-    assert made == ["x", "y", "z", "y"]
-    assert len(voices._made) == 2
-
-
-def test_a_voice_with_another_transcript_is_another_voice(engine: F5Engine) -> None:
-    one: Voice = engine._loaded.voices.of(reference(digest="1"))
-    other = engine._loaded.voices.of(reference(digest="2", text="Something else."))
-    assert one.text != other.text
-
-
-def test_the_same_samples_at_another_rate_are_another_voice(engine: F5Engine) -> None:
-    voices = engine._loaded.voices
-    one, other = (voices.of(reference(digest="rate", sample_rate_hz=rate)) for rate in (16000, 8000))
-    assert one is not None
-    assert other is not None
-    assert other.duration_s == pytest.approx(2 * one.duration_s, rel=0.05)
-
-
-def test_a_book_is_taken_up_at_once_and_made_ready_by_and_by(engine: F5Engine) -> None:
+def test_long_text_is_converted_a_few_chunks_per_step(engine: F5Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts: list[str] = []
     ids = engine._loaded.vocabulary.ids
-    engine._loaded.vocabulary.ids = lambda text: prompts.append(text) or ids(text)  # type: ignore[method-assign]
-    try:
-        engine.add(Job("book", "这个故事很长，没有人知道它的结尾。" * 500, seed=1, voice="basic_zh"))
-        asked = [len(prompts)]
-        for _ in range(2):
-            engine.step()
-            asked.append(len(prompts))
-    finally:
-        engine.abort("book")
-        engine._loaded.vocabulary.ids = ids  # type: ignore[method-assign]
-    assert asked == [4, 8, 12]
+    monkeypatch.setattr(engine._loaded.vocabulary, "ids", lambda text: prompts.append(text) or ids(text))
+    engine.add(Job("book", "这个故事很长，没有人知道它的结尾。" * 100, seed=1, voice="basic_zh"))
+    converted = [len(prompts)]
+    for _ in range(2):
+        engine.step()
+        converted.append(len(prompts))
+    engine.abort("book")
+    assert converted == [4, 8, 12]
     assert len(engine._loaded.sampler) == 0
 
 
-def test_a_failed_piece_fails_its_job_only(engine: F5Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_chunk_fails_its_job_only(engine: F5Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     decode = engine._loaded.vocoder.decode
-    sick = Job("sick", TEXT * 3, seed=1)
-    well = Job("well", TEXT, seed=2)
-    expected = speak(engine, well)
+    failing = Job("failing", TEXT * 3, seed=1)
+    other = Job("other", TEXT, seed=2)
+    expected = speak(engine, other)
     calls = 0
 
-    def decode_but_one(mels):
+    def fail_first(mels):
         nonlocal calls
         waves = decode(mels)
-        first = calls == 0 and len(mels) > 0
+        is_first = calls == 0 and len(mels) > 0
         calls += len(mels)
-        return ["no room", *waves[1:]] if first else waves
+        return ["out of memory", *waves[1:]] if is_first else waves
 
-    monkeypatch.setattr(engine._loaded.vocoder, "decode", decode_but_one)
-    events = events_of(engine, sick, well)
+    monkeypatch.setattr(engine._loaded.vocoder, "decode", fail_first)
+    events = events_of(engine, failing, other)
     failed = [event for event in events if isinstance(event, Failed)]
-    assert [event.job_id for event in failed] == ["sick"]
-    assert "no room" in failed[0].message
-    audio = np.concatenate([e.samples for e in events if isinstance(e, AudioChunk) and e.job_id == "well"])
-    np.testing.assert_allclose(audio, expected, atol=1e-4)
+    assert [event.job_id for event in failed] == ["failing"]
+    assert "out of memory" in failed[0].message
+    np.testing.assert_allclose(audio_of(events, "other"), expected, atol=1e-4)
     assert len(engine._loaded.sampler) == 0
 
 
-def test_a_lost_device_ends_the_engine(engine: F5Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_device_raises_a_fatal_fault(engine: F5Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     def lost(*_: object) -> None:
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
@@ -223,7 +184,7 @@ def test_a_lost_device_ends_the_engine(engine: F5Engine, monkeypatch: pytest.Mon
     engine.abort("a")
 
 
-def test_an_aborted_job_takes_its_samples_along(engine: F5Engine) -> None:
+def test_aborted_job_drops_its_samples(engine: F5Engine) -> None:
     engine.add(Job("a", TEXT * 6, seed=1))
     engine.step()
     assert len(engine._loaded.sampler) > 1
@@ -232,7 +193,7 @@ def test_an_aborted_job_takes_its_samples_along(engine: F5Engine) -> None:
     assert not engine.step()
 
 
-def test_a_long_text_does_not_keep_a_short_one_waiting(engine: F5Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_text_does_not_delay_a_short_one(engine: F5Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine._loaded.sampler, "_max_frames", 1)
     engine.add(Job("book", TEXT * 12, seed=1))
     engine.step()
@@ -241,9 +202,7 @@ def test_a_long_text_does_not_keep_a_short_one_waiting(engine: F5Engine, monkeyp
     engine.abort("book")
 
 
-def test_an_engine_without_its_libraries_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from backends.errors import LoadError
-
-    monkeypatch.setitem(__import__("sys").modules, "backends.f5.loading", None)
+def test_missing_library_fails_loading_and_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "backends.f5.loading", None)
     with pytest.raises(LoadError, match="make install-f5"):
         F5Engine(EngineConfig("f5")).load()

@@ -1,4 +1,4 @@
-"""The engine on a small model: references, codes, speakers, long texts, failures."""
+"""The engine with a small model: references, codes, speakers, long texts, failures."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from fish.small import write_model
+from support.fish.model import write_model
 
 from backends.base import AudioChunk, EngineConfig, Failed, Finished, Job, Reference
 from backends.errors import InvalidJob
 from backends.fish.engine import FishEngine
-from backends.fish.model import CODE_SAMPLES
+from backends.fish.v0_2.config import FRAME_SAMPLES
 
 SHORT = {"max_new_tokens": 12, "use_g2p": False}
 TEXT = "Hello there."
@@ -28,10 +28,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> dict:
 @pytest.fixture(scope="module")
 def engine(model: dict) -> Iterator[FishEngine]:
     config = EngineConfig("fish", device="cpu", dtype="float32", model={**model, "speakers": ["Ann"]}, defaults=SHORT)
-    made = FishEngine(config)
-    made.load()
-    yield made
-    made.close()
+    loaded = FishEngine(config)
+    loaded.load()
+    yield loaded
+    loaded.close()
 
 
 def run(engine: FishEngine, *jobs: Job) -> dict[str, np.ndarray]:
@@ -68,21 +68,21 @@ def npy(codes: np.ndarray) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def test_a_piece_has_a_frame_less_than_asked_for_at_most(engine: FishEngine) -> None:
-    assert len(run(engine, job())["a"]) == 11 * CODE_SAMPLES
+def test_max_new_tokens_includes_the_dropped_frame(engine: FishEngine) -> None:
+    assert len(run(engine, job())["a"]) == 11 * FRAME_SAMPLES
 
 
-def test_a_reference_changes_the_voice_and_is_encoded_once(engine: FishEngine) -> None:
+def test_reference_changes_the_voice_and_is_encoded_once(engine: FishEngine) -> None:
     encoded = []
-    original = engine._loaded.codec.encode
-    engine._loaded.codec.encode = lambda audios: encoded.append(len(audios)) or original(audios)
+    original = engine._pipeline.codec.encode
+    engine._pipeline.codec.encode = lambda audios: encoded.append(len(audios)) or original(audios)
     try:
         plain = run(engine, job())["a"]
         both = run(engine, job("a", reference=clip(1)), job("b", reference=clip(1)))
         again = run(engine, job("c", reference=clip(1)))["c"]
         other = run(engine, job("d", reference=clip(2)))["d"]
     finally:
-        engine._loaded.codec.encode = original
+        engine._pipeline.codec.encode = original
     assert encoded == [1, 1]
     np.testing.assert_array_equal(both["a"], both["b"])
     np.testing.assert_array_equal(both["a"], again)
@@ -93,32 +93,32 @@ def test_a_reference_changes_the_voice_and_is_encoded_once(engine: FishEngine) -
 VOICE = {"prompt_tokens": npy(np.zeros((4, 3), int))}
 
 
-def test_codes_of_a_reference_are_as_good_as_its_audio(engine: FishEngine) -> None:
-    by_audio = run(engine, job(reference=clip(3)))["a"]
-    codes = engine._references._known.get(clip(3).digest)
+def test_prompt_tokens_give_the_audio_of_their_reference(engine: FishEngine) -> None:
+    by_reference = run(engine, job(reference=clip(3)))["a"]
+    codes = engine._references._cache.get(clip(3).digest)
     options = {"prompt_tokens": npy(codes), "prompt_text": clip(3).text}
-    np.testing.assert_array_equal(run(engine, job(options=options))["a"], by_audio)
+    np.testing.assert_array_equal(run(engine, job(options=options))["a"], by_reference)
     without_text = run(engine, job(options={"prompt_tokens": npy(codes)}))["a"]
-    assert not np.array_equal(without_text, by_audio)
+    assert not np.array_equal(without_text, by_reference)
 
 
-def test_a_speaker_is_an_option_or_a_voice(engine: FishEngine) -> None:
+def test_speaker_is_an_option_or_a_voice(engine: FishEngine) -> None:
     as_voice = run(engine, job(voice="Ann"))["a"]
     np.testing.assert_array_equal(run(engine, job(options={"speaker": "Ann"}))["a"], as_voice)
     assert not np.array_equal(run(engine, job())["a"], as_voice)
     np.testing.assert_array_equal(run(engine, job(voice="random"))["a"], run(engine, job())["a"])
 
 
-def test_a_long_text_is_spoken_in_pieces_with_the_voice_of_the_first(engine: FishEngine) -> None:
+def test_chunks_of_a_long_text_have_the_voice_of_the_first(engine: FishEngine) -> None:
     added = []
-    original = engine._loaded.generator.add
-    engine._loaded.generator.add = lambda sequence: added.append(sequence) or original(sequence)
+    original = engine._pipeline.lm.add
+    engine._pipeline.lm.add = lambda sequence: added.append(sequence) or original(sequence)
     try:
         audio = run(engine, job(text=LONG, options={"chunk_length": 30}))["a"]
     finally:
-        engine._loaded.generator.add = original
-    assert len(audio) == 3 * 11 * CODE_SAMPLES
-    assert [sequence.id for sequence in added] == ["a/0", "a/1", "a/2"]
+        engine._pipeline.lm.add = original
+    assert len(audio) == 3 * 11 * FRAME_SAMPLES
+    assert [sequence.id for sequence in added] == [("a", 0), ("a", 1), ("a", 2)]
     assert not added[0].prompt[1:].any()
     for later in added[1:]:  # 11 frames of codes at the end
         assert (later.prompt[1:, -11:] >= 2).all()
@@ -126,24 +126,24 @@ def test_a_long_text_is_spoken_in_pieces_with_the_voice_of_the_first(engine: Fis
     assert len({sequence.seed for sequence in added}) == 3
 
 
-def test_a_first_piece_that_does_not_end_leaves_the_others_room(model: dict) -> None:
+def test_first_chunk_that_does_not_end_leaves_room_for_the_others(model: dict) -> None:
     config = {**model, "max_tokens": 200, "languages": ["en"]}
     engine = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=config, defaults={"use_g2p": False}))
     engine.load()
     added = []
-    original = engine._loaded.generator.add
-    engine._loaded.generator.add = lambda sequence: added.append(sequence) or original(sequence)
-    engine._loaded.generator._eos_id = -1  # it never ends
+    original = engine._pipeline.lm.add
+    engine._pipeline.lm.add = lambda sequence: added.append(sequence) or original(sequence)
+    engine._pipeline.lm._eos_id = -1  # never
     audio = run(engine, job(text=LONG, options={"chunk_length": 30}))["a"]
     engine.close()
     first, *later = [sequence.prompt.shape[1] for sequence in added]
-    assert len(audio) > 100 * CODE_SAMPLES
+    assert len(audio) > 100 * FRAME_SAMPLES
     assert len(later) == 2
     assert max(later) < 175
     assert max(later) > first
 
 
-def test_a_speaker_by_default_is_a_voice_among_others(model: dict) -> None:
+def test_default_speaker_is_the_default_voice(model: dict) -> None:
     defaults = {**SHORT, "speaker": "Bob"}
     config = {**model, "speakers": ["Ann", "Bob"], "languages": ["en"]}
     engine = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=config, defaults=defaults))
@@ -163,70 +163,70 @@ def test_a_speaker_by_default_is_a_voice_among_others(model: dict) -> None:
 
 
 @pytest.mark.parametrize("speed", [0.8, 1.7])
-def test_listening_early_gives_the_same_audio_at_another_pace(engine: FishEngine, speed: float) -> None:
+def test_streaming_gives_the_same_audio_at_another_speed(engine: FishEngine, speed: float) -> None:
     options = {"max_new_tokens": 60}
     complete = run(engine, job(options=options, speed=speed))["a"]
     streamed = run(engine, job(options=options, speed=speed, stream=True))["a"]
     np.testing.assert_array_equal(streamed, complete)
 
 
-def test_a_transcript_in_another_language_does_not_change_the_text(engine: FishEngine) -> None:
+def test_transcript_in_another_language_does_not_change_the_text(engine: FishEngine) -> None:
     codes = npy(np.zeros((4, 5), int))
     options = {"prompt_tokens": codes, "prompt_text": "こんにちは。", "use_g2p": True}
     engine.add(job(text="你好吗。", options=options))
-    behind = engine._speaking["a"].pieces[0].text_rows[0].tolist()
+    after_transcript = engine._utterances["a"].text.chunks[0].rows[0].tolist()
     engine.abort("a")
     engine.add(job(text="你好吗。", options={"use_g2p": True}))
-    alone = engine._speaking["a"].pieces[0].text_rows[0].tolist()
+    alone = engine._utterances["a"].text.chunks[0].rows[0].tolist()
     engine.abort("a")
-    assert behind[-len(alone) + 10 :] == alone[10:]
+    assert after_transcript[-len(alone) + 10 :] == alone[10:]
 
 
-def test_with_a_reference_every_piece_has_it(engine: FishEngine) -> None:
+def test_every_chunk_is_prompted_with_the_reference(engine: FishEngine) -> None:
     added = []
-    original = engine._loaded.generator.add
-    engine._loaded.generator.add = lambda sequence: added.append(sequence) or original(sequence)
+    original = engine._pipeline.lm.add
+    engine._pipeline.lm.add = lambda sequence: added.append(sequence) or original(sequence)
     try:
         run(engine, job(text=LONG, reference=clip(4), options={"chunk_length": 30}))
     finally:
-        engine._loaded.generator.add = original
-    frames = engine._references._known.get(clip(4).digest).shape[1]
+        engine._pipeline.lm.add = original
+    frames = engine._references._cache.get(clip(4).digest).shape[1]
     codes = [sequence.prompt[1:, -frames:].tolist() for sequence in added]
     assert codes[0] == codes[1] == codes[2]
     assert min(min(row) for row in codes[0]) >= 2
 
 
-def test_listening_early_gives_the_same_audio_sooner(engine: FishEngine) -> None:
+def test_streaming_gives_the_same_audio_sooner(engine: FishEngine) -> None:
     options = {"max_new_tokens": 60}
     complete = run(engine, job(options=options))["a"]
     streamed = run(engine, job(options=options, stream=True))["a"]
     np.testing.assert_allclose(streamed, complete, atol=1e-6)
     engine.add(job(options=options, stream=True))
-    heard_at = []
+    emitted_at = []
     for step in range(1000):
         events = engine.step()
-        heard_at += [step for event in events if isinstance(event, AudioChunk)]
+        emitted_at += [step for event in events if isinstance(event, AudioChunk)]
         if any(isinstance(event, Finished) for event in events):
             break
-    assert heard_at[0] < 25  # 4 frames and the 19 after them that the codec hears, and a step for each
-    assert len(heard_at) > 2
+    assert emitted_at[0] < 25  # 4 frames and the next 19, which the decoder needs, one per step
+    assert len(emitted_at) > 2
 
 
-def test_a_sentence_in_japanese_can_be_preferred_by_language_or_order(engine: FishEngine) -> None:
+def test_language_and_order_select_japanese(engine: FishEngine) -> None:
     order = run(engine, job(text="東京", options={"order": "jp,zh,en", "use_g2p": True}))["a"]
     np.testing.assert_array_equal(run(engine, job(text="東京", language="ja", options={"use_g2p": True}))["a"], order)
     chinese = run(engine, job(text="東京", options={"use_g2p": True}))["a"]
     assert not np.array_equal(chinese, order)
 
 
-def test_accents_are_left_out(engine: FishEngine) -> None:
+def test_accents_are_removed(engine: FishEngine) -> None:
     np.testing.assert_array_equal(run(engine, job(text="Café"))["a"], run(engine, job(text="Cafe"))["a"])
 
 
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"voice": "nobody"}, "voice"),
+        ({"voice": "unknown"}, "voice"),
         ({"text": "Привет"}, "text"),
         ({"text": "..."}, "text"),
         ({"reference": clip(text="Привет")}, "reference_text"),
@@ -251,30 +251,28 @@ def test_accents_are_left_out(engine: FishEngine) -> None:
         ({"text": "word " * 500, "options": {"chunk_length": 0}, "reference": clip()}, "text"),
     ],
 )
-def test_what_cannot_be_spoken_is_refused_by_name_and_leaves_nothing(
-    engine: FishEngine, fields: dict, param: str
-) -> None:
+def test_invalid_job_names_its_parameter_and_leaves_nothing(engine: FishEngine, fields: dict, param: str) -> None:
     with pytest.raises(InvalidJob) as caught:
         engine.add(job(**fields))
     assert caught.value.param == param
-    assert not engine._speaking
-    assert not len(engine._loaded.generator)
-    assert engine._references.next() is None
+    assert not engine._utterances
+    assert not len(engine._pipeline.lm)
+    assert not len(engine._references)
     assert engine.step() == ()
 
 
-def test_a_reference_that_cannot_be_encoded_fails_its_jobs_only(engine: FishEngine) -> None:
+def test_failing_reference_fails_its_jobs_only(engine: FishEngine) -> None:
     expected = run(engine, job("good"))["good"]
-    original = engine._loaded.codec.encode
+    original = engine._pipeline.codec.encode
 
     def broken(audios: list) -> list:
         raise RuntimeError("no memory")
 
-    engine._loaded.codec.encode = broken
+    engine._pipeline.codec.encode = broken
     try:
         engine.add(job("good"))
         engine.add(job("bad", reference=clip(9)))
-        engine.add(job("worse", reference=clip(9)))
+        engine.add(job("also bad", reference=clip(9)))
         failed, parts, ended = [], [], False
         while not ended:
             for event in engine.step():
@@ -287,25 +285,25 @@ def test_a_reference_that_cannot_be_encoded_fails_its_jobs_only(engine: FishEngi
                     case Finished():
                         ended = True
     finally:
-        engine._loaded.codec.encode = original
-    assert failed == ["bad", "worse"]
+        engine._pipeline.codec.encode = original
+    assert failed == ["bad", "also bad"]
     np.testing.assert_array_equal(np.concatenate(parts), expected)
-    assert len(run(engine, job("bad", reference=clip(9)))["bad"])  # it was not kept as broken
+    assert len(run(engine, job("bad", reference=clip(9)))["bad"])  # the failure is not cached
 
 
-def test_an_aborted_job_leaves_nothing(engine: FishEngine) -> None:
-    engine.add(job("waits", reference=clip(11)))
-    engine.add(job("speaks", text=LONG, options={"chunk_length": 30}))
+def test_aborted_jobs_leave_nothing(engine: FishEngine) -> None:
+    engine.add(job("queued", reference=clip(11)))
+    engine.add(job("active", text=LONG, options={"chunk_length": 30}))
     engine.step()
-    for job_id in ("waits", "speaks", "speaks", "never was"):
+    for job_id in ("queued", "active", "active", "unknown"):
         engine.abort(job_id)
-    assert not len(engine._loaded.generator)
-    assert not len(engine._loaded.decoder)
+    assert not len(engine._pipeline.lm)
+    assert not len(engine._pipeline.decoder)
     assert engine.step() == ()
 
 
-def test_int8_speaks_too(model: dict) -> None:
+def test_int8_model_generates_speech(model: dict) -> None:
     engine = FishEngine(EngineConfig("fish", device="cpu", model={**model, "quantize": "int8"}, defaults=SHORT))
     assert "int8" in engine.load().model
-    assert len(run(engine, job())["a"]) == 11 * CODE_SAMPLES
+    assert len(run(engine, job())["a"]) == 11 * FRAME_SAMPLES
     engine.close()

@@ -1,4 +1,4 @@
-"""What a configuration of the engine may say, and what is said of a loaded one."""
+"""Loading of the engine: capabilities, and errors that name the configuration key."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fish.lm_synthetic import write_language_model
-from fish.small import SMALL, write_model
 from msgspec import structs
+from support.fish.lm import write_language_model
+from support.fish.model import SMALL, write_model
 
 from backends.base import EngineConfig, Job
 from backends.errors import InvalidJob, LoadError
 from backends.fish.engine import FishEngine
-from backends.fish.model import RATE_HZ
+from backends.fish.v0_2.config import RATE_HZ
 
 SHORT = {"max_new_tokens": 12, "use_g2p": False}
 
@@ -25,12 +25,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return write_model(tmp_path_factory.mktemp("fish"))
 
 
-def test_what_is_said_of_it(model: dict) -> None:
+def test_capabilities_of_a_loaded_engine(model: dict) -> None:
     engine = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model={**model, "slots": 3}))
-    can = engine.load()
-    assert can.sample_rate_hz == RATE_HZ
-    assert can.max_jobs == 3
-    assert [voice.name for voice in can.voices] == ["random"]
+    capabilities = engine.load()
+    assert capabilities.sample_rate_hz == RATE_HZ
+    assert capabilities.max_jobs == 3
+    assert [voice.name for voice in capabilities.voices] == ["random"]
     engine.close()
 
 
@@ -51,7 +51,7 @@ def test_what_is_said_of_it(model: dict) -> None:
         ({"languages": []}, r"engines.fish.model.languages"),
     ],
 )
-def test_a_wrong_configuration_is_named(model: dict, change: dict, message: str) -> None:
+def test_invalid_configuration_key_is_named(model: dict, change: dict, message: str) -> None:
     if isinstance(change.get("lm_config"), dict) and "n_layer" in change["lm_config"]:
         change = {"lm_config": {**model["lm_config"], **change["lm_config"]}}
     with pytest.raises(LoadError, match=message):
@@ -66,7 +66,7 @@ def test_a_wrong_configuration_is_named(model: dict, change: dict, message: str)
         ({"vocab_size": 512}, r"model\.tokenizer.*1023.*512"),
     ],
 )
-def test_parts_that_do_not_go_together_are_refused(model: dict, tmp_path: Path, change: dict, message: str) -> None:
+def test_parts_that_do_not_fit_together_are_rejected(model: dict, tmp_path: Path, change: dict, message: str) -> None:
     sizes = structs.replace(SMALL, **change)
     given = {key: value for key, value in structs.asdict(sizes).items() if value is not None}
     config = {**model, "lm_config": given, "lm_checkpoint": str(write_language_model(tmp_path, sizes))}
@@ -85,15 +85,15 @@ def test_parts_that_do_not_go_together_are_refused(model: dict, tmp_path: Path, 
         ({"top_p": 3}, "top_p"),
     ],
 )
-def test_defaults_no_request_could_have_are_refused(model: dict, defaults: dict, key: str) -> None:
+def test_invalid_default_is_rejected(model: dict, defaults: dict, key: str) -> None:
     with pytest.raises(LoadError, match=rf"engines\.fish\.defaults\.{key}"):
         FishEngine(EngineConfig("fish", model=model, defaults=defaults))
 
 
-def test_languages_without_their_packages_are_left_out_or_named(model: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_language_without_its_package_is_dropped_or_named(model: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyopenjtalk", None)
     engine = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=model, defaults=SHORT))
-    assert engine.load().languages == ("zh", "en", "ja")  # spelled in letters, which needs no package
+    assert engine.load().languages == ("zh", "en", "ja")  # letters need no package
     engine.close()
     phonetic = {**SHORT, "use_g2p": True}
     engine = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=model, defaults=phonetic))
@@ -107,11 +107,11 @@ def test_languages_without_their_packages_are_left_out_or_named(model: dict, mon
         FishEngine(EngineConfig("fish", device="cpu", model=named, defaults=phonetic)).load()
 
 
-def test_closing_what_was_not_loaded_is_no_fault(model: dict) -> None:
+def test_engine_that_was_not_loaded_can_be_closed(model: dict) -> None:
     FishEngine(EngineConfig("fish", model=model)).close()
 
 
-def test_sizes_can_stand_in_a_file(model: dict, tmp_path: Path) -> None:
+def test_sizes_are_read_from_a_file(model: dict, tmp_path: Path) -> None:
     for name, write in (("sizes.json", json.dumps), ("sizes.yaml", yaml.safe_dump)):
         path = tmp_path / name
         path.write_text(write(model["lm_config"]))

@@ -1,4 +1,4 @@
-"""Every form a checkpoint can have gives the network it stands for, and what does not fit is refused by name."""
+"""Language-model checkpoints: every form loads, and a checkpoint that does not fit is rejected by name."""
 
 from __future__ import annotations
 
@@ -8,50 +8,50 @@ from typing import Any
 
 import pytest
 import torch
-from fish.lm_synthetic import CPU, FORMS, TINY, as_int8, from_tensors, in_form, is_linear, lora, shapes
-from fish.lm_synthetic import write_language_model as write
-from fish.synthetic import tensors
 from msgspec import structs
+from support.fish.lm import CPU, FORMS, TINY, as_int8, from_tensors, in_form, is_linear, lora, shapes
+from support.fish.lm import write_language_model as write
+from support.fish.weights import tensors
 from torch import Tensor
 
 from backends.errors import LoadError
-from backends.fish.lm.cache import Prompt
-from backends.fish.lm.checkpoint import load_language_model
-from backends.fish.lm.linear import Int8, quantized
-from backends.fish.lm.network import LanguageModel
+from backends.fish.v0_2.lm.checkpoint import load_language_model
+from backends.fish.v0_2.lm.kv_cache import PrefillAttention
+from backends.fish.v0_2.lm.linear import Int8, quantize_int8
+from backends.fish.v0_2.lm.model import LanguageModel
 
 WHERE = "engines.fish.model.lm_config"
 FLOAT_FORMS = [form for form in FORMS if form not in ("int8", "int4", "lora")]
-ROUNDED = 2e-2  # activations rounded to bfloat16 on their way through 8-bit layers
+INT8_TOLERANCE = 2e-2  # 8-bit layers round activations to bfloat16
 
 
 def load(path: Path, dtype: torch.dtype = torch.float32, quantize: str | None = None, **sizes: Any) -> LanguageModel:
     return load_language_model(path, structs.replace(TINY, **sizes), CPU, dtype, quantize, WHERE)
 
 
-def said(model: LanguageModel) -> Tensor:
+def logits(model: LanguageModel) -> Tensor:
     """Logits of a prompt's columns."""
     ids = torch.randint(2, 160, (20, 5), generator=torch.Generator().manual_seed(1))
     ids[:9, 1:] = 0
     with torch.inference_mode():
-        return model(ids, torch.arange(20), Prompt(model.cache(1, 64), 0, 0, 20, 20))
+        return model(ids, torch.arange(20), PrefillAttention(model.cache(1, 64), 0, 0, 20, 20))
 
 
-def apart(found: Tensor, expected: Tensor) -> float:
-    return float((found - expected).abs().max() / expected.abs().max())
+def relative_error(computed: Tensor, expected: Tensor) -> float:
+    return float((computed - expected).abs().max() / expected.abs().max())
 
 
 @pytest.fixture(scope="module")
 def bare() -> Tensor:
-    return said(from_tensors(tensors(shapes(TINY), 1), TINY))
+    return logits(from_tensors(tensors(shapes(TINY), 1), TINY))
 
 
 @pytest.mark.parametrize("form", FLOAT_FORMS)
-def test_every_form_of_the_same_weights_is_the_same_network(form: Any, tmp_path: Path, bare: Tensor) -> None:
-    assert torch.equal(said(load(write(tmp_path, TINY, form=form))), bare)
+def test_every_form_of_the_same_weights_gives_the_same_logits(form: Any, tmp_path: Path, bare: Tensor) -> None:
+    assert torch.equal(logits(load(write(tmp_path, TINY, form=form))), bare)
 
 
-def test_a_file_is_let_go_of_once_it_is_loaded(tmp_path: Path) -> None:
+def test_file_is_unmapped_after_loading(tmp_path: Path) -> None:
     maps = Path("/proc/self/maps")
     for form, dtype in (("bare", torch.float32), ("int8", torch.float32)):
         path = write(tmp_path, TINY, form=form)  # type: ignore[arg-type]
@@ -59,36 +59,36 @@ def test_a_file_is_let_go_of_once_it_is_loaded(tmp_path: Path) -> None:
         gc.collect()
         assert str(path) not in maps.read_text()
         path.write_bytes(b"")
-        assert said(model).isfinite().all()
+        assert logits(model).isfinite().all()
 
 
-def test_eight_bits_are_recognised_by_what_is_in_the_file_and_mean_their_scaled_values(tmp_path: Path) -> None:
+def test_int8_checkpoint_is_recognized_by_its_tensors(tmp_path: Path) -> None:
     path = write(tmp_path, TINY, form="int8").rename(tmp_path / "model.pth")
     stored = as_int8(tensors(shapes(TINY), 1))
     plain = {name: value.float() for name, value in stored.items() if not name.endswith(".scales")}
     for name in filter(is_linear, plain):
         plain[name] *= stored[name.replace(".weight", ".scales")].float()[:, None]
-    expected = said(from_tensors(plain, TINY))
+    expected = logits(from_tensors(plain, TINY))
     for quantize in (None, "int8"):
         model = load(path, quantize=quantize)
         assert isinstance(model.output, Int8)
-        assert apart(said(model), expected) < ROUNDED
-    assert apart(said(load(path, torch.bfloat16)), expected) < 2 * ROUNDED
+        assert relative_error(logits(model), expected) < INT8_TOLERANCE
+    assert relative_error(logits(load(path, torch.bfloat16)), expected) < 2 * INT8_TOLERANCE
 
 
-def test_weights_are_rounded_while_loading_where_that_is_asked(tmp_path: Path, bare: Tensor) -> None:
+def test_quantize_int8_rounds_weights_while_loading(tmp_path: Path, bare: Tensor) -> None:
     model = load(write(tmp_path, TINY), quantize="int8")
     assert all(isinstance(linear, Int8) for block in model.blocks for linear in (block.wqkv, block.wo, block.w13))
-    assert 0 < apart(said(model), bare) < 2 * ROUNDED
+    assert 0 < relative_error(logits(model), bare) < 2 * INT8_TOLERANCE
     exact = load(write(tmp_path, TINY))
     assert model.weight_bytes < exact.weight_bytes / 3.85  # scales are bfloat16
 
 
-def test_rounding_is_off_by_half_a_step() -> None:
-    """The largest value by a whole one at most: 127 steps are the most there are, and scales are bfloat16."""
+def test_quantization_error_is_at_most_half_a_step() -> None:
+    """Except for the largest values, which are clamped to 127 steps, and for the rounding of scales to bfloat16."""
     weight = torch.randn(50, 64, generator=torch.Generator().manual_seed(2)) * torch.logspace(-4, 2, 50)[:, None]
     weight[7] = 0
-    rounded = quantized(weight)
+    rounded = quantize_int8(weight)
     off = (rounded.weight.float() * rounded.scales.float()[:, None] - weight).abs()
     step = weight.abs().amax(1, keepdim=True) / 127.5
     assert (off <= 1.0 * step).all()
@@ -97,7 +97,7 @@ def test_rounding_is_off_by_half_a_step() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_lora_is_merged_as_the_official_module_merges_it(dtype: torch.dtype, tmp_path: Path) -> None:
+def test_lora_is_merged_as_by_the_official_module(dtype: torch.dtype, tmp_path: Path) -> None:
     base = tensors(shapes(TINY), 1)
     added = lora(base, 1)
     plain = {}
@@ -108,30 +108,30 @@ def test_lora_is_merged_as_the_official_module_merges_it(dtype: torch.dtype, tmp
             change = added[f"{module}.lora_B"].to(dtype) @ added[f"{module}.lora_A"].to(dtype)
             weight = weight + (change.T if module == "embeddings" else change) * 2.0
         plain[name] = weight
-    expected = said(from_tensors(plain, TINY, dtype))
-    assert torch.equal(said(load(write(tmp_path, TINY, form="lora"), dtype)), expected)
-    assert apart(said(from_tensors(base, TINY, dtype)), expected) > 0.1
+    expected = logits(from_tensors(plain, TINY, dtype))
+    assert torch.equal(logits(load(write(tmp_path, TINY, form="lora"), dtype)), expected)
+    assert relative_error(logits(from_tensors(base, TINY, dtype)), expected) > 0.1
 
 
-def test_half_of_alpha_over_rank_is_read_from_the_shapes(tmp_path: Path) -> None:
-    """Rank 4 doubles the scale of rank 8."""
+def test_lora_rank_follows_from_the_shapes(tmp_path: Path) -> None:
+    """Rank 4 has twice the scale of rank 8."""
     state = in_form(tensors(shapes(TINY), 1), TINY, "bare")
     down, up = torch.randn(4, 64), torch.randn(TINY.vocab_size + 4 * 168, 4)
     torch.save({**state, "output.lora_A": down, "output.lora_B": up}, tmp_path / "a.pth")
     torch.save({**state, "output.weight": state["output.weight"] + up @ down * 4}, tmp_path / "b.pth")
-    assert apart(said(load(tmp_path / "a.pth")), said(load(tmp_path / "b.pth"))) < 1e-6
+    assert relative_error(logits(load(tmp_path / "a.pth")), logits(load(tmp_path / "b.pth"))) < 1e-6
 
 
-def spoil(tmp_path: Path, **changes: Tensor | None) -> Path:
-    """A bare checkpoint with some tensors (names written with ``__``) others or gone."""
+def write_changed(tmp_path: Path, **changes: Tensor | None) -> Path:
+    """Write a bare checkpoint with some tensors (names with ``__`` for a dot) replaced, or removed if None."""
     state = in_form(tensors(shapes(TINY), 1), TINY, "bare")
     for name, value in changes.items():
         key = name.replace("__", ".")
         state.pop(key, None)
         if value is not None:
             state[key] = value
-    torch.save(state, tmp_path / "spoilt.pth")
-    return tmp_path / "spoilt.pth"
+    torch.save(state, tmp_path / "changed.pth")
+    return tmp_path / "changed.pth"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def spoil(tmp_path: Path, **changes: Tensor | None) -> Path:
         ({"n_layer": 1}, "has 2 layers.*n_layer = 1"),
     ],
 )
-def test_other_sizes_are_named_with_their_keys(sizes: dict[str, int], message: str, tmp_path: Path) -> None:
+def test_mismatching_sizes_are_named_with_their_keys(sizes: dict[str, int], message: str, tmp_path: Path) -> None:
     path = write(tmp_path, TINY)
     with pytest.raises(LoadError, match=message) as refused:
         load(path, **sizes)
@@ -157,8 +157,8 @@ def test_other_sizes_are_named_with_their_keys(sizes: dict[str, int], message: s
     assert str(path) in str(refused.value)
 
 
-def test_four_bits_are_refused_with_a_way_out(tmp_path: Path) -> None:
-    with pytest.raises(LoadError, match=r"4 bits.*quantize: int8"):
+def test_int4_checkpoint_is_rejected_with_an_alternative(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match=r"4-bit.*quantize: int8"):
         load(write(tmp_path, TINY, form="int4"))
 
 
@@ -171,17 +171,17 @@ def test_four_bits_are_refused_with_a_way_out(tmp_path: Path) -> None:
         ({"norm__weight": torch.zeros(65)}, r"norm\.weight has shape \(65,\)"),
         ({"output__scales": torch.ones(972)}, r"output\.weight is float32 of shape \(972, 64\), not int8"),
         ({"layers__0__attention__wo__weight": torch.zeros(64, 64, dtype=torch.int8)}, "wo.weight holds int8"),
-        ({"layers__0__attention__wq__weight": torch.zeros(64, 64)}, r"not both of wk and wv"),
+        ({"layers__0__attention__wq__weight": torch.zeros(64, 64)}, r"not both wk and wv"),
         ({"output__lora_A": torch.zeros(8, 64)}, "LoRA weights of output do not fit"),
         ({"output__lora_A": torch.zeros(8, 64), "output__lora_B": torch.zeros(3, 8)}, "LoRA weights of output"),
         ({"nothing__lora_A": torch.zeros(8, 64), "nothing__lora_B": torch.zeros(64, 8)}, "LoRA weights of nothing"),
     ],
 )
-def test_what_is_missing_or_has_no_place_is_named(
+def test_missing_and_unexpected_tensors_are_named(
     changes: dict[str, Tensor | None], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(LoadError, match=message):
-        load(spoil(tmp_path, **changes))
+        load(write_changed(tmp_path, **changes))
 
 
 class Evil:
@@ -189,7 +189,7 @@ class Evil:
         return (print, ("executed",))
 
 
-def test_nothing_in_a_file_is_executed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pickled_code_is_not_executed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"state_dict": {"model.x": Evil()}}, tmp_path / "evil.pth")
     with pytest.raises(LoadError, match="refused"):
         load(tmp_path / "evil.pth")

@@ -1,4 +1,4 @@
-"""A seed means the same codes alone and in a crowd, in whatever slot: to the last bit, on layers of the real shapes."""
+"""A seed gives the same codes alone, in a batch and in any slot: equality to the last bit, on layers of real shapes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fish.lm_synthetic import from_tensors, is_linear, shapes
+from msgspec import structs
+from support.fish.lm import from_tensors, is_linear, shapes
 from torch import Tensor
 
-from backends.fish.lm import linear
-from backends.fish.lm.cache import EachAlone, Prompt
-from backends.fish.lm.generator import Generator
-from backends.fish.lm.linear import INT8_ROWS, Rows
-from backends.fish.lm.network import LanguageModel
-from backends.fish.lm.sequence import Sampling, Sequence
-from backends.fish.model import LMConfig
+from backends.fish.generation import ChunkKey, Sampling, Sequence
+from backends.fish.v0_2.config import LMConfig
+from backends.fish.v0_2.lm import linear
+from backends.fish.v0_2.lm.engine import LMEngine
+from backends.fish.v0_2.lm.kv_cache import KVCache, PerSlotDecodeAttention, PrefillAttention
+from backends.fish.v0_2.lm.linear import INT8_ROWS, Determinism
+from backends.fish.v0_2.lm.model import LanguageModel
 
 EOS = 2
-CONFIG = LMConfig(n_layer=2, max_seq_len=256)  # the 400M model but for its depth
+FULL = LMConfig(n_layer=2, max_seq_len=256)  # the 400M model except for its depth
+NARROW = structs.replace(FULL, vocab_size=4344)  # its output layer has as many rows beyond a multiple of 64
 KINDS = {"float32": (torch.float32, False), "bfloat16": (torch.bfloat16, False), "int8": (torch.bfloat16, True)}
-UNLIMITED = Sampling(temperature=1.0, top_p=1.0)  # the least rounding may change what is drawn
+UNTRUNCATED = Sampling(temperature=1.0, top_p=1.0)  # the smallest rounding difference may change what is drawn
+HELD = 37  # tokens in the cache of an even slot; an odd one has fewer
+
+Codes = dict[ChunkKey, list[list[int]]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,132 +40,159 @@ def _two_threads() -> Iterator[None]:
     gc.collect()
 
 
-@pytest.fixture(scope="module")
-def state() -> dict[str, Tensor]:
+def random_weights(config: LMConfig) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(1)
-    made = {}
-    for name, shape in shapes(CONFIG).items():
+    state = {}
+    for name, shape in shapes(config).items():
         scale = shape[-1] ** -0.5 if is_linear(name) else 0.5
-        made[name] = torch.randn(shape, generator=random) * scale if len(shape) > 1 else torch.ones(shape)
-    return made
+        state[name] = torch.randn(shape, generator=random) * scale if len(shape) > 1 else torch.ones(shape)
+    return state
+
+
+@pytest.fixture(scope="module")
+def full_weights() -> dict[str, Tensor]:
+    return random_weights(FULL)
+
+
+@pytest.fixture(scope="module")
+def narrow_weights() -> dict[str, Tensor]:
+    return random_weights(NARROW)
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def model(request: pytest.FixtureRequest, state: dict[str, Tensor]) -> LanguageModel:
+def full(request: pytest.FixtureRequest, full_weights: dict[str, Tensor]) -> LanguageModel:
     dtype, int8 = KINDS[request.param]
-    return from_tensors(dict(state), CONFIG, dtype, int8=int8)
+    return from_tensors(dict(full_weights), FULL, dtype, int8=int8)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def narrow(request: pytest.FixtureRequest, narrow_weights: dict[str, Tensor]) -> LanguageModel:
+    dtype, int8 = KINDS[request.param]
+    return from_tensors(dict(narrow_weights), NARROW, dtype, int8=int8)
 
 
 def sequences(count: int) -> list[Sequence]:
-    """Of different lengths, settings and seeds, some longer than what is read of a prompt at once."""
+    """Sequences of two jobs with different lengths, parameters and seeds; some prompts take several steps."""
     random = np.random.default_rng(4)
     made = []
     for index in range(count):
         length = int(random.integers(3, 75))
         prompt = np.zeros((5, length), np.int32)
-        prompt[0] = random.integers(3, CONFIG.vocab_size, length)
+        prompt[0] = random.integers(3, NARROW.vocab_size, length)
         prompt[1:, length // 2 :] = random.integers(2, 162, (4, length - length // 2))
-        sampling = [UNLIMITED, Sampling(), replace(UNLIMITED, top_k=50)][index % 3]
+        sampling = [UNTRUNCATED, Sampling(), replace(UNTRUNCATED, top_k=50)][index % 3]
         frames = int(random.integers(4, 12))
-        made.append(Sequence(f"s{index}", f"job{index % 2}", prompt, index, sampling, max_new_tokens=frames))
+        made.append(Sequence((f"job{index % 2}", index), prompt, index, sampling, max_new_tokens=frames))
     return made
 
 
-def run(generator: Generator, crowd: list[Sequence], every: int = 1) -> dict[str, list[list[int]]]:
-    """Let one sequence join at every so many steps; codes by id."""
-    codes: dict[str, list[list[int]]] = {sequence.id: [] for sequence in crowd}
-    coming, steps = list(crowd), 0
-    while coming or len(generator):
-        if coming and steps % every == 0:
-            generator.add(coming.pop(0))
-        for grown in generator.step():
-            assert grown.failure is None
-            codes[grown.id] += grown.codes.T.tolist()
+def run(lm: LMEngine, batch: list[Sequence], every: int = 1) -> Codes:
+    """Add one sequence every so many steps; return all codes."""
+    codes: Codes = {sequence.id: [] for sequence in batch}
+    queue, steps = list(batch), 0
+    while queue or len(lm):
+        if queue and steps % every == 0:
+            lm.add(queue.pop(0))
+        for output in lm.step():
+            assert output.failure is None
+            codes[output.id] += output.codes.T.tolist()
         steps += 1
     return codes
 
 
-def test_codes_do_not_depend_on_the_crowd(model: LanguageModel) -> None:
-    crowd = sequences(7)
-    generator = Generator(model, 4, 128, EOS)
-    alone: dict[str, list[list[int]]] = {}
-    for sequence in crowd:
-        alone |= run(generator, [sequence])
+def run_alone(lm: LMEngine, batch: list[Sequence]) -> Codes:
+    codes: Codes = {}
+    for sequence in batch:
+        codes |= run(lm, [sequence])
+    return codes
+
+
+def test_codes_do_not_depend_on_the_batch(narrow: LanguageModel) -> None:
+    batch = sequences(7)
+    lm = LMEngine(narrow, 4, 128, EOS)
+    alone = run_alone(lm, batch)
     assert all(alone.values())
     assert len({str(codes[0]) for codes in alone.values()}) == 7
-    assert run(generator, crowd) == alone
-    assert run(generator, crowd[::-1], every=2) == alone
+    assert run(lm, batch) == alone
+    assert run(lm, batch[::-1], every=2) == alone
 
 
-def test_codes_do_not_depend_on_who_leaves(model: LanguageModel) -> None:
+def test_codes_do_not_depend_on_removed_sequences(narrow: LanguageModel) -> None:
     first, *others = sequences(5)
     first = replace(first, max_new_tokens=14)
-    generator = Generator(model, 4, 128, EOS)
-    expected = run(generator, [first])[first.id]
+    lm = LMEngine(narrow, 4, 128, EOS)
+    expected = run(lm, [first])[first.id]
     for other in others[:2]:
-        generator.add(other)
-    generator.step()
-    generator.add(first)  # in another slot
+        lm.add(other)
+    lm.step()
+    lm.add(first)  # in another slot
     codes: list[list[int]] = []
     for step in range(60):
         if step == 3:
-            generator.remove([others[0].id])
-            generator.add(others[2])
-        codes += [row for grown in generator.step() if grown.id == first.id for row in grown.codes.T.tolist()]
+            lm.remove([others[0].id])
+            lm.add(others[2])
+        codes += [row for output in lm.step() if output.id == first.id for row in output.codes.T.tolist()]
     assert codes == expected
 
 
+def filled_cache(model: LanguageModel, slots: int) -> KVCache:
+    """A cache whose even slots hold the same tokens, and whose odd ones hold fewer."""
+    past = torch.randint(2, 160, (HELD, 5), generator=torch.Generator().manual_seed(5))
+    cache = model.cache(slots, 64)
+    for slot in (0, 1):
+        attention = PrefillAttention(cache, slot, 0, HELD - slot * 7, HELD)
+        model(past, torch.arange(HELD), attention, last=HELD - 1)
+    for layer in cache.layers:
+        layer[2::2] = layer[0]
+        layer[3::2] = layer[1]
+    return cache
+
+
 @pytest.mark.parametrize("slots", [4, 13, 16])
-def test_logits_are_the_same_to_the_last_bit_in_every_row(model: LanguageModel, slots: int) -> None:
-    """One sequence in each of the rows, with others before and after it, and with none."""
-    held = 37
-    random = torch.Generator().manual_seed(6)
-    ids = torch.randint(2, 160, (slots, 5), generator=random)
-    past = torch.randint(2, 160, (held, 5), generator=random)
+def test_logits_are_bit_identical_in_every_row(full: LanguageModel, slots: int) -> None:
+    """A sequence in each row of the batch, among others; and alone, if the batch size does not matter."""
+    ids = torch.randint(2, 160, (slots, 5), generator=torch.Generator().manual_seed(6))
     with torch.inference_mode():
-        caches = model.cache(slots, 64)
-        for slot in range(slots):
-            model(past, torch.arange(held), Prompt(caches, slot, 0, held - slot % 2 * 7, held), last=held - 1)
+        cache = filled_cache(full, slots)
         expected = None
         for row in range(slots):
-            here = ids.clone()
-            here[row] = ids[0]
-            slot = row // 2 * 2 % (slots // 2 * 2)  # an even one: these hold as much, and nobody else writes there
-            lengths = [(slot, held) if at == row else (at % (slots // 2) * 2 + 1, 5 + at) for at in range(slots)]
-            positions = torch.tensor([length for _, length in lengths])
-            found = model(here, positions, EachAlone(caches, lengths, slots))[row]
-            expected = found if expected is None else expected
-            assert torch.equal(found, expected), row
-        if model.rows is Rows.FREE:
+            batch = ids.clone()
+            batch[row] = ids[0]
+            slot = row // 2 * 2 % (slots // 2 * 2)  # an even one: the others write to odd ones only
+            held = [(slot, HELD) if at == row else (at % (slots // 2) * 2 + 1, 5 + at) for at in range(slots)]
+            positions = torch.tensor([length for _, length in held])
+            logits = full(batch, positions, PerSlotDecodeAttention(cache, held, slots))[row]
+            expected = logits if expected is None else expected
+            assert torch.equal(logits, expected), row
+        if full.determinism is Determinism.ROW:
             for rows in range(1, min(slots, INT8_ROWS) + 1):
-                found = model(ids[:rows], torch.full((rows,), held), EachAlone(caches, [(0, held)], rows))[0]
-                assert torch.equal(found, expected), rows
+                attention = PerSlotDecodeAttention(cache, [(0, HELD)], rows)
+                logits = full(ids[:rows], torch.full((rows,), HELD), attention)[0]
+                assert torch.equal(logits, expected), rows
 
 
-def test_where_kernels_promise_nothing_each_sequence_is_computed_alone(
-    state: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+def test_kernels_without_guarantee_compute_each_sequence_alone(
+    narrow_weights: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linear, "_packs", lambda weight: False)
-    model = from_tensors(dict(state), CONFIG)
-    assert model.rows is Rows.NONE
-    crowd = sequences(4)
-    generator = Generator(model, 4, 128, EOS)
-    alone: dict[str, list[list[int]]] = {}
-    for sequence in crowd:
-        alone |= run(generator, [sequence])
-    assert run(generator, crowd) == alone
+    monkeypatch.setattr(linear, "_can_pack", lambda weight: False)
+    model = from_tensors(dict(narrow_weights), NARROW)
+    assert model.determinism is Determinism.NONE
+    batch = sequences(4)
+    lm = LMEngine(model, 4, 128, EOS)
+    assert run(lm, batch) == run_alone(lm, batch)
 
 
-def test_a_prompt_in_pieces_is_the_prompt(model: LanguageModel) -> None:
-    """Up to rounding: a piece is a batch of another size."""
+def test_prefill_in_parts_gives_the_logits_of_the_whole_prompt(full: LanguageModel) -> None:
+    """Up to rounding: a part is a batch of another size."""
     ids = torch.randint(2, 160, (70, 5), generator=torch.Generator().manual_seed(8))
     with torch.inference_mode():
-        cache = model.cache(2, 128)
-        whole = model(ids, torch.arange(70), Prompt(cache, 0, 0, 70, 70), last=69)
+        cache = full.cache(2, 128)
+        whole = full(ids, torch.arange(70), PrefillAttention(cache, 0, 0, 70, 70), last=69)
         for start in (0, 32, 64):
-            piece = torch.zeros(32, 5, dtype=torch.int64)
+            part = torch.zeros(32, 5, dtype=torch.int64)
             count = min(32, 70 - start)
-            piece[:count] = ids[start : start + count]
-            found = model(piece, torch.arange(start, start + 32), Prompt(cache, 1, start, count, 32), last=count - 1)
-    bound = 1e-5 if model.dtype == torch.float32 else 5e-2
-    assert (found - whole).abs().max() < bound * whole.abs().max()
+            part[:count] = ids[start : start + count]
+            attention = PrefillAttention(cache, 1, start, count, 32)
+            logits = full(part, torch.arange(start, start + 32), attention, last=count - 1)
+    bound = 1e-5 if full.dtype == torch.float32 else 5e-2
+    assert (logits - whole).abs().max() < bound * whole.abs().max()

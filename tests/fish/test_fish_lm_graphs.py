@@ -1,4 +1,4 @@
-"""The decoding step of a GPU, all slots in one shape, run on a CPU; ``tests/gpu`` has what needs the device."""
+"""Batched decoding as on a GPU, all slots in one shape, run on a CPU; ``tests/gpu`` has what needs the device."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import contextlib
 import numpy as np
 import pytest
 import torch
-from fish.lm_scripted import drain
-from fish.lm_synthetic import build, golden
+from support.fish.lm import build, golden
+from support.fish.scripted_lm import drain
 
-from backends.fish.lm import cache as module
-from backends.fish.lm.generator import Generator
-from backends.fish.lm.graphs import DeviceDecoder, reaches
-from backends.fish.lm.network import LanguageModel
-from backends.fish.lm.sequence import Grown, Sampling, Sequence
-from backends.fish.model import LMConfig
+from backends.fish.generation import ChunkKey, Sampling, Sequence, StepOutput
+from backends.fish.v0_2.config import LMConfig
+from backends.fish.v0_2.lm import kv_cache
+from backends.fish.v0_2.lm.engine import LMEngine
+from backends.fish.v0_2.lm.graphs import BatchedDecoder, reaches
+from backends.fish.v0_2.lm.model import LanguageModel
 
 EOS = 2
 GREEDY = Sampling(temperature=1e-5, top_p=1.0, repetition_penalty=1.5)
@@ -29,79 +29,79 @@ def model() -> LanguageModel:
 
 @pytest.fixture(autouse=True)
 def _any_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one that is asked for exists on GPUs only."""
-    monkeypatch.setattr(module, "sdpa_kernel", lambda backend: contextlib.nullcontext())
+    """Allow any attention kernel: the requested one exists on GPUs only."""
+    monkeypatch.setattr(kv_cache, "sdpa_kernel", lambda backend: contextlib.nullcontext())
 
 
-def on_device(model: LanguageModel, slots: int) -> Generator:
-    """A generator that decodes as on a GPU, kernel by kernel."""
-    generator = Generator(model, slots, 256, EOS)
+def batched_engine(model: LanguageModel, slots: int) -> LMEngine:
+    """An engine that decodes as on a GPU without graphs."""
+    lm = LMEngine(model, slots, 256, EOS)
     with torch.inference_mode():
-        for layer in generator._cache.layers:
+        for layer in lm._cache.layers:
             layer.zero_()
-        generator._decoder = DeviceDecoder(model, generator._cache, slots, graphs=False)
-    return generator
+        lm._decoder = BatchedDecoder(model, lm._cache, slots, graphs=False)
+    return lm
 
 
-def crowd() -> list[Sequence]:
-    """One of them reads its prompt in several pieces while others speak."""
+def sequences() -> list[Sequence]:
+    """Sequences one of which is prefilled in several parts while others decode."""
     prompt = golden("lm_tiny")["prompt"]
     long = np.concatenate((prompt, prompt, prompt), axis=1)
-    lengths = [32, 5, 90, 20, 12, 70]
     return [
-        Sequence(f"s{i}", "job", long[:, :length], i, GREEDY, max_new_tokens=30 + i) for i, length in enumerate(lengths)
+        Sequence(("job", i), long[:, :length], i, GREEDY, max_new_tokens=30 + i)
+        for i, length in enumerate([32, 5, 90, 20, 12, 70])
     ]
 
 
-def run(generator: Generator, *sequences: Sequence) -> dict[str, np.ndarray]:
-    grown: list[Grown] = []
-    for sequence in sequences:
-        generator.add(sequence)
-        grown += generator.step()
-    grown += drain(generator)
-    return {s.id: np.concatenate([one.codes for one in grown if one.id == s.id], axis=1) for s in sequences}
+def run(lm: LMEngine, *batch: Sequence) -> dict[ChunkKey, np.ndarray]:
+    outputs: list[StepOutput] = []
+    for sequence in batch:
+        lm.add(sequence)
+        outputs += lm.step()
+    outputs += drain(lm)
+    return {s.id: np.concatenate([output.codes for output in outputs if output.id == s.id], axis=1) for s in batch}
 
 
-def test_greedy_generation_gives_the_official_frames(model: LanguageModel) -> None:
+def test_greedy_frames_equal_the_official_ones(model: LanguageModel) -> None:
     official = golden("lm_tiny")
     frames = official["greedy"]
-    sequence = Sequence("a", "a", official["prompt"], 0, GREEDY, max_new_tokens=frames.shape[1])
-    np.testing.assert_array_equal(run(on_device(model, 3), sequence)["a"], frames[1:, :-1] - 2)
+    sequence = Sequence(("a", 0), official["prompt"], 0, GREEDY, max_new_tokens=frames.shape[1])
+    np.testing.assert_array_equal(run(batched_engine(model, 3), sequence)[sequence.id], frames[1:, :-1] - 2)
 
 
-def test_a_crowd_speaks_as_each_does_alone(model: LanguageModel) -> None:
-    together = run(on_device(model, 3), *crowd())
-    for sequence in crowd():
-        expected = run(Generator(model, 1, 256, EOS), sequence)[sequence.id]
-        np.testing.assert_array_equal(together[sequence.id], expected)
+def test_batch_gives_the_codes_of_each_sequence_alone(model: LanguageModel) -> None:
+    together = run(batched_engine(model, 3), *sequences())
+    for sequence in sequences():
+        alone = run(LMEngine(model, 1, 256, EOS), sequence)[sequence.id]
+        np.testing.assert_array_equal(together[sequence.id], alone)
 
 
-def test_whoever_follows_a_failure_is_not_harmed(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The slot of one whose prompt gives no numbers, and of one that was removed while reading such a prompt."""
+def test_nan_in_a_slot_does_not_reach_the_next_sequence(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither after a prompt with NaN logits, nor after a sequence that was removed during such a prefill."""
     poisoned = model.embeddings.clone()
     poisoned[3] = torch.nan
     monkeypatch.setattr(model, "embeddings", poisoned)
-    ill = np.full((5, 100), 3, np.int32)
-    generator = on_device(model, 1)
-    sequence = crowd()[0]
-    expected = run(Generator(model, 1, 256, EOS), sequence)[sequence.id]
-    generator.add(Sequence("ill", "job", ill, 0, GREEDY))
-    assert "not a number" in str(drain(generator)[-1].failure)
-    np.testing.assert_array_equal(run(generator, sequence)[sequence.id], expected)
-    generator.add(Sequence("ill", "job", ill, 0, GREEDY))
-    generator.step()
-    generator.remove(["ill"])
-    np.testing.assert_array_equal(run(generator, sequence)[sequence.id], expected)
+    bad = Sequence(("bad", 0), np.full((5, 100), 3, np.int32), 0, GREEDY)
+    lm = batched_engine(model, 1)
+    sequence = sequences()[0]
+    expected = run(LMEngine(model, 1, 256, EOS), sequence)[sequence.id]
+    lm.add(bad)
+    assert "not a number" in str(drain(lm)[-1].failure)
+    np.testing.assert_array_equal(run(lm, sequence)[sequence.id], expected)
+    lm.add(bad)
+    lm.step()
+    lm.remove([bad.id])
+    np.testing.assert_array_equal(run(lm, sequence)[sequence.id], expected)
 
 
-def test_heads_may_share_keys() -> None:
+def test_grouped_query_attention_gives_the_codes_of_per_slot_decoding() -> None:
     model = build(LMConfig(max_seq_len=256, vocab_size=300, n_layer=2, n_head=4, n_local_heads=2, dim=64))
-    (sequence, *_) = crowd()
-    expected = run(Generator(model, 1, 256, EOS), sequence)[sequence.id]
-    np.testing.assert_array_equal(run(on_device(model, 2), sequence)[sequence.id], expected)
+    (sequence, *_) = sequences()
+    expected = run(LMEngine(model, 1, 256, EOS), sequence)[sequence.id]
+    np.testing.assert_array_equal(run(batched_engine(model, 2), sequence)[sequence.id], expected)
 
 
-def test_attention_reaches_as_far_as_it_must() -> None:
+def test_reaches_are_powers_of_two_and_the_whole_cache() -> None:
     assert reaches(100) == [100]
     assert reaches(256) == [256]
     assert reaches(2048) == [256, 512, 1024, 2048]

@@ -1,4 +1,4 @@
-"""What the model's text front end keeps of a text, and which language it takes each stretch for."""
+"""Text cleaning, language detection, and the phone inventory."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from contextlib import suppress
 import pytest
 
 from backends.errors import InvalidJob
-from backends.fish.text.clean import clean_text
-from backends.fish.text.segment import Context, Segment, parse_order, resume, segments
-from backends.fish.text.symbols import ALL_PHONES, INVENTORY, MARKS, PHONES, PUNCTUATION, token
+from backends.fish.v0_2.text.clean import clean_text
+from backends.fish.v0_2.text.languages import Context, LanguageSpan, parse_order, resume, split_languages
+from backends.fish.v0_2.text.symbols import ALL_PHONES, INVENTORY, MARKS, PHONES, PUNCTUATION, token
 
 ORDER = ("zh", "jp", "en")
 
 
-def cut(text: str, *order: str) -> list[tuple[str | None, str]]:
-    return [(part.language, part.text) for part in segments(text, order or ORDER)]
+def detect(text: str, *order: str) -> list[tuple[str | None, str]]:
+    return [(part.language, part.text) for part in split_languages(text, order or ORDER)]
 
 
-def test_the_inventory_is_that_of_the_model() -> None:
+def test_inventory_is_that_of_the_model() -> None:
     assert {language: len(phones) for language, phones in PHONES.items()} == {"zh": 221, "jp": 38, "en": 71}
     assert len(INVENTORY) == len(set(INVENTORY)) == 340
     assert len(ALL_PHONES) == len(set(ALL_PHONES)) == 311
@@ -52,32 +52,32 @@ def test_the_inventory_is_that_of_the_model() -> None:
         ("", ""),
     ],
 )
-def test_what_is_left_of_a_text(text: str, cleaned: str) -> None:
+def test_text_is_cleaned(text: str, cleaned: str) -> None:
     assert clean_text(text) == cleaned
 
 
-def test_characters_tell_the_language_and_the_current_one_goes_first() -> None:
-    assert cut("测试 Hugging face, BGM很大？ 世界、こんにちは。") == [
+def test_characters_select_the_language_and_prefer_the_current_one() -> None:
+    assert detect("测试 Hugging face, BGM很大？ 世界、こんにちは。") == [
         ("zh", "测试 "),
         ("en", "Hugging face, BGM"),
         ("zh", "很大? 世界,"),
         ("jp", "こんにちは."),
     ]
-    assert cut("世界、こんにちは。東京", "jp", "zh", "en") == [("jp", "世界,こんにちは.東京")]
-    assert cut("12 apples", "en", "zh") == [("en", "12 apples")]
-    assert cut("12 apples") == [("zh", "12 "), ("en", "apples")]
-    assert cut("它 5 岁 is 5 years") == [("zh", "它 5 岁 "), ("en", "is 5 years")]
-    assert cut("あ字 and 字") == [("jp", "あ字 "), ("en", "and "), ("zh", "字")]
-    assert cut("") == cut("é…") == []
+    assert detect("世界、こんにちは。東京", "jp", "zh", "en") == [("jp", "世界,こんにちは.東京")]
+    assert detect("12 apples", "en", "zh") == [("en", "12 apples")]
+    assert detect("12 apples") == [("zh", "12 "), ("en", "apples")]
+    assert detect("它 5 岁 is 5 years") == [("zh", "它 5 岁 "), ("en", "is 5 years")]
+    assert detect("あ字 and 字") == [("jp", "あ字 "), ("en", "and "), ("zh", "字")]
+    assert detect("") == detect("é…") == []
 
 
-def test_tags_tell_it_too() -> None:
-    assert cut("<jp>世界</jp>世界") == [("jp", "世界"), ("zh", "世界")]
-    assert cut("<JP>世界</JP>") == [("jp", "世界")]
-    assert cut("<zh>你<en>2</en>好") == [("zh", "你"), ("en", "2"), ("zh", "好")]
-    assert cut("<en> </en>") == []
-    assert cut("1 < 2 > 3", "en") == [("en", "1 < 2 > 3")]
-    assert cut("a<p:i3>1 b<p:,>", "zh", "en") == [("en", "a"), (None, "i3"), ("en", "1 b"), (None, ",")]
+def test_tags_select_the_language() -> None:
+    assert detect("<jp>世界</jp>世界") == [("jp", "世界"), ("zh", "世界")]
+    assert detect("<JP>世界</JP>") == [("jp", "世界")]
+    assert detect("<zh>你<en>2</en>好") == [("zh", "你"), ("en", "2"), ("zh", "好")]
+    assert detect("<en> </en>") == []
+    assert detect("1 < 2 > 3", "en") == [("en", "1 < 2 > 3")]
+    assert detect("a<p:i3>1 b<p:,>", "zh", "en") == [("en", "a"), (None, "i3"), ("en", "1 b"), (None, ",")]
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def test_tags_tell_it_too() -> None:
         ("<fr>mot</fr>", "<fr>"),
     ],
 )
-def test_tags_that_are_wrong_are_named(text: str, named: str) -> None:
+def test_invalid_tag_is_named(text: str, named: str) -> None:
     with pytest.raises(InvalidJob, match=named) as caught:
-        segments(text, ORDER)
+        split_languages(text, ORDER)
     assert caught.value.param == "text"
 
 
-def test_orders_are_checked() -> None:
+def test_order_is_validated() -> None:
     assert parse_order("zh,jp,en") == ORDER
     assert parse_order(" EN , zh") == ("en", "zh")
     for order in ("", "zh,", "zh;jp", "fr", "_"):
@@ -104,11 +104,11 @@ def test_orders_are_checked() -> None:
             parse_order(order)
         assert caught.value.param == "options.order"
     with pytest.raises(InvalidJob, match="'a'") as caught:
-        segments("你a", ("zh", "jp"))
+        split_languages("你a", ("zh", "jp"))
     assert caught.value.param == "text"
 
 
-def joined(parts: list[Segment]) -> list[tuple[str | None, str]]:
+def merged(parts: list[LanguageSpan]) -> list[tuple[str | None, str]]:
     whole: list[tuple[str | None, str]] = []
     for part in parts:
         if whole and part.language is not None and whole[-1][0] == part.language:
@@ -119,7 +119,7 @@ def joined(parts: list[Segment]) -> list[tuple[str | None, str]]:
 
 
 @pytest.mark.parametrize("order", [ORDER, ("jp", "zh", "en"), ("en", "jp", "zh")])
-def test_pieces_read_as_in_the_whole_text(order: tuple[str, ...]) -> None:
+def test_chunks_have_the_languages_of_the_whole_text(order: tuple[str, ...]) -> None:
     draw = random.Random(7)
     words = [
         "你好",
@@ -138,25 +138,25 @@ def test_pieces_read_as_in_the_whole_text(order: tuple[str, ...]) -> None:
         "カ",
         " ",
     ]
-    kept = 0
+    valid = 0
     for _ in range(3000):
         parts = draw.choices(words, k=draw.randrange(2, 14))
         try:
-            whole = segments("".join(parts), order)
+            whole = split_languages("".join(parts), order)
         except InvalidJob:
             continue
-        kept += 1
+        valid += 1
         context = Context()
-        pieces: list[Segment] = []
-        place = draw.randrange(len(parts) + 1)
-        for stretch in ("".join(parts[:place]), "".join(parts[place:])):
-            piece, context = resume(stretch, context, order)
-            pieces += segments(piece, order)
-        assert joined(pieces) == joined(whole), parts
-    assert kept > 500
+        spans: list[LanguageSpan] = []
+        at = draw.randrange(len(parts) + 1)
+        for part in ("".join(parts[:at]), "".join(parts[at:])):
+            chunk, context = resume(part, context, order)
+            spans += split_languages(chunk, order)
+        assert merged(spans) == merged(whole), parts
+    assert valid > 500
 
 
-def test_a_number_behind_a_cut_stays_in_its_language() -> None:
+def test_number_at_the_start_of_a_chunk_keeps_its_language() -> None:
     _, context = resume("I have two. ", Context(), ORDER)
     assert resume("300 more.", context, ORDER)[0] == "<en>300 more.</en>"
     assert resume("More.", context, ORDER)[0] == "More."
@@ -167,11 +167,11 @@ def test_a_number_behind_a_cut_stays_in_its_language() -> None:
 @pytest.mark.parametrize(
     "unit", ["<", "<p:", "</", "<jp>", "<p:i3>", ">", "\n", "...", "é", "你a", "<<>>", "<p:\n", " "]
 )
-def test_hostile_texts_take_linear_time(unit: str) -> None:
+def test_hostile_text_takes_linear_time(unit: str) -> None:
     text = (unit * 50_000)[:50_000]
     started_s = time.perf_counter()
     clean_text(text)
     with suppress(InvalidJob):
-        segments(text, ORDER)
+        split_languages(text, ORDER)
     resume(text, Context(language="jp"), ORDER)
     assert time.perf_counter() - started_s < 5

@@ -1,4 +1,4 @@
-"""Tokenizer files in any of their layouts give the ids they were made for, and prompts have the model's layout."""
+"""Tokenizer files in every layout give the published IDs, and prompts have the model's layout."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fish.text_synthetic import PUBLISHED_SIZE, write_tokenizer
+from support.fish import GOLDEN
+from support.fish.tokenizer import PUBLISHED_SIZE, write_tokenizer
 
 from backends.errors import InvalidJob, LoadError
-from backends.fish.text.phonemizer import Phonemizer
-from backends.fish.text.prompt import build_prompt, spell, with_codes
-from backends.fish.text.sentencepiece import read_backend, read_pieces
-from backends.fish.text.symbols import ALL_PHONES
-from backends.fish.text.tokenizer import Tokenizer, load_tokenizer
+from backends.fish.v0_2.text.phonemizer import Phonemizer
+from backends.fish.v0_2.text.prompt import prompt_rows, spell, with_codes
+from backends.fish.v0_2.text.sentencepiece import read_backend, read_pieces
+from backends.fish.v0_2.text.symbols import ALL_PHONES
+from backends.fish.v0_2.text.tokenizer import Tokenizer, load_tokenizer
 
-GOLDEN = Path(__file__).parent / "golden"
 ORDER = ("zh", "jp", "en")
 
 
@@ -26,7 +26,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     return load_tokenizer(write_tokenizer(tmp_path_factory.mktemp("tokenizer")))
 
 
-class Spelling:
+class FakeConverter:
     def __init__(self, *phones: str):
         self.phones = list(phones)
         self.read: list[str] = []
@@ -39,11 +39,7 @@ class Spelling:
         return self.phones
 
 
-def text_ids(tokenizer: Tokenizer, prompt: np.ndarray) -> list[int]:
-    return [number for number in prompt[0].tolist() if number != tokenizer.pad_id]
-
-
-def test_the_published_size_has_the_published_layout(tokenizer: Tokenizer) -> None:
+def test_synthetic_tokenizer_of_published_size_has_the_published_layout(tokenizer: Tokenizer) -> None:
     assert (tokenizer.size, tokenizer.pad_id, tokenizer.eos_id) == (PUBLISHED_SIZE, 36407, 2)
     ids = tokenizer.encode(" ".join(f"<p:{phone}>" for phone in ALL_PHONES))
     assert ids[0] == 1
@@ -52,7 +48,7 @@ def test_the_published_size_has_the_published_layout(tokenizer: Tokenizer) -> No
 
 
 @pytest.mark.parametrize(("vocab_size", "pad_id"), [(300, 4), (300, None), (120, 3), (2000, 7), (36408, None)])
-def test_tokenizers_of_any_size_can_be_made(tmp_path: Path, vocab_size: int, pad_id: int | None) -> None:
+def test_synthetic_tokenizer_has_the_requested_size(tmp_path: Path, vocab_size: int, pad_id: int | None) -> None:
     made = load_tokenizer(write_tokenizer(tmp_path, vocab_size, pad_id))
     assert made.size == vocab_size
     assert made.pad_id == (vocab_size - 1 if pad_id is None else pad_id)
@@ -63,8 +59,8 @@ def test_tokenizers_of_any_size_can_be_made(tmp_path: Path, vocab_size: int, pad
     assert {2, made.pad_id} <= set(ids)
 
 
-def test_ids_are_those_of_the_time(tmp_path: Path) -> None:
-    """As transformers 4.36 gives them for a Llama model of sentencepiece with tokens added to it."""
+def test_ids_equal_those_of_transformers_4_36(tmp_path: Path) -> None:
+    """For a sentencepiece Llama model with added tokens, in each layout of its files."""
     golden = json.loads((GOLDEN / "tokens.json").read_text(encoding="utf-8"))
     shutil.copy(GOLDEN / "tokenizer.model", tmp_path)
     (tmp_path / "added_tokens.json").write_text(json.dumps(golden["added"]))
@@ -93,7 +89,7 @@ def test_ids_are_those_of_the_time(tmp_path: Path) -> None:
     assert [[text, whole.encode(text)] for text, _ in golden["cases"]] == golden["cases"]
 
 
-def test_pieces_have_ids_and_scores() -> None:
+def test_sentencepiece_pieces_have_ids_and_scores() -> None:
     pieces = read_pieces(GOLDEN / "tokenizer.model")
     assert len(pieces) == 420
     assert [text for text, _ in pieces[:4]] == ["<unk>", "<s>", "</s>", "<0x00>"]
@@ -103,7 +99,7 @@ def test_pieces_have_ids_and_scores() -> None:
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer.model", "added_tokens.json", "tokenizer_config.json"])
 @pytest.mark.parametrize("content", [b"", b"\xff\xff\xff", b"{}", b"[1]", b"\x0a\x03abc", b'{"a": 1}', b"\x0a\xff\x01"])
-def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+def test_damaged_file_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     if name != "tokenizer.json":
         shutil.copy(GOLDEN / "tokenizer.model", tmp_path)
     (tmp_path / name).write_bytes(content)
@@ -112,7 +108,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes) -> N
     assert str(tmp_path) in str(caught.value)
 
 
-def test_what_a_tokenizer_must_have(tmp_path: Path) -> None:
+def test_missing_tokenizer_file_or_token_is_named(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match=r"tokenizer\.json or tokenizer\.model"):
         load_tokenizer(tmp_path)
     shutil.copy(GOLDEN / "tokenizer.model", tmp_path)
@@ -126,23 +122,23 @@ def test_what_a_tokenizer_must_have(tmp_path: Path) -> None:
         load_tokenizer(tmp_path)
 
 
-def test_a_prompt_of_text_alone(tokenizer: Tokenizer) -> None:
-    prompt = build_prompt(tokenizer, "Hello; 世界…")
+def test_prompt_of_text_alone(tokenizer: Tokenizer) -> None:
+    prompt = prompt_rows(tokenizer, "Hello; 世界…")
     assert prompt.dtype == np.int32
     assert prompt[0].tolist() == tokenizer.encode("[INST] Hello, 世界 [/INST]")
     assert prompt.shape[0] == 5
     assert not prompt[1:].any()
 
 
-def test_phones_stand_for_the_text(tokenizer: Tokenizer) -> None:
-    spelling = Spelling("n", "i2", ",", "h")
-    prompt = build_prompt(tokenizer, "你好", phonemizer=Phonemizer({"zh": spelling}))
+def test_prompt_of_phones(tokenizer: Tokenizer) -> None:
+    converter = FakeConverter("n", "i2", ",", "h")
+    prompt = prompt_rows(tokenizer, "你好", phonemizer=Phonemizer({"zh": converter}))
     assert prompt[0].tolist() == tokenizer.encode("[INST] <p:n> <p:i2> , <p:h> [/INST]")
 
 
-def test_a_reference_shares_the_instruction_and_its_codes_follow(tokenizer: Tokenizer) -> None:
+def test_transcript_shares_the_instruction_and_codes_follow_it(tokenizer: Tokenizer) -> None:
     codes = np.arange(40).reshape(4, 10)
-    rows = build_prompt(tokenizer, "再见", transcript=spell("你好…", None, ORDER), speaker="Ann B.")
+    rows = prompt_rows(tokenizer, "再见", transcript=spell("你好…", None, ORDER), speaker="Ann B.")
     prompt = with_codes(rows, codes, tokenizer.pad_id)
     ids = tokenizer.encode("[INST] [SPK: Ann B.] 你好 再见 [/INST]")
     assert prompt.shape == (5, len(ids) + 10)
@@ -153,44 +149,44 @@ def test_a_reference_shares_the_instruction_and_its_codes_follow(tokenizer: Toke
     np.testing.assert_array_equal(with_codes(rows, codes[:, :0], tokenizer.pad_id), rows)
 
 
-def test_a_transcript_does_not_change_how_the_text_is_read(tokenizer: Tokenizer) -> None:
-    chinese, japanese = Spelling("n"), Spelling("k")
+def test_transcript_does_not_change_the_language_of_the_text(tokenizer: Tokenizer) -> None:
+    chinese, japanese = FakeConverter("n"), FakeConverter("k")
     phonemizer = Phonemizer({"zh": chinese, "jp": japanese})
     transcript = spell("こんにちは。", phonemizer, ORDER)
-    prompt = build_prompt(tokenizer, "你好吗。", transcript=transcript, phonemizer=phonemizer)
+    prompt = prompt_rows(tokenizer, "你好吗。", transcript=transcript, phonemizer=phonemizer)
     assert (chinese.read, japanese.read) == (["你好吗."], ["こんにちは."])
     assert prompt[0].tolist() == tokenizer.encode("[INST] <p:k> <p:n> [/INST]")
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64, np.uint8])
-def test_codes_of_any_integer_type(tokenizer: Tokenizer, dtype: type) -> None:
+def test_codes_of_any_integer_type_are_appended(tokenizer: Tokenizer, dtype: type) -> None:
     codes = np.full((4, 3), 253, dtype)
-    assert with_codes(build_prompt(tokenizer, "a"), codes, 4)[1:, -3:].tolist() == [[255] * 3] * 4
+    assert with_codes(prompt_rows(tokenizer, "a"), codes, 4)[1:, -3:].tolist() == [[255] * 3] * 4
 
 
 @pytest.mark.parametrize("text", ["</s> a", "a<pad>", "<s>a", "<unk> a", "<jp>a</jp>"])
-def test_letters_cannot_make_special_tokens(tokenizer: Tokenizer, text: str) -> None:
+def test_special_token_in_text_is_rejected(tokenizer: Tokenizer, text: str) -> None:
     with pytest.raises(InvalidJob, match="use_g2p") as caught:
-        build_prompt(tokenizer, text)
+        prompt_rows(tokenizer, text)
     assert caught.value.param == "text"
 
 
 @pytest.mark.parametrize("speaker", ["", " ", "a]", "[a", "<s>", "a\nb", "a\u2028b", "</s>", "a\x00"])
-def test_a_speaker_cannot_add_to_the_prompt(tokenizer: Tokenizer, speaker: str) -> None:
+def test_speaker_with_markup_is_rejected(tokenizer: Tokenizer, speaker: str) -> None:
     with pytest.raises(InvalidJob) as caught:
-        build_prompt(tokenizer, "a", speaker=speaker)
+        prompt_rows(tokenizer, "a", speaker=speaker)
     assert caught.value.param == "options.speaker"
 
 
 @pytest.mark.parametrize("text", ["", "  ", "…", "🎉", "?!", "é", "<jp></jp>", "<p:,>"])
 @pytest.mark.parametrize("phones", [True, False])
-def test_nothing_to_say(tokenizer: Tokenizer, text: str, phones: bool) -> None:
-    phonemizer = Phonemizer({"zh": Spelling(), "en": Spelling()}) if phones else None
-    with pytest.raises(InvalidJob, match="nothing to say") as caught:
-        build_prompt(tokenizer, text, transcript="你好", phonemizer=phonemizer)
+def test_text_without_speech_is_rejected(tokenizer: Tokenizer, text: str, phones: bool) -> None:
+    phonemizer = Phonemizer({"zh": FakeConverter(), "en": FakeConverter()}) if phones else None
+    with pytest.raises(InvalidJob, match="nothing to speak") as caught:
+        prompt_rows(tokenizer, text, transcript="你好", phonemizer=phonemizer)
     assert caught.value.param == "text"
 
 
-def test_text_that_is_spelled_by_punctuation_alone(tokenizer: Tokenizer) -> None:
-    with pytest.raises(InvalidJob, match="nothing to say"):
-        build_prompt(tokenizer, "<zh>a.</zh>", phonemizer=Phonemizer({"zh": Spelling(".")}))
+def test_text_whose_phones_are_all_punctuation_is_rejected(tokenizer: Tokenizer) -> None:
+    with pytest.raises(InvalidJob, match="nothing to speak"):
+        prompt_rows(tokenizer, "<zh>a.</zh>", phonemizer=Phonemizer({"zh": FakeConverter(".")}))

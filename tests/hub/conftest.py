@@ -1,4 +1,4 @@
-"""Two hubs that hold the same, an empty cache, and settings short of patience."""
+"""Fixtures: two fake hubs with the same repository, an empty cache, and settings with short timeouts."""
 
 from __future__ import annotations
 
@@ -10,32 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.hub.content import REPO, ROOT, HubFor, Python, files
+from support.hub.fake_hub import FakeHub, running
 
 from backends.hub import Endpoint, Hub, HubSettings
-
-from .fake_hub import FakeHub, running
-
-ROOT = Path(__file__).parents[2]
-REPO = "owner/voice"
-WEIGHTS_BYTES = 600_000
-
-HubFor = Callable[..., Hub]
-Python = Callable[..., subprocess.Popen[str]]
-
-
-def weights(seed: int = 0, size_bytes: int = WEIGHTS_BYTES) -> bytes:
-    """Bytes that differ everywhere, so that a stretch in the wrong place is noticed."""
-    return b"".join((seed * 1_000_003 + index).to_bytes(8, "little") for index in range(size_bytes // 8))
-
-
-def files() -> dict[str, bytes]:
-    return {
-        "README.md": b"# a voice\n",
-        "base/config.json": b'{"rate_hz": 24000}',
-        "base/model.safetensors": weights(),
-        "base/vocab.txt": "a\nb\nü\n".encode(),
-        "other/empty.txt": b"",
-    }
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +45,7 @@ def cache_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def hub_for(cache_dir: Path) -> HubFor:
-    """Make a ``Hub`` that asks the given endpoints in order."""
+    """Create a ``Hub`` with the given endpoints."""
 
     def make(
         *endpoints: FakeHub | Endpoint | str, pause: Callable[[float], None] = time.sleep, **settings: object
@@ -76,7 +54,7 @@ def hub_for(cache_dir: Path) -> HubFor:
         for endpoint in endpoints:
             url = endpoint.url if isinstance(endpoint, FakeHub) else endpoint
             asked.append(url if isinstance(url, Endpoint) else Endpoint(url))
-        patience: dict[str, object] = {
+        timeouts: dict[str, object] = {
             "connect_timeout_s": 1.0,
             "metadata_timeout_s": 0.5,
             "stall_timeout_s": 0.5,
@@ -84,14 +62,14 @@ def hub_for(cache_dir: Path) -> HubFor:
             "lock_timeout_s": 20.0,
             "cache_dir": cache_dir,
         }
-        return Hub(HubSettings(endpoints=tuple(asked), **(patience | settings)), pause)  # type: ignore[arg-type]
+        return Hub(HubSettings(endpoints=tuple(asked), **(timeouts | settings)), pause)  # type: ignore[arg-type]
 
     return make
 
 
 @pytest.fixture
 def python(cache_dir: Path) -> Iterator[Python]:
-    """Start another Python on some code, with the cache and variables given."""
+    """Run code in another Python process, with the given cache and environment variables."""
     started: list[subprocess.Popen[str]] = []
 
     def start(code: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:

@@ -1,16 +1,15 @@
-"""Verifying what is cached, and mending it."""
+"""Verification and repair of cached files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from support.hub.content import REPO, HubFor, files, weights
+from support.hub.fake_hub import FakeHub
+from support.hub.fake_state import DEAD
 
 from backends.hub import EndpointsFailed, MalformedReference, MissingOffline
-
-from .conftest import REPO, HubFor, files, weights
-from .fake_hub import FakeHub
-from .fake_state import DEAD
 
 
 def damage(path: Path, keep_size: bool = True) -> None:
@@ -20,17 +19,17 @@ def damage(path: Path, keep_size: bool = True) -> None:
     blob.write_bytes(content if keep_size else content[:-1])
 
 
-def test_a_sound_cache(official: FakeHub, hub_for: HubFor) -> None:
+def test_sound_cache_has_no_problems(official: FakeHub, hub_for: HubFor) -> None:
     hub_for(official).fetch(f"hf://{REPO}")
-    told: list[str] = []
-    report = hub_for(DEAD).check(progress=lambda stage, done, total: told.append(stage))
+    reports: list[str] = []
+    report = hub_for(DEAD).check(progress=lambda stage, done, total: reports.append(stage))
     assert (report.files, report.problems, report.unverifiable) == (len(files()), (), ())
     assert report.size_bytes == sum(map(len, files().values()))
-    assert f"check {REPO}/base/vocab.txt" in told
+    assert f"check {REPO}/base/vocab.txt" in reports
 
 
 @pytest.mark.parametrize("path", ["base/model.safetensors", "base/vocab.txt"])
-def test_damage_is_found_and_mended(official: FakeHub, hub_for: HubFor, path: str) -> None:
+def test_damaged_files_are_reported_and_fetched_again(official: FakeHub, hub_for: HubFor, path: str) -> None:
     hub = hub_for(official)
     fetched = hub.fetch(f"hf://{REPO}")
     damage(fetched.path / path)
@@ -49,7 +48,7 @@ def test_damage_is_found_and_mended(official: FakeHub, hub_for: HubFor, path: st
     assert official.served_bytes() - served == len(files()[path]), "only what was damaged is fetched again"
 
 
-def test_a_truncated_file_is_fetched_again_without_being_asked_to(official: FakeHub, hub_for: HubFor) -> None:
+def test_truncated_file_is_fetched_again(official: FakeHub, hub_for: HubFor) -> None:
     hub = hub_for(official)
     fetched = hub.fetch(f"hf://{REPO}/base")
     damage(fetched.path / "model.safetensors", keep_size=False)
@@ -57,7 +56,7 @@ def test_a_truncated_file_is_fetched_again_without_being_asked_to(official: Fake
     assert (fetched.path / "model.safetensors").read_bytes() == files()["base/model.safetensors"]
 
 
-def test_a_lost_blob_is_found_and_fetched_again(official: FakeHub, hub_for: HubFor) -> None:
+def test_missing_blob_is_reported_and_fetched_again(official: FakeHub, hub_for: HubFor) -> None:
     hub = hub_for(official)
     fetched = hub.fetch(f"hf://{REPO}/base")
     (fetched.path / "vocab.txt").resolve().unlink()
@@ -67,7 +66,7 @@ def test_a_lost_blob_is_found_and_fetched_again(official: FakeHub, hub_for: HubF
     assert not hub.check().problems
 
 
-def test_shared_content_is_hashed_once_and_reported_for_each_name(official: FakeHub, hub_for: HubFor) -> None:
+def test_shared_content_is_hashed_once_and_reported_per_path(official: FakeHub, hub_for: HubFor) -> None:
     official.add("owner/twins", {"a.txt": b"same", "b.txt": b"same"})
     fetched = hub_for(official).fetch("hf://owner/twins")
     assert hub_for().check().files == 1
@@ -75,7 +74,7 @@ def test_shared_content_is_hashed_once_and_reported_for_each_name(official: Fake
     assert {problem.file for problem in hub_for().check().problems} == {"a.txt", "b.txt"}
 
 
-def test_files_whose_hash_nobody_knows_are_neither_good_nor_bad(official: FakeHub, hub_for: HubFor) -> None:
+def test_files_without_recorded_hash_are_unverifiable(official: FakeHub, hub_for: HubFor) -> None:
     fetched = hub_for(official).fetch(f"hf://{REPO}/README.md")
     stray = fetched.path.parent / "stray.txt"
     stray.write_text("put here by hand")
@@ -84,7 +83,7 @@ def test_files_whose_hash_nobody_knows_are_neither_good_nor_bad(official: FakeHu
     assert not report.problems
 
 
-def test_unfinished_transfers_are_listed(official: FakeHub, hub_for: HubFor) -> None:
+def test_partial_downloads_are_listed(official: FakeHub, hub_for: HubFor) -> None:
     hub = hub_for(official, attempts=1)
     hub.fetch(f"hf://{REPO}/README.md")
     official.faults.cut_every = 1000
@@ -94,8 +93,8 @@ def test_unfinished_transfers_are_listed(official: FakeHub, hub_for: HubFor) -> 
     assert unfinished.stat().st_size == 1000
 
 
-def test_content_under_another_files_name_is_found(official: FakeHub, hub_for: HubFor) -> None:
-    """Each link leads to a sound blob, but not to its own."""
+def test_link_to_another_files_content_is_reported(official: FakeHub, hub_for: HubFor) -> None:
+    """Each link points to a valid blob of another file."""
     fetched = hub_for(official).fetch(f"hf://{REPO}/base")
     one, other = fetched.path / "config.json", fetched.path / "vocab.txt"
     targets = one.readlink(), other.readlink()
@@ -110,7 +109,7 @@ def test_content_under_another_files_name_is_found(official: FakeHub, hub_for: H
     assert mended == fetched
 
 
-def test_a_file_missing_from_what_is_named_is_a_problem(official: FakeHub, hub_for: HubFor) -> None:
+def test_missing_file_of_a_named_reference_is_a_problem(official: FakeHub, hub_for: HubFor) -> None:
     fetched = hub_for(official).fetch(f"hf://{REPO}/base")
     (fetched.path / "vocab.txt").unlink()
     (problem,) = hub_for().check(f"hf://{REPO}/base").problems
@@ -121,24 +120,24 @@ def test_a_file_missing_from_what_is_named_is_a_problem(official: FakeHub, hub_f
     assert not hub_for().check().problems, "that a repository is here in part is normal"
 
 
-def test_a_lost_blob_of_a_single_file_is_a_problem(official: FakeHub, hub_for: HubFor) -> None:
+def test_missing_blob_of_a_single_file_is_a_problem(official: FakeHub, hub_for: HubFor) -> None:
     fetched = hub_for(official).fetch(f"hf://{REPO}/base/vocab.txt")
     fetched.path.resolve().unlink()
     (problem,) = hub_for().check(f"hf://{REPO}/base/vocab.txt").problems
     assert "cannot be read" in problem.complaint
 
 
-def test_checking_tells_the_bytes_as_it_goes(official: FakeHub, hub_for: HubFor) -> None:
+def test_check_reports_hashed_bytes(official: FakeHub, hub_for: HubFor) -> None:
     official.add("owner/large", {"a.bin": weights(1, 3 << 20), "b.bin": weights(2, 2 << 20)})
     hub_for(official).fetch("hf://owner/large")
-    told: list[tuple[str, int, int | None]] = []
-    hub_for().check("hf://owner/large", lambda *report: told.append(report))
-    assert {done for _, done, _ in told} == {megabytes << 20 for megabytes in range(6)}
-    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
-    assert {total for _, _, total in told} == {5 << 20}
+    reports: list[tuple[str, int, int | None]] = []
+    hub_for().check("hf://owner/large", lambda *report: reports.append(report))
+    assert {done for _, done, _ in reports} == {megabytes << 20 for megabytes in range(6)}
+    assert [done for _, done, _ in reports] == sorted(done for _, done, _ in reports)
+    assert {total for _, _, total in reports} == {5 << 20}
 
 
-def test_nothing_to_check(hub_for: HubFor) -> None:
+def test_uncached_reference_raises_missing_offline(hub_for: HubFor) -> None:
     assert hub_for().check().files == 0
     with pytest.raises(MissingOffline):
         hub_for().check(f"hf://{REPO}")

@@ -1,4 +1,4 @@
-"""Disks that are full, forbidden, read-only or without symlinks."""
+"""Disk faults: full, forbidden, read-only, or without symbolic links."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.hub.content import REPO, WEIGHTS_BYTES, HubFor, Python, files
+from support.hub.fake_hub import FakeHub
 
 from backends.hub import CacheNotWritable, DiskFull
 from backends.hub.cache import PARTIAL_SUFFIX
 
-from .conftest import REPO, WEIGHTS_BYTES, HubFor, Python, files
-from .fake_hub import FakeHub
-
 WEIGHTS = f"hf://{REPO}/base/model.safetensors"
 CONTENT = files()["base/model.safetensors"]
-NOBODY = 65534
+NOBODY_UID = 65534
 
 
-def test_too_little_room_is_noticed_before_anything_is_fetched(
+def test_too_little_space_is_detected_before_the_download(
     official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = os.statvfs
@@ -39,7 +38,7 @@ def test_too_little_room_is_noticed_before_anything_is_fetched(
     assert hub_for(official).fetch(f"hf://{REPO}/base/config.json").commit, "what fits is fetched"
 
 
-def test_running_out_of_room_keeps_what_is_here(
+def test_full_disk_keeps_the_partial_download(
     official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(descriptor: int) -> None:
@@ -54,7 +53,7 @@ def test_running_out_of_room_keeps_what_is_here(
 
 
 def settled(hub: FakeHub) -> int:
-    """Bytes served, once the server has noticed that its last client is gone: it may have sent one more piece."""
+    """Bytes served, after the server has noticed that its last client is gone; it may have sent one more chunk."""
     while True:
         served = hub.served_bytes()
         time.sleep(0.3)
@@ -62,8 +61,8 @@ def settled(hub: FakeHub) -> int:
             return served
 
 
-def test_the_kernel_refusing_to_write_on(official: FakeHub, hub_for: HubFor, python: Python, cache_dir: Path) -> None:
-    """A limit on the size of files stands in for a file system that has one."""
+def test_file_size_limit_raises_disk_full(official: FakeHub, hub_for: HubFor, python: Python, cache_dir: Path) -> None:
+    """A resource limit on file size simulates a file system that has one."""
     code = """
 import resource, sys
 from backends.hub import Hub, HubError, HubSettings
@@ -84,17 +83,17 @@ except HubError as error:
     assert official.served_bytes() - before == WEIGHTS_BYTES - 20_001
 
 
-def test_a_cache_that_cannot_be_made(official: FakeHub, hub_for: HubFor) -> None:
+def test_cache_that_cannot_be_created_is_named(official: FakeHub, hub_for: HubFor) -> None:
     with pytest.raises(CacheNotWritable, match=r"cannot be written at /proc/.*HF_HUB_CACHE"):
         hub_for(official, cache_dir=Path("/proc/1/cache")).fetch(WEIGHTS)
 
 
-def test_a_file_that_may_not_be_written_any_more(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+def test_read_only_partial_file_is_named(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
     def take_away(pause_s: float) -> None:
         (partial,) = cache_dir.rglob(f"*{PARTIAL_SUFFIX}")
         partial.chmod(0o444)
         if os.geteuid() == 0:  # whom modes do not hold back
-            os.seteuid(NOBODY)
+            os.seteuid(NOBODY_UID)
 
     official.faults.cut_after = [100_000]
     user = os.geteuid()
@@ -105,13 +104,13 @@ def test_a_file_that_may_not_be_written_any_more(official: FakeHub, hub_for: Hub
         os.seteuid(user)
 
 
-def test_a_file_where_the_cache_should_be(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+def test_file_in_place_of_the_cache_is_named(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
     cache_dir.write_text("")
     with pytest.raises(CacheNotWritable, match="Not a directory"):
         hub_for(official).fetch(WEIGHTS)
 
 
-def test_a_complete_cache_may_be_read_only(official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_complete_read_only_cache_works(official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = hub_for(official).fetch(f"hf://{REPO}/base")
     official.add(REPO, files(), branch="same")
 
@@ -124,7 +123,7 @@ def test_a_complete_cache_may_be_read_only(official: FakeHub, hub_for: HubFor, m
     assert (again.path, again.files) == (fetched.path, fetched.files)
 
 
-def test_where_the_name_gets_the_only_copy_the_next_one_does_not_fetch_it_again(
+def test_without_links_a_waiting_process_does_not_fetch_again(
     official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unsupported(*args: object) -> None:
@@ -143,7 +142,7 @@ def test_where_the_name_gets_the_only_copy_the_next_one_does_not_fetch_it_again(
 
 
 @pytest.mark.parametrize("lacking", [[], ["symlink", "link"]])
-def test_a_name_that_cannot_be_given_loses_no_bytes(
+def test_failed_rename_keeps_the_blob(
     official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch, lacking: list[str], cache_dir: Path
 ) -> None:
     def unsupported(*args: object) -> None:
@@ -163,10 +162,10 @@ def test_a_name_that_cannot_be_given_loses_no_bytes(
     assert official.served_bytes() == WEIGHTS_BYTES
 
 
-def test_a_file_system_without_locks_is_named(
+def test_file_system_without_locks_is_refused(
     official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not worked around: others that share the cache would not notice."""
+    """There is no fallback, because other programs that share the cache would not see it."""
 
     def unsupported(*args: object) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")
@@ -177,7 +176,7 @@ def test_a_file_system_without_locks_is_named(
 
 
 @pytest.mark.parametrize("lacking", [["symlink"], ["symlink", "link"]])
-def test_file_systems_without_links(
+def test_file_system_without_links_gets_the_file_itself(
     official: FakeHub, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch, lacking: list[str]
 ) -> None:
     def unsupported(*args: object) -> None:

@@ -1,4 +1,4 @@
-"""Endpoints that are dead, slow, lying, lagging or picky: the next one is asked, and the reason is told."""
+"""Faulty endpoints are skipped, and the reason is logged or raised."""
 
 from __future__ import annotations
 
@@ -6,33 +6,32 @@ import time
 from pathlib import Path
 
 import pytest
+from support.hub.content import REPO, WEIGHTS_BYTES, HubFor, files
+from support.hub.fake_hub import FakeHub, running
+from support.hub.fake_state import DEAD
 
 from backends.hub import EndpointsFailed, EntryNotFound, GatedRepository, NotFound, RepositoryNotFound, TokenRejected
-from backends.hub.errors import Broken, Lying, Refused, Stalled, Unreachable
-
-from .conftest import REPO, WEIGHTS_BYTES, HubFor, files
-from .fake_hub import FakeHub, running
-from .fake_state import DEAD
+from backends.hub.errors import Broken, IntegrityError, Refused, Stalled, Unreachable
 
 WEIGHTS = f"hf://{REPO}/base/model.safetensors"
 CONTENT = files()["base/model.safetensors"]
 
 
-def test_a_dead_endpoint_is_skipped_and_named(
+def test_dead_endpoint_is_skipped_and_logged(
     mirror: FakeHub, hub_for: HubFor, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert hub_for(DEAD, mirror).fetch(WEIGHTS).path.read_bytes() == CONTENT
     assert f"skipping {DEAD}: no connection to 127.0.0.1:9" in caplog.text
 
 
-def test_a_dead_endpoint_is_asked_once_not_once_per_file(
+def test_dead_endpoint_is_tried_once_per_fetch(
     mirror: FakeHub, hub_for: HubFor, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub_for(DEAD, mirror).fetch(f"hf://{REPO}")
     assert caplog.text.count(f"skipping {DEAD}") == 1
 
 
-def test_when_all_fail_each_is_listed_with_its_reason(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+def test_all_endpoints_failing_lists_each_reason(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
     official.faults.status = 418
     mirror.faults.hang = "answer"
     with pytest.raises(EndpointsFailed) as caught:
@@ -44,9 +43,7 @@ def test_when_all_fail_each_is_listed_with_its_reason(official: FakeHub, mirror:
 
 
 @pytest.mark.parametrize("hang", ["answer", "header", "body"])
-def test_waiting_for_an_endpoint_that_hangs_is_bounded(
-    official: FakeHub, mirror: FakeHub, hub_for: HubFor, hang: str
-) -> None:
+def test_hanging_endpoint_times_out(official: FakeHub, mirror: FakeHub, hub_for: HubFor, hang: str) -> None:
     official.faults.hang, official.faults.hang_after = hang, 200_000
     started_s = time.monotonic()
     assert hub_for(official, mirror).fetch(WEIGHTS).path.read_bytes() == CONTENT
@@ -54,7 +51,7 @@ def test_waiting_for_an_endpoint_that_hangs_is_bounded(
     assert mirror.served_bytes() <= WEIGHTS_BYTES - (200_000 if hang == "body" else 0)
 
 
-def test_a_trickle_counts_as_a_stall(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+def test_slow_download_counts_as_stalled(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
     official.faults.throttle_bytes_s = 40_000
     hub = hub_for(official, mirror, min_bytes_per_s=400_000)
     assert hub.fetch(WEIGHTS).path.read_bytes() == CONTENT
@@ -63,7 +60,7 @@ def test_a_trickle_counts_as_a_stall(official: FakeHub, mirror: FakeHub, hub_for
 
 
 @pytest.mark.parametrize("path", ["base/model.safetensors", "base/vocab.txt"])
-def test_corrupt_bytes_of_the_right_size_are_caught(
+def test_corrupt_bytes_of_the_right_size_are_rejected(
     official: FakeHub, mirror: FakeHub, hub_for: HubFor, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     official.faults.corrupt = True
@@ -77,7 +74,7 @@ def test_corrupt_bytes_never_become_visible(official: FakeHub, hub_for: HubFor, 
     official.faults.corrupt = True
     with pytest.raises(EndpointsFailed, match="hash to") as caught:
         hub_for(official).fetch(WEIGHTS)
-    assert isinstance(caught.value.failures[0][1], Lying)
+    assert isinstance(caught.value.failures[0][1], IntegrityError)
     assert not [path for path in cache_dir.rglob("snapshots/**/*") if not path.is_dir()]
     assert not [path for path in cache_dir.rglob("blobs/*") if path.is_file()]
     with pytest.raises(EndpointsFailed):
@@ -91,7 +88,7 @@ def test_corrupt_bytes_never_become_visible(official: FakeHub, hub_for: HubFor, 
     [{"announce": -1000}, {"announce": 1000}, {"etag": "0" * 64}],
     ids=["announces too little", "announces too much", "another etag"],
 )
-def test_lies_are_caught_before_the_bytes_come(
+def test_wrong_headers_are_rejected_before_the_body(
     official: FakeHub, mirror: FakeHub, hub_for: HubFor, lie: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
     official.faults.hang, official.faults.hang_after = "body", 0  # the headers come
@@ -103,26 +100,26 @@ def test_lies_are_caught_before_the_bytes_come(
     assert mirror.served_bytes() == WEIGHTS_BYTES
 
 
-def test_a_login_page_is_not_mistaken_for_a_hub(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
-    official.faults.status = 200  # with a body that is no JSON
+def test_login_page_is_rejected(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+    official.faults.status = 200  # with a body that is not JSON
     assert hub_for(official, mirror).fetch(WEIGHTS).path.read_bytes() == CONTENT
 
 
-def test_a_body_without_a_length(official: FakeHub, hub_for: HubFor) -> None:
+def test_body_without_length_is_resumed(official: FakeHub, hub_for: HubFor) -> None:
     official.faults.no_length = True
     official.faults.cut_after = [250_000]  # without a length, only the expected size tells that it was cut
     assert hub_for(official).fetch(WEIGHTS).path.read_bytes() == CONTENT
     assert official.served_bytes() == WEIGHTS_BYTES
 
 
-def test_a_server_that_ignores_ranges_does_not_spoil_the_file(official: FakeHub, hub_for: HubFor) -> None:
+def test_ignored_range_does_not_corrupt_the_file(official: FakeHub, hub_for: HubFor) -> None:
     official.faults.cut_after = [250_000]
     official.faults.ignore_range = True
     assert hub_for(official).fetch(WEIGHTS).path.read_bytes() == CONTENT
     assert official.served_bytes() == 250_000 + WEIGHTS_BYTES
 
 
-def test_a_busy_server_is_asked_again(official: FakeHub, hub_for: HubFor) -> None:
+def test_busy_server_is_retried(official: FakeHub, hub_for: HubFor) -> None:
     pauses: list[float] = []
 
     def recover(pause_s: float) -> None:
@@ -135,7 +132,7 @@ def test_a_busy_server_is_asked_again(official: FakeHub, hub_for: HubFor) -> Non
     assert pauses == [0.25]
 
 
-def test_a_server_that_stays_busy_is_given_up(official: FakeHub, hub_for: HubFor) -> None:
+def test_server_that_stays_busy_fails_after_all_attempts(official: FakeHub, hub_for: HubFor) -> None:
     pauses: list[float] = []
     official.faults.status = 503
     with pytest.raises(EndpointsFailed, match="503") as caught:
@@ -144,7 +141,7 @@ def test_a_server_that_stays_busy_is_given_up(official: FakeHub, hub_for: HubFor
     assert isinstance(caught.value.failures[0][1], Broken)
 
 
-def test_a_mirror_that_sends_visitors_to_a_dead_host(
+def test_redirect_to_a_dead_host_is_skipped(
     official: FakeHub, mirror: FakeHub, hub_for: HubFor, caplog: pytest.LogCaptureFixture
 ) -> None:
     mirror.faults.redirect_to = DEAD
@@ -152,18 +149,18 @@ def test_a_mirror_that_sends_visitors_to_a_dead_host(
     assert f"skipping {mirror.url}: no connection to 127.0.0.1:9 (where it redirects to)" in caplog.text
 
 
-def test_a_mirror_that_sends_visitors_to_a_living_hub(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+def test_redirect_to_a_working_hub_is_followed(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
     mirror.faults.redirect_to = official.url
     assert hub_for(mirror).fetch(WEIGHTS).path.read_bytes() == CONTENT
 
 
-def test_redirects_in_circles_end(mirror: FakeHub, hub_for: HubFor) -> None:
+def test_redirect_loop_fails(mirror: FakeHub, hub_for: HubFor) -> None:
     mirror.faults.redirect_to = mirror.url
     with pytest.raises(EndpointsFailed, match="redirects more than 5 times"):
         hub_for(mirror).fetch(WEIGHTS)
 
 
-def test_a_dead_storage_host_counts_as_a_dead_endpoint(
+def test_dead_storage_host_counts_as_a_dead_endpoint(
     official: FakeHub, mirror: FakeHub, hub_for: HubFor, caplog: pytest.LogCaptureFixture
 ) -> None:
     official.faults.storage_url = DEAD
@@ -178,13 +175,13 @@ def test_xet_storage_is_fetched_over_plain_http(official: FakeHub, hub_for: HubF
     assert not [seen for seen in official.seen if "xet" in seen.path]
 
 
-def test_links_to_the_next_page_stay_on_the_endpoint(mirror: FakeHub, hub_for: HubFor) -> None:
+def test_next_page_is_requested_from_the_same_endpoint(mirror: FakeHub, hub_for: HubFor) -> None:
     mirror.page_size = 2
     mirror.faults.next_link_host = DEAD
     assert len(hub_for(mirror).fetch(f"hf://{REPO}").files) == len(files())
 
 
-def test_a_lagging_mirror_falls_through(official: FakeHub, hub_for: HubFor) -> None:
+def test_lagging_mirror_is_skipped(official: FakeHub, hub_for: HubFor) -> None:
     with running() as lagging:
         lagging.add(REPO, {"README.md": b"old"})
         commit = official.repos[REPO].refs["main"]
@@ -194,10 +191,8 @@ def test_a_lagging_mirror_falls_through(official: FakeHub, hub_for: HubFor) -> N
             hub_for(lagging).fetch("hf://owner/unheard-of")
 
 
-def test_an_old_mirror_does_not_mix_its_files_into_a_commit(
-    official: FakeHub, mirror: FakeHub, hub_for: HubFor
-) -> None:
-    """The branch is resolved at the first endpoint; the others are asked for that commit."""
+def test_outdated_mirror_does_not_mix_files_into_a_commit(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+    """The branch is resolved at the first endpoint; the others must deliver that commit."""
     mirror.add(REPO, {"base/model.safetensors": b"old weights"})
     official.faults.storage_url = DEAD
     official.add(REPO, {"base/model.safetensors": b"new weights"})
@@ -205,7 +200,7 @@ def test_an_old_mirror_does_not_mix_its_files_into_a_commit(
         hub_for(official, mirror).fetch(WEIGHTS)
 
 
-def test_not_found_only_when_all_say_so(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+def test_not_found_requires_all_endpoints(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
     with pytest.raises(RepositoryNotFound) as caught:
         hub_for(official, mirror).fetch("hf://owner/unheard-of")
     assert official.url in str(caught.value)
@@ -216,14 +211,14 @@ def test_not_found_only_when_all_say_so(official: FakeHub, mirror: FakeHub, hub_
         hub_for(DEAD, mirror).fetch(f"hf://{REPO}/unheard-of")
 
 
-def test_a_gated_repository_says_how_to_get_in(official: FakeHub, hub_for: HubFor) -> None:
+def test_gated_repository_error_names_the_license_page(official: FakeHub, hub_for: HubFor) -> None:
     official.repos[REPO].gated = True
     with pytest.raises(GatedRepository, match=r"accept it at https://huggingface\.co/owner/voice") as caught:
         hub_for(DEAD, official).fetch(WEIGHTS)
     assert "HF_TOKEN" in str(caught.value)
 
 
-def test_a_refused_token_is_named(official: FakeHub, hub_for: HubFor) -> None:
+def test_rejected_token_error_names_the_variable(official: FakeHub, hub_for: HubFor) -> None:
     from backends.hub import Endpoint
 
     with pytest.raises(TokenRejected, match="HF_TOKEN") as caught:
@@ -231,7 +226,7 @@ def test_a_refused_token_is_named(official: FakeHub, hub_for: HubFor) -> None:
     assert "hf_wrong" not in str(caught.value)
 
 
-def test_probing_endpoints(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+def test_probe_reports_latency_or_reason(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
     hub = hub_for()
     good = hub.probe(official.url)
     assert (good.reachable, good.reason) == (True, "")

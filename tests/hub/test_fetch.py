@@ -1,4 +1,4 @@
-"""The ordinary ways: a file, a folder, everything; branches and commits; what is asked for twice."""
+"""Fetching files, folders and repositories at branches and commits."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.hub.content import REPO, HubFor, Python, files
+from support.hub.fake_hub import FakeHub
 
 from backends.hub import EntryNotFound, PackageReference, RepositoryNotFound, RevisionNotFound
 
-from .conftest import REPO, HubFor, Python, files
-from .fake_hub import FakeHub
 
-
-def test_a_file(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
-    told: list[tuple[str, int, int | None]] = []
-    fetched = hub_for(official).fetch(f"hf://{REPO}/base/model.safetensors", lambda *report: told.append(report))
+def test_file_is_fetched_into_the_snapshot(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+    reports: list[tuple[str, int, int | None]] = []
+    fetched = hub_for(official).fetch(f"hf://{REPO}/base/model.safetensors", lambda *report: reports.append(report))
     content = files()["base/model.safetensors"]
     commit = official.repos[REPO].refs["main"]
     assert fetched.path.read_bytes() == content
     assert fetched.path == cache_dir / f"models--owner--voice/snapshots/{commit}/base/model.safetensors"
     assert fetched.files == (fetched.path,)
     assert fetched.commit == commit
-    assert told[-1] == (f"fetch {REPO}/base/model.safetensors", len(content), len(content))
+    assert reports[-1] == (f"fetch {REPO}/base/model.safetensors", len(content), len(content))
     assert [seen.path.partition("?")[0] for seen in official.bodies()] == [f"/{fetched.path.resolve().name}"]
     assert not list(cache_dir.rglob("*incomplete*"))
 
 
-def test_a_folder(official: FakeHub, hub_for: HubFor) -> None:
+def test_folder_is_fetched_without_the_rest(official: FakeHub, hub_for: HubFor) -> None:
     fetched = hub_for(official).fetch(f"hf://{REPO}/base")
     assert fetched.path.name == "base"
     names = ["config.json", "model.safetensors", "vocab.txt"]
@@ -37,7 +36,7 @@ def test_a_folder(official: FakeHub, hub_for: HubFor) -> None:
     assert not (fetched.path.parent / "README.md").exists()
 
 
-def test_a_whole_repository_and_a_part_of_it(official: FakeHub, hub_for: HubFor) -> None:
+def test_repository_is_fetched_whole_or_by_pattern(official: FakeHub, hub_for: HubFor) -> None:
     some = hub_for(official).fetch(f"hf://{REPO}", allow=["*.json", "*.md"])
     assert {path.name for path in some.files} == {"README.md", "config.json"}
     fetched = hub_for(official).fetch(f"hf://{REPO}")
@@ -47,7 +46,7 @@ def test_a_whole_repository_and_a_part_of_it(official: FakeHub, hub_for: HubFor)
         hub_for(official).fetch(f"hf://{REPO}", allow=["*.onnx"])
 
 
-def test_what_is_here_is_not_fetched_again(official: FakeHub, hub_for: HubFor) -> None:
+def test_cached_files_are_not_fetched_again(official: FakeHub, hub_for: HubFor) -> None:
     hub, commit = hub_for(official), official.repos[REPO].refs["main"]
     hub.fetch(f"hf://{REPO}")
     before = len(official.seen)
@@ -61,10 +60,10 @@ def test_what_is_here_is_not_fetched_again(official: FakeHub, hub_for: HubFor) -
     before = len(official.seen)
     hub.fetch(f"hf://{REPO}@{commit}")
     hub.fetch(f"hf://{REPO}/base/config.json@{commit}")
-    assert len(official.seen) == before, "a pinned commit that is cached asks nobody"
+    assert len(official.seen) == before, "a pinned commit that is cached sends no request"
 
 
-def test_a_branch_is_resolved_once_and_recorded(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+def test_branch_is_resolved_once_and_recorded(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
     commit = official.add(REPO, {"new.txt": b"new"}, branch="feature/x")
     fetched = hub_for(official).fetch(f"hf://{REPO}@feature%2Fx")
     assert fetched.commit == commit
@@ -73,7 +72,7 @@ def test_a_branch_is_resolved_once_and_recorded(official: FakeHub, hub_for: HubF
     assert [seen.path for seen in resolving] == [f"/api/models/{REPO}/revision/feature%2Fx"]
 
 
-def test_a_moved_branch_brings_only_what_changed(official: FakeHub, hub_for: HubFor) -> None:
+def test_updated_branch_downloads_changed_files_only(official: FakeHub, hub_for: HubFor) -> None:
     hub = hub_for(official)
     first = hub.fetch(f"hf://{REPO}/base")
     official.add(REPO, files() | {"base/config.json": b'{"rate_hz": 44100}'})
@@ -84,7 +83,7 @@ def test_a_moved_branch_brings_only_what_changed(official: FakeHub, hub_for: Hub
     assert (first.path / "config.json").read_bytes() == files()["base/config.json"]
 
 
-def test_a_failed_update_leaves_the_old_version_in_use(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+def test_failed_update_keeps_the_old_commit(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
     hub = hub_for(official)
     first = hub.fetch(f"hf://{REPO}/base")
     official.add(REPO, files() | {"base/config.json": b"{}"})
@@ -95,7 +94,7 @@ def test_a_failed_update_leaves_the_old_version_in_use(official: FakeHub, hub_fo
     assert offline == first
 
 
-def test_a_branch_stays_until_it_is_updated(official: FakeHub, hub_for: HubFor) -> None:
+def test_branch_keeps_its_commit_until_updated(official: FakeHub, hub_for: HubFor) -> None:
     hub = hub_for(official)
     first = hub.fetch(f"hf://{REPO}/base/config.json")
     moved = official.add(REPO, files() | {"base/config.json": b"{}", "base/new.txt": b"new"})
@@ -108,7 +107,7 @@ def test_a_branch_stays_until_it_is_updated(official: FakeHub, hub_for: HubFor) 
     assert hub.fetch(f"hf://{REPO}/base").commit == moved
 
 
-def test_what_came_after_the_recorded_commit_is_found(official: FakeHub, hub_for: HubFor) -> None:
+def test_path_newer_than_the_recorded_commit_is_found(official: FakeHub, hub_for: HubFor) -> None:
     hub = hub_for(official)
     hub.fetch(f"hf://{REPO}/README.md")
     moved = official.add(REPO, files() | {"new.txt": b"new"})
@@ -117,9 +116,7 @@ def test_what_came_after_the_recorded_commit_is_found(official: FakeHub, hub_for
         hub.fetch(f"hf://{REPO}/nothing.txt")
 
 
-def test_a_recorded_commit_of_which_nothing_is_left_is_resolved_anew(
-    official: FakeHub, hub_for: HubFor, cache_dir: Path
-) -> None:
+def test_recorded_commit_without_files_is_resolved_again(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
     hub = hub_for(official)
     first = hub.fetch(f"hf://{REPO}/base")
     shutil.rmtree(cache_dir / "models--owner--voice/snapshots")
@@ -127,20 +124,20 @@ def test_a_recorded_commit_of_which_nothing_is_left_is_resolved_anew(
     assert first.commit != hub.fetch(f"hf://{REPO}/base").commit == moved
 
 
-def test_progress_goes_on_from_file_to_file(official: FakeHub, hub_for: HubFor) -> None:
-    told: list[tuple[str, int, int | None]] = []
-    hub_for(official).fetch(f"hf://{REPO}", lambda *report: told.append(report))
+def test_progress_accumulates_over_files(official: FakeHub, hub_for: HubFor) -> None:
+    reports: list[tuple[str, int, int | None]] = []
+    hub_for(official).fetch(f"hf://{REPO}", lambda *report: reports.append(report))
     total = sum(map(len, files().values()))
-    assert {report[2] for report in told} == {total}
-    done = [report[1] for report in told]
+    assert {report[2] for report in reports} == {total}
+    done = [report[1] for report in reports]
     assert done == sorted(done)
     assert done[-1] == total
-    assert {report[0] for report in told} == {f"fetch {REPO}/{name}" for name in files()}
-    told.clear()
-    hub_for().fetch(f"hf://{REPO}", lambda *report: told.append(report), verify_cached=True)
-    hashed = {f"check what is here of {REPO}/{name}" for name, content in files().items() if content}
-    assert {stage for stage, _, _ in told} == hashed
-    assert told[-1][1:] == (total, total)
+    assert {report[0] for report in reports} == {f"fetch {REPO}/{name}" for name in files()}
+    reports.clear()
+    hub_for().fetch(f"hf://{REPO}", lambda *report: reports.append(report), verify_cached=True)
+    hashed = {f"verify cached {REPO}/{name}" for name, content in files().items() if content}
+    assert {stage for stage, _, _ in reports} == hashed
+    assert reports[-1][1:] == (total, total)
 
 
 def test_plan_writes_nothing(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
@@ -154,7 +151,7 @@ def test_plan_writes_nothing(official: FakeHub, hub_for: HubFor, cache_dir: Path
     assert [file.cached for file in hub.plan(f"hf://{REPO}/base")] == [True, False, False]
 
 
-def test_a_listing_of_several_pages(official: FakeHub, hub_for: HubFor) -> None:
+def test_listing_with_several_pages_is_complete(official: FakeHub, hub_for: HubFor) -> None:
     many = {f"voices/{index:03}.txt": str(index).encode() for index in range(25)}
     official.add("owner/many", many)
     official.page_size = 10
@@ -162,7 +159,7 @@ def test_a_listing_of_several_pages(official: FakeHub, hub_for: HubFor) -> None:
     assert len([seen for seen in official.seen if "/tree/" in seen.path]) == 3
 
 
-def test_names_that_need_escaping(official: FakeHub, hub_for: HubFor) -> None:
+def test_names_that_need_escaping_are_fetched(official: FakeHub, hub_for: HubFor) -> None:
     names = ["a b/c#d.txt", "ünïcode?.txt", "100%25.txt", "icon@2x.png"]
     official.add("owner/odd", {name: name.encode() for name in names})
     for name in names:
@@ -179,14 +176,14 @@ def test_names_that_need_escaping(official: FakeHub, hub_for: HubFor) -> None:
         (f"hf://{REPO}/bas", EntryNotFound, "no such file or folder"),
     ],
 )
-def test_what_does_not_exist(
+def test_missing_item_raises_the_specific_error(
     official: FakeHub, mirror: FakeHub, hub_for: HubFor, reference: str, kind: type[Exception], complaint: str
 ) -> None:
     with pytest.raises(kind, match=complaint):
         hub_for(official, mirror).fetch(reference)
 
 
-def test_local_and_package_references(tmp_path: Path, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_and_package_references_work(tmp_path: Path, hub_for: HubFor, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "shippedpkg"
     (package / "data").mkdir(parents=True)
     for name in ("a.txt", "b.bin"):
@@ -203,14 +200,14 @@ def test_local_and_package_references(tmp_path: Path, hub_for: HubFor, monkeypat
     assert "shippedpkg" not in sys.modules
 
 
-def test_importing_costs_neither_http_nor_numbers(python: Python) -> None:
+def test_import_loads_no_http_client_and_no_numpy(python: Python) -> None:
     heavy = {"httpx", "httpx2", "huggingface_hub", "filelock", "numpy", "torch", "pydantic", "fastapi", "tqdm"}
     code = f"import sys, backends.hub; print({heavy} & set(sys.modules))"
     output, errors = python(code).communicate(timeout=30)
     assert output.strip() == "set()", errors
 
 
-def test_every_error_is_in_the_drawn_tree() -> None:
+def test_docstring_tree_lists_every_error() -> None:
     from backends.hub import errors
 
     assert errors.__doc__

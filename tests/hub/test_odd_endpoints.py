@@ -1,4 +1,4 @@
-"""Endpoints that answer what no hub would: skipped like dead ones, within the time allowed, and never a traceback."""
+"""Malformed responses are skipped like dead endpoints, within the time limits."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ import time
 from collections.abc import Callable
 
 import pytest
+from support.hub.content import REPO, HubFor, files
+from support.hub.fake_hub import FakeHub
+from support.hub.raw_server import Script, answer, answering
 
 from backends.hub import BadHubSettings, Endpoint, EndpointsFailed, RevisionNotFound
-from backends.hub.errors import Broken, Lying, Stalled
-
-from .conftest import REPO, HubFor, files
-from .fake_hub import FakeHub
-from .odd_server import Script, answer, answering
+from backends.hub.errors import Broken, IntegrityError, Stalled
 
 CONTENT = files()["base/model.safetensors"]
 
 
 def weights(hub: FakeHub) -> str:
-    """Pinned, so that the listing is the first thing that is asked for."""
+    """Pinned, so that the listing is the first request."""
     return f"hf://{REPO}/base/model.safetensors@{hub.repos[REPO].refs['main']}"
 
 
@@ -62,18 +61,18 @@ def redirect(target: str) -> Script:
         listing(entry("a"), Content_Encoding="br"),
     ],
 )
-def test_it_is_skipped(official: FakeHub, hub_for: HubFor, script: Script) -> None:
+def test_malformed_response_is_skipped(official: FakeHub, hub_for: HubFor, script: Script) -> None:
     with answering(script) as odd:
         with pytest.raises(EndpointsFailed) as caught:
             hub_for(odd).fetch(weights(official))
-        # httpx calls some addresses a broken protocol.
-        assert isinstance(caught.value.failures[0][1], Lying | Broken)
+        # httpx reports some URLs as a protocol error.
+        assert isinstance(caught.value.failures[0][1], IntegrityError | Broken)
         assert str(caught.value).isascii()
         assert len(str(caught.value)) < 1000
         assert hub_for(odd, official).fetch(weights(official)).path.read_bytes() == CONTENT
 
 
-def test_compressed_answers_are_not_unpacked(official: FakeHub, hub_for: HubFor) -> None:
+def test_compressed_response_is_rejected(official: FakeHub, hub_for: HubFor) -> None:
     packed = gzip.compress(gzip.compress(b"[" + b" " * 30_000_000 + b"]"))
     assert len(packed) < 1000
     script = answer(packed, Content_Encoding="gzip, gzip")
@@ -81,7 +80,7 @@ def test_compressed_answers_are_not_unpacked(official: FakeHub, hub_for: HubFor)
         hub_for(odd).fetch(weights(official))
 
 
-def test_an_error_message_is_shortened_and_cannot_steer_a_terminal(official: FakeHub, hub_for: HubFor) -> None:
+def test_server_text_is_shortened_and_stripped_of_control_characters(official: FakeHub, hub_for: HubFor) -> None:
     script = answer(status="418 No", X_Error_Message="\x1b[2J" + "no " * 1000)
     with answering(script) as odd, pytest.raises(EndpointsFailed) as caught:
         hub_for(odd).fetch(weights(official))
@@ -112,7 +111,7 @@ def drip(start: bytes, more: bytes) -> Script:
     ids=["header", "hints", "body", "body without a length", "chunk's extension"],
 )
 @pytest.mark.parametrize("for_file", [False, True], ids=["listing", "file"])
-def test_a_dripping_answer_is_hung_up_on(official: FakeHub, hub_for: HubFor, script: Script, for_file: bool) -> None:
+def test_dripping_response_is_cut_off(official: FakeHub, hub_for: HubFor, script: Script, for_file: bool) -> None:
     def only_files(connection: socket.socket, path: str) -> None:
         missing = answer(status="404 Not Found", X_Error_Code="RevisionNotFound")
         (missing if for_file and "/resolve/" not in path else script)(connection, path)
@@ -124,16 +123,14 @@ def test_a_dripping_answer_is_hung_up_on(official: FakeHub, hub_for: HubFor, scr
         assert time.monotonic() - started_s < 4
 
 
-def test_a_dripping_answer_is_called_what_it_is(official: FakeHub, hub_for: HubFor) -> None:
+def test_dripping_response_is_named_in_the_error(official: FakeHub, hub_for: HubFor) -> None:
     script = drip(b"HTTP/1.1 200 OK\r\nX-Drip: ", b"x")
-    with answering(script) as odd, pytest.raises(EndpointsFailed, match="drips its answer") as caught:
+    with answering(script) as odd, pytest.raises(EndpointsFailed, match="drips its response") as caught:
         hub_for(odd, attempts=1).fetch(weights(official))
     assert isinstance(caught.value.failures[0][1], Stalled)
 
 
-def test_an_error_of_the_caller_while_bytes_come_is_not_blamed_on_the_endpoint(
-    official: FakeHub, hub_for: HubFor
-) -> None:
+def test_callers_exception_is_not_attributed_to_the_endpoint(official: FakeHub, hub_for: HubFor) -> None:
     def stop(stage: str, done: int, total: int | None) -> None:
         if done:
             raise ValueError("enough")
@@ -148,7 +145,7 @@ def slowly(number: int) -> list[object]:
 
 
 def pages(make: Callable[[int], list[object]]) -> Script:
-    """A listing each page of which names another one."""
+    """A listing in which each page links to another one."""
     asked = iter(range(10**9))
 
     def script(connection: socket.socket, path: str) -> None:
@@ -163,11 +160,11 @@ def pages(make: Callable[[int], list[object]]) -> Script:
     [
         ({"_MAX_FILES": 20}, lambda number: [entry(f"{number}/{i}") for i in range(5)], "has no end"),
         ({"_MAX_LISTING_BYTES": 5000}, lambda number: [{"type": "directory", "path": "x" * 1000}], "has no end"),
-        ({"_LISTING_PATIENCE": 1}, slowly, "takes too long"),
+        ({"_LISTING_TIMEOUT_FACTOR": 1}, slowly, "takes too long"),
     ],
     ids=["files", "bytes", "time"],
 )
-def test_a_listing_without_an_end(
+def test_endless_listing_fails(
     official: FakeHub,
     hub_for: HubFor,
     monkeypatch: pytest.MonkeyPatch,
@@ -183,13 +180,13 @@ def test_a_listing_without_an_end(
 
 
 @pytest.mark.parametrize("host", ["a" * 70, "a..b", "a b", "a:99999", "[x"])
-def test_an_address_that_none_can_connect_to_is_refused_as_a_setting(host: str) -> None:
-    with pytest.raises(BadHubSettings, match=r"HF_ENDPOINT: 'http://.*is not an address"):
+def test_invalid_url_is_refused_as_a_setting(host: str) -> None:
+    with pytest.raises(BadHubSettings, match=r"HF_ENDPOINT: 'http://.*is not a URL"):
         Endpoint.parse(f"http://{host}", "HF_ENDPOINT")
 
 
 @pytest.mark.parametrize("hang", ["answer", "header", "body"])
-def test_one_endpoint_that_hiccups_once_delivers(official: FakeHub, hub_for: HubFor, hang: str) -> None:
+def test_single_endpoint_with_one_failure_delivers(official: FakeHub, hub_for: HubFor, hang: str) -> None:
     pauses: list[float] = []
 
     def recover(pause_s: float) -> None:
@@ -201,7 +198,7 @@ def test_one_endpoint_that_hiccups_once_delivers(official: FakeHub, hub_for: Hub
     assert pauses == [0.25]
 
 
-def test_the_rounds_end(official: FakeHub, hub_for: HubFor, caplog: pytest.LogCaptureFixture) -> None:
+def test_retry_rounds_are_limited(official: FakeHub, hub_for: HubFor, caplog: pytest.LogCaptureFixture) -> None:
     asked: list[str] = []
     pauses: list[float] = []
 

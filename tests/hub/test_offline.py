@@ -1,4 +1,4 @@
-"""Without a network, on purpose or not: the cache answers, or says what it lacks."""
+"""Offline mode, and unreachable endpoints: the cache is used, or the error lists what is missing."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.hub.content import REPO, HubFor, files
+from support.hub.fake_hub import FakeHub
+from support.hub.fake_state import DEAD
 
 from backends.hub import EndpointsFailed, MissingOffline
 
-from .conftest import REPO, HubFor, files
-from .fake_hub import FakeHub
-from .fake_state import DEAD
 
-
-def test_offline_uses_the_cache_and_asks_nobody(official: FakeHub, hub_for: HubFor) -> None:
+def test_offline_uses_the_cache_without_requests(official: FakeHub, hub_for: HubFor) -> None:
     online = hub_for(official).fetch(f"hf://{REPO}")
     before = len(official.seen)
     offline = hub_for(official, offline=True)
@@ -26,13 +25,13 @@ def test_offline_uses_the_cache_and_asks_nobody(official: FakeHub, hub_for: HubF
 
 
 @pytest.mark.parametrize("reference", [f"hf://{REPO}", f"hf://{REPO}/README.md", f"hf://{REPO}/README.md@{'a' * 40}"])
-def test_offline_with_nothing_cached(hub_for: HubFor, cache_dir: Path, reference: str) -> None:
+def test_offline_with_empty_cache_raises(hub_for: HubFor, cache_dir: Path, reference: str) -> None:
     with pytest.raises(MissingOffline, match=r"owner/voice.*offline"):
         hub_for(DEAD, offline=True).fetch(reference)
     assert not cache_dir.exists()
 
 
-def test_offline_says_which_files_are_missing(official: FakeHub, hub_for: HubFor) -> None:
+def test_offline_error_lists_missing_files(official: FakeHub, hub_for: HubFor) -> None:
     hub_for(official).fetch(f"hf://{REPO}/base/config.json")
     with pytest.raises(MissingOffline, match="lacks 2 of 3 files") as caught:
         hub_for(official, offline=True).fetch(f"hf://{REPO}/base")
@@ -41,9 +40,7 @@ def test_offline_says_which_files_are_missing(official: FakeHub, hub_for: HubFor
         hub_for(official, offline=True).fetch(f"hf://{REPO}/README.md")
 
 
-def test_a_file_missing_from_its_snapshot_but_known_from_another_needs_no_network(
-    official: FakeHub, hub_for: HubFor
-) -> None:
+def test_file_known_from_another_snapshot_needs_no_network(official: FakeHub, hub_for: HubFor) -> None:
     hub = hub_for(official)
     first = hub.fetch(f"hf://{REPO}/base")
     official.add(REPO, files() | {"README.md": b"# new\n"})
@@ -53,7 +50,7 @@ def test_a_file_missing_from_its_snapshot_but_known_from_another_needs_no_networ
 
 
 @pytest.mark.parametrize("fault", ["dead", "gone", "gated"])
-def test_what_is_cached_is_used_when_no_endpoint_gives_it(
+def test_cached_files_are_used_when_no_endpoint_delivers(
     official: FakeHub, hub_for: HubFor, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     online = hub_for(official).fetch(f"hf://{REPO}/base")
@@ -63,10 +60,10 @@ def test_what_is_cached_is_used_when_no_endpoint_gives_it(
         official.repos[REPO].private = True
     hub = hub_for(DEAD if fault == "dead" else official)
     assert hub.fetch(f"hf://{REPO}/base", update=True) == online
-    assert "going on with what is cached" in caplog.text
+    assert "using the cached commit" in caplog.text
 
 
-def test_a_part_of_it_is_not_enough_when_no_endpoint_answers(official: FakeHub, hub_for: HubFor) -> None:
+def test_incomplete_cache_fails_when_no_endpoint_responds(official: FakeHub, hub_for: HubFor) -> None:
     hub_for(official).fetch(f"hf://{REPO}/base/config.json")
     with pytest.raises(EndpointsFailed, match=r"(?s)lacks 2 of 3 files.*no connection") as caught:
         hub_for(DEAD).fetch(f"hf://{REPO}/base", update=True)
@@ -75,13 +72,13 @@ def test_a_part_of_it_is_not_enough_when_no_endpoint_answers(official: FakeHub, 
     assert caught.value.failures[0][0] == DEAD
 
 
-def test_a_folder_that_another_tool_cached_without_a_listing(
+def test_folder_without_cached_listing_is_used_with_a_warning(
     official: FakeHub, hub_for: HubFor, cache_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub_for(official).fetch(f"hf://{REPO}/base")
     shutil.rmtree(cache_dir / "models--owner--voice/trees")
     assert len(hub_for(offline=True).fetch(f"hf://{REPO}/base").files) == 3
-    assert "cannot tell whether its 3 cached files are all" in caplog.text
+    assert "cannot tell whether its 3 cached files are complete" in caplog.text
     assert len(hub_for(offline=True).plan(f"hf://{REPO}/base")) == 3
     commit = official.repos[REPO].refs["main"]
     assert len(hub_for(DEAD).fetch(f"hf://{REPO}/base").files) == 3
@@ -92,7 +89,7 @@ def test_a_folder_that_another_tool_cached_without_a_listing(
         hub_for(offline=True).fetch(f"hf://{REPO}/other")
 
 
-def test_a_damaged_listing_is_asked_for_again(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+def test_damaged_listing_is_requested_again(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
     hub_for(official).fetch(f"hf://{REPO}/base")
     (listing,) = (cache_dir / "models--owner--voice/trees").iterdir()
     for damage in ("{", "[]", '{"format_version": 2}', '{"format_version": 1, "files": {"a": {}}}'):
@@ -112,10 +109,10 @@ def test_a_damaged_listing_is_asked_for_again(official: FakeHub, hub_for: HubFor
         {"xet_hash": 5},
     ],
 )
-def test_a_listing_that_leads_out_of_the_cache_is_not_believed(
+def test_listing_that_escapes_the_cache_is_ignored(
     official: FakeHub, hub_for: HubFor, cache_dir: Path, lie: dict[str, object]
 ) -> None:
-    """Whoever else may write to the cache may have written it."""
+    """Other programs can write to the cache."""
     hub_for(official).fetch(f"hf://{REPO}/base/config.json")
     (cache_dir.parent / "secret.txt").write_bytes(b"secret")
     (listing,) = (cache_dir / "models--owner--voice/trees").iterdir()
@@ -132,9 +129,7 @@ def test_a_listing_that_leads_out_of_the_cache_is_not_believed(
 
 
 @pytest.mark.parametrize("path", ["../../../out", "base/vocab.txt/below", "b" * 300, "a\x1b"])
-def test_a_listing_with_an_unsafe_path_is_not_believed(
-    official: FakeHub, hub_for: HubFor, cache_dir: Path, path: str
-) -> None:
+def test_listing_with_an_unsafe_path_is_ignored(official: FakeHub, hub_for: HubFor, cache_dir: Path, path: str) -> None:
     hub_for(official).fetch(f"hf://{REPO}/base/config.json")
     (listing,) = (cache_dir / "models--owner--voice/trees").iterdir()
     document = json.loads(listing.read_bytes())
@@ -145,7 +140,7 @@ def test_a_listing_with_an_unsafe_path_is_not_believed(
     assert len([seen for seen in official.seen[asked:] if "/tree/" in seen.path]) == 1
 
 
-def test_a_wrong_listing_is_not_believed_forever(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+def test_wrong_listing_is_deleted_after_a_failure(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
     hub_for(official).fetch(f"hf://{REPO}/base/config.json")
     (listing,) = (cache_dir / "models--owner--voice/trees").iterdir()
     (content,) = (

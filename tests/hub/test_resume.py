@@ -1,4 +1,4 @@
-"""A transfer that breaks goes on where it stopped: the same process, another process, another endpoint."""
+"""Interrupted downloads are resumed, by the same process, another process or another endpoint."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from support.hub.content import REPO, WEIGHTS_BYTES, HubFor, Python, files, weights
+from support.hub.fake_hub import FakeHub
+from support.hub.fake_state import DEAD
 
 from backends.hub import EndpointsFailed
 from backends.hub.cache import PARTIAL_SUFFIX
-
-from .conftest import REPO, WEIGHTS_BYTES, HubFor, Python, files, weights
-from .fake_hub import FakeHub
-from .fake_state import DEAD
 
 WEIGHTS = f"hf://{REPO}/base/model.safetensors"
 CONTENT = files()["base/model.safetensors"]
@@ -23,8 +22,8 @@ import sys
 from backends.hub import Hub, HubSettings
 print(Hub(HubSettings.from_environment()).fetch(sys.argv[1]).path)
 """
-TOLD = """
-def told(stage, done, total):
+REPORT = """
+def reports(stage, done, total):
     if stage.startswith("wait for another process"):
         open(sys.argv[2], "w").close()
 """
@@ -36,7 +35,7 @@ def partial(cache_dir: Path) -> Path:
 
 
 @pytest.mark.parametrize("cut", [1, 65_536, 65_537, 300_000, WEIGHTS_BYTES - 1])
-def test_another_endpoint_finishes_what_one_began(
+def test_second_endpoint_resumes_the_firsts_download(
     official: FakeHub, mirror: FakeHub, hub_for: HubFor, cut: int
 ) -> None:
     official.faults.cut_after = [cut]
@@ -46,14 +45,14 @@ def test_another_endpoint_finishes_what_one_began(
     assert mirror.bodies()[0].headers["Range"] == f"bytes={cut}-"
 
 
-def test_many_cuts_fetch_no_byte_twice(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+def test_many_interruptions_transfer_no_byte_twice(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
     official.faults.cut_after = [100_000, 1, 50_000]
     mirror.faults.cut_after = [200_000, 7]
     assert hub_for(official, mirror).fetch(WEIGHTS).path.read_bytes() == CONTENT
     assert official.served_bytes() + mirror.served_bytes() == WEIGHTS_BYTES
 
 
-def test_the_next_run_goes_on(official: FakeHub, mirror: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+def test_next_run_resumes(official: FakeHub, mirror: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
     official.faults.cut_every = 100_000
     with pytest.raises(EndpointsFailed, match="broke"):
         hub_for(official).fetch(WEIGHTS)
@@ -64,8 +63,8 @@ def test_the_next_run_goes_on(official: FakeHub, mirror: FakeHub, hub_for: HubFo
     assert mirror.served_bytes() == WEIGHTS_BYTES - 300_000
 
 
-def test_a_broken_transfer_of_much_is_no_failed_try(official: FakeHub, hub_for: HubFor) -> None:
-    """A large file over a connection that breaks every few megabytes still arrives."""
+def test_interrupted_attempt_with_progress_is_not_counted(official: FakeHub, hub_for: HubFor) -> None:
+    """A large file arrives over a connection that breaks every few megabytes."""
     content = weights(1, 6 << 20)
     official.add("owner/large", {"model.bin": content})
     official.faults.cut_every = (1 << 20) + 1
@@ -74,7 +73,7 @@ def test_a_broken_transfer_of_much_is_no_failed_try(official: FakeHub, hub_for: 
     assert official.served_bytes() == len(content)
 
 
-def test_endpoints_that_all_stall_bring_a_file_together(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+def test_stalling_endpoints_deliver_a_file_together(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
     content = weights(2, 4 << 20)
     for hub in (official, mirror):
         hub.add("owner/large", {"model.bin": content})
@@ -82,7 +81,7 @@ def test_endpoints_that_all_stall_bring_a_file_together(official: FakeHub, mirro
     assert hub_for(official, mirror, attempts=1).fetch("hf://owner/large/model.bin").path.read_bytes() == content
 
 
-def test_a_partial_file_of_other_bytes_is_found_out(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
+def test_partial_file_with_wrong_bytes_is_discarded(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
     official.faults.cut_every = 100_000
     with pytest.raises(EndpointsFailed):
         hub_for(official).fetch(WEIGHTS)
@@ -92,9 +91,7 @@ def test_a_partial_file_of_other_bytes_is_found_out(official: FakeHub, hub_for: 
     assert official.served_bytes() == 300_000 + (WEIGHTS_BYTES - 300_000) + WEIGHTS_BYTES
 
 
-def test_an_endpoint_that_began_with_corrupt_bytes_does_not_discredit_the_next(
-    official: FakeHub, mirror: FakeHub, hub_for: HubFor
-) -> None:
+def test_corrupt_endpoint_does_not_discredit_the_next(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
     official.faults.corrupt = True
     official.faults.cut_after = [400_000]  # past the corrupted middle
     hub = hub_for(official, mirror, attempts=1 + 1)
@@ -102,26 +99,26 @@ def test_an_endpoint_that_began_with_corrupt_bytes_does_not_discredit_the_next(
     assert hub.fetch(WEIGHTS).path.read_bytes() == CONTENT
 
 
-def test_a_liar_is_known_even_after_others_brought_nothing(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+def test_untrusted_endpoint_stays_excluded(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
     official.faults.file_status, mirror.faults.corrupt = 418, True
     with pytest.raises(EndpointsFailed):
         hub_for(official, mirror).fetch(WEIGHTS)
     assert mirror.served_bytes() == WEIGHTS_BYTES
 
 
-def test_hashing_what_is_here_is_told_apart_from_fetching(official: FakeHub, hub_for: HubFor) -> None:
+def test_progress_distinguishes_verifying_from_fetching(official: FakeHub, hub_for: HubFor) -> None:
     official.faults.cut_every = 100_000
     with pytest.raises(EndpointsFailed):
         hub_for(official).fetch(WEIGHTS)
     official.faults.cut_every = 0
-    told: list[tuple[str, int, int | None]] = []
-    hub_for(official).fetch(WEIGHTS, lambda *report: told.append(report))
-    assert told[0] == (f"check what is here of {REPO}/base/model.safetensors", 300_000, WEIGHTS_BYTES)
-    assert {stage for stage, _, _ in told[1:]} == {f"fetch {REPO}/base/model.safetensors"}
+    reports: list[tuple[str, int, int | None]] = []
+    hub_for(official).fetch(WEIGHTS, lambda *report: reports.append(report))
+    assert reports[0] == (f"verify cached {REPO}/base/model.safetensors", 300_000, WEIGHTS_BYTES)
+    assert {stage for stage, _, _ in reports[1:]} == {f"fetch {REPO}/base/model.safetensors"}
 
 
-def test_a_file_that_never_comes_right_is_given_up(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
-    """Endpoints that bring much each time, of which none can be told to be the one at fault."""
+def test_file_that_is_always_corrupt_fails(official: FakeHub, mirror: FakeHub, hub_for: HubFor) -> None:
+    """All endpoints make progress, and the one at fault cannot be identified."""
     content = weights(3, 6 << 20)
     for hub in (official, mirror):
         hub.add("owner/large", {"model.bin": content})
@@ -133,7 +130,7 @@ def test_a_file_that_never_comes_right_is_given_up(official: FakeHub, mirror: Fa
 
 
 @pytest.mark.parametrize("length", [WEIGHTS_BYTES, WEIGHTS_BYTES + 5])
-def test_a_partial_file_that_is_complete_or_too_long(
+def test_partial_file_that_is_complete_or_too_long_is_handled(
     official: FakeHub, hub_for: HubFor, cache_dir: Path, length: int
 ) -> None:
     official.faults.cut_every = 100_000
@@ -146,9 +143,7 @@ def test_a_partial_file_that_is_complete_or_too_long(
     assert official.served_bytes() - before == (0 if length == WEIGHTS_BYTES else WEIGHTS_BYTES)
 
 
-def test_a_partial_file_removed_between_two_tries_leaves_no_hole(
-    official: FakeHub, hub_for: HubFor, cache_dir: Path
-) -> None:
+def test_removed_partial_file_leaves_no_hole(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
     official.faults.cut_after = [100_000]
 
     def remove(pause_s: float) -> None:
@@ -158,9 +153,7 @@ def test_a_partial_file_removed_between_two_tries_leaves_no_hole(
     assert hub_for(official, pause=remove).fetch(WEIGHTS).path.read_bytes() == CONTENT
 
 
-def test_stopping_from_the_progress_callback_keeps_what_is_here(
-    official: FakeHub, hub_for: HubFor, cache_dir: Path
-) -> None:
+def test_exception_in_progress_keeps_the_partial_download(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
     class Stop(Exception):
         pass
 
@@ -176,7 +169,7 @@ def test_stopping_from_the_progress_callback_keeps_what_is_here(
     assert official.bodies()[-1].headers["Range"] == f"bytes={kept}-"
 
 
-def test_a_killed_process_leaves_its_bytes_and_no_lock(
+def test_killed_process_leaves_its_bytes_and_no_lock(
     official: FakeHub, mirror: FakeHub, hub_for: HubFor, cache_dir: Path, python: Python
 ) -> None:
     official.faults.throttle_bytes_s = 400_000
@@ -197,7 +190,7 @@ def test_a_killed_process_leaves_its_bytes_and_no_lock(
 def test_two_processes_fetch_a_file_once(official: FakeHub, python: Python, cache_dir: Path) -> None:
     official.faults.throttle_bytes_s = 20_000  # until both are at it
     waited = cache_dir.parent / "waited"
-    code = FETCH.replace("fetch(sys.argv[1])", "fetch(sys.argv[1], told)").replace("print(", TOLD + "print(", 1)
+    code = FETCH.replace("fetch(sys.argv[1])", "fetch(sys.argv[1], reports)").replace("print(", REPORT + "print(", 1)
     processes = [python(code, f"hf://{REPO}", str(waited), HF_ENDPOINT=official.url) for _ in range(2)]
     deadline_s = time.monotonic() + 30
     while not waited.exists():
@@ -213,9 +206,7 @@ def test_two_processes_fetch_a_file_once(official: FakeHub, python: Python, cach
     assert official.served_bytes() == sum(map(len, files().values()))
 
 
-def test_a_holder_that_makes_no_headway_is_not_waited_for_forever(
-    official: FakeHub, hub_for: HubFor, cache_dir: Path
-) -> None:
+def test_lock_holder_without_progress_times_out(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
     import filelock
 
     from backends.hub import LockTimeout
@@ -224,9 +215,9 @@ def test_a_holder_that_makes_no_headway_is_not_waited_for_forever(
     official.add(REPO, files())
     lock_path = cache_dir / ".locks/models--owner--voice" / f"{content.etag}.lock"
     lock_path.parent.mkdir(parents=True)
-    told: list[str] = []
+    reports: list[str] = []
     with filelock.FileLock(lock_path), pytest.raises(LockTimeout, match="fetched nothing meanwhile") as caught:
-        hub_for(official, lock_timeout_s=0.3).fetch(WEIGHTS, lambda stage, done, total: told.append(stage))
+        hub_for(official, lock_timeout_s=0.3).fetch(WEIGHTS, lambda stage, done, total: reports.append(stage))
     assert caught.value.lock == lock_path
-    assert told == [f"wait for another process to fetch {REPO}/base/model.safetensors"]
+    assert reports == [f"wait for another process to fetch {REPO}/base/model.safetensors"]
     assert os.access(hub_for(DEAD, official).fetch(WEIGHTS).path, os.R_OK)

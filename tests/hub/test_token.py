@@ -1,13 +1,12 @@
-"""The token reaches the endpoints it is meant for, and nobody else."""
+"""The token is sent only to the endpoints it is meant for."""
 
 from __future__ import annotations
 
 import pytest
+from support.hub.content import REPO, HubFor, files
+from support.hub.fake_hub import FakeHub
 
 from backends.hub import Endpoint, EntryNotFound, GatedRepository, HubSettings, RepositoryNotFound
-
-from .conftest import REPO, HubFor, files
-from .fake_hub import FakeHub
 
 TOKEN = "hf_secret"
 WEIGHTS = f"hf://{REPO}/base/model.safetensors"
@@ -20,18 +19,18 @@ def trusted(official: FakeHub) -> Endpoint:
     return Endpoint(official.url, send_token=True)
 
 
-def test_a_private_repository_opens_with_the_token(official: FakeHub, trusted: Endpoint, hub_for: HubFor) -> None:
+def test_private_repository_is_accessible_with_the_token(official: FakeHub, trusted: Endpoint, hub_for: HubFor) -> None:
     content = files()["base/model.safetensors"]
     assert hub_for(trusted, token=TOKEN).fetch(WEIGHTS).path.read_bytes() == content
     assert {seen.authorization for seen in official.seen if seen.server == "hub"} == {f"Bearer {TOKEN}"}
 
 
-def test_without_a_token_the_message_mentions_it(trusted: Endpoint, hub_for: HubFor) -> None:
+def test_error_without_a_token_mentions_the_variable(trusted: Endpoint, hub_for: HubFor) -> None:
     with pytest.raises(RepositoryNotFound, match="HF_TOKEN"):
         hub_for(trusted).fetch(WEIGHTS)
 
 
-def test_a_gated_repository_opens_only_for_those_let_in(official: FakeHub, hub_for: HubFor, trusted: Endpoint) -> None:
+def test_gated_repository_requires_an_accepted_token(official: FakeHub, hub_for: HubFor, trusted: Endpoint) -> None:
     official.repos[REPO].private = False
     official.repos[REPO].gated = True
     with pytest.raises(GatedRepository):
@@ -39,7 +38,7 @@ def test_a_gated_repository_opens_only_for_those_let_in(official: FakeHub, hub_f
     assert hub_for(trusted, token=TOKEN).fetch(WEIGHTS).commit
 
 
-def test_the_storage_host_never_sees_the_token(official: FakeHub, trusted: Endpoint, hub_for: HubFor) -> None:
+def test_storage_host_never_receives_the_token(official: FakeHub, trusted: Endpoint, hub_for: HubFor) -> None:
     official.faults.cut_after = [100_000]
     hub_for(trusted, token=TOKEN).fetch(WEIGHTS)
     storage = [seen for seen in official.seen if seen.server == "storage"]
@@ -48,7 +47,7 @@ def test_the_storage_host_never_sees_the_token(official: FakeHub, trusted: Endpo
     assert not any(TOKEN in str(seen.headers) + seen.path for seen in storage)
 
 
-def test_a_redirect_to_another_host_never_sees_the_token(
+def test_redirect_to_another_host_carries_no_token(
     official: FakeHub, mirror: FakeHub, trusted: Endpoint, hub_for: HubFor
 ) -> None:
     official.faults.redirect_to = mirror.url
@@ -57,10 +56,10 @@ def test_a_redirect_to_another_host_never_sees_the_token(
     assert {seen.authorization for seen in mirror.seen} == {None}
 
 
-def test_a_redirect_there_and_back_does_not_get_it_again(
+def test_redirect_there_and_back_carries_no_token(
     official: FakeHub, mirror: FakeHub, trusted: Endpoint, hub_for: HubFor
 ) -> None:
-    """Whoever stands between could have rewritten the address."""
+    """The other host could have rewritten the URL."""
     official.faults.redirect_to = mirror.url
     mirror.faults.redirect_to = official.url
     with pytest.raises(Exception, match="redirects more than"):
@@ -69,7 +68,7 @@ def test_a_redirect_there_and_back_does_not_get_it_again(
     assert authorizations == [f"Bearer {TOKEN}", None, None]
 
 
-def test_a_page_link_to_another_host_is_not_followed_with_the_token(
+def test_page_link_to_another_host_carries_no_token(
     official: FakeHub, mirror: FakeHub, trusted: Endpoint, hub_for: HubFor
 ) -> None:
     official.page_size = 2
@@ -78,7 +77,7 @@ def test_a_page_link_to_another_host_is_not_followed_with_the_token(
     assert not mirror.seen
 
 
-def test_an_endpoint_nobody_marked_does_not_get_the_token(
+def test_unmarked_endpoint_does_not_receive_the_token(
     official: FakeHub, mirror: FakeHub, trusted: Endpoint, hub_for: HubFor
 ) -> None:
     with pytest.raises(EntryNotFound):
@@ -86,14 +85,14 @@ def test_an_endpoint_nobody_marked_does_not_get_the_token(
     assert {seen.authorization for seen in mirror.seen} == {None}
 
 
-def test_endpoints_of_the_environment_get_the_token(official: FakeHub, trusted: Endpoint, tmp_path: object) -> None:
+def test_endpoints_from_environment_receive_the_token(official: FakeHub, trusted: Endpoint, tmp_path: object) -> None:
     from backends.hub import Hub
 
     environ = {"HF_ENDPOINT": official.url, "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path)}
     assert Hub(HubSettings.from_environment(environ=environ)).fetch(WEIGHTS).commit
 
 
-def test_the_token_is_in_no_log(
+def test_token_is_never_logged(
     official: FakeHub, trusted: Endpoint, hub_for: HubFor, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")

@@ -1,4 +1,4 @@
-"""The real huggingface_hub and this fetcher share one cache: what one fetched, the other finds."""
+"""Voxgate and huggingface_hub share one cache."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from support.hub.content import REPO, HubFor, Python, files
+from support.hub.fake_hub import FakeHub
 
 from backends.hub import EndpointsFailed
-
-from .conftest import REPO, HubFor, Python, files
-from .fake_hub import FakeHub
 
 NAMES = sorted(files())
 # huggingface_hub freezes its settings when it is imported, so it runs in a process of its own.
@@ -42,7 +41,7 @@ def read(python: Python, endpoint: str, where: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("where", ["local", "online"])
-def test_huggingface_hub_finds_what_we_fetched(official: FakeHub, hub_for: HubFor, python: Python, where: str) -> None:
+def test_huggingface_hub_finds_our_files(official: FakeHub, hub_for: HubFor, python: Python, where: str) -> None:
     ours = hub_for(official).fetch(f"hf://{REPO}")
     served = official.served_bytes()
     theirs = read(python, official.url, where)
@@ -53,7 +52,7 @@ def test_huggingface_hub_finds_what_we_fetched(official: FakeHub, hub_for: HubFo
     assert official.served_bytes() == served
 
 
-def test_we_find_what_huggingface_hub_fetched(official: FakeHub, hub_for: HubFor, python: Python) -> None:
+def test_we_find_the_files_of_huggingface_hub(official: FakeHub, hub_for: HubFor, python: Python) -> None:
     theirs = read(python, official.url, "online")
     served = official.served_bytes()
     ours = hub_for(official).fetch(f"hf://{REPO}", verify_cached=True)
@@ -64,7 +63,7 @@ def test_we_find_what_huggingface_hub_fetched(official: FakeHub, hub_for: HubFor
     assert (report.files, report.problems, report.unverifiable) == (len(NAMES), (), ())
 
 
-def test_it_takes_the_damage_that_we_find(official: FakeHub, hub_for: HubFor, python: Python) -> None:
+def test_damage_we_report_is_unnoticed_by_huggingface_hub(official: FakeHub, hub_for: HubFor, python: Python) -> None:
     official.faults.corrupt = True
     assert read(python, official.url, "online")["warnings"] == []
     assert {problem.file for problem in hub_for().check().problems} == {name for name in NAMES if files()[name]}
@@ -74,7 +73,7 @@ def test_it_takes_the_damage_that_we_find(official: FakeHub, hub_for: HubFor, py
     assert {name: (mended.path / name).read_bytes() for name in NAMES} == files()
 
 
-def test_it_leaves_our_unfinished_transfers_alone(
+def test_huggingface_hub_keeps_our_partial_downloads(
     official: FakeHub, hub_for: HubFor, python: Python, cache_dir: Path
 ) -> None:
     official.faults.cut_every = 1000
@@ -97,8 +96,8 @@ def test_it_leaves_our_unfinished_transfers_alone(
     assert large[-1].headers["Range"] == "bytes=3000-"
 
 
-def test_a_list_of_endpoints_in_the_environment(official: FakeHub, python: Python) -> None:
-    """It keeps huggingface_hub from being imported, so nothing here may import it."""
+def test_endpoint_list_in_the_environment_works_beside_huggingface_hub(official: FakeHub, python: Python) -> None:
+    """huggingface_hub cannot be imported then, so the fetch must not import it."""
     endpoints = f"http://127.0.0.1:9,{official.url}"
     failed = python("import huggingface_hub.file_download", HF_ENDPOINT=endpoints)
     assert "ValueError" in failed.communicate(timeout=60)[1]
@@ -109,8 +108,8 @@ def test_a_list_of_endpoints_in_the_environment(official: FakeHub, python: Pytho
     assert "problems=()" in output, errors
 
 
-def test_both_at_once_fetch_a_file_once(official: FakeHub, hub_for: HubFor, python: Python) -> None:
-    """They wait for each other's locks."""
+def test_both_libraries_at_once_fetch_a_file_once(official: FakeHub, hub_for: HubFor, python: Python) -> None:
+    """Each waits for the other's lock."""
     official.faults.throttle_bytes_s = 300_000
     process = python(READ, REPO, "base/model.safetensors", "online", HF_ENDPOINT=official.url)
     deadline_s = time.monotonic() + 60
@@ -118,11 +117,11 @@ def test_both_at_once_fetch_a_file_once(official: FakeHub, hub_for: HubFor, pyth
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
-    told: set[str] = set()
-    ours = hub_for(official).fetch(f"hf://{REPO}", lambda stage, done, total: told.add(stage))
+    reports: set[str] = set()
+    ours = hub_for(official).fetch(f"hf://{REPO}", lambda stage, done, total: reports.add(stage))
     output, errors = process.communicate(timeout=60)
     assert output, errors
     assert json.loads(output)["folder"] == str(ours.path)
-    assert f"wait for another process to fetch {REPO}/base/model.safetensors" in told
+    assert f"wait for another process to fetch {REPO}/base/model.safetensors" in reports
     large = [seen for seen in official.bodies() if seen.server == "storage"]
     assert len(large) == 1

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from recipes.common.attention import Attention, attend, later
+from recipes.common.sentences import held_out, judged, letters, tidy
+from recipes.common.transcriber import FOLDERS, Transcriber
+from recipes.common.words import LISTS, greetings
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -14,5 +18,19 @@ def test_attention_and_its_gradient_are_torchs(causal: bool) -> None:
     torch.manual_seed(0)
     parts = [torch.randn(2, 2, 5, 4, dtype=torch.float64, requires_grad=True) for _ in range(3)]
     torch.testing.assert_close(attend(*parts, causal=causal), F.scaled_dot_product_attention(*parts, is_causal=causal))
-    hidden = later(5, torch.float64) if causal else None
+    hidden = later(5, parts[0].detach()) if causal else None
     assert torch.autograd.gradcheck(Attention.apply, (*parts, hidden))
+
+
+def test_a_hundred_sentences_are_kept_for_judging() -> None:
+    texts = judged()
+    assert len({letters(text) for text in texts}) == 100
+    assert {letters(text) for text in texts}.isdisjoint(map(letters, [*held_out(), *greetings()]))
+    assert [text for text in texts if tidy(text) != text] == []  # plain words: no digits, no abbreviations
+    assert not any(name in text for text in texts for name in LISTS["name"] + LISTS["place"])  # words of the patterns
+
+
+@pytest.mark.parametrize("model", FOLDERS)
+def test_both_transcribers_load_from_their_packages(model: str) -> None:
+    tone = np.sin(np.arange(24000) * 0.1).astype(np.float32)
+    assert isinstance(Transcriber(model, 1).transcribe(tone, 24000), str)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from backends.fish.codec.checkpoint import load_vqgan
-from backends.fish.lm.cache import Prompt
-from backends.fish.lm.checkpoint import load_language_model
-from backends.fish.model import CODE_OFFSET
-from backends.fish.text.phonemizer import Phonemizer
-from backends.fish.text.prompt import build_prompt, spell, with_codes
-from backends.fish.text.tokenizer import load_tokenizer
+from backends.fish.v0_2.codec.checkpoint import load_vqgan
+from backends.fish.v0_2.config import CODE_OFFSET
+from backends.fish.v0_2.lm.checkpoint import load_language_model
+from backends.fish.v0_2.lm.kv_cache import PrefillAttention
+from backends.fish.v0_2.text.phonemizer import Phonemizer
+from backends.fish.v0_2.text.prompt import prompt_rows, spell, with_codes
+from backends.fish.v0_2.text.tokenizer import load_tokenizer
 from recipes.common.align import place
 from recipes.fish_mini.columns import END_CODE, Utterance, joined, stack
 from recipes.fish_mini.export import codec_tensors, lm_tensors
@@ -54,7 +54,7 @@ def test_prompts_are_those_of_the_engine(tmp_path: Path, text: str) -> None:
     first = utterance(" ".join(phones_of(said, phonemizer)), 5, 0)
     sequence = joined([first, utterance(" ".join(phones), 7, 1)])
     transcript = spell(said, phonemizer, EN)
-    rows = build_prompt(tokenizer, text, transcript=transcript, phonemizer=phonemizer, order=EN)
+    rows = prompt_rows(tokenizer, text, transcript=transcript, phonemizer=phonemizer, order=EN)
     prompt = with_codes(rows, first.codes, tokenizer.pad_id)
     np.testing.assert_array_equal(sequence["ids"][: prompt.shape[1]], prompt.T)
 
@@ -95,7 +95,8 @@ def test_the_exported_language_model_is_the_trained_one(tmp_path: Path) -> None:
     columns = batch.ids.shape[1]
     with torch.no_grad():
         logits, _ = model(batch.ids, torch.ones(1, columns, dtype=torch.bool))
-        expected = engine(batch.ids[0], torch.arange(columns), Prompt(engine.cache(1, 64), 0, 0, columns, columns))
+        attention = PrefillAttention(engine.cache(1, 64), 0, 0, columns, columns)
+        expected = engine(batch.ids[0], torch.arange(columns), attention)
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-3)
 
 

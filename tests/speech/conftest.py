@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from harness import Gateway, start_gateway, wait_ready
 
-from recipes.common.listener import Listener
 from recipes.common.sentences import held_out
+from recipes.common.transcriber import Transcriber
 
 DEFAULTS = Path(__file__).parents[2] / "configs/gateway.yaml"
 
 
 @pytest.fixture(scope="session")
-def listener() -> Listener:
-    return Listener()
+def transcriber() -> Transcriber:
+    return Transcriber()
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 from harness import Gateway, read_audio
 from speech.minis import model_of, speak_all
 
-from backends.f5.model import RATE_HZ
-from recipes.common.listener import Listener, word_error_rate
+from backends.f5.config import RATE_HZ
 from recipes.common.sentences import held_out
+from recipes.common.transcriber import Transcriber, word_error_rate
 from recipes.f5_mini.export import PROMPT
 from recipes.f5_mini.score import through_vocoder
 
@@ -35,8 +35,8 @@ def spoken(served: Gateway) -> list[np.ndarray]:
     return speak_all(served, ENGINE, [{"text": text, "voice": VOICES[at % 2]} for at, text in enumerate(TEXTS)])
 
 
-def test_held_out_sentences_are_understood_in_both_voices(spoken: list[np.ndarray], listener: Listener) -> None:
-    heard = [listener.transcribe(samples, RATE_HZ) for samples in spoken]
+def test_held_out_sentences_are_understood_in_both_voices(spoken: list[np.ndarray], transcriber: Transcriber) -> None:
+    heard = [transcriber.transcribe(samples, RATE_HZ) for samples in spoken]
     rate = word_error_rate(TEXTS, heard)
     print(f"word error rate {rate:.3f}")
     assert rate <= 0.15, heard
@@ -48,9 +48,9 @@ def test_the_voice_asked_for_speaks(spoken: list[np.ndarray]) -> None:
     assert 0.72 < deep / clear < 0.92
 
 
-def test_the_vocoder_alone_loses_hardly_a_word(listener: Listener, teacher: list[bytes]) -> None:
+def test_the_vocoder_alone_loses_hardly_a_word(transcriber: Transcriber, teacher: list[bytes]) -> None:
     made, _ = through_vocoder(ASSETS, [read_audio(one)[0] for one in teacher])
-    rate = word_error_rate(held_out(), [listener.transcribe(samples, RATE_HZ) for samples in made])
+    rate = word_error_rate(held_out(), [transcriber.transcribe(samples, RATE_HZ) for samples in made])
     print(f"word error rate {rate:.3f}")
     assert rate <= 0.05
 

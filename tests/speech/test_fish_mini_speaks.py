@@ -8,9 +8,9 @@ import pytest
 from harness import Gateway
 from speech.minis import model_of, speak_all
 
-from backends.fish.model import RATE_HZ
-from recipes.common.listener import Listener, word_error_rate
+from backends.fish.v0_2.config import RATE_HZ
 from recipes.common.sentences import held_out
+from recipes.common.transcriber import Transcriber, word_error_rate
 
 pytestmark = [pytest.mark.speech, pytest.mark.timeout(600)]
 
@@ -18,15 +18,15 @@ ENGINE = "fish"
 MSGPACK = {"content-type": "application/msgpack"}
 
 
-def test_held_out_sentences_are_understood(served: Gateway, listener: Listener) -> None:
+def test_held_out_sentences_are_understood(served: Gateway, transcriber: Transcriber) -> None:
     spoken = speak_all(served, ENGINE, [{"text": text} for text in held_out()])
-    heard = [listener.transcribe(samples, RATE_HZ) for samples in spoken]
+    heard = [transcriber.transcribe(samples, RATE_HZ) for samples in spoken]
     rate = word_error_rate(held_out(), heard)
     print(f"word error rate {rate:.3f}")
     assert rate <= 0.20, heard
 
 
-def test_the_codec_alone_loses_hardly_a_word(served: Gateway, listener: Listener, teacher: list[bytes]) -> None:
+def test_the_codec_alone_loses_hardly_a_word(served: Gateway, transcriber: Transcriber, teacher: list[bytes]) -> None:
     heard = []
     for at in range(0, len(teacher), 10):
         body = {"content": ormsgpack.packb({"audios": teacher[at : at + 10]}), "headers": MSGPACK}
@@ -34,7 +34,7 @@ def test_the_codec_alone_loses_hardly_a_word(served: Gateway, listener: Listener
         sound = served.client.post("/v1/vqgan/decode", json={"tokens": tokens})
         assert sound.status_code == 200, sound.text
         audios = ormsgpack.unpackb(sound.content)["audios"]
-        heard += [listener.transcribe(np.frombuffer(audio, "<f2").astype(np.float32), RATE_HZ) for audio in audios]
+        heard += [transcriber.transcribe(np.frombuffer(audio, "<f2").astype(np.float32), RATE_HZ) for audio in audios]
     rate = word_error_rate(held_out(), heard)
     print(f"word error rate {rate:.3f}")
     assert rate <= 0.05, heard

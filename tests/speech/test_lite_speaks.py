@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from harness import Gateway, read_audio
 
-from recipes.common.listener import Listener, word_error_rate
+from recipes.common.transcriber import Transcriber, word_error_rate
 
 pytestmark = pytest.mark.speech
 
@@ -26,35 +26,35 @@ SENTENCES = [
 ]
 
 
-def test_ten_sentences_are_understood(gateway: Gateway, listener: Listener) -> None:
+def test_ten_sentences_are_understood(gateway: Gateway, transcriber: Transcriber) -> None:
     heard = []
     for sentence in SENTENCES:
         response = gateway.client.post("/tts", json={"text": sentence, "engine": "lite", "seed": 1})
-        heard.append(listener.transcribe(*read_audio(response.content)))
+        heard.append(transcriber.transcribe(*read_audio(response.content)))
     rate = word_error_rate(SENTENCES, heard)
     print(f"word error rate {rate:.3f}")
     assert rate <= 0.10, heard
 
 
-def test_the_measure_can_fail(gateway: Gateway, listener: Listener) -> None:
+def test_the_measure_can_fail(gateway: Gateway, transcriber: Transcriber) -> None:
     other = gateway.client.post("/tts", json={"text": SENTENCES[0], "engine": "lite", "seed": 1})
-    assert word_error_rate([SENTENCES[1]], [listener.transcribe(*read_audio(other.content))]) > 0.5
+    assert word_error_rate([SENTENCES[1]], [transcriber.transcribe(*read_audio(other.content))]) > 0.5
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.5, 2.0])
-def test_it_is_understood_at_other_speeds(gateway: Gateway, listener: Listener, speed: float) -> None:
+def test_it_is_understood_at_other_speeds(gateway: Gateway, transcriber: Transcriber, speed: float) -> None:
     body = {"text": " ".join(SENTENCES[:3]), "engine": "lite", "seed": 1, "speed": speed}
-    heard = listener.transcribe(*read_audio(gateway.client.post("/tts", json=body).content))
+    heard = transcriber.transcribe(*read_audio(gateway.client.post("/tts", json=body).content))
     assert word_error_rate([str(body["text"])], [heard]) <= 0.15, heard
 
 
 @pytest.mark.parametrize(("fmt", "stream"), [("mp3", True), ("opus", True), ("wav", True), ("aac", False)])
-def test_it_survives_every_way_out(gateway: Gateway, listener: Listener, fmt: str, stream: bool) -> None:
+def test_it_survives_every_way_out(gateway: Gateway, transcriber: Transcriber, fmt: str, stream: bool) -> None:
     text = " ".join(SENTENCES[3:6])
     response = gateway.client.post("/tts", json={"text": text, "seed": 1, "format": fmt, "stream": stream})
     command = ["ffmpeg", "-v", "error", "-i", "-", "-f", "f32le", "-ar", "16000", "-ac", "1", "-"]
     decoded = subprocess.run(command, input=response.content, capture_output=True, check=True).stdout
-    heard = listener.transcribe(np.frombuffer(decoded, np.float32), 16000)
+    heard = transcriber.transcribe(np.frombuffer(decoded, np.float32), 16000)
     assert word_error_rate([text], [heard]) <= 0.10, heard
 
 

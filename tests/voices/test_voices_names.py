@@ -22,13 +22,13 @@ from gateway.voices.store import check_language, check_transcript
         "１２３",
     ],
 )
-def test_names_in_any_script(store, folder, name):
+def test_names_may_use_any_script(store, folder, name):
     voice, _ = add(store, name)
     assert voice.name == name
     assert FileVoiceStore(folder, max_voices=5).get(name) == voice
 
 
-def test_one_spelling_of_a_name(store):
+def test_names_are_normalized_to_nfc(store):
     voice, _ = add(store, "Zoe\u0308")
     assert voice.name == "Zoë"
     assert store.get("ZOE\u0308") == voice
@@ -62,7 +62,7 @@ BAD_NAMES = [
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
-def test_names_that_cannot_be(store, folder, name):
+def test_invalid_names_are_rejected(store, folder, name):
     with pytest.raises(InvalidRequest) as caught:
         add(store, name)
     assert caught.value.param == "name"
@@ -73,7 +73,7 @@ def test_names_that_cannot_be(store, folder, name):
 @pytest.mark.parametrize(
     "name", [*BAD_NAMES, "*", ".", "/etc", ".lock", ".tmp-1", "voice-0123456789abcdeg", "x" * 10**6]
 )
-def test_looking_for_what_cannot_be(store, folder, name):
+def test_lookup_of_an_invalid_name_finds_nothing(store, folder, name):
     add(store)
     (folder / ".tmp-1").mkdir()
     for use in (store.get, store.audio, store.remove):
@@ -85,7 +85,7 @@ def test_looking_for_what_cannot_be(store, folder, name):
     assert (folder / ".tmp-1").exists()
 
 
-def test_names_lead_to_no_path_outside(store, tmp_path):
+def test_names_cannot_escape_the_folder(store, tmp_path):
     secret = tmp_path / "secret" / "audio.wav"
     secret.parent.mkdir()
     secret.write_bytes(b"secret")
@@ -108,19 +108,19 @@ def test_names_lead_to_no_path_outside(store, tmp_path):
         ("“Schön”, 你好 😀", "“Schön”, 你好 😀"),
     ],
 )
-def test_transcripts(given, kept):
+def test_transcripts_are_stripped_and_newlines_normalized(given, kept):
     assert check_transcript(given) == kept
 
 
 @pytest.mark.parametrize("transcript", ["x" * 1_001, "a\x00b", "a\tb", "a\x1bb", "a\x85b", "a\rb", "a\ud800"])
-def test_transcripts_that_cannot_be(transcript):
+def test_invalid_transcripts_are_rejected(transcript):
     with pytest.raises(InvalidRequest) as caught:
         check_transcript(transcript)
     assert caught.value.param == "transcript"
     caught.value.message.encode()
 
 
-def test_languages():
+def test_language_must_have_the_form_of_bcp_47():
     assert [check_language(tag) for tag in (None, "en", "pt-BR", "zh-Hant-TW")] == [None, "en", "pt-BR", "zh-Hant-TW"]
     for tag in ("", "english", "e", "en_US", "en-", "../x", "en\n"):
         with pytest.raises(InvalidRequest) as caught:

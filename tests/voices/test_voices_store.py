@@ -19,7 +19,7 @@ from gateway.voices.fs import FileVoiceStore
 from gateway.voices.store import from_wav, to_wav
 
 
-def test_a_voice_is_kept(store):
+def test_stored_voice_is_returned_by_id_and_name(store):
     voice, created = add(store, "Ada Lovelace", " Hello,\r\nworld. ", language="en-GB")
     assert created
     assert re.fullmatch(r"voice-[0-9a-f]{16}", voice.id)
@@ -32,7 +32,7 @@ def test_a_voice_is_kept(store):
     assert list(store.list()) == [voice]
 
 
-def test_the_recording_is_a_mono_16_bit_wav(store, tmp_path):
+def test_recording_is_returned_as_mono_16_bit_wav(store, tmp_path):
     voice, _ = add(store)
     path = tmp_path / "copy.wav"
     path.write_bytes(store.audio(voice.id))
@@ -42,7 +42,7 @@ def test_the_recording_is_a_mono_16_bit_wav(store, tmp_path):
     assert store.audio("ADA") == path.read_bytes()
 
 
-def test_the_reference_is_what_was_stored(store):
+def test_reference_has_the_stored_samples(store):
     voice, _ = add(store)
     reference = store.load_reference(voice)
     assert reference.audio.dtype == np.float32
@@ -54,20 +54,20 @@ def test_the_reference_is_what_was_stored(store):
 
 
 def test_16_bit_audio_is_stored_bit_for_bit():
-    """So that a recording fetched from one store and put into another has the same id there."""
+    """A recording copied from one store to another has the same ID there."""
     samples = np.arange(-32_768, 32_768).astype(np.float32) / 32_768
     assert np.array_equal(from_wav(to_wav(samples, RATE_HZ)), samples)
     assert from_wav(to_wav(np.array([1.0, 7.0, -7.0], np.float32), RATE_HZ)).tolist() == [32_767 / 32_768] * 2 + [-1.0]
 
 
-def test_adding_again_changes_nothing(store):
+def test_adding_the_same_voice_again_changes_nothing(store):
     voice, _ = add(store, "Ada")
     assert add(store, "Ada") == (voice, False)
     assert add(store, "aDA", " Hello. ") == (voice, False)
     assert len(store.list()) == 1
 
 
-def test_a_name_belongs_to_one_voice(store):
+def test_name_of_another_voice_conflicts(store):
     add(store, "Straße")
     for name in ("Straße", "strasse", "STRASSE"):
         with pytest.raises(Conflict, match="'Straße'") as caught:
@@ -77,7 +77,7 @@ def test_a_name_belongs_to_one_voice(store):
         add(store, "Straße", "Another transcript.")
 
 
-def test_the_same_content_under_another_name(store):
+def test_same_recording_under_another_name_conflicts(store):
     add(store, "Ada")
     with pytest.raises(Conflict, match="as the voice 'Ada'") as caught:
         add(store, "Grace")
@@ -85,18 +85,18 @@ def test_the_same_content_under_another_name(store):
     assert add(store, "Grace", "With another transcript.")[1]
 
 
-def test_the_store_can_be_full(tmp_path):
+def test_full_store_conflicts(tmp_path):
     store = FileVoiceStore(tmp_path, max_voices=2)
     add(store, "a", seed=1)
     add(store, "b", seed=2)
-    with pytest.raises(Conflict, match="there are 2 voices and may be 2; remove one first"):
+    with pytest.raises(Conflict, match=r"the store has 2 voices \(limit: 2\): remove one first"):
         add(store, "c", seed=3)
     assert not add(store, "b", seed=2)[1]
     store.remove("a")
     assert add(store, "c", seed=3)[1]
 
 
-def test_removing(store, folder):
+def test_removed_voice_is_not_found(store, folder):
     voice, _ = add(store)
     store.load_reference(voice)
     assert store.remove("ada") == voice
@@ -110,7 +110,7 @@ def test_removing(store, folder):
     assert add(store)[1]
 
 
-def test_voices_outlive_the_process(store, folder):
+def test_voices_persist_on_disk(store, folder):
     voices = {add(store, name, seed=seed)[0] for seed, name in enumerate(["b", "A", "c"])}
     again = FileVoiceStore(folder, max_voices=50)
     assert set(again.list()) == voices
@@ -118,14 +118,14 @@ def test_voices_outlive_the_process(store, folder):
     assert np.array_equal(again.load_reference(again.get("b")).audio, store.load_reference(store.get("b")).audio)
 
 
-def test_ids_come_from_the_content(store, tmp_path):
+def test_id_is_derived_from_the_content(store, tmp_path):
     other = FileVoiceStore(tmp_path / "other", max_voices=1)
     assert add(other, "Other")[0].id == add(store, "Ada")[0].id
     assert add(store, "Eve", "Hello!")[0].id != add(store, "Ada")[0].id
 
 
 @pytest.mark.parametrize("bad", [[], [np.nan], [0.1, np.inf], [[0.1, 0.2]]])
-def test_recordings_that_cannot_be(store, bad):
+def test_invalid_recordings_are_rejected(store, bad):
     with pytest.raises(InvalidRequest) as caught:
         store.add("Ada", "", np.array(bad, np.float32), RATE_HZ)
     assert caught.value.param == "audio"
@@ -147,7 +147,7 @@ def test_another_store_on_the_same_folder_sees_changes_at_once(store, folder):
     assert [voice.name for voice in other.list()] == ["after"]
 
 
-def test_an_unchanged_folder_is_not_read_again(store, folder, monkeypatch):
+def test_unchanged_folder_is_not_read_again(store, folder, monkeypatch):
     add(store)
     long_ago = time.time() - 100
     os.utime(folder, (long_ago, long_ago))
@@ -179,7 +179,7 @@ print(won)
 """
 
 
-def test_two_processes_add_at_the_same_time(store, folder):
+def test_two_processes_add_concurrently(store, folder):
     start = time.time() + 1.0
     processes = [
         subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder), str(seed), str(start)], stdout=subprocess.PIPE)
@@ -197,7 +197,7 @@ def test_two_processes_add_at_the_same_time(store, folder):
     assert not list(folder.glob(".tmp-*"))
 
 
-def test_many_threads_at_once(store):
+def test_store_is_thread_safe(store):
     errors = []
 
     def work(number):
@@ -219,7 +219,7 @@ def test_many_threads_at_once(store):
     assert len(store.list()) == 8
 
 
-def test_leftovers_of_a_crash(store, folder):
+def test_old_leftovers_of_a_crash_are_deleted(store, folder):
     add(store)
     old, fresh, file = folder / ".tmp-old", folder / ".tmp-fresh", folder / ".tmp-file"
     for leftover in (old, fresh):
@@ -234,7 +234,7 @@ def test_leftovers_of_a_crash(store, folder):
     assert len(again.list()) == 1
 
 
-def test_a_leftover_that_cannot_be_deleted_is_no_obstacle(store, folder, caplog):
+def test_undeletable_leftover_is_logged(store, folder, caplog):
     file = folder / ".tmp-file"
     file.write_bytes(b"")
     os.utime(file, (0, 0))
@@ -242,7 +242,7 @@ def test_a_leftover_that_cannot_be_deleted_is_no_obstacle(store, folder, caplog)
     assert ".tmp-file" in caplog.text
 
 
-def test_a_failed_write_leaves_nothing(store, folder, monkeypatch):
+def test_failed_write_leaves_no_files(store, folder, monkeypatch):
     def fail(descriptor):
         raise OSError("disk full")
 
@@ -271,7 +271,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_voice_hides_no_other(store, folder, caplog, damage):
+def test_damaged_voice_does_not_hide_others(store, folder, caplog, damage):
     voice, _ = add(store, "Ada")
     sound, _ = add(store, "Grace", seed=1)
     DAMAGE[damage](folder / voice.id / "voice.json")
@@ -282,7 +282,7 @@ def test_a_damaged_voice_hides_no_other(store, folder, caplog, damage):
     assert [voice.id in record.getMessage() for record in caplog.records] == [True]
     with pytest.raises(VoiceNotFound):
         again.get(voice.id)
-    # The same recording again repairs it, even under another name.
+    # Storing the same recording again repairs it, even under another name.
     repaired, created = add(again, "Ada the second")
     assert created
     assert repaired.id == voice.id
@@ -290,7 +290,7 @@ def test_a_damaged_voice_hides_no_other(store, folder, caplog, damage):
     assert len(again.load_reference(repaired).audio) == RATE_HZ // 2
 
 
-def test_what_else_lies_in_the_folder_is_ignored(store, folder):
+def test_other_files_in_the_folder_are_ignored(store, folder):
     (folder / "notes.txt").write_text("mine")
     (folder / "voice-xyz").mkdir()
     (folder / "voice-0123456789abcdef.bak").mkdir()
@@ -299,7 +299,7 @@ def test_what_else_lies_in_the_folder_is_ignored(store, folder):
     assert (folder / "notes.txt").exists()
 
 
-def test_damaged_audio_is_not_cloned(store, folder):
+def test_damaged_audio_raises(store, folder):
     voice, _ = add(store)
     path = folder / voice.id / "audio.wav"
     path.write_bytes(path.read_bytes()[:-2] + b"\x00\x01")
@@ -307,7 +307,7 @@ def test_damaged_audio_is_not_cloned(store, folder):
         store.load_reference(voice)
 
 
-def test_audio_that_vanishes_midway(store, folder, monkeypatch):
+def test_audio_removed_during_the_lookup_raises(store, folder, monkeypatch):
     voice, _ = add(store)
     monkeypatch.setattr(store, "get", lambda id_or_name: voice)
     shutil.rmtree(folder / voice.id)
@@ -315,7 +315,7 @@ def test_audio_that_vanishes_midway(store, folder, monkeypatch):
         store.audio(voice.id)
 
 
-def test_few_references_are_held(store):
+def test_reference_cache_is_bounded(store):
     voices = [store.add(f"v{seed}", "", speech(seed, 0.01), RATE_HZ)[0] for seed in range(40)]
     for voice in voices:
         store.load_reference(voice)
@@ -323,7 +323,7 @@ def test_few_references_are_held(store):
     assert store.load_reference(voices[-1]) is store.load_reference(voices[-1])
 
 
-def test_a_lock_held_too_long(store, folder, monkeypatch):
+def test_lock_timeout_conflicts(store, folder, monkeypatch):
     other = FileVoiceStore(folder, max_voices=5)
     monkeypatch.setattr(store._process_lock, "timeout", 0.1)
     with other._exclusive(), pytest.raises(Conflict, match="another process") as caught:
@@ -332,7 +332,7 @@ def test_a_lock_held_too_long(store, folder, monkeypatch):
     assert add(store)[1]
 
 
-def test_a_monstrous_voice_json_hides_no_other_voice(folder, store):
+def test_oversized_voice_json_does_not_hide_others(folder, store):
     kept, _ = add(store, "kept")
     for name, content in (("deep", b'{"x":' + b"[" * 100_000), ("large", b" " * 10_000_000)):
         bad = folder / f"voice-{name.encode().hex():0<16}"
@@ -342,7 +342,7 @@ def test_a_monstrous_voice_json_hides_no_other_voice(folder, store):
     assert [voice.id for voice in store.list()] == [kept.id]
 
 
-def test_a_renamed_voice_keeps_its_id_and_recording(store, folder):
+def test_renamed_voice_keeps_its_id_and_recording(store, folder):
     other = FileVoiceStore(folder, max_voices=50)
     voice, _ = add(store, "Ada", language="en")
     assert other.get("ada") == voice
@@ -355,14 +355,14 @@ def test_a_renamed_voice_keeps_its_id_and_recording(store, folder):
             each.get("Ada")
     assert np.array_equal(store.load_reference(renamed).audio, store.load_reference(voice).audio)
     assert add(store, "Grace")[1] is False
-    assert store.rename(voice.id, "GRACE").name == "GRACE", "its own name is not taken"
+    assert store.rename(voice.id, "GRACE").name == "GRACE", "a voice's own name is free for it"
     assert sorted(path.name for path in (folder / voice.id).iterdir()) == ["audio.wav", "voice.json"]
 
 
-def test_names_that_cannot_be_had(store):
+def test_rename_to_a_taken_or_invalid_name_raises(store):
     add(store, "Ada", seed=1)
     voice, _ = add(store, "Grace", seed=2)
-    with pytest.raises(Conflict, match="another voice of the name 'Ada'"):
+    with pytest.raises(Conflict, match="the name 'Ada' is taken: choose another name"):
         store.rename(voice.id, "ADA")
     with pytest.raises(InvalidRequest):
         store.rename(voice.id, "a/b")

@@ -83,22 +83,19 @@ async def cancel_on_disconnect(request: Request, work: Awaitable[T]) -> T:
 
     :raises ClientGone: if the client disconnected.
     """
-    task = asyncio.ensure_future(work)
-    task.add_done_callback(_retrieve_exception)
-    gone = asyncio.create_task(disconnected(request.receive))
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientGone("the client closed the connection")
-    finally:
-        gone.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
+        async with asyncio.timeout(None) as connected:
+            watcher = asyncio.create_task(_expire_when_gone(request, connected))
+            try:
+                return await work
+            finally:
+                watcher.cancel()
+    except TimeoutError:
+        if not connected.expired():
+            raise
+        raise ClientGone("the client closed the connection") from None
 
 
-def _retrieve_exception(task: asyncio.Future[T]) -> None:
-    """Retrieve an abandoned task's exception so that asyncio does not log it."""
-    if not task.cancelled():
-        task.exception()
+async def _expire_when_gone(request: Request, connected: asyncio.Timeout) -> None:
+    await disconnected(request.receive)
+    connected.reschedule(asyncio.get_running_loop().time())

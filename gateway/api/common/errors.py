@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from inspect import signature
 from typing import Any
 
 import structlog
@@ -21,7 +22,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 
 from gateway import errors
-from gateway.api.common.deps import admit, request_id
+from gateway.api.common.deps import admit, request_id, services
 from gateway.errors import GatewayError
 from gateway.service.request import invalid_request
 
@@ -104,12 +105,21 @@ class DialectRoute(APIRoute):
     """The body of an error response."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's handler, after admission."""
-        handle = super().get_route_handler()
+        """The handler, after admission.
+
+        An endpoint that takes only ``request`` and ``services`` and returns a response is called directly: FastAPI's
+        parameter solving, made for parameters that it has to parse, would cost more than all validation here.
+        """
+        endpoint = self.endpoint
+        is_direct = self.response_field is None and list(signature(endpoint).parameters) == ["request", "services"]
+        handle = None if is_direct else super().get_route_handler()
 
         async def handle_admitted(request: Request) -> Response:
             admit(request)
-            return await handle(request)
+            if handle is not None:
+                return await handle(request)
+            response: Response = await endpoint(request, await services(request))
+            return response
 
         return handle_admitted
 

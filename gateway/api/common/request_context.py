@@ -34,6 +34,7 @@ class RequestContext:
         self._app = app
         self._metrics = metrics
         self._internal_error = internal_error
+        self._log = log.bind()  # an unbound logger is set up anew for each line
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI)."""
@@ -66,7 +67,7 @@ class RequestContext:
                 # The route's pattern, not the path: IDs in paths must not become metric labels.
                 route = getattr(scope.get("route"), "path", "(none)")
                 self._metrics.http.labels(route, str(status)).inc()
-                write = log.debug if is_probe(scope) else log.info
+                write = self._log.debug if is_probe(scope) else self._log.info
                 duration_ms = round((time.perf_counter() - started_at) * 1000, 1)
                 key = {"key": scope["state"]["key"]} if "key" in scope["state"] else {}
                 write("request", method=method(scope), path=scope["path"], status=status, ms=duration_ms, **key)

@@ -26,4 +26,7 @@ def method(scope: Scope) -> str:
 
 def header(scope: Scope, name: bytes) -> str:
     """The first value of a header; empty if it is missing."""
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value).decode("latin-1")
+    return ""

@@ -18,7 +18,7 @@ import numpy as np
 
 from backends.base import Audio
 from gateway.audio.encode import Encoder
-from gateway.audio.threads import begin, in_thread, settled
+from gateway.audio.threads import in_thread, start_in_thread, wait_until_done
 from gateway.errors import InvalidRequest, Overloaded, QueueFull
 from gateway.service.live.events import (
     EncodedAudio,
@@ -367,8 +367,8 @@ class LiveSession:
 
     async def _finish_encoder(self) -> None:
         """Finish the encoder. Its last output is kept even if an interruption cancels this task."""
-        finishing = begin(self._encoder.finish)
-        cancelled = await settled(finishing)
+        finishing = start_in_thread(self._encoder.finish)
+        cancelled = await wait_until_done(finishing)
         self._encoder_finished = True
         self._outbox += [EncodedAudio(finishing.result()), self._finished()]
         if cancelled is not None:

@@ -1,0 +1,126 @@
+"""References encoded for the sampler: built-in voices, and an LRU cache of recent ones."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backends.base import Reference
+from backends.errors import InvalidJob, LoadError
+from backends.f5.config import HOP_SAMPLES, RATE_HZ
+from backends.f5.reference_audio import ReferenceAudio, ensure_sentence_end, preprocess
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from backends.f5.builtin_voices import BuiltinClip
+    from backends.f5.mel import LogMel
+    from backends.f5.transcriber import Transcriber
+
+MAX_CACHED_REFERENCES = 128  # about half a megabyte each
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedReference:
+    """A reference as the sampler needs it.
+
+    :param mel: shape (T, M), one frame more than ``frames``.
+    :param frames: whole hops in the audio: f5-tts's unit of duration.
+    :param text: transcript with a sentence end.
+    :param gain: factor that gives the output the loudness of the recording.
+    """
+
+    mel: Tensor
+    frames: int
+    duration_s: float
+    text: str
+    gain: float
+
+
+class References:
+    """Encode references; cache the most recently used ones by content.
+
+    Built-in voices are encoded by the constructor, so that no request waits for them.
+
+    :param clips: the built-in voices, the default one first.
+    :param transcriber: transcribes references without a transcript; without it they are rejected.
+    :raises LoadError: if a clip is unusable.
+    """
+
+    def __init__(
+        self,
+        mel: LogMel,
+        clips: Sequence[BuiltinClip],
+        transcriber: Transcriber | None = None,
+        cache_size: int = MAX_CACHED_REFERENCES,
+    ):
+        self._mel = mel
+        self._transcriber = transcriber
+        self._cache_size = cache_size
+        self._cache: OrderedDict[tuple[str, int], EncodedReference] = OrderedDict()
+        self.builtin_voices = {clip.voice.name: clip.voice for clip in clips}
+        self._builtin = {clip.voice.name: clip.reference for clip in clips}
+        for name, reference in self._builtin.items():
+            try:
+                self.get(reference)
+            except InvalidJob as error:
+                raise LoadError(f"built-in voice {name!r}: {error}") from error
+
+    def builtin(self, name: str | None) -> EncodedReference | None:
+        """Return a built-in voice's reference (None: the default voice), or None if the name is unknown."""
+        reference = self._builtin.get(name or next(iter(self._builtin)))
+        return self.get(reference) if reference else None
+
+    def get(self, reference: Reference) -> EncodedReference | None:
+        """Return a reference encoded, or None if it must be transcribed first.
+
+        :raises InvalidJob: if the recording is unusable, or there is neither transcript nor transcriber.
+        """
+        if encoded := self.cached(reference):
+            return encoded
+        if self._transcriber is not None and not reference.text.strip():
+            preprocess(reference.audio, reference.sample_rate_hz)  # rejects an unusable recording at once
+            return None
+        text = ensure_sentence_end(reference.text)
+        return self._encode(reference, preprocess(reference.audio, reference.sample_rate_hz), text)
+
+    def cached(self, reference: Reference) -> EncodedReference | None:
+        """Return a cached reference, or None."""
+        key = _key(reference)
+        if key in self._cache:
+            self._cache.move_to_end(key)
+        return self._cache.get(key)
+
+    def transcribe(self, reference: Reference) -> EncodedReference:
+        """Transcribe a reference and encode it. Slow.
+
+        :raises InvalidJob: if the transcript is empty.
+        :raises RuntimeError: if the transcriber fails.
+        """
+        assert self._transcriber is not None  # noqa: S101 - otherwise get() rejects the reference
+        prepared = preprocess(reference.audio, reference.sample_rate_hz)
+        text = self._transcriber.transcribe(prepared.samples)
+        if not text:
+            message = "no speech was recognized in the reference audio; send its transcript"
+            raise InvalidJob(message, param="reference_text")
+        return self._encode(reference, prepared, ensure_sentence_end(text))
+
+    def _encode(self, reference: Reference, prepared: ReferenceAudio, text: str) -> EncodedReference:
+        import torch
+
+        samples = np.ascontiguousarray(prepared.samples)
+        mel = self._mel(torch.from_numpy(samples))
+        encoded = EncodedReference(mel, len(samples) // HOP_SAMPLES, len(samples) / RATE_HZ, text, prepared.gain)
+        self._cache[_key(reference)] = encoded
+        while len(self._cache) > self._cache_size:
+            self._cache.popitem(last=False)
+        return encoded
+
+
+def _key(reference: Reference) -> tuple[str, int]:
+    """Cache key. The digest covers samples and transcript, not the sample rate."""
+    return reference.digest, reference.sample_rate_hz
