@@ -27,7 +27,7 @@ def test_small_checkpoint_is_below_40_mb_and_in_half_precision(folder: Path) -> 
     ("folder", "parts"),
     [
         (FOLDERS[0], ("## Training data", "| license |")),
-        (FOLDERS[1], ("## What it was made of", "| licence |")),
+        (FOLDERS[1], ("## Training data", "| license |")),
     ],
     ids=["f5_mini", "fish_mini"],
 )
