@@ -5,11 +5,23 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from support.gateway_process import TONE_AND_LITE, Gateway, start_gateway, wait_ready
+
+
+SLOW_FOLDERS = frozenset({"benchmarks", "browser", "e2e", "f5", "fish", "recipes", "speech"})
+"""Folders whose tests need models, a browser or many processes; ``make test-quick`` leaves them out."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    for item in items:
+        if SLOW_FOLDERS.intersection(item.path.relative_to(tests).parts):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)

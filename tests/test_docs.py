@@ -31,6 +31,7 @@ def default(tmp_path: Path) -> Iterator[Gateway]:
     assert running.stop() == 0, running.log.read_text()
 
 
+@pytest.mark.slow
 def test_requests_of_the_readme_work(default: Gateway, tmp_path: Path) -> None:
     port = default.url.rsplit(":", 1)[1]
     requests = [block.replace("localhost:8000", f"localhost:{port}") for block in blocks("README.md", "sh")]

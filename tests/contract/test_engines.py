@@ -54,6 +54,7 @@ class TestLite(EngineContract):
         monkeypatch.setattr(Hibari, "from_ids", fail)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 class TestF5(EngineContract):
     @classmethod
@@ -67,6 +68,7 @@ class TestF5(EngineContract):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 class TestFish(EngineContract):
     @classmethod
