@@ -127,7 +127,7 @@ def test_voices_are_added_listed_and_removed(
     assert "what is said" in listing
     voxgate("voices", "remove", name, *where)
     assert name not in voxgate("voices", "list", *where).stdout
-    assert "no voice" in voxgate("voices", "remove", name, *where, status=1).stderr.lower()
+    assert "unknown voice" in voxgate("voices", "remove", name, *where, status=1).stderr.lower()
 
 
 def test_say_sends_a_reference_clip_to_a_server(gateway: Gateway, tmp_path: Path, clip: bytes) -> None:
