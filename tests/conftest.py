@@ -1,4 +1,4 @@
-"""Fixtures that more than one folder of tests uses."""
+"""Fixtures shared by several folders of tests."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import soundfile
-from harness import TONE_AND_LITE, Gateway, start_gateway, wait_ready
+from support.gateway_process import TONE_AND_LITE, Gateway, start_gateway, wait_ready
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clear_settings_from_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("VOXGATE_"):
             monkeypatch.delenv(name)
@@ -21,7 +21,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """One running gateway with the lite and tone engines, shared by tests that leave it as they found it."""
+    """A running gateway with the lite and tone engines, shared by tests that do not change its state."""
     running = start_gateway(tmp_path_factory.mktemp("gateway"), TONE_AND_LITE)
     wait_ready(running)
     yield running
@@ -30,7 +30,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 @pytest.fixture(scope="session")
 def clip() -> bytes:
-    """Two seconds of something like a voice, as a WAV file."""
+    """Two seconds of a modulated tone that resembles a voice, as a WAV file."""
     rate = 16000
     t = np.arange(2 * rate) / rate
     samples = 0.3 * np.sin(2 * np.pi * 180 * t) * (1 + np.sin(2 * np.pi * 3 * t)) / 2

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_fixtures import InMemory
-from fish_fixtures import CODEC, LM, FakeEngineFactory, error_of, fish_gateway, webui_invoke, webui_load
+from support.app import InMemory
+from support.classic_models import CODEC, LM, FakeEngineFactory, error_of, fish_gateway, webui_invoke, webui_load
 
 CODES = np.arange(4 * 30).reshape(4, 30) % 160
 UNKNOWN = "Unknown prompt tokens, it should be either .npy or .wav file, or a stored voice's id or name."

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from support.f5 import upstream
 from support.f5.synthetic import architecture, random_model, write_architecture, write_checkpoint, write_vocoder
 from torch import Tensor, nn
 
@@ -32,10 +33,7 @@ def official_model(arch: str) -> nn.Module:
 
 def official_sample(model: nn.Module, sample: Sample) -> Tensor:
     """Run f5-tts's ``CFM.sample`` on a sample's inputs; return the mel, shape (T, M)."""
-    # Imported after the model's class, which leaves what this needs in sys.modules.
-    from f5_tts.model.cfm import CFM
-
-    mels, _ = CFM(transformer=model, mel_spec_kwargs={}, odeint_kwargs={"method": "euler"}).sample(
+    mels, _ = upstream.cfm_class()(transformer=model, mel_spec_kwargs={}, odeint_kwargs={"method": "euler"}).sample(
         cond=sample.reference_mel[None],
         text=torch.tensor([list(sample.text_ids)]),
         duration=sample.frames,

@@ -1,29 +1,56 @@
-"""f5-tts's own inference code, for parity tests. Importing it takes up to half a minute on a small machine."""
+"""f5-tts's own inference code, for parity tests. Importing it takes several seconds."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import torch
+from torch import nn
+
+# Slow imports of f5-tts that inference never uses: the trainer, plots, and pipelines for speech recognition.
+SUBSTITUTED = ("f5_tts.model.trainer", "matplotlib", "matplotlib.pylab", "transformers")
+
+
+@contextmanager
+def _substituted_imports() -> Iterator[None]:
+    """Substitute mocks for :data:`SUBSTITUTED` during an import, except for modules that are imported already."""
+    package = sys.modules.get("f5_tts.model")
+    if package is not None and not hasattr(package, "CFM"):  # the substitute from synthetic.official_class
+        del sys.modules["f5_tts.model"]
+    mocks = {name: MagicMock() for name in SUBSTITUTED if name not in sys.modules}
+    sys.modules.update(mocks)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name in mocks:
+            del sys.modules[name]
 
 
 @lru_cache(maxsize=1)
 def utils_infer() -> ModuleType:
     """Import ``f5_tts.infer.utils_infer``."""
-    package = sys.modules.get("f5_tts.model")
-    if package is not None and not hasattr(package, "CFM"):  # the substitute from synthetic.official_class
-        del sys.modules["f5_tts.model"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _substituted_imports():
         from f5_tts.infer import utils_infer as module
     return module
+
+
+@lru_cache(maxsize=1)
+def cfm_class() -> type[nn.Module]:
+    """Import ``f5_tts.model.cfm.CFM``."""
+    with _substituted_imports():
+        from f5_tts.model.cfm import CFM
+    return CFM
 
 
 def preprocess(path: Path, text: str) -> tuple[str, str]:
