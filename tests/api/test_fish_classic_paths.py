@@ -136,7 +136,7 @@ async def test_without_roots_every_path_is_403(tmp_path: Path, root: Path) -> No
         ("x" * 5000 + ".npy", 422, "the limit is 4096"),
         ("folder.npy", 422, "must be a regular file"),
         ("pipe.wav", 422, "must be a regular file"),
-        ("short.wav", 422, "has to be from 1 to 30 s"),
+        ("short.wav", 422, "must be from 1 to 30 s"),
         ("large.npy", 422, ": the limit is "),
     ],
 )
