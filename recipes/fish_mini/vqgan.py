@@ -51,7 +51,7 @@ class LogMel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         bins = codec_mel.WINDOW_SAMPLES // 2 + 1
-        bank = melscale_fbanks(bins, 0.0, codec_mel.TOP_HZ, MELS, RATE_HZ, norm="slaney", mel_scale="slaney")
+        bank = melscale_fbanks(bins, 0.0, codec_mel.MAX_HZ, MELS, RATE_HZ, norm="slaney", mel_scale="slaney")
         self.register_buffer("window", torch.hann_window(codec_mel.WINDOW_SAMPLES), persistent=False)
         self.register_buffer("bank", bank.mT.contiguous(), persistent=False)
         self.window: Tensor
@@ -64,7 +64,7 @@ class LogMel(nn.Module):
         size, window = codec_mel.WINDOW_SAMPLES, self.window
         spectrum = torch.stft(padded, size, HOP_SAMPLES, window=window, center=False, return_complex=True)
         magnitude = torch.view_as_real(spectrum).square().sum(-1).add(codec_mel.POWER_FLOOR).sqrt()
-        return (self.bank @ magnitude).clamp(min=codec_mel.SILENCE).log()
+        return (self.bank @ magnitude).clamp(min=codec_mel.MAGNITUDE_FLOOR).log()
 
 
 class Downsampler(nn.Module):
