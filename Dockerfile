@@ -1,7 +1,7 @@
 #   docker build -t voxgate .                                   the gateway, on port 8000
-#   docker build --target sagemaker -t voxgate-sagemaker .      the same as a container for Amazon SageMaker
-# --build-arg EXTRAS=lite leaves PyTorch out, EXTRAS=lite,f5,fish,fish-en,fish-zh,fish-ja takes all languages in. PyTorch's
-# wheels bring CUDA along: the image serves from a CPU and, with the NVIDIA container toolkit, from a GPU.
+#   docker build --target sagemaker -t voxgate-sagemaker .      a container for Amazon SageMaker
+# --build-arg EXTRAS=lite leaves out PyTorch; EXTRAS=lite,f5,fish,fish-en,fish-zh,fish-ja includes all languages.
+# PyTorch's wheels include CUDA, so the image runs on a CPU and, with the NVIDIA container toolkit, on a GPU.
 FROM python:3.11-slim AS base
 
 WORKDIR /src
@@ -21,7 +21,7 @@ VOLUME /data
 ENTRYPOINT ["voxgate"]
 CMD ["serve"]
 
-# SageMaker starts `docker run IMAGE serve`. Its port is 8080, or what SAGEMAKER_BIND_TO_PORT says.
+# SageMaker runs `docker run IMAGE serve`. The port is 8080, or SAGEMAKER_BIND_TO_PORT.
 FROM base AS sagemaker
 LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
       com.amazonaws.sagemaker.capabilities.bidirectional-streaming=true

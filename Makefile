@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-gpu gpu-kit gpu-rehearsal lint format bench constraints system-deps clean
+.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu gpu-kit gpu-rehearsal lint format bench constraints system-deps clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -46,8 +46,15 @@ system-deps: ## ffmpeg and Chromium, which the tests play the gateway's audio wi
 	  { ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] || \
 	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends ffmpeg chromium >/dev/null; }; }
 
+# One process for each core; OpenMP threads on top of that would only wait for each other.
+JOBS   ?= auto
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --durations 20
+
 test: install-dev system-deps ## every test
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-quick: install-dev ## the tests without models and browsers
+	$(PYTEST) -m "not gpu and not slow" $(ARGS)
 
 test-gpu: install-dev ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu tests/gpu $(ARGS)

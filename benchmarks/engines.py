@@ -1,7 +1,7 @@
-"""An engine beside the official code it replaces, on the same weights, in one run.
+"""Compare an engine with the official code that it replaces, on the same weights, in one run.
 
-Each side runs in a process of its own; they take turns, so that a machine whose speed drifts is fair to both. Without
-``--checkpoint`` the weights are random ones in the official layout: how fast a model is does not depend on them.
+Each side runs in a process of its own. They take turns, so that drift of the machine's speed affects both equally.
+Without ``--checkpoint``, weights are random in the official layout; the speed of a model does not depend on them.
 
     python benchmarks/engines.py f5 [--architecture F5TTS_v1_Base --checkpoint FILE --vocoder FOLDER] [--device cuda:0]
     python benchmarks/engines.py fish [--official CHECKOUT] [--device cuda:0]
@@ -27,7 +27,7 @@ from typing import Any
 import soundfile
 
 HERE = Path(__file__).parent
-OPENMP_ENV = {"GOMP_SPINCOUNT": "3000"}  # as the gateway starts workers; the other side gets it too
+OPENMP_ENV = {"GOMP_SPINCOUNT": "3000"}  # the gateway's setting for workers; both sides get it
 sys.path.insert(0, str(HERE.parent / "tests"))  # the synthetic checkpoints are those of the tests
 
 SENTENCE = "Nobody expected the old lighthouse to speak again, but on a quiet evening in March it did, and we listened."
@@ -36,10 +36,10 @@ PARAGRAPH = " ".join([SENTENCE, "It told us about the ships it had seen, one by 
 
 @dataclass(frozen=True)
 class Workload:
-    """What is measured; a CPU gets little, or it would take an hour.
+    """Workload of a comparison. That of a CPU is small; otherwise a run would take an hour.
 
-    :param reference_s: the part of the shipped clip that is used, as (start, end), or None for all of it.
-    :param requests_each: requests for each client of a run.
+    :param reference_s: part of the shipped clip to use, as (start, end), or None for the whole clip.
+    :param requests_each: requests per client and run.
     """
 
     text: str
@@ -65,11 +65,11 @@ CONCURRENCY = (1, 4, 16)
 
 
 class SideEnded(SystemExit):
-    """A side's process is gone; its standard error says why."""
+    """A side's process has exited; the reason is on its standard error."""
 
 
 class Process:
-    """A side in its own process. ``ready_s`` is from its start to a loaded model, as known after ``wait``."""
+    """A side in its own process. ``wait`` sets ``ready_s``, the time from its start to a loaded model."""
 
     def __init__(self, side: str, arguments: list[str]):
         self._began_at = time.perf_counter()
@@ -79,7 +79,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if not os.environ.get("BENCHMARK_VERBOSE") else None,
             text=True,
-            # Nothing is fetched: every file is named. Offline, a mistake in that shows at once.
+            # All files are given by path. In offline mode, an attempt to fetch one fails at once.
             env={**OPENMP_ENV, **os.environ, "HF_HUB_OFFLINE": "1"},
         )
         self.name = side
@@ -118,7 +118,7 @@ def percentile(ascending: list[float], percent: float) -> float:
 
 
 class Table:
-    """Rows of a Markdown table, shown as they come."""
+    """Markdown table that prints each row at once."""
 
     def __init__(self, names: list[str]):
         print("| what | NFE | concurrency |", *(f" {name} |" for name in names), " ratio |", sep="")
@@ -135,7 +135,7 @@ def compare(sides: dict[str, Process], workload: Workload) -> None:
     ours, theirs = sides.values()
     table.row("start to ready, s", "", "", ours.ready_s, theirs.ready_s, higher_is_better=False)
 
-    @cache  # the single client of a crowd is the one measured before, where both have one request
+    @cache  # the run with one client serves for both measurements if both have one request
     def measure(**command: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         results: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
         for _ in range(workload.rounds):
@@ -148,7 +148,7 @@ def compare(sides: dict[str, Process], workload: Workload) -> None:
         table.row(what, command["nfe"], command["concurrency"], *values, higher_is_better=up)
 
     for process in sides.values():
-        process.run(workload.text, nfe=1)  # the reference is prepared, libraries have picked their kernels
+        process.run(workload.text, nfe=1)  # warm-up: prepares the reference and selects kernels
     for nfe in (16, 7):
         command = {"text": workload.text, "nfe": nfe, "concurrency": 1}
         results = measure(**command, requests=1)
@@ -169,7 +169,7 @@ def compare(sides: dict[str, Process], workload: Workload) -> None:
 
 
 def reference_clip(folder: Path, workload: Workload) -> Path:
-    """The clip that f5-tts ships, or the part of it that the workload uses."""
+    """Write the workload's part of the clip that f5-tts ships."""
     audio, rate_hz = soundfile.read(str(files("f5_tts").joinpath("infer/examples/basic/basic_ref_en.wav")))
     if workload.reference_s:
         start_s, end_s = workload.reference_s
@@ -227,7 +227,7 @@ def f5(arguments: argparse.Namespace) -> None:
         if arguments.official_threads:
             flags.append("--official_threads")
         weights = arguments.checkpoint or f"random {arguments.architecture}"
-        busy = f"load average {os.getloadavg()[0]:.1f} before the start"  # on a busy machine the numbers mean little
+        busy = f"load average {os.getloadavg()[0]:.1f} before the start"  # figures of a busy machine mean little
         print(f"{hardware(device)}, {busy}; Python {platform.python_version()}, torch {torch.__version__}")
         print(
             f"Weights: {weights}. Text of {len(workload.text)} characters (first audio: {len(workload.long_text)}), "
@@ -235,7 +235,7 @@ def f5(arguments: argparse.Namespace) -> None:
             f"medians of {workload.rounds} run(s). Ratio: how many times better Voxgate is.\n"
         )
         for side in ("official", "voxgate"):
-            Process(side, flags).wait().stop()  # so that neither start below reads from a cold disk
+            Process(side, flags).wait().stop()  # warms the disk cache for the starts below
         sides = {name: Process(side, flags).wait() for name, side in (("Voxgate", "voxgate"), ("official", "official"))}
         compare(sides, workload)
         for process in sides.values():

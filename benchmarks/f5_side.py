@@ -1,7 +1,7 @@
-"""One side of ``engines.py f5``, in a process of its own: Voxgate's engine, or the official ``F5TTS``.
+"""One side of ``engines.py f5`` in a process of its own: Voxgate's engine, or the official ``F5TTS``.
 
-Reads one JSON command a line from standard input and answers each with one JSON line. ``{"text", "nfe", "concurrency",
-"requests", "stream"}`` speaks that text ``requests`` times, ``concurrency`` of them outstanding at any time.
+Reads a JSON command per line from standard input and answers with a JSON line. ``{"text", "nfe", "concurrency",
+"requests", "stream"}`` synthesizes the text ``requests`` times with ``concurrency`` requests in flight.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ UNUSED = ("cached_path", "datasets", "wandb")  # imported by f5_tts for training
 
 
 class Side(Protocol):
-    """Something that speaks. ``run`` returns latencies and times to first audio in seconds, and seconds of audio."""
+    """A side of the comparison. ``run`` returns latencies, times to first audio and duration of audio, in seconds."""
 
     name: str
 
@@ -38,7 +38,7 @@ class Side(Protocol):
 
 
 class Voxgate:
-    """The engine as a worker runs it, without the processes around it."""
+    """The engine, driven as a worker drives it, without other processes."""
 
     def __init__(self, arguments: argparse.Namespace):
         sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -90,9 +90,9 @@ class Voxgate:
 
 
 class Official:
-    """``F5TTS.infer``, one request after another, or from a thread for each client.
+    """``F5TTS.infer``, one request after another, or from one thread per client.
 
-    With ``stream`` its socket server's way is taken: ``infer_batch_process(streaming=True)``, one piece after another.
+    With ``stream``, it does what its socket server does: ``infer_batch_process(streaming=True)``, one chunk at a time.
     """
 
     def __init__(self, arguments: argparse.Namespace):
@@ -126,7 +126,7 @@ class Official:
         return len(wave) / rate_hz
 
     def _stream(self, text: str, nfe: int, seed: int) -> tuple[float, float]:
-        """Seconds until the first audio, and of audio."""
+        """Return the time to first audio and the duration of the audio, in seconds."""
         import torch
 
         began_at = time.perf_counter()
@@ -170,7 +170,7 @@ class Official:
 
     @staticmethod
     def _queue(command: dict[str, Any], one: Callable[[int, float], None]) -> None:
-        """Clients wait their turn; each sends its next request when it has its answer."""
+        """Serve clients one after another; each sends its next request after its response."""
         now = time.perf_counter()
         waiting = deque([now] * min(command["concurrency"], command["requests"]))
         sent = len(waiting)
@@ -182,7 +182,7 @@ class Official:
 
     @staticmethod
     def _crowd(command: dict[str, Any], one: Callable[[int, float], None]) -> None:
-        """A thread for each client over the one model."""
+        """Serve each client from a thread of its own, with one model."""
         numbers = iter(range(command["requests"]))
         lock = threading.Lock()
 
@@ -203,11 +203,11 @@ class Official:
 
 @contextmanager
 def _stand_ins() -> Iterator[None]:
-    """Put empty modules in the places of packages that f5_tts imports and inference does not use."""
+    """Replace packages that f5_tts imports but inference does not use by empty modules."""
     import accelerate
     import transformers
 
-    # Both look for these packages themselves, so they must have looked before.
+    # Both check for these packages on import, so they must be imported before the packages are replaced.
     _ = transformers.pipeline, accelerate.Accelerator
     kept = {name: sys.modules.pop(name) for name in UNUSED if name in sys.modules}
     for name in UNUSED:
@@ -222,7 +222,7 @@ def _stand_ins() -> Iterator[None]:
 
 
 def _unused(name: str) -> type:
-    """Stand in for any attribute that is imported."""
+    """Return a placeholder for any imported attribute."""
     if name.startswith("__"):
         raise AttributeError(name)
     return object
@@ -237,14 +237,14 @@ def _load_audio(path: str) -> tuple[Any, int]:
 
 
 def _configuration(architecture: str) -> str:
-    """Name an architecture as ``F5TTS`` takes it: a preset, or a YAML file relative to the presets' folder."""
+    """Return the name that ``F5TTS`` expects: a preset, or a YAML file relative to the presets' folder."""
     if not architecture.endswith(".yaml"):
         return architecture
     return os.path.relpath(architecture, str(files("f5_tts").joinpath("configs"))).removesuffix(".yaml")
 
 
 def _silent(*_: object) -> None:
-    """In place of print."""
+    """Replacement for print."""
 
 
 def peak_memory_mb() -> dict[str, float]:

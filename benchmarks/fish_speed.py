@@ -1,8 +1,8 @@
-"""The Fish-Speech engine: how fast its language model is, and how near to what the memory's bandwidth allows.
+"""Speed of Fish-Speech's language model, compared with the limit that memory bandwidth sets.
 
-Decoding reads all weights once for each frame, so bandwidth divided by their bytes is the most frames a second that one
-sequence can have. Each kind of weights is measured in a process of its own. With ``--official CHECKOUT`` (a tree of
-Fish-Speech v0.2.0) the classic code generates from the same weights and prompt, taking turns.
+Decoding reads all weights once per frame, so one sequence reaches at most bandwidth divided by the size of the weights.
+Each kind of weights is measured in a process of its own. With ``--official CHECKOUT`` (a tree of Fish-Speech v0.2.0),
+the classic code generates from the same weights and prompt, taking turns.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ import numpy as np
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "gpu")]
-OPENMP_ENV = {"GOMP_SPINCOUNT": "3000"}  # as the gateway starts workers; the other side gets it too
+OPENMP_ENV = {"GOMP_SPINCOUNT": "3000"}  # the gateway's setting for workers; both sides get it
 RATE_HZ = 22050
 FRAMES_PER_S = RATE_HZ / 1024
 PROMPT_TEXT_IDS, PROMPT_FRAMES = 60, 150  # a sentence and 7 s of a voice
 CONCURRENCY = (1, 4, 16)
-MAX_TOKENS = 1024  # of a sequence, prompt included
+MAX_TOKENS = 1024  # of a sequence, including its prompt
 KINDS = {"float32": ("float32", None), "bfloat16": ("bfloat16", None), "int8": ("bfloat16", "int8")}
 SPOKEN_S = 4.0
 VOCABULARY = 36408
 
 
 def prompt(vocabulary: int) -> np.ndarray:
-    """Some prompt of the usual size, (5, S)."""
+    """A random prompt of typical size, shape (1 + K, T), T in tokens."""
     random = np.random.default_rng(1)
     made = np.zeros((5, PROMPT_TEXT_IDS + PROMPT_FRAMES), np.int32)
     made[0, :PROMPT_TEXT_IDS] = random.integers(300, min(30_000, vocabulary), PROMPT_TEXT_IDS)
@@ -48,7 +48,7 @@ def prompt(vocabulary: int) -> np.ndarray:
 
 
 class Voxgate:
-    """The generator as the engine runs it, and the codec.
+    """The language model, driven as the engine drives it, and the codec.
 
     :param block: the engine's ``model:`` block, with paths.
     :param dtype: as in the engine's configuration.
@@ -97,7 +97,7 @@ class Voxgate:
 
     @staticmethod
     def go_on(lm: Any, frames: int) -> float:
-        """Frames a second of all slots together."""
+        """Generate frames; returns frames per second of all slots together."""
         slots = lm.active
         began_at = time.perf_counter()
         for _ in range(frames):
@@ -108,12 +108,12 @@ class Voxgate:
         return slots * frames / took_s
 
     def frames_per_s(self, slots: int, frames: int) -> dict[str, float]:
-        """All slots busy: time to read a prompt, and frames a second of all of them together afterwards."""
+        """Return the time per prompt, and the frames per second of all slots together."""
         lm, prefill_s = self.start(slots, graphs=self._device.type == "cuda")
         return {"prefill_s": prefill_s, "frames_per_s": self.go_on(lm, frames)}
 
     def decode_s_per_s(self) -> float:
-        """Seconds of work for a second of audio, decoded in windows as the engine does."""
+        """Seconds of work per second of audio, decoded in windows like the engine."""
         from backends.fish.v0_2.codec.stream import StreamDecoder
 
         codes = np.random.default_rng(2).integers(0, 160, (4, round(SPOKEN_S * FRAMES_PER_S)))
@@ -129,7 +129,7 @@ class Voxgate:
 
 
 class Official:
-    """Fish-Speech v0.2.0's own ``generate`` on the same weights."""
+    """The ``generate`` of Fish-Speech v0.2.0 on the same weights."""
 
     def __init__(self, arguments: argparse.Namespace):
         import torch
@@ -167,7 +167,7 @@ class Official:
         self.weight_bytes = 0
 
     def frames_per_s(self, slots: int, frames: int) -> dict[str, float]:
-        """One sequence, which is all it can do."""
+        """Generate one sequence; more are not supported."""
         import torch
 
         asked = torch.from_numpy(prompt(VOCABULARY)).to(self._device)
@@ -202,7 +202,7 @@ def _module(name: str, path: Path) -> Any:
 
 
 def serve_side(arguments: argparse.Namespace) -> None:
-    """Answer one JSON line for each command line."""
+    """Answer each command line with a JSON line."""
     import cards
     import torch
 
@@ -229,7 +229,7 @@ def serve_side(arguments: argparse.Namespace) -> None:
 
 
 class Side:
-    """One of the two in a process of its own."""
+    """A side of the comparison in a process of its own."""
 
     def __init__(self, flags: list[str]):
         self._process = subprocess.Popen(
@@ -291,7 +291,7 @@ def _measure(kind: str, flags: list[str], arguments: argparse.Namespace) -> str:
     ours = Side([*flags, f"--kind={kind}"])
     gb_s = ours.ask("bandwidth")["gb_s"]
     theirs = None
-    if arguments.official and kind != "int8":  # its int8 path is for a GPU of that time
+    if arguments.official and kind != "int8":  # the official int8 path needs a GPU
         theirs = Side([*flags, f"--kind={kind}", f"--official={arguments.official}"])
     answer: dict[str, float] = {}
     for slots in CONCURRENCY:

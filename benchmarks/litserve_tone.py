@@ -1,4 +1,4 @@
-"""The tone engine's job as a LitServe server: text in, a WAV file out."""
+"""LitServe server that does the tone engine's job: it turns text into a WAV file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small HTTP load generator: raw sockets and keep-alive, so that the client costs little beside the server."""
+"""HTTP load generator with raw sockets and keep-alive, so that the client takes little CPU time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import psutil
 
 @dataclass(frozen=True)
 class Result:
-    """Latencies in seconds, ascending; wall time of the whole run; CPU time the server spent on it."""
+    """Latencies in ascending order, wall time of the run, and the server's CPU time."""
 
     latencies_s: list[float]
     wall_s: float
@@ -33,7 +33,7 @@ class Result:
 
 
 async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> int:
-    """One request; returns the size of the body."""
+    """Send a request and return the size of the response body."""
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
     status = int(head.split(b" ", 2)[1])
@@ -54,9 +54,9 @@ def cpu_seconds(pid: int) -> float:
 async def load(
     pid: int, port: int, path: str, body: object, concurrency: int, seconds: float, warmup_s: float = 1.0
 ) -> Result:
-    """Send requests on ``concurrency`` connections for ``seconds``; every answer must be a 200.
+    """Send requests on ``concurrency`` connections for ``seconds``; every response must have status 200.
 
-    :param pid: the server's, whose CPU time is read.
+    :param pid: the server's process, for its CPU time.
     """
     payload = json.dumps(body).encode()
     head = (

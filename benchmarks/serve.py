@@ -1,7 +1,7 @@
-"""What the gateway adds: latency and throughput with an engine that answers at once, beside LitServe.
+"""Overhead of the gateway: latency and throughput with an engine that takes no time, compared with LitServe.
 
-All servers get the same text, make the same tenth of a second of tone in a process of its own, and answer with the
-same WAV file. Runs alternate between them, so that a machine whose speed drifts is fair to all.
+All servers receive the same text, synthesize the same 0.1 s of tone in a process of its own, and respond with the same
+WAV file. Runs alternate between them, so that drift of the machine's speed affects all equally.
 
     python benchmarks/serve.py [--seconds 5] [--rounds 3] [--beside CHECKOUT]
 """
@@ -124,7 +124,7 @@ def ratio(name: str, concurrency: int, results: dict[str, list[Result]]) -> str:
 
 
 def start_up(folder: Path, rounds: int) -> None:
-    """From ``voxgate serve`` to a loaded lite engine."""
+    """Measure the time from ``voxgate serve`` to a loaded lite engine."""
     times, memory = [], []
     for _ in range(rounds):
         began_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""Hear a model on Amazon Bedrock while it answers.
+"""Play a response of a model on Amazon Bedrock while the model writes it.
 
     python examples/bedrock_to_speech.py amazon.nova-lite-v1:0 "Why is the sky blue?" |
         ffplay -nodisp -autoexit -f s16le -ar 24000 -i -
@@ -20,7 +20,7 @@ SYSTEM = "You are speaking: answer in a few plain sentences, without lists, head
 
 
 async def answer(bedrock: Any, model: str, question: str) -> AsyncIterator[str]:
-    """The text of a model's answer, as it is written. Reasoning and tool use are other kinds of blocks."""
+    """Yield the text of a model's response as it is written. Blocks of reasoning and tool use are skipped."""
     stream = await asyncio.to_thread(
         bedrock.converse_stream,
         modelId=model,

@@ -1,8 +1,8 @@
-"""Clone a voice with Fish Audio's client, and speak with it.
+"""Clone a voice with Fish Audio's client.
 
-    python examples/fish_audio_speech.py recording.wav "What is said in it." "Hello from Voxgate." hello.mp3
+    python examples/fish_audio_speech.py recording.wav "Transcript of the recording." "Hello from Voxgate." hello.mp3
 
-The server is FISH_BASE_URL, or else a gateway on this machine; its default engine has to be one that clones.
+The server is FISH_BASE_URL, or by default a gateway on this machine. Its default engine must support cloning.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def main(recording: str, transcript: str, text: str, file: str) -> None:
     config = TTSConfig(format=Path(file).suffix[1:], mp3_bitrate=64)  # mp3, opus, wav or pcm
     voice = Path(recording).read_bytes()
 
-    # Once, with the recording in the request:
+    # With the recording in the request:
     audio = client.tts.convert(text=text, references=[ReferenceAudio(audio=voice, text=transcript)], config=config)
     Path(file).write_bytes(audio)
 
-    # Or stored, to be named in any request:
+    # With a stored voice, which any request may name:
     model = client.voices.create(title="My voice", voices=[voice], texts=[transcript])
     again = client.tts.convert(text=text, reference_id=model.id, config=config)
     print(f"{len(audio)} bytes with the recording, {len(again)} with the stored voice {model.id}")

@@ -1,8 +1,8 @@
-"""Hear a text while it is still being written: what stands in standard input is spoken word by word.
+"""Speak text while it is being written: standard input is sent word by word over a WebSocket.
 
     some-language-model | python examples/live_client.py | ffplay -nodisp -autoexit -f s16le -ar 24000 -i -
 
-The server is VOXGATE_SERVER, or else a gateway on this machine; VOXGATE_API_KEY is the key where it wants one.
+The server is VOXGATE_SERVER, or by default a gateway on this machine. Set VOXGATE_API_KEY if it needs a key.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from websockets.asyncio.client import ClientConnection, connect
 
 
 async def speak(deltas: AsyncIterable[str], play: Callable[[bytes], object], **voice: Any) -> AsyncIterator[dict]:
-    """Give text to the gateway as it comes and audio to ``play`` as it is made; yields the gateway's events.
+    """Send text as it arrives, pass audio to ``play`` as it arrives, and yield the gateway's events.
 
-    :param voice: what a start may have: engine, voice, format, sample_rate, speed, seed, language, options …
+    :param voice: fields of the ``start`` event: engine, voice, format, sample_rate, speed, seed, language, options …
     """
     server = os.environ.get("VOXGATE_SERVER", "http://localhost:8000")
     key = os.environ.get("VOXGATE_API_KEY")
@@ -43,8 +43,10 @@ async def speak(deltas: AsyncIterable[str], play: Callable[[bytes], object], **v
 
 
 async def write(socket: ClientConnection, deltas: AsyncIterable[str]) -> None:
-    """Everything that is written, then the end. An assistant would send a flush after each answer instead, and an
-    interrupt with ``played_ms`` when it is cut short.
+    """Send all text, then ``end``.
+
+    An assistant would instead send ``flush`` after each response, and ``interrupt`` with ``played_ms`` when the user
+    interrupts it.
     """
     async for delta in deltas:
         await socket.send(json.dumps({"type": "text", "text": delta}))
@@ -52,7 +54,7 @@ async def write(socket: ClientConnection, deltas: AsyncIterable[str]) -> None:
 
 
 async def words(text: str) -> AsyncIterator[str]:
-    """A text as a language model would write it."""
+    """Yield words with pauses, like a language model."""
     for word in text.split(" "):
         yield word + " "
         await asyncio.sleep(0.03)

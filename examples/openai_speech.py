@@ -1,8 +1,8 @@
-"""Speak a text with OpenAI's client.
+"""Write speech to a file with OpenAI's client.
 
     python examples/openai_speech.py "Hello from Voxgate." hello.mp3
 
-The server is OPENAI_BASE_URL, or else a gateway on this machine.
+The server is OPENAI_BASE_URL, or by default a gateway on this machine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main(text: str, file: str) -> None:
         voice="alloy",  # the engine's first voice; or a voice's name
         input=text,
         response_format=Path(file).suffix[1:],  # mp3, opus, aac, flac, wav or pcm
-        extra_body={"seed": 1},  # Voxgate's own: the same speech every time
+        extra_body={"seed": 1},  # a field of Voxgate: equal seeds give equal speech
     )
     speech.write_to_file(file)
 

@@ -1,9 +1,9 @@
-"""Hear a text while it is being spoken, with OpenAI's asynchronous client.
+"""Stream speech with OpenAI's asynchronous client.
 
-    python examples/openai_stream.py "The first sentence plays. The second is still being made." |
+    python examples/openai_stream.py "The first sentence plays while the second is being synthesized." |
         ffplay -nodisp -autoexit -f s16le -ar 24000 -i -
 
-The server is OPENAI_BASE_URL, or else a gateway on this machine.
+The server is OPENAI_BASE_URL, or by default a gateway on this machine.
 """
 
 from __future__ import annotations

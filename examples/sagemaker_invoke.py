@@ -1,4 +1,6 @@
-"""Speak through an Amazon SageMaker endpoint, whole and streamed: ``python sagemaker_invoke.py ENDPOINT TEXT``.
+"""Synthesize speech with an Amazon SageMaker endpoint, complete and streamed.
+
+    python examples/sagemaker_invoke.py ENDPOINT TEXT
 
 Needs boto3 and credentials with ``sagemaker:InvokeEndpoint`` and ``sagemaker:InvokeEndpointWithResponseStream``.
 """
@@ -9,12 +11,12 @@ import sys
 import boto3
 from botocore.config import Config
 
-# A synthesis that timed out must not be sent again, and a long text takes longer than botocore waits by default.
+# A request that timed out must not be repeated, and a long text takes longer than botocore's default timeout.
 client = boto3.client("sagemaker-runtime", config=Config(read_timeout=70, retries={"max_attempts": 0}))
 
 
 def speak(endpoint: str, text: str, path: str) -> None:
-    """The whole file at once; its format is what Accept asks for."""
+    """Fetch a complete file in the format of the Accept header."""
     try:
         answer = client.invoke_endpoint(
             EndpointName=endpoint,
@@ -23,14 +25,14 @@ def speak(endpoint: str, text: str, path: str) -> None:
             CustomAttributes="speed=1.1;seed=7",
             Body=text,
         )
-    except client.exceptions.ModelError as error:  # what the container answered: status, and the field at fault
+    except client.exceptions.ModelError as error:  # the container's status, and a message with the invalid field
         sys.exit(f"{error.response['OriginalStatusCode']}: {error.response['OriginalMessage']}")
     with open(path, "wb") as file:
         file.write(answer["Body"].read())
 
 
 def stream(endpoint: str, text: str, path: str) -> None:
-    """Audio while it is being made."""
+    """Fetch audio while it is being synthesized."""
     answer = client.invoke_endpoint_with_response_stream(
         EndpointName=endpoint,
         ContentType="application/json",

@@ -1,4 +1,4 @@
-"""What is known of checkpoints before anything is fetched: which an engine names, and under which licence they are."""
+"""Catalog of checkpoints: licenses of repositories, and the files that engines and named sets need."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Licence(_Entry):
-    """The terms of a repository's weights."""
+class License(_Entry):
+    """License of a repository's weights."""
 
-    licence: str
+    license: str
     commercial_use: bool
 
 
-class Wanted(_Entry):
-    """One reference to fetch.
+class Download(_Entry):
+    """A reference to fetch.
 
-    :param allow: for a folder, only files that match one of these patterns.
+    :param allow: for a folder, fetch only files that match one of these patterns.
     """
 
     reference: str
@@ -40,7 +40,7 @@ class Wanted(_Entry):
 
     @property
     def pinned(self) -> bool:
-        """Whether it names a full commit, which never changes; a branch or a tag may."""
+        """Whether the reference has a full commit hash, which never changes, unlike a branch or a tag."""
         try:
             parsed = parse_reference(self.reference)
         except MalformedReference:
@@ -48,17 +48,17 @@ class Wanted(_Entry):
         return isinstance(parsed, HubReference) and bool(_FULL_COMMIT.fullmatch(parsed.revision))
 
 
-class Catalogue(_Entry):
-    """The shipped ``configs/checkpoints.yaml``."""
+class Catalog(_Entry):
+    """Content of ``configs/checkpoints.yaml``."""
 
-    repositories: dict[str, Licence]
-    sets: dict[str, tuple[Wanted, ...]]
+    repositories: dict[str, License]
+    sets: dict[str, tuple[Download, ...]]
 
     @classmethod
-    def load(cls, path: Path | None = None) -> Catalogue:
-        """Read it.
+    def load(cls, path: Path | None = None) -> Catalog:
+        """Read the file, by default the shipped one.
 
-        :raises ConfigError: when the file is damaged.
+        :raises ConfigError: if the file is damaged.
         """
         path = path or config_folder() / "checkpoints.yaml"
         try:
@@ -66,33 +66,33 @@ class Catalogue(_Entry):
         except (OSError, yaml.YAMLError, ValidationError) as error:
             raise ConfigError(f"{path}: {error}") from None
 
-    def licence(self, reference: str) -> Licence | None:
-        """The licence of what a reference names, where it is known."""
+    def license(self, reference: str) -> License | None:
+        """License of a reference's repository, or None if it is unknown."""
         try:
             parsed = parse_reference(reference)
         except MalformedReference:
             return None
         return self.repositories.get(parsed.repo) if isinstance(parsed, HubReference) else None
 
-    def wanted(self, name: str, engines: Mapping[str, EngineSettings]) -> list[Wanted]:
-        """What a name on the command line stands for: a reference, a configured engine, or a set of the catalogue.
+    def downloads(self, name: str, engines: Mapping[str, EngineSettings]) -> list[Download]:
+        """Resolve a command-line name: a reference, a configured engine, or a set of the catalog.
 
-        :raises NotFound: it is none of these.
+        :raises NotFound: if it is none of these.
         """
         if name.startswith(REMOTE):
-            return [Wanted(reference=name)]
+            return [Download(reference=name)]
         if name in engines and (references := list(references_in(engines[name].model))):
-            return [Wanted(reference=reference) for reference in references]
+            return [Download(reference=reference) for reference in references]
         if name in self.sets:
             return list(self.sets[name])
         if name in engines:
-            return []  # it needs nothing from a hub
+            return []  # the engine needs no files from a hub
         known = ", ".join(sorted({*engines, *self.sets}))
-        raise NotFound(f"{name!r} is no reference (hf://owner/repo/…), engine or set; there are {known}")
+        raise NotFound(f"unknown name {name!r}: must be a reference (hf://owner/repo/…), or one of {known}")
 
 
 def references_in(block: Any) -> Iterator[str]:
-    """Every ``hf://`` reference in a configuration block, in order."""
+    """Yield every ``hf://`` reference in a configuration block, in order."""
     if isinstance(block, str) and block.startswith(REMOTE):
         yield block
     elif isinstance(block, Mapping):

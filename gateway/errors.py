@@ -1,69 +1,69 @@
-"""Every error the gateway answers with. ``api/errors.py`` holds the one table from these to HTTP.
+"""The gateway's error types. ``api/common/errors.py`` maps them to HTTP statuses in one table.
 
 GatewayError
-├── InvalidRequest          a field is wrong: `param` names it
-│   ├── UnsupportedMedia    the body's content type, or an audio file, is of a kind not understood
-│   └── BadRequest          the same as InvalidRequest, where an API answers it with another status
+├── InvalidRequest          invalid field; `param` names it
+│   ├── UnsupportedMedia    unsupported content type of the body, or unsupported audio file
+│   └── BadRequest          an InvalidRequest to which an API assigns another status
 ├── BodyTooLarge
-├── BodyTimeout             the request's body came too slowly
-├── SessionIdle             nothing was said or sent in a live session for too long
-├── Unauthorized            no API key, or a wrong one
-├── RateLimited             more requests than its API key may send: try later
-├── NotAcceptable           no kind of answer that the request accepts can be made
-├── CrossSite               a web page of another site wants to change something
-├── Forbidden               the settings do not allow it
+├── BodyTimeout             the request body did not arrive in time
+├── SessionIdle             a live session had no text and no audio for too long
+├── Unauthorized            missing or unknown API key
+├── RateLimited             the API key is over its limits; retry later
+├── NotAcceptable           no response format that the request accepts is available
+├── CrossSite               a browser sent the request from another site's page
+├── Forbidden               the settings do not allow the request
 ├── NotFound
 │   ├── EngineNotFound
 │   └── VoiceNotFound
-├── Conflict                what is to be created exists already, or is not ours to change
-├── EngineUnavailable       not loaded yet, restarting, failed to load: try later
-├── LoadFailed              a model that was to be loaded cannot be
-├── QueueFull               too many requests wait for the engine: try later
-├── Overloaded              too many requests, or too much unread audio, in the gateway as a whole: try later
-├── DeadlineExceeded        the answer would come too late
-├── SynthesisFailed         the engine failed on this request, or died over it
-├── ClientGone              the client hung up; nobody reads the answer
-└── ConfigError             a setting is wrong: start-up ends
+├── Conflict                the object exists already, or requests must not change it
+├── EngineUnavailable       not loaded yet, restarting or failed to load; retry later
+├── LoadFailed              a model could not be loaded
+├── QueueFull               the engine's queue is full; retry later
+├── Overloaded              too many requests, or too much unread audio, in the whole gateway; retry later
+├── DeadlineExceeded        the audio was not finished in time
+├── SynthesisFailed         the engine failed on this request, or its worker died
+├── ClientGone              the client disconnected
+└── ConfigError             invalid setting; startup ends
 """
 
 from __future__ import annotations
 
-_LONGEST_PARAM = 200
+_MAX_PARAM_CHARS = 200
 
 
 class GatewayError(Exception):
     """Root of the tree.
 
-    :param message: for the person who sent the request: what is wrong and what would be right.
-    :param param: the request field or setting at fault.
-    :param retry_after_s: when trying again makes sense.
+    :param message: for the sender of the request: the value, the rule and the fix.
+    :param param: the invalid request field or setting.
+    :param retry_after_s: time after which a retry may succeed.
     """
 
     type: str = "internal_error"
-    max_chars: int = 1000  # many messages repeat what the request has, which may be megabytes
+    max_chars: int = 1000  # messages may quote values of the request, which can be megabytes
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_s: float | None = None):
         message = shortened(message, self.max_chars)
         super().__init__(message)
         self.message = message
-        self.param = param if param is None else shortened(param, _LONGEST_PARAM)
+        self.param = param if param is None else shortened(param, _MAX_PARAM_CHARS)
         self.retry_after_s = retry_after_s
 
 
 class InvalidRequest(GatewayError):
-    """A field of the request is wrong."""
+    """A field of the request is invalid."""
 
     type = "invalid_request"
 
 
 class UnsupportedMedia(InvalidRequest):
-    """The request's or a file's media type is not understood."""
+    """The content type of the request, or the format of a file in it, is not supported."""
 
     type = "unsupported_media"
 
 
 class BadRequest(InvalidRequest):
-    """What is wrong with the request has a status of its own in the API it came through."""
+    """The request is invalid, and its API has a status of its own for the reason."""
 
     type = "bad_request"
 
@@ -75,13 +75,13 @@ class BodyTooLarge(GatewayError):
 
 
 class BodyTimeout(GatewayError):
-    """The request body was not complete in time."""
+    """The request body did not arrive in time."""
 
     type = "body_timeout"
 
 
 class SessionIdle(GatewayError):
-    """A live session had nothing to do for too long."""
+    """A live session had no text and no audio for too long."""
 
     type = "session_idle"
 
@@ -89,7 +89,7 @@ class SessionIdle(GatewayError):
 class Unauthorized(GatewayError):
     """The request has no valid API key.
 
-    :param given: whether it has one at all.
+    :param given: whether it has an unknown one.
     """
 
     type = "unauthorized"
@@ -100,73 +100,73 @@ class Unauthorized(GatewayError):
 
 
 class RateLimited(GatewayError):
-    """The API key has sent more requests than it may."""
+    """The API key is over its limits."""
 
     type = "rate_limited"
 
 
 class NotAcceptable(GatewayError):
-    """The request accepts no kind of answer that can be made."""
+    """No response format that the request accepts is available."""
 
     type = "not_acceptable"
 
 
 class CrossSite(GatewayError):
-    """A browser sent this on behalf of another site's page."""
+    """A browser sent the request from another site's page."""
 
     type = "cross_site"
 
 
 class Forbidden(GatewayError):
-    """The settings do not allow what the request asks for."""
+    """The settings do not allow the request."""
 
     type = "forbidden"
 
 
 class NotFound(GatewayError):
-    """There is no such thing."""
+    """The requested object does not exist."""
 
     type = "not_found"
 
 
 class EngineNotFound(NotFound):
-    """No engine of that name is configured; the message lists those that are."""
+    """No engine has this name; the message lists the configured ones."""
 
     type = "engine_not_found"
 
 
 class VoiceNotFound(NotFound):
-    """No voice of that name or id is known to the engine or the voice store."""
+    """Neither the engine nor the voice store has a voice with this name or ID."""
 
     type = "voice_not_found"
 
 
 class Conflict(GatewayError):
-    """It exists already, or belongs to someone else."""
+    """The object exists already, or requests must not change it."""
 
     type = "conflict"
 
 
 class EngineUnavailable(GatewayError):
-    """The engine cannot take the request now."""
+    """The engine is not ready."""
 
     type = "engine_unavailable"
 
 
 class LoadFailed(GatewayError):
-    """A model that was to be loaded cannot be; the message is its engine's."""
+    """A model could not be loaded; the message is the engine's."""
 
     type = "load_failed"
 
 
 class QueueFull(GatewayError):
-    """More requests wait for the engine than may."""
+    """The engine's queue is full."""
 
     type = "queue_full"
 
 
 class Overloaded(GatewayError):
-    """The gateway as a whole has too much on its hands."""
+    """The whole gateway has too many requests or too much unread audio."""
 
     type = "overloaded"
 
@@ -178,26 +178,26 @@ class DeadlineExceeded(GatewayError):
 
 
 class SynthesisFailed(GatewayError):
-    """The engine failed on this request."""
+    """The engine failed on this request, or its worker died."""
 
     type = "synthesis_failed"
 
 
 class ClientGone(GatewayError):
-    """The client closed the connection before the answer was complete."""
+    """The client disconnected before the response was complete."""
 
     type = "client_gone"
 
 
 class ConfigError(GatewayError):
-    """A setting is wrong; the message names the key and where it was set."""
+    """A setting is invalid; the message names the key and its source."""
 
     type = "config_error"
-    max_chars = 100_000  # all complaints at once
+    max_chars = 100_000  # one message lists all errors
 
 
 def shortened(text: str, max_chars: int) -> str:
-    """A text with its middle left out where it is too long; beginning and end tell what it is about."""
+    """Shorten a text to ``max_chars`` by replacing its middle with an ellipsis."""
     if len(text) <= max_chars:
         return text
     end = max_chars // 4

@@ -1,4 +1,4 @@
-"""One log for the gateway, uvicorn and the workers: JSON lines, or plain text on a terminal."""
+"""Logging of the gateway, uvicorn and the workers in one format: JSON lines, or plain text on a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.settings import LogSettings
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
-    """Writes to what stderr is at the moment: a progress bar puts itself in between while it is shown."""
+    """Handler for the current ``sys.stderr``, which a progress bar replaces while it is shown."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -37,8 +37,8 @@ def configure(settings: LogSettings) -> None:
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(settings.level),  # drops what is filtered at once
-        # A logger made on import would keep the level it was first used with, and the commands start with another.
+        wrapper_class=structlog.make_filtering_bound_logger(settings.level),  # filters before processing
+        # A cached logger would keep the level of its first use, and the level changes when `serve` reads its settings.
         cache_logger_on_first_use=False,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
@@ -50,7 +50,7 @@ def configure(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
-    # Its lines are repeated by the access log, which knows request ids.
+    # The gateway has its own access log, with request IDs.
     logging.getLogger("uvicorn.access").disabled = True
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()

@@ -1,4 +1,4 @@
-"""What Prometheus is told. One :class:`Metrics` per application; nothing is registered globally."""
+"""Prometheus metrics. Each application has a registry of its own; nothing is registered globally."""
 
 from __future__ import annotations
 
@@ -16,58 +16,60 @@ class Metrics:
         engine = ["engine"]
         self.requests = Counter(
             "voxgate_requests_total",
-            "Synthesis requests by how they ended: ok, cancelled, or the error's type",
+            "Synthesis requests by outcome: ok, cancelled, or the error's type",
             ["engine", "outcome"],
             registry=self.registry,
         )
         self.errors = Counter(
-            "voxgate_errors_total", "Error answers and broken streams by type", ["type"], registry=self.registry
+            "voxgate_errors_total", "Error responses and broken streams by type", ["type"], registry=self.registry
         )
         self.http = Counter(
-            "voxgate_http_responses_total", "Answers by route and status", ["route", "status"], registry=self.registry
+            "voxgate_http_responses_total", "Responses by route and status", ["route", "status"], registry=self.registry
         )
         self.key_requests = Counter(
             "voxgate_key_requests_total",
-            "Requests by the name of their API key (empty: none, or a wrong one): ok, unauthorized or rate_limited",
+            "Requests by API key name (empty: missing or unknown key): ok, unauthorized or rate_limited",
             ["key", "outcome"],
             registry=self.registry,
         )
-        self.live_sessions = Gauge("voxgate_live_sessions", "Live sessions that are open", registry=self.registry)
+        self.live_sessions = Gauge("voxgate_live_sessions", "Open live sessions", registry=self.registry)
         self.live_ended = Counter(
             "voxgate_live_ended_total",
-            "Live sessions by how they ended: finished, client_gone, client_stalled, shutdown, or the error's type",
+            "Live sessions by outcome: finished, client_gone, client_stalled, shutdown, or the error's type",
             ["outcome"],
             registry=self.registry,
         )
         self.live_interruptions = Counter(
-            "voxgate_live_interruptions_total", "Times that a client cut speech short", registry=self.registry
+            "voxgate_live_interruptions_total", "Interruptions of speech by clients", registry=self.registry
         )
         self.first_audio_s = Histogram(
             "voxgate_time_to_first_audio_seconds",
-            "From the request's arrival to the engine's first audio, waiting included",
+            "Time from the request's arrival to the engine's first audio, including the queue",
             engine,
             buckets=_SECONDS,
             registry=self.registry,
         )
         self.realtime_factor = Histogram(
             "voxgate_realtime_factor",
-            "Seconds of engine time per second of audio; waiting in the queue excluded",
+            "Seconds of engine time per second of audio, without the queue",
             engine,
             buckets=_FACTORS,
             registry=self.registry,
         )
-        self.audio_s = Counter("voxgate_audio_seconds_total", "Seconds of audio made", engine, registry=self.registry)
+        self.audio_s = Counter(
+            "voxgate_audio_seconds_total", "Seconds of synthesized audio", engine, registry=self.registry
+        )
         self.queue_depth = Gauge(
             "voxgate_queue_depth", "Requests waiting for the engine", engine, registry=self.registry
         )
         self.active_jobs = Gauge("voxgate_active_jobs", "Requests in the engine", engine, registry=self.registry)
         self.worker_restarts = Counter(
-            "voxgate_worker_restarts_total", "Workers started again after a failure", engine, registry=self.registry
+            "voxgate_worker_restarts_total", "Worker restarts after a failure", engine, registry=self.registry
         )
         self.engine_ready = Gauge(
             "voxgate_engine_ready", "1 when the engine takes requests", engine, registry=self.registry
         )
 
     def render(self) -> bytes:
-        """Everything in the Prometheus text format."""
+        """Render all metrics in the Prometheus text format."""
         return generate_latest(self.registry)

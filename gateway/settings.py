@@ -1,7 +1,7 @@
-"""The gateway's configuration: YAML files < ``VOXGATE_…`` variables < command-line flags; frozen once loaded.
+"""Settings from YAML files, ``VOXGATE_…`` variables and command-line flags, in ascending precedence; frozen.
 
-Only this module reads the environment. A key that is unknown or malformed anywhere ends the start with an error
-that names the key and where it was set.
+Only this module reads the environment. An unknown or invalid key in any source ends startup with an error that names
+the key and its source.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from backends.hub import BadHubSettings, HubSettings
 from gateway.errors import ConfigError
 
 PREFIX = "VOXGATE_"
-# Variables of that prefix that are not settings: which file to read, and which server the CLI talks to.
+# Variables with that prefix that are not settings: the configuration file, and the CLI's server and key.
 NOT_SETTINGS = frozenset({"VOXGATE_CONFIG", "VOXGATE_SERVER", "VOXGATE_API_KEY", "VOXGATE_SAGEMAKER"})
 
 ENGINE_NAME = KEY_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
@@ -45,150 +45,150 @@ class _Block(BaseModel):
 
 
 class EngineSettings(_Block):
-    """One engine: which plugin, how it is run, what it loads."""
+    """An engine: its plugin, worker processes, limits and model."""
 
     backend: str = Field(description="the plugin's name in the entry-point group voxgate.engines")
-    load: Literal["eager", "lazy"] = Field("lazy", description="load at start, or at the first request")
+    load: Literal["eager", "lazy"] = Field("lazy", description="load at startup, or on the first request")
     device: str = Field("auto", description="auto, cpu, cuda:0 …; more than one replica may use auto")
     dtype: str = Field("auto", description="auto, float32, bfloat16, float16; see the engine's page")
     threads: int | None = Field(None, ge=1, description="CPU threads of numeric libraries in the worker")
     replicas: int = Field(1, ge=1, le=64, description="worker processes")
     python: str | None = Field(None, description="another interpreter for the workers, with voxgate installed in it")
-    env: dict[str, str] = Field(default_factory=dict, description="extra environment variables of the workers")
+    env: dict[str, str] = Field(default_factory=dict, description="additional environment variables of the workers")
     max_active: int | None = Field(
-        None, ge=1, description="jobs in the workers at once; null: what the engine asks for"
+        None, ge=1, description="concurrent jobs in the workers; null: the engine's own limit"
     )
-    max_queue: int = Field(64, ge=0, description="requests that may wait beyond that; more get 429")
-    idle_unload_s: Seconds | None = Field(None, gt=0, description="unload after that long without a job")
-    load_timeout_s: Seconds = Field(900.0, gt=0, description="loading may be silent for that long")
-    heartbeat_timeout_s: Seconds = Field(60.0, gt=0, description="a loaded worker silent for that long is killed")
-    backoff_s: Seconds = Field(0.5, gt=0, description="wait before the first restart; doubles with every failure")
-    backoff_max_s: Seconds = Field(60.0, gt=0, description="longest wait between restarts")
-    model: dict[str, Any] = Field(default_factory=dict, description="what to load; the engine's own keys")
-    defaults: dict[str, Any] = Field(default_factory=dict, description="per-request options a request may override")
+    max_queue: int = Field(64, ge=0, description="requests that may wait for a slot; more get 429")
+    idle_unload_s: Seconds | None = Field(None, gt=0, description="unload after this time without a job")
+    load_timeout_s: Seconds = Field(900.0, gt=0, description="kill a loading worker after this time without a message")
+    heartbeat_timeout_s: Seconds = Field(
+        60.0, gt=0, description="kill a loaded worker after this time without a message"
+    )
+    backoff_s: Seconds = Field(0.5, gt=0, description="delay before the first restart; doubles with every failure")
+    backoff_max_s: Seconds = Field(60.0, gt=0, description="maximum delay before a restart")
+    model: dict[str, Any] = Field(default_factory=dict, description="the model to load; keys of the engine")
+    defaults: dict[str, Any] = Field(default_factory=dict, description="default options, which a request may override")
 
 
 class Limits(_Block):
-    """Bounds on everything that comes from outside."""
+    """Limits on requests."""
 
-    text_chars: int = Field(5000, ge=1, le=1_000_000, description="longest text of a request")
-    body_bytes: int = Field(25 * 2**20, ge=1024, description="largest request body")
-    reference_min_s: Seconds = Field(1.0, ge=0, description="shortest reference clip")
-    reference_max_s: Seconds = Field(30.0, gt=0, description="longest reference clip")
-    body_s: Seconds = Field(60.0, gt=0, description="a request's headers, and then its body, must be complete by then")
-    requests: int = Field(1000, ge=1, description="requests under way; more get 503, health and metrics excepted")
-    backlog_bytes: int = Field(512 * 2**20, ge=2**20, description="audio made and not yet read by clients; beyond, 503")
+    text_chars: int = Field(5000, ge=1, le=1_000_000, description="maximum length of a request's text")
+    body_bytes: int = Field(25 * 2**20, ge=1024, description="maximum size of a request body")
+    reference_min_s: Seconds = Field(1.0, ge=0, description="minimum length of a reference clip")
+    reference_max_s: Seconds = Field(30.0, gt=0, description="maximum length of a reference clip")
+    body_s: Seconds = Field(60.0, gt=0, description="time limit for a request's headers, and again for its body")
+    requests: int = Field(1000, ge=1, description="concurrent requests; more get 503, except health and metrics")
+    backlog_bytes: int = Field(
+        512 * 2**20, ge=2**20, description="unread audio of all clients; beyond it, requests get 503"
+    )
     voices: int = Field(1000, ge=0, description="stored voices")
-    deadline_s: Seconds = Field(300.0, gt=0, description="a request's audio must be finished by then")
-    stall_s: Seconds = Field(60.0, gt=0, description="a client that reads nothing for that long is cut off")
-    drain_s: Seconds = Field(25.0, ge=0, description="on SIGTERM, time for running requests to finish")
+    deadline_s: Seconds = Field(300.0, gt=0, description="time limit for a request's audio")
+    stall_s: Seconds = Field(60.0, gt=0, description="disconnect a client that reads nothing for this time")
+    drain_s: Seconds = Field(25.0, ge=0, description="time for running requests to finish after SIGTERM")
 
     @model_validator(mode="after")
-    def _clips_can_be_right(self) -> Limits:
+    def _check_reference_range(self) -> Limits:
         if self.reference_min_s > self.reference_max_s:
             raise ValueError("reference_min_s is above reference_max_s")
         return self
 
 
 class FishApi(_Block):
-    """The classic Fish-Speech API, whose requests may load models."""
+    """Settings of the classic Fish-Speech API, whose requests may load models."""
 
     engine: str | None = Field(
-        None, description="what its model `default` is, and what models start from; null: the first fish engine"
+        None, description="engine of its model `default`, and template of loaded models; null: the first fish engine"
     )
-    roots: tuple[Path, ...] = Field((), description="folders in which files that its requests name may lie")
-    max_models: int = Field(4, ge=0, le=64, description="models that requests have loaded at once, besides `default`")
+    roots: tuple[Path, ...] = Field((), description="folders that requests may name files in")
+    max_models: int = Field(4, ge=0, le=64, description="models that requests may load, besides `default`")
 
 
 class LiveSettings(_Block):
-    """Live sessions: text comes in while audio flows out."""
+    """Settings of live sessions, which receive text while they send audio."""
 
-    sessions: int = Field(100, ge=1, description="open at once; more get 503")
-    text_chars: int = Field(200_000, ge=1, le=10_000_000, description="longest text of a session, all of it together")
-    message_bytes: int = Field(
-        16 * 2**20, ge=1024, description="largest message of a client, its reference clip included"
-    )
-    idle_s: Seconds = Field(300.0, gt=0, description="a session is closed when nothing is said or sent for that long")
-    segment_bytes: int = Field(300, ge=100, le=5000, description="longest stretch of text spoken in one go, in UTF-8")
-    ahead: int = Field(1, ge=0, le=8, description="segments that are begun before the one being sent is complete")
+    sessions: int = Field(100, ge=1, description="concurrent sessions; more get 503")
+    text_chars: int = Field(200_000, ge=1, le=10_000_000, description="maximum length of a session's whole text")
+    message_bytes: int = Field(16 * 2**20, ge=1024, description="maximum size of a message, with its reference clip")
+    idle_s: Seconds = Field(300.0, gt=0, description="close a session after this time without text and audio")
+    segment_bytes: int = Field(300, ge=100, le=5000, description="maximum size of a text segment, in bytes of UTF-8")
+    ahead: int = Field(1, ge=0, le=8, description="segments to synthesize ahead of the one being sent")
 
 
 class AliasSettings(_Block):
-    """What the names of other APIs stand for."""
+    """Names of other APIs for engines and voices."""
 
-    models: dict[str, str] = Field(
-        default_factory=dict, description="a model's name in other APIs: the engine that it stands for"
-    )
+    models: dict[str, str] = Field(default_factory=dict, description="model names of other APIs, mapped to engines")
     voices: dict[str, str | dict[str, str]] = Field(
         default_factory=dict,
-        description="a voice's name in other APIs: the voice that it stands for, or a mapping of engines to voices",
+        description="voice names of other APIs, mapped to a voice, or to a mapping of engines to voices",
     )
 
 
 class ApiKey(_Block):
-    """One key that opens the gateway."""
+    """An API key and its limits."""
 
-    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the key in hex; `voxgate key new` makes both")
-    requests_per_minute: int | None = Field(None, ge=1, description="more get 429; null: any number")
-    max_concurrent: int | None = Field(None, ge=1, description="requests under way; more get 429; null: any number")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the key in hex, see `voxgate key new`")
+    requests_per_minute: int | None = Field(None, ge=1, description="more get 429; null: no limit")
+    max_concurrent: int | None = Field(None, ge=1, description="concurrent requests; more get 429; null: no limit")
 
 
 class AccessSettings(_Block):
-    """API keys; without any, every request is let in."""
+    """API keys. Without any, no request needs one."""
 
     keys: dict[str, ApiKey] = Field(default_factory=dict, description="the keys by name:")
     open: tuple[_Path, ...] = Field(
-        ("/metrics",), description="paths that can be read without a key, besides health and `/ping`"
+        ("/metrics",), description="paths that need no key for GET, besides health and `/ping`"
     )
 
     @model_validator(mode="after")
-    def _can_be_meant(self) -> AccessSettings:
-        named: dict[str, str] = {}
+    def _check_keys(self) -> AccessSettings:
+        names_by_hash: dict[str, str] = {}
         for name, key in self.keys.items():
             if not KEY_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no name of a key: a-z, 0-9, - and _, a letter first")
-            if (same := named.setdefault(key.sha256, name)) != name:
+                raise ValueError(f"invalid key name {name!r}: must match {KEY_NAME.pattern}")
+            if (same := names_by_hash.setdefault(key.sha256, name)) != name:
                 raise ValueError(f"keys: {same} and {name} have the same hash")
         return self
 
 
 class Cors(_Block):
-    """Pages of other sites that may use the gateway in a browser."""
+    """Origins whose pages may use the gateway in a browser."""
 
     origins: tuple[_Origin, ...] = Field(
-        (), description="e.g. https://app.example.com; * stands for all, if there are keys"
+        (), description="e.g. https://app.example.com; * allows all and needs access.keys"
     )
 
 
 class LogSettings(_Block):
-    """How the gateway logs."""
+    """Log format and level."""
 
     format: Literal["auto", "json", "plain"] = Field("auto", description="auto: plain on a terminal, else JSON")
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe level shown")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="minimum level")
 
 
 class Settings(BaseSettings):
-    """Everything that can be set."""
+    """All settings of the gateway."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", validate_default=True
     )
 
     host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    default_engine: str = Field(description="the engine of a request that names none")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0: a free one")
+    default_engine: str = Field(description="engine of requests that do not name one")
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("voxgate", appauthor=False)),
-        description="where uploaded voices are kept; relative to the working directory",
+        description="folder of uploaded voices; relative to the working directory",
     )
     engines: dict[str, EngineSettings] = Field(description="the engines by name", min_length=1)
-    limits: Limits = Field(default_factory=Limits, description="bounds on requests")
+    limits: Limits = Field(default_factory=Limits, description="limits on requests")
     fish_api: FishApi = Field(default_factory=FishApi, description="the classic Fish-Speech API")
-    live: LiveSettings = Field(default_factory=LiveSettings, description="text in while audio flows out")
+    live: LiveSettings = Field(default_factory=LiveSettings, description="live sessions")
     aliases: AliasSettings = Field(default_factory=AliasSettings, description="names that other APIs use")
     access: AccessSettings = Field(default_factory=AccessSettings, description="API keys")
-    cors: Cors = Field(default_factory=Cors, description="pages of other sites")
-    hub: dict[str, Any] = Field(default_factory=dict, description="where checkpoints come from; see checkpoints.md")
+    cors: Cors = Field(default_factory=Cors, description="cross-origin requests")
+    hub: dict[str, Any] = Field(default_factory=dict, description="source of checkpoints; see checkpoints.md")
     logs: LogSettings = Field(default_factory=LogSettings, description="logging")
 
     @classmethod
@@ -200,7 +200,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take the values handed in and nothing else: :func:`load_settings` merges the sources."""
+        """Use only the constructor's values, because :func:`load_settings` merges the sources."""
         return (init_settings,)
 
     @field_validator("engines")
@@ -208,7 +208,7 @@ class Settings(BaseSettings):
     def _engine_names(cls, engines: dict[str, EngineSettings]) -> dict[str, EngineSettings]:
         for name in engines:
             if not ENGINE_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no engine name: a-z, 0-9, - and _, a letter first")
+                raise ValueError(f"invalid engine name {name!r}: must match {ENGINE_NAME.pattern}")
         return engines
 
     @field_validator("hub")
@@ -230,7 +230,7 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _aliases_stand_for_engines(self) -> Settings:
+    def _aliased_engines_exist(self) -> Settings:
         targets = {f"models.{alias}": engine for alias, engine in self.aliases.models.items()}
         for alias, voice in self.aliases.voices.items():
             targets |= {f"voices.{alias}": engine for engine in (voice if isinstance(voice, dict) else ())}
@@ -242,27 +242,27 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _strangers_have_keys(self) -> Settings:
+    def _any_origin_needs_keys(self) -> Settings:
         if "*" in self.cors.origins and not self.access.keys:
-            raise ValueError("cors.origins: * needs access.keys, or any page could make this gateway work for it")
+            raise ValueError("cors.origins: * needs access.keys, because otherwise any page could use the gateway")
         return self
 
     @property
     def fish_engine(self) -> str | None:
-        """The engine that the classic Fish-Speech API speaks with, if there is one."""
+        """Engine of the classic Fish-Speech API, or None without a fish engine."""
         fish = (name for name, engine in self.engines.items() if engine.backend == "fish")
         return self.fish_api.engine or next(fish, None)
 
 
 class _Layer(NamedTuple):
-    """One source of settings: where it came from, and the tree it gave."""
+    """A source of settings and its values."""
 
     origin: str
     tree: dict[str, Any]
 
 
 def config_folder() -> Path:
-    """The shipped ``configs/``: inside the installed package, or beside it in a checkout."""
+    """Return the folder of shipped configurations: in the installed package, or beside it in a checkout."""
     here = Path(__file__).parent
     installed = here / "configs"
     return installed if installed.is_dir() else here.parent / "configs"
@@ -274,10 +274,10 @@ def load_settings(
     """Read, merge and check all sources.
 
     :param config: a YAML file; default ``$VOXGATE_CONFIG``, then the shipped ``configs/gateway.yaml``.
-    :param flags: top-level settings given on the command line; None values were not given.
-    :param model_dir: given where SageMaker's contract for containers holds: the folder with the model archive, whose
-        ``voxgate.yaml`` is the default configuration, or else ``configs/sagemaker.yaml``. The address is SageMaker's.
-    :raises ConfigError: naming the key and its origin.
+    :param flags: top-level settings from the command line; None values are ignored.
+    :param model_dir: in a SageMaker container, the folder of the model archive. Its ``voxgate.yaml`` is the default
+        configuration, or else ``configs/sagemaker.yaml``; host and port follow SageMaker's contract.
+    :raises ConfigError: if a setting is invalid; names the key and its source.
     """
     if config is None and (chosen := os.environ.get("VOXGATE_CONFIG")):
         config = Path(chosen)
@@ -299,10 +299,10 @@ def load_settings(
 
 
 def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> list[_Layer]:
-    """The file's layers: what it includes first, itself last, so that its own keys win."""
+    """Read a file's layers. Included files come first, so that the file's own keys take precedence."""
     path = path.expanduser().resolve()
     if path in seen:
-        raise ConfigError(f"{path} includes itself by way of {seen[-1]}")
+        raise ConfigError(f"{path} includes itself through {seen[-1]}")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -314,7 +314,7 @@ def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> list[_Layer]:
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected a mapping of settings, found {type(tree).__name__}")
     if wrong := [key for key in tree if not isinstance(key, str)]:
-        raise ConfigError(f"{path}: {wrong[0]!r} is no name of a setting")
+        raise ConfigError(f"{path}: invalid key {wrong[0]!r}: must be a string")
     includes = tree.pop("include", [])
     if not (isinstance(includes, list) and all(isinstance(name, str) for name in includes)):
         raise ConfigError(f"{path}: include must be a list of file names")
@@ -325,25 +325,25 @@ def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> list[_Layer]:
 
 
 def _sagemaker_address() -> _Layer:
-    """Where SageMaker's requests arrive. The port is another one where a container is one of several."""
+    """Return the address that SageMaker's contract requires. A container that is one of several gets its own port."""
     port = os.environ.get("SAGEMAKER_BIND_TO_PORT")
     address = {"host": "0.0.0.0", "port": port or SAGEMAKER_PORT}  # noqa: S104 - inside a container
     return _Layer("SAGEMAKER_BIND_TO_PORT" if port else "SageMaker's contract", address)
 
 
 def _read_environment() -> dict[str, Any]:
-    """``VOXGATE_LIMITS__TEXT_CHARS=…`` as a tree."""
+    """Read ``VOXGATE_LIMITS__TEXT_CHARS=…`` as a tree."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     for variable in os.environ:
         top = variable.upper().split("__", 1)[0]
         if top.startswith(PREFIX) and top not in known and variable not in NOT_SETTINGS:
             names = ", ".join(sorted(known))
-            raise ConfigError(f"environment variable {variable} is no setting; settings start with: {names}")
+            raise ConfigError(f"unknown environment variable {variable}: must start with one of {names}")
     try:
         tree = EnvSettingsSource(Settings)()
     except SettingsError as error:
         raise ConfigError(f"an environment variable is malformed: {error} ({error.__cause__})") from None
-    # The gateway does not know the types of keys that are somebody else's, so a value means what YAML makes of it.
+    # The gateway does not know the types of the engines' and the hub's keys, so their values are parsed as YAML.
     engines = tree.get("engines")
     for block in [tree, *(engines.values() if isinstance(engines, dict) else ())]:
         for name in ("hub", "model", "defaults"):
@@ -368,17 +368,17 @@ def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _explain(error: ValidationError, layers: list[_Layer]) -> str:
-    """Each complaint on a line: key, what is wrong, and the last source that set the key."""
-    lines = []
-    for complaint in error.errors(include_url=False):
-        path = tuple(str(part) for part in complaint["loc"])
+    """Describe each error by its key, its message, and the last source that set the key."""
+    descriptions = []
+    for details in error.errors(include_url=False):
+        path = tuple(str(part) for part in details["loc"])
         origins = [layer.origin for layer in layers if path and _has(layer.tree, path)]
-        what = complaint["msg"].removeprefix("Value error, ")
-        if complaint["type"] == "extra_forbidden":
-            what = "unknown key"
+        message = details["msg"].removeprefix("Value error, ")
+        if details["type"] == "extra_forbidden":
+            message = "unknown key"
         key = ".".join(path)
-        lines.append(f"{key + ': ' if key else ''}{what}" + (f" (set in {origins[-1]})" if origins else ""))
-    return "invalid configuration: " + "; ".join(lines)
+        descriptions.append(f"{key + ': ' if key else ''}{message}" + (f" (set in {origins[-1]})" if origins else ""))
+    return "invalid configuration: " + "; ".join(descriptions)
 
 
 def _has(tree: Any, path: tuple[str, ...]) -> bool:

@@ -1,19 +1,30 @@
-"""Fixtures that more than one folder of tests uses."""
+"""Fixtures shared by several folders of tests."""
 
 from __future__ import annotations
 
 import io
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from harness import TONE_AND_LITE, Gateway, start_gateway, wait_ready
+from support.gateway_process import TONE_AND_LITE, Gateway, start_gateway, wait_ready
+
+SLOW_FOLDERS = frozenset({"benchmarks", "browser", "e2e", "f5", "fish", "recipes", "speech"})
+"""Folders whose tests need models, a browser or many processes; ``make test-quick`` leaves them out."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    for item in items:
+        if SLOW_FOLDERS.intersection(item.path.relative_to(tests).parts):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clear_settings_from_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("VOXGATE_"):
             monkeypatch.delenv(name)
@@ -21,7 +32,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """One running gateway with the lite and tone engines, shared by tests that leave it as they found it."""
+    """A running gateway with the lite and tone engines, shared by tests that do not change its state."""
     running = start_gateway(tmp_path_factory.mktemp("gateway"), TONE_AND_LITE)
     wait_ready(running)
     yield running
@@ -30,7 +41,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 @pytest.fixture(scope="session")
 def clip() -> bytes:
-    """Two seconds of something like a voice, as a WAV file."""
+    """Two seconds of a modulated tone that resembles a voice, as a WAV file."""
     rate = 16000
     t = np.arange(2 * rate) / rate
     samples = 0.3 * np.sin(2 * np.pi * 180 * t) * (1 + np.sin(2 * np.pi * 3 * t)) / 2

@@ -1,4 +1,4 @@
-"""The structure the project promises: what may be imported where, and how large files may grow."""
+"""Architecture rules: import contracts, file sizes and documentation of every part."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_the_import_contracts_hold() -> None:
+def test_import_contracts_hold() -> None:
     result = subprocess.run([Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.parametrize("module", ["gateway.cli", "gateway.app", "backends.worker.__main__"])
-def test_nothing_but_an_engine_imports_a_model_runtime(module: str) -> None:
+def test_only_engines_import_a_model_runtime(module: str) -> None:
     loaded = run(f"import sys, {module}; print(*[name for name in {RUNTIMES} if name in sys.modules])")
     assert loaded == ""
 
 
-def test_the_worker_needs_neither_the_gateway_nor_its_libraries() -> None:
+def test_worker_imports_neither_the_gateway_nor_its_libraries() -> None:
     names = ("gateway", "pydantic", "fastapi")
     code = f"import sys, backends.worker.__main__; print(*[name for name in {names} if name in sys.modules])"
     assert run(code) == ""
@@ -41,13 +41,13 @@ def test_the_worker_needs_neither_the_gateway_nor_its_libraries() -> None:
 def test_only_settings_and_the_command_line_read_the_environment() -> None:
     allowed = {
         "gateway/settings.py",
-        "gateway/cli/remote.py",  # VOXGATE_SERVER: which gateway the commands talk to
-        "gateway/cli/fish.py",  # hands the environment on to the engine's own tools
-        "gateway/cli/doctor.py",  # hands the environment on to the interpreters it looks at
-        "gateway/engine/worker_process.py",  # hands the environment on to workers
-        "backends/common/memory.py",  # bounds what oneDNN keeps, where nobody else has
-        "backends/worker/loop.py",  # takes a list of endpoints out, which engine libraries could not read
-        "backends/hub/settings.py",  # HF_ENDPOINT, HF_TOKEN …, which other tools set, read at each call
+        "gateway/cli/remote.py",  # VOXGATE_SERVER, the gateway that commands use
+        "gateway/cli/fish.py",  # passes the environment to the engine's own tools
+        "gateway/cli/doctor.py",  # passes the environment to the interpreters that it checks
+        "gateway/engine/worker_process.py",  # passes the environment to workers
+        "backends/common/memory.py",  # sets oneDNN's cache size unless it is set already
+        "backends/worker/loop.py",  # removes a list of endpoints, which engine libraries cannot parse
+        "backends/hub/settings.py",  # HF_ENDPOINT, HF_TOKEN …, which other tools set; read at each call
     }
     readers = set()
     for path in SOURCES:
@@ -63,10 +63,18 @@ def test_files_stay_small() -> None:
     assert statistics.median(size for size in sizes.values() if size > 5) <= 150
 
 
-def test_the_architecture_page_has_a_line_for_every_package_and_engine() -> None:
+def test_architecture_page_lists_every_package() -> None:
     page = (ROOT / "docs/architecture.md").read_text()
     packages = sorted({path.parent.relative_to(ROOT) for path in SOURCES})
     assert [str(package) for package in packages if f"`{package}/`" not in page] == []
+
+
+def test_no_test_imports_another_test() -> None:
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not [name for name in names if name.split(".")[-1].startswith("test_")], path
 
 
 def test_every_setting_is_documented() -> None:
@@ -99,7 +107,7 @@ def test_every_engine_has_a_documented_configuration() -> None:
         assert set(settings) == set(EngineSettings.model_fields)
 
 
-def test_no_pickles_and_no_unsafe_yaml() -> None:
+def test_pickle_and_unsafe_yaml_are_not_used() -> None:
     for path in SOURCES:
         text = path.read_text()
         assert "import pickle" not in text, path

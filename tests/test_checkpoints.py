@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gateway.checkpoints import Catalogue, Wanted, references_in
+from gateway.checkpoints import Catalog, Download, references_in
 from gateway.errors import ConfigError, NotFound
 from gateway.settings import EngineSettings, config_folder
 
@@ -17,8 +17,8 @@ ENGINES = {
 }
 
 
-def test_what_is_known_is_pinned_to_a_full_commit() -> None:
-    pinned = {name: [item.pinned for item in wanted] for name, wanted in Catalogue.load().sets.items()}
+def test_sets_with_a_known_commit_are_pinned_to_it() -> None:
+    pinned = {name: [item.pinned for item in downloads] for name, downloads in Catalog.load().sets.items()}
     # No public source names a commit of the other two.
     assert pinned == {"f5": [True, True], "fish": [False], "lite-voices": [False]}
 
@@ -33,44 +33,44 @@ def test_what_is_known_is_pinned_to_a_full_commit() -> None:
         ("hf://", False),
     ],
 )
-def test_only_a_full_commit_is_a_pin(reference: str, pinned: bool) -> None:
-    assert Wanted(reference=reference).pinned is pinned
+def test_only_a_full_commit_pins_a_reference(reference: str, pinned: bool) -> None:
+    assert Download(reference=reference).pinned is pinned
 
 
-def test_every_reference_in_the_shipped_configuration_has_a_known_licence() -> None:
-    catalogue = Catalogue.load()
-    references = [item.reference for wanted in catalogue.sets.values() for item in wanted]
+def test_every_reference_in_the_shipped_configuration_has_a_known_license() -> None:
+    catalog = Catalog.load()
+    references = [item.reference for downloads in catalog.sets.values() for item in downloads]
     for path in config_folder().rglob("*.yaml"):
         references += re.findall(r"hf://[\w./@-]+", path.read_text())
         references += references_in(yaml.safe_load(path.read_text()).get("engines", {}))
     assert len(references) > 5
-    assert [reference for reference in references if not catalogue.licence(reference)] == []
+    assert [reference for reference in references if not catalog.license(reference)] == []
 
 
-def test_the_weights_of_f5_and_fish_are_known_to_be_non_commercial() -> None:
-    catalogue = Catalogue.load()
+def test_weights_of_f5_and_fish_are_marked_as_non_commercial() -> None:
+    catalog = Catalog.load()
     for name in ("f5", "fish"):
-        licences = [catalogue.licence(item.reference) for item in catalogue.sets[name]]
-        assert any(licence and not licence.commercial_use for licence in licences)
+        licenses = [catalog.license(item.reference) for item in catalog.sets[name]]
+        assert any(license and not license.commercial_use for license in licenses)
 
 
-def test_a_name_stands_for_an_engines_references_before_a_set() -> None:
-    catalogue = Catalogue.load()
-    assert [item.reference for item in catalogue.wanted("mine", ENGINES)] == ["hf://o/r/a", "hf://o/r/b@v1"]
-    assert [item.reference for item in catalogue.wanted("f5", ENGINES)] == ["hf://me/finetune/model.safetensors"]
-    assert catalogue.wanted("f5", {}) == list(catalogue.sets["f5"])
-    assert catalogue.wanted("lite", ENGINES) == []
-    assert [item.reference for item in catalogue.wanted("hf://a/b/c", ENGINES)] == ["hf://a/b/c"]
+def test_engine_names_take_precedence_over_set_names() -> None:
+    catalog = Catalog.load()
+    assert [item.reference for item in catalog.downloads("mine", ENGINES)] == ["hf://o/r/a", "hf://o/r/b@v1"]
+    assert [item.reference for item in catalog.downloads("f5", ENGINES)] == ["hf://me/finetune/model.safetensors"]
+    assert catalog.downloads("f5", {}) == list(catalog.sets["f5"])
+    assert catalog.downloads("lite", ENGINES) == []
+    assert [item.reference for item in catalog.downloads("hf://a/b/c", ENGINES)] == ["hf://a/b/c"]
 
 
-def test_an_unknown_name_lists_what_there_is() -> None:
-    with pytest.raises(NotFound, match=r"f5, fish, lite, lite-voices, mine"):
-        Catalogue.load().wanted("tuba", ENGINES)
+def test_unknown_name_error_lists_the_known_ones() -> None:
+    with pytest.raises(NotFound, match=r"unknown name 'tuba': .* one of f5, fish, lite, lite-voices, mine"):
+        Catalog.load().downloads("tuba", ENGINES)
 
 
-def test_a_damaged_catalogue_is_named(tmp_path: Path) -> None:
+def test_damaged_catalog_is_named_in_the_error(tmp_path: Path) -> None:
     path = tmp_path / "checkpoints.yaml"
     for text in ("repositories: 3", "{", "repositories: {}\nsets: {}\nextra: 1"):
         path.write_text(text)
         with pytest.raises(ConfigError, match=r"checkpoints\.yaml"):
-            Catalogue.load(path)
+            Catalog.load(path)

@@ -1,4 +1,4 @@
-"""The documentation is run."""
+"""The documentation's code runs, and its tables are complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from harness import Gateway, read_audio, start_gateway, wait_ready
+from support.gateway_process import Gateway, read_audio, start_gateway, wait_ready
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh.md")
@@ -24,14 +24,15 @@ def blocks(page: str, language: str) -> list[str]:
 
 @pytest.fixture
 def default(tmp_path: Path) -> Iterator[Gateway]:
-    """The default configuration, on another port."""
+    """A gateway with the default configuration on a free port."""
     running = start_gateway(tmp_path, {"include": [str(ROOT / "configs/gateway.yaml")], "port": 0})
     wait_ready(running)
     yield running
     assert running.stop() == 0, running.log.read_text()
 
 
-def test_the_requests_of_the_readme_do_what_it_says(default: Gateway, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_requests_of_the_readme_work(default: Gateway, tmp_path: Path) -> None:
     port = default.url.rsplit(":", 1)[1]
     requests = [block.replace("localhost:8000", f"localhost:{port}") for block in blocks("README.md", "sh")]
     requests = [block for block in requests if "curl" in block]
@@ -67,14 +68,14 @@ def test_chinese_readme_has_the_sections_code_links_and_tables_of_the_english_on
     assert shapes[0] == shapes[1]
 
 
-def test_links_between_pages_lead_somewhere() -> None:
+def test_links_between_pages_resolve() -> None:
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
             if not target.startswith(("http://", "https://")):
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_the_api_page_lists_every_route_and_only_those(gateway: Gateway) -> None:
+def test_api_page_lists_exactly_the_routes(gateway: Gateway) -> None:
     page = (ROOT / "docs/api.md").read_text()
     routes = {
         f"{method.upper()} {re.sub(r'{[a-z]+_id}', '{id}', path)}"
@@ -85,7 +86,7 @@ def test_the_api_page_lists_every_route_and_only_those(gateway: Gateway) -> None
     assert routes == listed - {"GET /docs", "GET /openapi.json"}
 
 
-def test_the_api_page_lists_every_error_type() -> None:
+def test_api_page_lists_every_error_type() -> None:
     from gateway.api.common.errors import STATUS
 
     page = (ROOT / "docs/api.md").read_text()
@@ -93,7 +94,7 @@ def test_the_api_page_lists_every_error_type() -> None:
     assert [name for name in answered if f"`{name}`" not in page] == []
 
 
-def test_the_operations_page_lists_every_metric(gateway: Gateway) -> None:
+def test_operations_page_lists_every_metric(gateway: Gateway) -> None:
     page = (ROOT / "docs/operations.md").read_text()
     names = re.findall(r"^# TYPE (voxgate_\w+) (\w+)", gateway.client.get("/metrics").text, re.MULTILINE)
     assert names
@@ -102,7 +103,7 @@ def test_the_operations_page_lists_every_metric(gateway: Gateway) -> None:
 
 @pytest.fixture
 def example_package(tmp_path: Path) -> Path:
-    """The example engine of docs/add_an_engine.md and its test, as an installed package would lie in a folder."""
+    """The example engine of docs/add_an_engine.md and its test, laid out like an installed package."""
     page = "docs/add_an_engine.md"
     site = tmp_path / "site"
     info = site / "voxgate_buzz-1.dist-info"
@@ -143,7 +144,7 @@ def test_example_engine_passes_the_contract_tests(example_package: Path) -> None
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `pip install .` installs, unpacked."""
+    """The unpacked wheel that `pip install .` installs."""
     folder = tmp_path_factory.mktemp("wheel")
     uv = Path(sys.executable).parent / "uv"
     subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", folder, ROOT], check=True)
@@ -152,7 +153,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def test_an_installed_voxgate_brings_its_configuration(wheel: Path) -> None:
+def test_wheel_contains_the_configuration(wheel: Path) -> None:
     code = "import gateway.settings as s; print(s.__file__); print(s.load_settings().default_engine)"
     environment = {**os.environ, "PYTHONPATH": str(wheel)}
     result = subprocess.run(
@@ -171,7 +172,7 @@ def test_wheel_has_licenses_and_type_markers(wheel: Path) -> None:
         assert (wheel / name).exists()
 
 
-def test_the_dockerfile_copies_what_the_build_needs() -> None:
+def test_dockerfile_copies_the_files_that_the_build_needs() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     names = "pyproject.toml constraints.txt README.md LICENSE NOTICE gateway backends configs"
     for needed in names.split():

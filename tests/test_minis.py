@@ -1,4 +1,4 @@
-"""The checkpoints of our own are small enough to be part of a package, and say what they are."""
+"""The small checkpoints fit into the package, and their model cards are complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDERS = [BACKENDS / "f5/assets/f5_mini", BACKENDS / "fish/assets/fish_mini"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_a_small_checkpoint_is_small_and_in_half_precision(folder: Path) -> None:
+def test_small_checkpoint_is_below_40_mb_and_in_half_precision(folder: Path) -> None:
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 40e6
     weights = [load_file(path) for path in files if path.suffix == ".safetensors"]
@@ -27,7 +27,7 @@ def test_a_small_checkpoint_is_small_and_in_half_precision(folder: Path) -> None
     ("folder", "parts"),
     [
         (FOLDERS[0], ("## Training data", "| license |")),
-        (FOLDERS[1], ("## What it was made of", "| licence |")),
+        (FOLDERS[1], ("## Training data", "| license |")),
     ],
     ids=["f5_mini", "fish_mini"],
 )

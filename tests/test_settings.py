@@ -18,20 +18,20 @@ def write(folder: Path, name: str, text: str) -> Path:
 BASE = "default_engine: a\nengines: {a: {backend: tone}}\n"
 
 
-def test_the_shipped_configuration_loads() -> None:
+def test_shipped_configuration_loads() -> None:
     settings = load_settings()
     assert settings.default_engine == "lite"
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert settings.limits.text_chars == 5000
 
 
-def test_every_shipped_file_is_named_by_some_configuration_and_loads() -> None:
+def test_every_shipped_configuration_loads() -> None:
     for path in config_folder().glob("*.yaml"):
-        if path.name != "checkpoints.yaml":  # a catalogue, see test_checkpoints.py
+        if path.name != "checkpoints.yaml":  # a catalog, see test_checkpoints.py
             load_settings(path)
 
 
-def test_files_then_environment_then_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flags_override_the_environment_which_overrides_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, "c.yaml", BASE + "port: 1\nhost: file\nlimits: {text_chars: 10, voices: 3}\n")
     monkeypatch.setenv("VOXGATE_PORT", "2")
     monkeypatch.setenv("VOXGATE_LIMITS__TEXT_CHARS", "20")
@@ -46,12 +46,12 @@ def test_files_then_environment_then_flags(tmp_path: Path, monkeypatch: pytest.M
     assert settings.engines["a"].defaults == {"noise": 0.25}
 
 
-def test_the_configuration_may_be_named_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variable_selects_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXGATE_CONFIG", str(write(tmp_path, "c.yaml", BASE + "port: 7\n")))
     assert load_settings().port == 7
 
 
-def test_includes_come_first_and_are_relative_to_their_file(tmp_path: Path) -> None:
+def test_includes_are_read_first_and_relative_to_their_file(tmp_path: Path) -> None:
     write(tmp_path, "engines/a.yaml", "engines: {a: {backend: tone, max_queue: 5, load: eager}}\nport: 9\n")
     path = write(tmp_path, "c.yaml", "include: [engines/a.yaml]\ndefault_engine: a\nengines: {a: {max_queue: 6}}\n")
     settings = load_settings(path)
@@ -59,7 +59,7 @@ def test_includes_come_first_and_are_relative_to_their_file(tmp_path: Path) -> N
     assert (settings.engines["a"].max_queue, settings.engines["a"].load) == (6, "eager")
 
 
-def test_the_classic_fish_api_speaks_with_the_first_fish_engine_or_the_one_named(
+def test_classic_fish_api_uses_the_configured_or_the_first_fish_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engines = "engines: {a: {backend: tone}, b: {backend: fish}, c: {backend: fish}}\n"
@@ -73,7 +73,7 @@ def test_the_classic_fish_api_speaks_with_the_first_fish_engine_or_the_one_named
     assert settings.fish_api.roots == (Path("/one"), Path("two"))
 
 
-def test_aliases_may_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aliases_are_read_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXGATE_ALIASES__MODELS", '{"tts-1-HD": "a"}')
     monkeypatch.setenv("VOXGATE_ALIASES__VOICES", '{"nova": {"a": "high"}, "onyx": "low"}')
     aliases = load_settings(write(tmp_path, "c.yaml", BASE + "aliases: {models: {s1: a}}\n")).aliases
@@ -82,7 +82,7 @@ def test_aliases_may_come_from_the_environment(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         (BASE + "prot: 1\n", "prot: unknown key (set in {path})"),
         (BASE + "port: x\n", "port: Input should be a valid integer"),
@@ -90,12 +90,12 @@ def test_aliases_may_come_from_the_environment(tmp_path: Path, monkeypatch: pyte
         (BASE + "limits: {text_char: 1}\n", "limits.text_char: unknown key (set in {path})"),
         ("default_engine: a\nengines: {a: {backend: tone, devise: cpu}}\n", "engines.a.devise: unknown key"),
         ("default_engine: b\nengines: {a: {backend: tone}}\n", "default_engine 'b' is not among engines: a"),
-        ("default_engine: A\nengines: {A: {backend: tone}}\n", "'A' is no engine name"),
+        ("default_engine: A\nengines: {A: {backend: tone}}\n", "invalid engine name 'A': must match [a-z][a-z0-9_-]"),
         ("engines: {}\ndefault_engine: a\n", "engines: "),
         ("- a\n- b\n", "expected a mapping"),
         ("a: [1\n", "is not YAML"),
-        (BASE + "1: 2\n", "1 is no name of a setting"),
-        (BASE.replace("a:", "é:").replace(" a", " é"), "'é' is no engine name"),
+        (BASE + "1: 2\n", "invalid key 1: must be a string"),
+        (BASE.replace("a:", "é:").replace(" a", " é"), "invalid engine name 'é'"),
         (BASE + "limits: {reference_min_s: 9, reference_max_s: 3}\n", "reference_min_s is above reference_max_s"),
         (BASE + "fish_api: {engine: b}\n", "fish_api.engine 'b' is not among engines: a"),
         (BASE + "fish_api: {root: /x}\n", "fish_api.root: unknown key (set in {path})"),
@@ -111,17 +111,17 @@ def test_aliases_may_come_from_the_environment(tmp_path: Path, monkeypatch: pyte
         (BASE + "include: [c.yaml]\n", "includes itself"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_file(tmp_path: Path, text: str, complaint: str) -> None:
+def test_invalid_setting_is_named_with_its_file(tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path, "c.yaml", text)
     with pytest.raises(ConfigError) as caught:
         load_settings(path)
-    assert complaint.format(path=path) in str(caught.value)
+    assert message.format(path=path) in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "complaint"),
+    ("variable", "value", "message"),
     [
-        ("VOXGATE_PROT", "1", "VOXGATE_PROT is no setting"),
+        ("VOXGATE_PROT", "1", "unknown environment variable VOXGATE_PROT: must start with one of VOXGATE_ACCESS"),
         ("VOXGATE_PORT", "x", "port: Input should be a valid integer"),
         ("VOXGATE_ENGINES", "x", "malformed"),
         ("VOXGATE_ENGINES__A__DEVISE", "cpu", "engines.a.devise: unknown key (set in VOXGATE_"),
@@ -129,13 +129,13 @@ def test_what_is_wrong_is_named_with_its_file(tmp_path: Path, text: str, complai
         ("VOXGATE_ENGINES__A__DEFAULTS__NOISE", "[", "'[' is not YAML"),
     ],
 )
-def test_a_wrong_variable_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, complaint: str
+def test_invalid_variable_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigError) as caught:
         load_settings(write(tmp_path, "c.yaml", BASE))
-    assert complaint in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_settings_are_frozen() -> None:

@@ -16,7 +16,7 @@ PROBE_ROWS, PROBE_WIDTH = 512, 1024
 
 
 def pick_device(requested: str, where: str) -> torch.device:
-    """Resolve the configured device; ``auto`` is the first GPU, or the CPU if there is none.
+    """Resolve the configured device; ``auto`` is the first GPU, or the CPU without one.
 
     :param where: path of the engine in the configuration, e.g. ``engines.f5``.
     :raises LoadError: the message names the key.

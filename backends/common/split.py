@@ -31,7 +31,7 @@ def split_text(
 
     :param max_bytes: limit of a chunk; only text that matches ``whole`` may exceed it.
     :param first_max_bytes: a smaller limit for the first chunk, for low latency. It still ends at a pause: the next one
-        after the limit if there is none before.
+        after the limit if none precedes it.
     :param pauses: patterns whose matches end where a chunk may end; preferred ones first.
     :param seams: patterns for text without a pause.
     :param whole: text that is never split.
@@ -82,7 +82,7 @@ class _ByteLengths:
         return self._bytes[last] - self._bytes[first] if last > first else 0
 
     def last(self, cuts: Sequence[int], start: int, max_bytes: int, min_bytes: int = 0) -> int:
-        """The last cut more than ``min_bytes`` and at most ``max_bytes`` after the start; 0 if there is none."""
+        """The last cut more than ``min_bytes`` and at most ``max_bytes`` after the start; 0 if no cut qualifies."""
         found = bisect_right(cuts, max_bytes, lo=bisect_right(cuts, start), key=lambda cut: self.size(start, cut))
         cut = cuts[found - 1] if found else 0
         return cut if cut > start and self.size(start, cut) > min_bytes else 0
@@ -103,7 +103,7 @@ def _atom_around(atoms: Sequence[Span], position: int) -> Span | None:
 def _early_end(
     lengths: _ByteLengths, pause_cuts: Sequence[Sequence[int]], min_bytes: int, early_bytes: int, max_bytes: int
 ) -> int:
-    """End of a shortened first chunk; 0 if there is none."""
+    """End of a shortened first chunk; 0 if the text has no suitable pause."""
     for cuts in pause_cuts:
         if end := lengths.last(cuts, 0, early_bytes, min_bytes):
             return end

@@ -66,7 +66,7 @@ class Weights:
     def take(self, name: str, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
         """Return a tensor on the device; each can be taken once.
 
-        :raises LoadError: if there is none with that name and shape.
+        :raises LoadError: if the checkpoint has no tensor with that name and shape.
         """
         tensor = self._find(name)
         if tensor.shape != shape:

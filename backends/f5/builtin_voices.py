@@ -48,7 +48,7 @@ class BuiltinClip:
 
 
 def package_clips(languages: Sequence[str]) -> list[BuiltinClip]:
-    """Load f5-tts's clips in these languages, or its English one if there are none.
+    """Load f5-tts's clips in these languages, or its English one for other languages.
 
     :raises LoadError: if a file is missing.
     """

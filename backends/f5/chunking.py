@@ -144,7 +144,7 @@ class CrossFader:
         self._held: Audio = np.zeros(0, np.float32)
 
     def push(self, samples: Audio) -> Audio:
-        """Add a chunk, shape (N,); return what is final now, possibly empty."""
+        """Add a chunk, shape (N,); return the samples that are final now, possibly none."""
         overlap = min(self._overlap, len(self._held), len(samples))
         fade_in = np.linspace(0, 1, overlap)  # float64: the sum is rounded once
         fade_out = np.linspace(1, 0, overlap)

@@ -41,7 +41,7 @@ class Linear:
 
 
 class TimestepEmbedding:
-    """Sinusoidal embedding of times and an MLP; in float32, because bfloat16 cannot tell times near 0 apart."""
+    """Sinusoidal embedding of times and an MLP; in float32, because bfloat16 cannot distinguish times near 0."""
 
     def __init__(self, weights: Weights, dim: int):
         self.up = Linear(weights, "time_embed.time_mlp.0", TIME_FREQUENCIES, dim, torch.float32)

@@ -26,7 +26,7 @@ from backends.base import (
 )
 from backends.common.seeds import piece_seed
 from backends.errors import InvalidJob
-from backends.fish.generation import Generation, Pipeline, PreparedText, Sampling, Sequence, StepOutput, VoicePrompt
+from backends.fish.generation import Generation, Pipeline, Sampling, Sequence, StepOutput, VoicePrompt
 from backends.fish.options import RANDOM_VOICE, VOICE_OPTIONS, FishOptions, check_defaults, read_options
 from backends.fish.references import LRUCache, ReferenceEncoder, check_length, read_codes
 from backends.fish.utterance import DecoderInput, Utterance
@@ -214,7 +214,7 @@ class FishEngine(Engine):
         if generated.failure is not None:
             return [self._fail(utterance.job.id, f"{self._config.name} could not generate speech: {generated.failure}")]
         events: list[Event] = []
-        text: PreparedText = utterance.text
+        text = utterance.text
         inputs = utterance.add_codes(index, generated.codes, generated.ended)
         if generated.ended and index == 0 and text.voice_from_first_chunk:
             # A model that does not stop fills its context; the later chunks need room for their own speech.

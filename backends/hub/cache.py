@@ -101,7 +101,7 @@ class RepoCache:
         return self.root / "blobs" / (etag + PARTIAL_SUFFIX)
 
     def listing(self, commit: str) -> list[RemoteFile] | None:
-        """The cached listing of the repository at a commit; None if there is none, or it is invalid."""
+        """The cached listing of the repository at a commit; None if it is missing or invalid."""
         try:
             document = json.loads(self._listing_file(commit).read_bytes())
             if document.get("format_version") != _LISTING_FORMAT:

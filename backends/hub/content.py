@@ -71,7 +71,7 @@ def is_valid_entry(file: RemoteFile) -> bool:
 
 
 def path_conflict(paths: Collection[str]) -> str | None:
-    """A path that occurs both as a file and as a folder; None if there is none."""
+    """A path that occurs both as a file and as a folder; None if no path does."""
     files = set(paths)
     folders = {path[:end] for path in paths for end, character in enumerate(path) if character == "/"}
     return min(files & folders, default=None)

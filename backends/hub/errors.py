@@ -4,7 +4,7 @@ HubError (a backends.errors.LoadError)
 ├── MalformedReference      invalid reference syntax
 ├── BadHubSettings          an invalid endpoint, token, proxy or number in the settings
 ├── LocalFileMissing        a local path, or a file of an installed package, does not exist
-├── MissingOffline          offline, and the cache is incomplete: lists what is missing
+├── MissingOffline          offline, and the cache is incomplete: lists the missing files
 ├── NotFound                every endpoint says so
 │   ├── RepositoryNotFound
 │   ├── RevisionNotFound

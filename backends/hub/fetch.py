@@ -1,4 +1,4 @@
-"""One fetch from the hub: resolve the revision, list the files, download what is missing, record the commit."""
+"""One fetch from the hub: resolve the revision, list the files, download missing files, record the commit."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class HubFetch:
         return self._at_commit(self._plan)
 
     def _at_commit(self, action: Callable[[str], T]) -> T:
-        """Run an action at the recorded commit of the revision, or at its current commit if there is none."""
+        """Run an action at the recorded commit of the revision, or at its current commit."""
         revision = self._reference.revision
         recorded = self._cache.commit_of(revision)
         if recorded != revision and self._unavailable is None:
@@ -225,7 +225,7 @@ class HubFetch:
         if not (files := list(files_below(target, self._allow))):
             raise self._unavailable or EntryNotFound(f"{self._reference}: not cached")
         if target.is_dir():
-            _log.warning("%s: cannot tell whether its %d cached files are complete", self._reference, len(files))
+            _log.warning("%s: cannot determine whether its %d cached files are complete", self._reference, len(files))
         return files
 
     def _download_missing(self, commit: str, wanted: Sequence[RemoteFile]) -> None:

@@ -17,11 +17,11 @@ from backends.testing.profile import EngineProfile
 from backends.testing.runner import EngineRunner
 
 ANY_SCRIPT = "Hello, привет, 你好!"
-"""What an engine that declares no ``unsupported_text`` must speak."""
+"""Text that an engine without ``unsupported_text`` must speak."""
 
 
 class EngineContract:
-    """What every engine promises. Subclass it as ``TestMyEngine`` and implement ``profile``.
+    """The promises of every engine. Subclass it as ``TestMyEngine`` and implement ``profile``.
 
     The engine is loaded once per class. Every test leaves it without jobs.
     """

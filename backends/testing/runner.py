@@ -127,7 +127,7 @@ class EngineRunner:
         return found.shape == expected.shape and bool(np.allclose(found, expected, rtol=0, atol=self.profile.tolerance))
 
     def reset(self) -> None:
-        """Abort what is still active, so that a failed test does not affect the next one."""
+        """Abort active jobs, so that a failed test does not affect the next one."""
         for job_id in list(self._active):
             self.abort(job_id)
         self.longest_call_s = 0.0

@@ -1,4 +1,4 @@
-"""What a device can do at most: dense products and memory reads, from NVIDIA's data sheets or measured here."""
+"""Peak rates of devices: dense matrix products and memory reads, from NVIDIA's data sheets or measured here."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Card:
 
 
 def card_of(device: str) -> Card:
-    """Return what is known of a card, or what a product and a sum reach on a device that is not in the table."""
+    """Return the peak rates of a card; for a device not in the table, those that a product and a sum reach."""
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "CPU"
     for part, (half, single, gb_s) in DATA_SHEETS.items():
         if re.search(rf"\b{part}\b", name) and "MIG" not in name:  # which is a part of a card

@@ -32,7 +32,7 @@ CONV_TAPS, CONV_GROUPS, MELS, FRAMES_PER_S = 31, 16, 100, 93.75
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured.
+    """One measurement plan.
 
     :param texts: by what the table calls them; the last one is streamed too.
     :param clients: how many requests are outstanding, and requests for each client of a run.
@@ -51,7 +51,7 @@ QUICK = Plan(CPU, {"1 s": "Hello to you.", "2 s": "Hello to you, and good mornin
 
 @dataclass(frozen=True)
 class Cost:
-    """What one evaluation of the network for one request needs: floating-point operations and bytes of weights."""
+    """Cost of one evaluation of the network for one request: floating-point operations and bytes of weights."""
 
     flops: float
     weight_bytes: float

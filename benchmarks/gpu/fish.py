@@ -39,7 +39,7 @@ TRANSCRIPT = "Some call me nature, others call me mother nature."
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured.
+    """One measurement plan.
 
     :param frames: of each sequence, in each of some rounds.
     :param codec_s: how long a sound is that the codec converts, and ``codec_jobs`` how many of them at once.

@@ -1,7 +1,7 @@
 """Stage 5: where the time of one request goes: the dearest kernels, and how much of it the GPU idles.
 
 The profiler slows down the host, so the time a request takes is measured without it; with it, the time the GPU was
-busy. What is left of the former is idle. On a CPU operators stand in the place of kernels.
+busy. The rest of the wall time is idle. On a CPU operators stand in the place of kernels.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Collect wheels for the GPU machine, which has no network: ``make gpu-kit``.
 
-What is needed stands in ``kit.txt``, for another purpose in ``kit-PURPOSE.txt`` beside it. Standard library only.
+``kit.txt`` lists the packages; ``kit-PURPOSE.txt`` beside it lists those of another purpose. Standard library only.
 """
 
 from __future__ import annotations

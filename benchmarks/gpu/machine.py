@@ -1,4 +1,4 @@
-"""What a benchmark ran on: card, driver, versions."""
+"""The machine of a benchmark: card, driver, versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stage of the GPU benchmark found, kept in a JSON file that is complete after every measurement."""
+"""Results of a stage of the GPU benchmark, in a JSON file that is complete after every measurement."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ F5_RATE_HZ, CLOSING_S, HOP_SAMPLES = 24000, 0.05, 256
 
 
 def f5_samples(text: str) -> float:
-    """How many samples F5-TTS gives a text: as much time for a byte as the reference, with its closing pause, takes."""
+    """Expected samples of a text: F5-TTS gives a byte the time of a byte of the reference, pause included."""
     spoken_s = speech.REFERENCE_S + CLOSING_S
     return F5_RATE_HZ * spoken_s * len(text.encode()) / len(f"{speech.REFERENCE_TEXT}  ".encode())
 
@@ -28,7 +28,7 @@ def f5_samples(text: str) -> float:
 def check(samples: np.ndarray, expected: float, tolerance: float) -> None:
     """Refuse audio that is empty, of another length, silent or not finite.
 
-    :raises ValueError: naming what is wrong.
+    :raises ValueError: naming the fault.
     """
     if not np.all(np.isfinite(samples)):
         raise ValueError(f"{np.count_nonzero(~np.isfinite(samples))} of {len(samples)} samples are not finite")

@@ -54,7 +54,7 @@ STAGES = (
 
 @dataclass
 class Outcome:
-    """What came of a stage. ``status`` is ``passed`` or says why not."""
+    """Outcome of a stage; ``status`` is ``passed`` or the reason of the failure."""
 
     name: str
     status: str

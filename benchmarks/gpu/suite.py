@@ -56,8 +56,8 @@ def main() -> int:
     arguments = parser.parse_args()
     os.chdir(ROOT)
     sys.path[0] = str(ROOT)  # not this folder, whose module names are common ones
-    # The machine has plugins that nobody tested here; only the two that pyproject.toml configures are loaded. A warning
-    # of another version of a library is not what this stage is about.
+    # The machine has untested plugins; only the two that pyproject.toml configures are loaded. Warnings
+    # of other library versions do not matter to this stage.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ["GPU_TESTS_DEVICE"] = arguments.device
     recorder = Recorder(Report("tests", arguments.out))

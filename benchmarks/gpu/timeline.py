@@ -1,4 +1,4 @@
-"""How long a device was busy, and with what, from a profiler's trace in Chrome's format."""
+"""Busy time of a device by kernel, from a profiler's trace in Chrome's format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def busy_us(events: Iterable[dict[str, Any]]) -> float:
 
 
 def own_us(events: Events) -> tuple[Counter[str], Counter[str]]:
-    """Return the time of each name without what was called from it, and how often it came."""
+    """Return the time of each name without nested calls, and its count."""
     spent: Counter[str] = Counter()
     count: Counter[str] = Counter()
     rows: defaultdict[tuple[Any, Any], Events] = defaultdict(list)

@@ -1,7 +1,7 @@
 """Random weights in the official layouts, made once and shared by all stages.
 
-How fast a model is does not depend on what its weights are. Files are kept in ``$VOXGATE_BENCH_CACHE``, or else in a
-folder of the system's temporary one.
+The speed of a model does not depend on the values of its weights. Files are kept in ``$VOXGATE_BENCH_CACHE``,
+by default a folder of the system's temporary one.
 """
 
 from __future__ import annotations

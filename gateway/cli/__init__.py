@@ -21,9 +21,9 @@ app.command()(say.say)
 app.command()(engines.engines)
 app.command()(pull.pull)
 app.command()(doctor.doctor)
-# Its options are those of the engine's tools, which this process does not import.
-_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-app.command(context_settings=_PASSED_ON, add_help_option=False)(fish.fish)
+# The engine's own tools, which this process does not import, parse the options.
+_FORWARD_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+app.command(context_settings=_FORWARD_OPTIONS, add_help_option=False)(fish.fish)
 app.add_typer(voices.app, name="voices")
 app.add_typer(keys.app, name="key")
 
@@ -40,7 +40,7 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    logs.configure(LogSettings(format="plain", level="warning"))  # `serve` sets what its configuration says
+    logs.configure(LogSettings(format="plain", level="warning"))  # `serve` applies its configuration later
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the commands say: on stdout what was asked for, on stderr everything else."""
+"""Console output of the commands: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from rich.text import Text
 
 from gateway.errors import GatewayError
 
-# Nothing in a user's text means a colour, an emoji or a number to be coloured.
+# Texts may contain square brackets and colons, which are not markup or emoji codes here.
 out = Console(markup=False, emoji=False)
 err = Console(stderr=True, markup=False, emoji=False)
 
 
 def fail(message: str, status: int = 1) -> typer.Exit:
-    """Say why on stderr; raise what this returns."""
+    """Print an error on stderr and return the exception to raise."""
     err.print(Text.assemble(("error:", "bold red"), " ", message), soft_wrap=True)
     return typer.Exit(status)
 
 
 @contextmanager
-def explained(status: int = 1) -> Iterator[None]:
-    """Turn the gateway's own errors into a message and an exit status."""
+def exit_on_error(status: int = 1) -> Iterator[None]:
+    """Turn a :class:`GatewayError` into a message and an exit status."""
     try:
         yield
     except GatewayError as error:
@@ -33,7 +33,7 @@ def explained(status: int = 1) -> Iterator[None]:
 
 
 def progress_bar() -> Progress:
-    """A bar on stderr that leaves nothing behind."""
+    """Create a transient progress bar on stderr."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),

@@ -1,4 +1,4 @@
-"""``voxgate doctor``: what of this machine and configuration stands in the way of serving."""
+"""``voxgate doctor``: check the configuration and this machine for problems."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from rich.text import Text
 from backends.errors import LoadError
 from backends.hub import BadHubSettings, Hub, HubSettings, MissingOffline, NotFound
 from gateway import __version__
-from gateway.checkpoints import Catalogue, references_in
-from gateway.cli.console import err, explained, fail, out
+from gateway.checkpoints import Catalog, references_in
+from gateway.cli.console import err, exit_on_error, fail, out
 from gateway.cli.options import ConfigOption, settings_or_exit
-from gateway.cli.pull import hub_settings, size, terms
+from gateway.cli.pull import hub_settings, license_terms, size
 from gateway.settings import EngineSettings, Settings
 
-PROBE_TIMEOUT_S = 120.0  # importing torch from a cold disk takes its time
+PROBE_TIMEOUT_S = 120.0  # importing torch from a cold disk is slow
 
-# Both are run by the interpreter that would run the worker: this process must stay free of torch.
+# The worker's interpreter runs both programs, because this process must not import torch.
 _DEVICES = """
 import json
 try:
@@ -38,7 +38,7 @@ else:
     print(json.dumps({"torch": torch.__version__, "cuda": torch.version.cuda, "gpus": gpus}))
 """
 
-# Builds the engine as its worker would, up to its weights: the plugin is there and understands its configuration.
+# Builds the engine as its worker would, without its weights: the plugin is installed and accepts its configuration.
 _BUILD = """
 import json, sys
 from backends.base import EngineConfig
@@ -49,40 +49,40 @@ Registry().engine_class(given.pop("backend"))(EngineConfig(**given))
 
 
 class DoctorError(Exception):
-    """A piece of code could not be run under an interpreter; the message says why."""
+    """A program could not run under an interpreter; the message is the reason."""
 
 
 class Finding(NamedTuple):
-    """One line of the report; ``ok`` is None for what is neither good nor bad."""
+    """A line of the report; ``ok`` is None for plain information."""
 
     ok: bool | None
     subject: str
-    what: str
+    state: str
 
 
 _MARKS = {True: Text("ok", "green"), False: Text("!!", "bold red"), None: Text("")}
 
 
 def doctor(config: ConfigOption = None) -> None:
-    """Look at endpoints, cache, disk, devices, codecs and licences; exit status 1 if something stands in the way."""
+    """Check endpoints, cache, disk, devices, codecs and licenses. Exit status 1 if there are problems."""
     settings = settings_or_exit(config)
-    with explained():
-        catalogue = Catalogue.load()
-    table = Table("", "what", "state")
-    bad = 0
+    with exit_on_error():
+        catalog = Catalog.load()
+    table = Table("", "item", "state")
+    problems = 0
     try:
-        with err.status("looking around"):
-            for finding in _findings(settings, hub_settings(settings), catalogue):
-                bad += finding.ok is False
-                table.add_row(_MARKS[finding.ok], finding.subject, finding.what)
+        with err.status("checking"):
+            for finding in _findings(settings, hub_settings(settings), catalog):
+                problems += finding.ok is False
+                table.add_row(_MARKS[finding.ok], finding.subject, finding.state)
     except BadHubSettings as error:
         raise fail(str(error), 2) from None
     out.print(table)
-    if bad:
-        raise fail(f"{bad} of these stand in the way")
+    if problems:
+        raise fail(f"problems found: {problems}, marked with !!")
 
 
-def _findings(settings: Settings, hub: HubSettings, catalogue: Catalogue) -> Iterator[Finding]:
+def _findings(settings: Settings, hub: HubSettings, catalog: Catalog) -> Iterator[Finding]:
     yield Finding(None, "voxgate", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield from _endpoints(settings, hub)
     yield _cache(hub)
@@ -93,42 +93,42 @@ def _findings(settings: Settings, hub: HubSettings, catalogue: Catalogue) -> Ite
     yield _codecs()
     for name, engine in settings.engines.items():
         yield _engine(name, engine, settings, gpus[engine.python or sys.executable])
-        yield from _checkpoints(name, list(references_in(engine.model)), hub, catalogue)
+        yield from _checkpoints(name, list(references_in(engine.model)), hub, catalog)
 
 
 def _endpoints(settings: Settings, hub: HubSettings) -> Iterator[Finding]:
     if hub.offline:
-        yield Finding(None, "hub", "offline: the cache only")
+        yield Finding(None, "hub", "offline: only the cache is used")
         return
-    # Nothing is amiss where no engine needs a hub, or where the next endpoint answers.
+    # An unreachable endpoint is not a problem if no engine needs a hub, or if another endpoint is reachable.
     needed = any(list(references_in(engine.model)) for engine in settings.engines.values())
     probes = [Hub(hub).probe(endpoint) for endpoint in hub.endpoints]
-    stuck = needed and not any(probe.reachable for probe in probes)
+    unavailable = needed and not any(probe.reachable for probe in probes)
     for probe in probes:
         if probe.reachable:
-            took = f"answers in {(probe.latency_s or 0) * 1000:.0f} ms"
-            # With a remark it is perhaps no hub at all, but a login page in between.
+            latency = f"answers in {(probe.latency_s or 0) * 1000:.0f} ms"
+            # A reason means that the answer may come from something else, such as a login page.
             yield Finding(
-                None if probe.reason else True, probe.url, f"{took}; {probe.reason}" if probe.reason else took
+                None if probe.reason else True, probe.url, f"{latency}; {probe.reason}" if probe.reason else latency
             )
         else:
-            yield Finding(False if stuck else None, probe.url, probe.reason)
+            yield Finding(False if unavailable else None, probe.url, probe.reason)
 
 
 def _cache(hub: HubSettings) -> Finding:
-    place = next(folder for folder in (hub.cache_dir, *hub.cache_dir.parents) if folder.exists())
+    existing = next(folder for folder in (hub.cache_dir, *hub.cache_dir.parents) if folder.exists())
     try:
         used = sum(path.stat().st_size for path in hub.cache_dir.glob("*/blobs/*") if path.is_file())
-        free = shutil.disk_usage(place).free
+        free = shutil.disk_usage(existing).free
     except OSError as error:
         return Finding(False, f"cache {hub.cache_dir}", f"cannot be read: {error.strerror}")
     return Finding(free > 10**9, f"cache {hub.cache_dir}", f"{size(used)} used, {size(free)} free on the disk")
 
 
 def _run(python: str, code: str, engine: EngineSettings | None = None, stdin: str = "") -> str:
-    """The last line that a piece of code prints under an interpreter.
+    """Run a program under an interpreter and return the last line that it prints.
 
-    :raises DoctorError: it cannot be run, or fails; with the last line of its complaint.
+    :raises DoctorError: if it cannot be run, or fails; the message is its last line on stderr.
     """
     environment = {**os.environ, **(engine.env if engine else {})}
     command = [python, "-P", "-c", code]
@@ -144,24 +144,24 @@ def _run(python: str, code: str, engine: EngineSettings | None = None, stdin: st
 
 
 def _devices(python: str) -> tuple[Finding, int]:
-    """What an interpreter can compute on, and its number of GPUs."""
+    """Report an interpreter's devices, and return its number of GPUs."""
     subject = f"interpreter {python}"
     try:
         found = json.loads(_run(python, _DEVICES))
     except (DoctorError, ValueError) as error:
         return Finding(False, subject, str(error)), 0
     if found["torch"] is None:
-        return Finding(None, subject, "no torch: engines that need it cannot run here"), 0
+        return Finding(None, subject, "torch is not installed: engines that need it cannot run here"), 0
     gpus = ", ".join(found["gpus"]) or "no GPU"
     return Finding(True, subject, f"torch {found['torch']} (CUDA {found['cuda']}), {gpus}"), len(found["gpus"])
 
 
 def _engine(name: str, engine: EngineSettings, settings: Settings, gpus: int) -> Finding:
-    """Whether an engine's plugin is there, understands its configuration, and has the device it asks for."""
+    """Check that an engine's plugin is installed, accepts its configuration, and has the configured device."""
     subject = f"engine {name}"
     if engine.device.startswith("cuda") and not gpus:
-        return Finding(False, subject, f"device {engine.device} is configured, but there is no GPU")
-    given = {
+        return Finding(False, subject, f"device {engine.device} is configured, but no GPU is available")
+    config = {
         "backend": engine.backend,
         "name": name,
         "device": engine.device,
@@ -172,10 +172,10 @@ def _engine(name: str, engine: EngineSettings, settings: Settings, gpus: int) ->
         "hub": settings.hub,
     }
     try:
-        _run(engine.python or sys.executable, _BUILD, engine, json.dumps(given))
+        _run(engine.python or sys.executable, _BUILD, engine, json.dumps(config))
     except DoctorError as error:
         return Finding(False, subject, str(error))
-    return Finding(True, subject, f"plugin {engine.backend} understands its configuration")
+    return Finding(True, subject, f"plugin {engine.backend} accepts its configuration")
 
 
 def _codecs() -> Finding:
@@ -183,13 +183,13 @@ def _codecs() -> Finding:
 
     from gateway.audio.formats import FORMATS
 
-    lacking = sorted({fmt.codec for fmt in FORMATS.values()} - set(codecs_available))
-    if lacking:
-        return Finding(False, "codecs", f"PyAV's FFmpeg lacks {', '.join(lacking)}")
-    return Finding(True, "codecs", f"all of {', '.join(FORMATS)}")
+    missing = sorted({fmt.codec for fmt in FORMATS.values()} - set(codecs_available))
+    if missing:
+        return Finding(False, "codecs", f"PyAV's FFmpeg lacks {', '.join(missing)}")
+    return Finding(True, "codecs", f"all available: {', '.join(FORMATS)}")
 
 
-def _checkpoints(name: str, references: list[str], hub: HubSettings, catalogue: Catalogue) -> Iterator[Finding]:
+def _checkpoints(name: str, references: list[str], hub: HubSettings, catalog: Catalog) -> Iterator[Finding]:
     for reference in references:
         subject = f"engine {name}: {reference}"
         try:
@@ -200,6 +200,6 @@ def _checkpoints(name: str, references: list[str], hub: HubSettings, catalogue: 
         except LoadError as error:
             yield Finding(False, subject, str(error))
             continue
-        licence = catalogue.licence(reference)
-        ok = True if licence and licence.commercial_use else None
-        yield Finding(ok, subject, f"{state}; {terms(reference, catalogue)}")
+        license = catalog.license(reference)
+        ok = True if license and license.commercial_use else None
+        yield Finding(ok, subject, f"{state}; {license_terms(reference, catalog)}")

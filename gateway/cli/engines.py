@@ -15,9 +15,9 @@ def engines(
     server: ServerOption = None,
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what the server says, as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
-    """List the engines of a running gateway, or, where there is none, those of the configuration."""
+    """List the engines of a running gateway, or of the configuration if no gateway is found."""
     if found := find_server(server, config, api_key):
         listing = found.request("GET", "/v1/engines").json()
     else:

@@ -1,4 +1,4 @@
-"""``voxgate fish``: run the engine's own command line under the interpreter that the engine is configured with."""
+"""``voxgate fish``: run the engine's own tools under the engine's interpreter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HUB_VARIABLE = "FISH_HUB_SETTINGS"  # read by backends/fish/__main__.py
 
 
 def fish(context: typer.Context, config: ConfigOption = None) -> None:
-    """The stages of Fish-Speech on files: encode a recording, generate codes, decode them."""
+    """Run the stages of Fish-Speech on files: encode a recording, generate codes, decode them."""
     settings = settings_or_exit(config)
     engine = next((engine for engine in settings.engines.values() if engine.backend == BACKEND), None)
     python = engine and engine.python

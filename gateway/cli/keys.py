@@ -12,23 +12,23 @@ from gateway.cli.console import err, fail
 from gateway.service.auth import key_hash
 from gateway.settings import KEY_NAME
 
-app = typer.Typer(help="API keys, of which the configuration holds only hashes.", no_args_is_help=True)
+app = typer.Typer(help="Create and hash API keys. The configuration contains only hashes.", no_args_is_help=True)
 
-PREFIX = "vox_"  # so that a key is known for what it is wherever it turns up
+PREFIX = "vox_"  # makes a leaked key recognizable
 RANDOM_BYTES = 32
-SHORTEST = 22  # characters: 128 bits in base64
+MIN_CHARS = 22  # 128 bits in base64
 
 
 @app.command()
-def new(name: Annotated[str, typer.Argument(help="Whose key it is: shown in logs and metrics.")] = "me") -> None:
-    """Make a key: the key itself, to be given to its user, and its hash for the configuration."""
+def new(name: Annotated[str, typer.Argument(help="Name of the key in logs and metrics.")] = "me") -> None:
+    """Create a key: print the key for its user, and its hash for the configuration."""
     if not KEY_NAME.fullmatch(name):
-        raise fail(f"{name!r} is no name of a key: a-z, 0-9, - and _, a letter first", 2)
+        raise fail(f"invalid key name {name!r}: must match {KEY_NAME.pattern}", 2)
     key = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
     typer.echo(f"key: {key}")
     typer.echo(f"sha256: {key_hash(key)}")
     err.print(
-        f"The key is shown only now. For the configuration:\n\naccess:\n  keys:\n    {name}:\n"
+        f"The key is not stored or shown again. For the configuration:\n\naccess:\n  keys:\n    {name}:\n"
         f'      sha256: "{key_hash(key)}"',
         highlight=False,
         soft_wrap=True,
@@ -37,15 +37,15 @@ def new(name: Annotated[str, typer.Argument(help="Whose key it is: shown in logs
 
 @app.command("hash")
 def hash_() -> None:
-    """The hash of a key, which is read from standard input so that no shell remembers it."""
+    """Print the hash of a key, read from standard input to keep it out of the shell's history."""
     key = typer.prompt("key", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
     key = key.strip()
     if not (key.isascii() and key.isprintable()):
-        raise fail("a key is sent in a header, where clients encode other characters than ASCII in different ways", 2)
-    if len(key) < SHORTEST:
+        raise fail("a key must be printable ASCII, because clients encode other characters in different ways", 2)
+    if len(key) < MIN_CHARS:
         raise fail(
-            f"a key needs {SHORTEST} random characters or more: the hash of one that can be guessed can be looked up. "
-            "`voxgate key new` makes one",
+            f"a key must have {MIN_CHARS} random characters or more, because a hash does not protect a key that can be "
+            "guessed: create one with `voxgate key new`",
             2,
         )
     typer.echo(key_hash(key))

@@ -1,4 +1,4 @@
-"""Speaking without a server: the gateway's own synthesizer with one engine in a worker of its own."""
+"""Synthesis without a server: the gateway's synthesizer in this process, with one engine in a worker process."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from gateway.settings import Settings
 
 
 async def speak(settings: Settings, request: SpeechRequest) -> tuple[bytes, str]:
-    """Load just the engine that is asked for, in a worker process, and speak with it.
+    """Load the requested engine in a worker process and synthesize the request.
 
-    :returns: the audio file, and a line about it.
-    :raises GatewayError: when it cannot be done.
+    :returns: the audio file, and a summary line.
+    :raises GatewayError: if the request is invalid or fails.
     """
     name = request.engine or settings.default_engine
     metrics = Metrics()
@@ -40,7 +40,7 @@ async def speak(settings: Settings, request: SpeechRequest) -> tuple[bytes, str]
     try:
         with progress_bar() as bar:
             await _load(engines.get(name), bar)
-            task = bar.add_task("speaking", total=len(request.text))
+            task = bar.add_task("synthesizing", total=len(request.text))
             speech = await synthesizer.open(request)
             try:
                 parts = []
@@ -52,7 +52,7 @@ async def speak(settings: Settings, request: SpeechRequest) -> tuple[bytes, str]
                 await speech.aclose()
         samples, rate_hz = np.concatenate(parts), speech.engine_rate_hz
         data = encode(samples, rate_hz, speech.info.format, speech.info.sample_rate_hz)
-        return data, _told(speech.info, len(samples) / rate_hz)
+        return data, _summary(speech.info, len(samples) / rate_hz)
     finally:
         await engines.close()
 
@@ -62,12 +62,12 @@ async def _load(engine: ConfiguredEngine, bar: Progress) -> None:
     task = bar.add_task(f"loading {engine.name}", total=None)
     while (status := engine.client.status()).state is not State.READY:
         if status.state is State.FAILED:
-            raise EngineUnavailable(f"engine {engine.name!r} cannot be loaded: {status.error}")
+            raise EngineUnavailable(f"engine {engine.name!r} failed to load: {status.error}")
         if progress := status.progress:
             bar.update(task, description=progress.stage, completed=progress.done, total=progress.total)
         await asyncio.sleep(0.05)
     bar.remove_task(task)
 
 
-def _told(info: SpeechInfo, duration_s: float) -> str:
+def _summary(info: SpeechInfo, duration_s: float) -> str:
     return f"{duration_s:.3f} s, engine {info.engine} ({info.model}), voice {info.voice}, seed {info.seed}"

@@ -1,4 +1,4 @@
-"""Options that several commands have, and what they stand for."""
+"""Command-line options shared by several commands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.console import explained
+from gateway.cli.console import exit_on_error
 from gateway.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -22,30 +22,30 @@ ServerOption = Annotated[
     str | None,
     typer.Option(
         "--server",
-        help=f"Address of a running gateway; default: {DEFAULT_SERVER} if one answers there and no --config is given.",
+        help=f"URL of a running gateway; default: {DEFAULT_SERVER} if one answers there and --config is not given.",
         envvar="VOXGATE_SERVER",
         show_envvar=True,
     ),
 ]
 ApiKeyOption = Annotated[
     str | None,
-    typer.Option("--api-key", help="Key to send to that gateway.", envvar="VOXGATE_API_KEY", show_envvar=True),
+    typer.Option("--api-key", help="API key of that gateway.", envvar="VOXGATE_API_KEY", show_envvar=True),
 ]
 
 
 def settings_or_exit(config: Path | None, model_dir: Path | None = None, **flags: Any) -> Settings:
-    """The settings; exit status 2 when they are wrong."""
-    with explained(status=2):
+    """Load the settings, or exit with status 2 if they are invalid."""
+    with exit_on_error(status=2):
         return load_settings(config, flags, model_dir)
 
 
 def find_server(url: str | None, config: Path | None, api_key: str | None) -> RemoteGateway | None:
-    """The server asked for, or the default one if it answers; an empty ``VOXGATE_SERVER`` means none.
+    """Return the given server, or the default one if it answers. An empty ``VOXGATE_SERVER`` means no server.
 
-    Whoever names a configuration means that, not whatever server happens to run on this machine.
+    If a configuration is given, it is used instead of a server that happens to run on this machine.
     """
     if url is None and config is not None:
         return None
-    from gateway.cli import remote  # an HTTP client takes a quarter of a second to import, which `serve` does not need
+    from gateway.cli import remote  # importing an HTTP client takes 0.25 s, and `serve` does not need one
 
     return remote.find(url, default=DEFAULT_SERVER, api_key=api_key)

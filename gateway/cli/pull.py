@@ -1,4 +1,4 @@
-"""``voxgate pull``: fetch checkpoints before they are needed, or verify those that are here."""
+"""``voxgate pull``: fetch checkpoints ahead of their use, or verify cached ones."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rich.table import Column, Table
 
 from backends.errors import LoadError
 from backends.hub import BadHubSettings, CheckReport, Endpoint, Hub, HubSettings, MalformedReference
-from gateway.checkpoints import Catalogue, Wanted
-from gateway.cli.console import err, explained, fail, out
+from gateway.checkpoints import Catalog, Download
+from gateway.cli.console import err, exit_on_error, fail, out
 from gateway.cli.options import ConfigOption, settings_or_exit
 from gateway.settings import Settings
 
@@ -31,41 +31,43 @@ def pull(
     endpoint: Annotated[
         list[str] | None,
         typer.Option(
-            help="Ask this endpoint; may be given several times, in order. It gets your token, if you have one."
+            help="Use this endpoint; repeat for several, in order of preference. It receives your token, if any."
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched, and how much.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the files to fetch with their sizes, and fetch nothing.")
+    ] = False,
     update: Annotated[
-        bool, typer.Option("--update", help="Follow a branch or tag to where it is now, not to where it was first.")
+        bool, typer.Option("--update", help="Fetch a branch's or tag's current commit, even if an older one is cached.")
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Verify what is cached by its hashes, without any network.")
+        bool, typer.Option("--check", help="Verify the hashes of cached files, without network access.")
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Fetch checkpoints into the Hugging Face cache, through mirrors, resuming, verifying and mending."""
+    """Fetch checkpoints into the Hugging Face cache. Resumes transfers, uses mirrors, verifies and repairs files."""
     if check and (dry_run or update):
         raise fail("--check excludes --dry-run and --update", WRONG_USAGE)
     if not (check or names):
-        raise fail("name what to fetch: an engine, a set or a reference; see voxgate pull --help", WRONG_USAGE)
+        raise fail("missing name: give an engine, a set or a reference; see voxgate pull --help", WRONG_USAGE)
     settings = settings_or_exit(config)
-    with _told():
+    with _exit_on_hub_error():
         hub = Hub(hub_settings(settings, endpoint))
-        with explained(WRONG_USAGE):
-            catalogue = Catalogue.load()
-            wanted = [item for name in names or () for item in catalogue.wanted(name, settings.engines)]
+        with exit_on_error(WRONG_USAGE):
+            catalog = Catalog.load()
+            downloads = [item for name in names or () for item in catalog.downloads(name, settings.engines)]
         if check:
-            _check(hub, wanted)
+            _check(hub, downloads)
         elif dry_run:
-            _plan(hub, wanted, catalogue, update)
+            _plan(hub, downloads, catalog, update)
         else:
-            _fetch(hub, wanted, catalogue, update)
+            _fetch(hub, downloads, catalog, update)
 
 
 def hub_settings(settings: Settings, endpoints: list[str] | None = None) -> HubSettings:
-    """The hub as it is configured now, or with the endpoints given on the command line.
+    """Return the configured hub settings, with the endpoints from the command line if there are any.
 
-    :raises BadHubSettings: naming what is wrong.
+    :raises BadHubSettings: if a setting is invalid; names it.
     """
     hub = HubSettings.from_environment(settings.hub)
     if not endpoints:
@@ -75,7 +77,7 @@ def hub_settings(settings: Settings, endpoints: list[str] | None = None) -> HubS
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _exit_on_hub_error() -> Iterator[None]:
     """Turn the hub's errors into a message and an exit status."""
     try:
         yield
@@ -85,36 +87,36 @@ def _told() -> Iterator[None]:
         raise fail(str(error)) from None
 
 
-def terms(reference: str, catalogue: Catalogue) -> str:
-    """The licence of what a reference names, in words."""
-    licence = catalogue.licence(reference)
-    if licence is None:
-        return "licence unknown: read it on the repository's page"
-    if licence.commercial_use:
-        return licence.licence
-    return f"{licence.licence}: not for commercial use; read it before you serve it"
+def license_terms(reference: str, catalog: Catalog) -> str:
+    """Describe the license of a reference's repository."""
+    license = catalog.license(reference)
+    if license is None:
+        return "license unknown: see the repository's page"
+    if license.commercial_use:
+        return license.license
+    return f"{license.license}: not for commercial use; read it before you serve the model"
 
 
-def _fetch(hub: Hub, wanted: list[Wanted], catalogue: Catalogue, update: bool) -> None:
-    if not wanted:
-        err.print("nothing to fetch: what was named comes with its package")
-    for item in wanted:
-        err.print(f"{item.reference} ({terms(item.reference, catalogue)})", soft_wrap=True)
+def _fetch(hub: Hub, downloads: list[Download], catalog: Catalog, update: bool) -> None:
+    if not downloads:
+        err.print("nothing to fetch: the files are part of the engine's package")
+    for item in downloads:
+        err.print(f"{item.reference} ({license_terms(item.reference, catalog)})", soft_wrap=True)
         with _bar() as show:
             fetched = hub.fetch(item.reference, show, allow=item.allow, verify_cached=True, update=update)
         if not item.pinned:
-            err.print(f"  a branch or tag, here at commit {fetched.commit}", soft_wrap=True)
+            err.print(f"  branch or tag, at commit {fetched.commit}", soft_wrap=True)
         out.print(str(fetched.path), soft_wrap=True)
 
 
-def _plan(hub: Hub, wanted: list[Wanted], catalogue: Catalogue, update: bool) -> None:
+def _plan(hub: Hub, downloads: list[Download], catalog: Catalog, update: bool) -> None:
     table = Table("file", "size", "state")
     missing_bytes = 0
-    for item in wanted:
-        err.print(f"{item.reference} ({terms(item.reference, catalogue)})", soft_wrap=True)
+    for item in downloads:
+        err.print(f"{item.reference} ({license_terms(item.reference, catalog)})", soft_wrap=True)
         for file in hub.plan(item.reference, allow=item.allow, update=update):
             state = (
-                "cached" if file.cached else f"{size(file.partial_bytes)} here" if file.partial_bytes else "to fetch"
+                "cached" if file.cached else f"{size(file.partial_bytes)} cached" if file.partial_bytes else "to fetch"
             )
             missing_bytes += 0 if file.cached else file.size_bytes - file.partial_bytes
             table.add_row(file.path, size(file.size_bytes), state)
@@ -122,31 +124,31 @@ def _plan(hub: Hub, wanted: list[Wanted], catalogue: Catalogue, update: bool) ->
     out.print(f"{size(missing_bytes)} to fetch")
 
 
-def _check(hub: Hub, wanted: list[Wanted]) -> None:
+def _check(hub: Hub, downloads: list[Download]) -> None:
     with _bar() as show:
-        if wanted:
-            reports = [hub.check(item.reference, show, item.allow) for item in wanted]
+        if downloads:
+            reports = [hub.check(item.reference, show, item.allow) for item in downloads]
         else:
             reports = [hub.check(progress=show)]
     for report in reports:
-        _tell(report)
+        _print_report(report)
     if damaged := sum(len(report.problems) for report in reports):
-        raise fail(f"{damaged} damaged or missing; voxgate pull mends that")
+        raise fail(f"{damaged} files are damaged or missing: fetch them again with voxgate pull")
 
 
-def _tell(report: CheckReport) -> None:
+def _print_report(report: CheckReport) -> None:
     out.print(f"{report.files} files verified, {size(report.size_bytes)}")
     for problem in report.problems:
         err.print(f"damaged or missing: {problem}", soft_wrap=True)
     if report.unverifiable:
-        out.print(f"{len(report.unverifiable)} files came without a hash to verify them by")
+        out.print(f"{len(report.unverifiable)} files have no hash and cannot be verified")
     if report.unfinished:
-        out.print(f"{len(report.unfinished)} transfers are unfinished and will be continued")
+        out.print(f"{len(report.unfinished)} transfers are unfinished; voxgate pull resumes them")
 
 
 @contextmanager
 def _bar() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar with amount, speed and time left, that fits 80 columns; nothing where stderr is no terminal."""
+    """Show a progress bar with amount, speed and remaining time in 80 columns, if stderr is a terminal."""
     columns = (
         TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
         BarColumn(bar_width=12),
@@ -155,14 +157,14 @@ def _bar() -> Iterator[Callable[[str, int, int | None], None]]:
         TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
     )
     with Progress(*columns, console=err, transient=True, expand=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("asking", total=None)
-        stage_now = ""
+        task = bar.add_task("connecting", total=None)
+        last_stage = ""
 
         def show(stage: str, done: int, total: int | None) -> None:
-            nonlocal stage_now
-            if stage != stage_now and stage.split(" ", 1)[0] != stage_now.split(" ", 1)[0]:
+            nonlocal last_stage
+            if stage != last_stage and stage.split(" ", 1)[0] != last_stage.split(" ", 1)[0]:
                 bar.reset(task)  # another kind of work has another speed
-            stage_now = stage
+            last_stage = stage
             verb, _, path = stage.rpartition(" ")
             name = f"{verb.split(' ', 1)[0]} {path.rsplit('/', 1)[-1]}" if verb else stage
             bar.update(task, description=name, completed=done, total=total)
@@ -171,7 +173,7 @@ def _bar() -> Iterator[Callable[[str, int, int | None], None]]:
 
 
 def size(size_bytes: int) -> str:
-    """Bytes for people: ``1.3 GB``."""
+    """Format a number of bytes, e.g. ``1.3 GB``."""
     amount = float(size_bytes)
     for unit in ("B", "kB", "MB"):
         if amount < 1000:

@@ -1,4 +1,4 @@
-"""A running gateway, as the commands talk to it."""
+"""HTTP client for a running gateway."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from gateway.cli.console import fail
 class RemoteGateway:
     """A running gateway, over HTTP.
 
-    :param api_key: sent with every :meth:`request`, and nowhere else: redirects are not followed.
+    :param api_key: sent with every :meth:`request` and to no other server, because redirects are not followed.
     """
 
     def __init__(self, url: str, api_key: str | None = None):
         self.url = url.rstrip("/")
         host = urlsplit(self.url).hostname or ""
         local = host == "localhost" or host.startswith("127.") or host == "::1"
-        # A proxy from the environment is for other machines.
-        patience = httpx.Timeout(10.0, read=None)
-        self._http = httpx.Client(base_url=self.url, timeout=patience, trust_env=not local)
+        timeout = httpx.Timeout(10.0, read=None)
+        # Requests to this machine ignore a proxy from the environment.
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=not local)
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
     def request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
-        """Send a request; any error ends the command with the server's own words."""
+        """Send a request. An error exits the command with the server's message."""
         try:
             response = self._http.request(method, path, headers=self._headers, **kwargs)
         except httpx.HTTPError as error:
@@ -37,7 +37,7 @@ class RemoteGateway:
         return response
 
     def answers(self) -> bool:
-        """Whether a gateway, and no other service, is there. It is asked without the key, which is for gateways."""
+        """Whether the server is a gateway and not another service. The probe does not send the key."""
         try:
             health = self._http.get("/health/live", timeout=1.0).json()
         except (httpx.HTTPError, ValueError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.audio.formats import FORMATS
-from gateway.cli.console import err, explained, fail, progress_bar
+from gateway.cli.console import err, exit_on_error, fail, progress_bar
 from gateway.cli.options import ApiKeyOption, ConfigOption, ServerOption, find_server, settings_or_exit
 from gateway.service.request import SpeechRequest, parse
 from gateway.text.bedrock.answers import spoken_text
@@ -23,29 +23,30 @@ if TYPE_CHECKING:
 
 
 def say(
-    text: Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write; its ending chooses the format.")],
+    text: Annotated[str, typer.Argument(help="Text to speak; - reads it from standard input.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write; its extension selects the format.")],
     engine: Annotated[str | None, typer.Option("--engine", "-e", help="Engine; default: the configured one.")] = None,
     voice: Annotated[str | None, typer.Option("--voice", "-v", help="Built-in or stored voice.")] = None,
-    speed: Annotated[float, typer.Option(help="Pace, 0.25 to 4.")] = 1.0,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same audio.")] = None,
+    speed: Annotated[float, typer.Option(help="Speed, 0.25 to 4.")] = 1.0,
+    seed: Annotated[int | None, typer.Option(help="Random seed; equal seeds give equal audio.")] = None,
     fmt: Annotated[str | None, typer.Option("--format", "-f", help="wav, mp3, flac, opus, aac or pcm.")] = None,
     option: Annotated[list[str] | None, typer.Option("--option", help="Engine option as key=value.")] = None,
-    reference_audio: Annotated[Path | None, typer.Option(help="Clip of a voice to clone.")] = None,
-    reference_text: Annotated[str | None, typer.Option(help="What is said in the clip.")] = None,
-    language: Annotated[str | None, typer.Option(help="The text's language, e.g. en.")] = None,
-    sample_rate: Annotated[int | None, typer.Option(help="In Hz; default: the engine's.")] = None,
+    reference_audio: Annotated[Path | None, typer.Option(help="Recording of a voice to clone.")] = None,
+    reference_text: Annotated[str | None, typer.Option(help="Transcript of the recording.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language of the text, e.g. en.")] = None,
+    sample_rate: Annotated[int | None, typer.Option(help="Sample rate in Hz; default: the engine's.")] = None,
     response: Annotated[
-        bool, typer.Option("--response", help="The text is what a model on Bedrock answered: JSON, or JSON Lines.")
+        bool, typer.Option("--response", help="The text is a response of a model on Bedrock: JSON or JSON Lines.")
     ] = False,
     markdown: Annotated[
-        bool | None, typer.Option("--markdown/--no-markdown", help="Make Markdown speakable; default: a response is.")
+        bool | None,
+        typer.Option("--markdown/--no-markdown", help="Convert Markdown to plain text; default: only with --response."),
     ] = None,
     server: ServerOption = None,
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Speak a text into a file, through a running gateway or, where there is none, with an engine of its own."""
+    """Write speech to a file, through a running gateway, or with an engine of its own if no gateway is found."""
     fields: dict[str, Any] = {
         "text": _plain(sys.stdin.read() if text == "-" else text, response, markdown),
         "engine": engine,
@@ -60,32 +61,32 @@ def say(
         "options": dict(_option(item) for item in option or ()),
     }
     if not output.parent.is_dir():
-        raise fail(f"there is no folder {output.parent} to write into", 2)
-    with explained():
+        raise fail(f"the folder {output.parent} does not exist: create it first", 2)
+    with exit_on_error():
         request = parse(SpeechRequest, fields)
     if found := find_server(server, config, api_key):
-        data, told = _by_server(found, request)
+        data, summary = _by_server(found, request)
     else:
         settings = settings_or_exit(config)
-        from gateway.cli.local import speak  # the whole gateway: not worth its second when a server does the work
+        from gateway.cli.local import speak  # importing the whole gateway takes a second, and a server needs none of it
 
-        with explained():
-            data, told = asyncio.run(speak(settings, request))
+        with exit_on_error():
+            data, summary = asyncio.run(speak(settings, request))
     output.write_bytes(data)
-    err.print(f"{output}: {told}", soft_wrap=True)
+    err.print(f"{output}: {summary}", soft_wrap=True)
 
 
 def _plain(text: str, response: bool, markdown: bool | None) -> str:
-    with explained():
+    with exit_on_error():
         if response:
             text = spoken_text(text)
-        made: str = with_plain_text({"text": text, "markdown": response if markdown is None else markdown}, ())["text"]
-    return made
+        plain: str = with_plain_text({"text": text, "markdown": response if markdown is None else markdown}, ())["text"]
+    return plain
 
 
 def _format_of(output: Path) -> str:
-    ending = output.suffix.lstrip(".").lower()
-    return {"ogg": "opus", "raw": "pcm"}.get(ending, ending if ending in FORMATS else "wav")
+    extension = output.suffix.lstrip(".").lower()
+    return {"ogg": "opus", "raw": "pcm"}.get(extension, extension if extension in FORMATS else "wav")
 
 
 def _read(path: Path) -> bytes:
@@ -98,7 +99,7 @@ def _read(path: Path) -> bytes:
 def _option(item: str) -> tuple[str, Any]:
     key, equals, value = item.partition("=")
     if not (key and equals):
-        raise typer.BadParameter(f"{item!r} is not key=value")
+        raise typer.BadParameter(f"invalid option {item!r}: must be key=value")
     try:
         return key, json.loads(value)
     except ValueError:
@@ -110,7 +111,7 @@ def _by_server(server: RemoteGateway, request: SpeechRequest) -> tuple[bytes, st
     if request.reference_audio is not None:
         body["reference_audio"] = base64.b64encode(request.reference_audio).decode()
     with progress_bar() as bar:
-        bar.add_task(f"speaking at {server.url}", total=None)
+        bar.add_task(f"waiting for {server.url}", total=None)
         response = server.request("POST", "/tts", json=body)
-    told = {name: response.headers[f"x-voxgate-{name}"] for name in ("duration", "engine", "model", "voice", "seed")}
-    return response.content, "{duration} s, engine {engine} ({model}), voice {voice}, seed {seed}".format(**told)
+    info = {name: response.headers[f"x-voxgate-{name}"] for name in ("duration", "engine", "model", "voice", "seed")}
+    return response.content, "{duration} s, engine {engine} ({model}), voice {voice}, seed {seed}".format(**info)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway import logs
-from gateway.cli.console import explained, fail
+from gateway.cli.console import exit_on_error, fail
 from gateway.cli.options import ConfigOption, settings_or_exit
 
 MODEL_DIR = Path("/opt/ml/model")
@@ -18,28 +18,30 @@ MODEL_DIR = Path("/opt/ml/model")
 def serve(
     config: ConfigOption = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: a free one.")] = None,
     sagemaker: Annotated[
         bool,
         typer.Option(
             "--sagemaker", help="Serve as a SageMaker container.", envvar="VOXGATE_SAGEMAKER", show_envvar=True
         ),
     ] = False,
-    model_dir: Annotated[Path, typer.Option(help="With --sagemaker: where the model archive is.")] = MODEL_DIR,
+    model_dir: Annotated[Path, typer.Option(help="With --sagemaker: folder of the model archive.")] = MODEL_DIR,
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C, then let running requests finish."""
-    from gateway.app import create_app, local_clients, voice_store  # late: the other commands start without them
+    from gateway.app import create_app, local_clients, voice_store  # other commands start faster without these imports
     from gateway.cli.server import GatewayServer
     from gateway.metrics import Metrics
 
     settings = settings_or_exit(config, model_dir if sagemaker else None, host=host, port=port)
     if sagemaker and model_dir.is_dir():
-        os.chdir(model_dir)  # what relative paths of checkpoints are relative to, for the workers too
+        os.chdir(model_dir)  # relative paths of checkpoints refer to it, in the workers too
     elif model_dir != MODEL_DIR:
-        raise fail(f"--model-dir {model_dir}: " + ("there is no such folder" if sagemaker else "needs --sagemaker"), 2)
+        raise fail(
+            f"--model-dir {model_dir}: " + ("the folder does not exist" if sagemaker else "needs --sagemaker"), 2
+        )
     logs.configure(settings.logs)
     metrics = Metrics()
-    with explained(status=2):
+    with exit_on_error(status=2):
         app = create_app(settings, local_clients(settings, metrics), voice_store(settings), metrics)
     server = GatewayServer(app, settings)
     server.run()

@@ -1,4 +1,4 @@
-"""Uvicorn, as ``voxgate serve`` runs it."""
+"""Uvicorn server of ``voxgate serve``, with limits on request heads and graceful shutdown."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from gateway.cli.console import err
 from gateway.settings import Settings
 
 MAX_HEAD_BYTES = 64 * 2**10
-LINGER_BYTES = 2**20  # what is still read, unseen, from a client that sends on while it is being refused
+LINGER_BYTES = 2**20  # read and dropped from a client that keeps sending after its request was refused
 LINGER_S = 2.0
-GC_THRESHOLD = 10_000  # new container objects that start a collection
+GC_THRESHOLD = 10_000  # new container objects that trigger a collection
 
 
-class BoundedHeads(HttpToolsProtocol):
-    """HTTP whose heads (request line and headers) have a limit in bytes and in time, before anybody looks at a key.
-    WebSockets begin as such requests, and so have the same limits.
+class LimitedHeads(HttpToolsProtocol):
+    """HTTP protocol with limits on the size and time of a request's head: its request line and headers.
 
-    A deadline runs from the connection, or the first byte after an answer, until a head is complete. Where the body
-    of a request that has been answered goes on, it cannot for longer than that either.
+    The limits apply before API keys are checked, and to WebSockets, which begin as such requests. The deadline runs
+    from the connection, or from the first byte after a response, until the head is complete. It also bounds the rest of
+    a body whose request has been answered.
 
-    :cvar head_s: how long a head may take.
+    :cvar head_s: time limit for a head.
     """
 
     head_s = 60.0
@@ -38,71 +38,71 @@ class BoundedHeads(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._deadline: asyncio.TimerHandle | None = None
-        self._head_bytes = 0  # names and values that the parser has handed over; trailers count like headers
-        self._held_bytes = 0  # received in a row without anything complete: the parser keeps what is not
+        self._head_bytes = 0  # names and values that the parser has emitted; trailers count like headers
+        self._buffered_bytes = 0  # received since the parser last emitted something; it buffers incomplete parts
         self._progress = False
         self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """The first head may take its time from now on."""
+        """Start the deadline of the first head."""
         super().connection_made(transport)
-        self._begin()
+        self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is waited for any more."""
-        self._end()
+        """Cancel the deadline."""
+        self._cancel_deadline()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse, and look at what came of it."""
+        """Parse, and refuse a head that the parser buffers beyond the limit."""
         if self._refused:
-            self._held_bytes += len(data)
-            if self._held_bytes > LINGER_BYTES:
+            self._buffered_bytes += len(data)
+            if self._buffered_bytes > LINGER_BYTES:
                 self.transport.close()
             return
         if self._is_idle():
-            self._begin()
+            self._start_deadline()
         self._progress = False
         super().data_received(data)
-        self._held_bytes = 0 if self._progress else self._held_bytes + len(data)
-        if self._held_bytes > MAX_HEAD_BYTES and not (self._refused or self.transport.is_closing()):
+        self._buffered_bytes = 0 if self._progress else self._buffered_bytes + len(data)
+        if self._buffered_bytes > MAX_HEAD_BYTES and not (self._refused or self.transport.is_closing()):
             self._refuse()
 
     def on_message_begin(self) -> None:
-        """A head begins."""
+        """Start counting a new head."""
         super().on_message_begin()
         self._head_bytes = 0
         self._progress = True
-        self._begin()
+        self._start_deadline()
 
     def on_url(self, url: bytes) -> None:
-        """A part of the request line."""
+        """Count a part of the request line."""
         self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer."""
+        """Count a header or a trailer."""
         self._count(len(name) + len(value))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """A head has come in time."""
-        self._end()
+        """Cancel the deadline."""
+        self._cancel_deadline()
         self._progress = True
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A part of a body, which the application bounds."""
+        """Record progress; the application bounds the body."""
         self._progress = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """A request is complete."""
+        """Record progress."""
         self._progress = True
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn answers when the parser gives up; here it may have been told to."""
+        """Respond after a parser error: with 431 if :meth:`_count` raised it, otherwise as uvicorn does."""
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse()
         else:
@@ -111,13 +111,15 @@ class BoundedHeads(HttpToolsProtocol):
     def _count(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES:
-            raise ValueError("the request's head is too large")  # ends the parser, which ends in send_400_response
+            raise ValueError("the request's head is too large")  # a parser error, so uvicorn calls send_400_response
 
     def _refuse(self) -> None:
-        """Answer, and close the sending half only: a socket that is closed while bytes for it are under way answers
-        them with a reset, which takes the answer from the client (RFC 9112, section 9.6).
+        """Respond with 431 and close only the sending half.
+
+        Closing a socket that still receives data sends a reset, which may discard the response at the client
+        (RFC 9112, section 9.6).
         """
-        if not self._is_idle():  # an answer would end up in the middle of another
+        if not self._is_idle():  # the response would be written into another one
             self.transport.close()
             return
         text = f"The request line and headers are larger than {MAX_HEAD_BYTES} bytes.".encode()
@@ -127,19 +129,19 @@ class BoundedHeads(HttpToolsProtocol):
         self.transport.write(b"".join([STATUS_LINE[431], *lines, b"\r\n", text]))
         self.transport.write_eof()
         self._refused = True
-        self._held_bytes = 0
-        self._end()
+        self._buffered_bytes = 0
+        self._cancel_deadline()
         self._deadline = self.loop.call_later(LINGER_S, self._expire)
 
     def _is_idle(self) -> bool:
-        """Whether no request is under way: the latest one has its answer."""
+        """Whether the latest request has been answered."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _begin(self) -> None:
+    def _start_deadline(self) -> None:
         if self._deadline is None:
             self._deadline = self.loop.call_later(self.head_s, self._expire)
 
-    def _end(self) -> None:
+    def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -148,11 +150,11 @@ class BoundedHeads(HttpToolsProtocol):
         self._deadline = None
         if self._is_idle():
             self.transport.close()
-        else:  # sent ahead, while an answer is under way: nothing is read meanwhile
-            self._begin()
+        else:  # a pipelined request: nothing is read until the current response is complete
+            self._start_deadline()
 
 
-def spare_imports_from_gc() -> None:
+def exclude_imports_from_gc() -> None:
     """Exclude the objects that exist now (modules, classes, schemas) from garbage collection, and collect less often.
 
     They live as long as the process, and a full collection that visits them pauses the event loop for 0.1 s. Requests
@@ -164,22 +166,22 @@ def spare_imports_from_gc() -> None:
 
 
 class GatewayServer(uvicorn.Server):
-    """Says when the engines are ready, with a request to try; ends with status 0 after a drain."""
+    """Uvicorn server that announces when engines are ready, and exits with status 0 after a drain."""
 
     def __init__(self, app: FastAPI, settings: Settings):
         config = uvicorn.Config(
             app,
             host=settings.host,
             port=settings.port,
-            http=type("Protocol", (BoundedHeads,), {"head_s": settings.limits.body_s}),
+            http=type("Protocol", (LimitedHeads,), {"head_s": settings.limits.body_s}),
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=max(1, round(settings.limits.drain_s)),
             timeout_keep_alive=30,
             ws_max_size=settings.live.message_bytes,
-            ws_ping_timeout=settings.limits.stall_s,  # answers to pings queue up behind audio that is not read yet
-            ws_per_message_deflate=False,  # costs the event loop more than it saves: audio hardly gets smaller
+            ws_ping_timeout=settings.limits.stall_s,  # a client reads a ping only after the audio queued before it
+            ws_per_message_deflate=False,  # compression blocks the event loop and hardly shrinks audio
         )
         super().__init__(config)
         self._app = app
@@ -188,8 +190,10 @@ class GatewayServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Drain on SIGTERM and SIGINT. Uvicorn's own version raises the signal again after the drain, which would
-        make a shutdown that went well look like a death by signal.
+        """Drain on SIGTERM and SIGINT.
+
+        Uvicorn's own version raises the signal again after the drain, so that a clean shutdown would look like a death
+        by signal.
         """
         before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -199,23 +203,26 @@ class GatewayServer(uvicorn.Server):
                 signal.signal(sig, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Bind, then watch the engines load."""
-        spare_imports_from_gc()
+        """Bind, and announce when the engines are ready."""
+        exclude_imports_from_gc()
         await super().startup(sockets)
         if self.started and not self.should_exit:
             self._announcement = asyncio.create_task(self._announce())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let live sessions finish first: uvicorn cuts WebSockets off at once. The drain as a whole takes no longer."""
+        """Let live sessions finish first, because uvicorn closes WebSockets at once.
+
+        Both steps together take at most ``limits.drain_s``.
+        """
         loop = asyncio.get_running_loop()
-        drained_by = loop.time() + self._settings.limits.drain_s
+        drain_until = loop.time() + self._settings.limits.drain_s
         for server in self.servers:
             server.close()
         draining = asyncio.create_task(self._app.state.services.live.drain(self._settings.limits.drain_s))
         while not (draining.done() or self.force_exit):
             await asyncio.wait({draining}, timeout=0.1)
         draining.cancel()
-        self.config.timeout_graceful_shutdown = max(1, round(drained_by - loop.time()))
+        self.config.timeout_graceful_shutdown = max(1, round(drain_until - loop.time()))
         await super().shutdown(sockets)
 
     async def _announce(self) -> None:
@@ -224,7 +231,7 @@ class GatewayServer(uvicorn.Server):
         host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
         engines = self._app.state.services.engines
         err.print(f"listening on http://{host}:{port}, loading engines …")
-        while not engines.ready:  # noqa: ASYNC110 - readiness is a state of processes, polled like a probe would
+        while not engines.ready:  # noqa: ASYNC110 - the state of other processes, which has no event to wait for
             await asyncio.sleep(0.05)
         err.print(
             f"ready: engine {self._settings.default_engine} at http://{host}:{port} (API at /docs). Try:\n"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import typer
 from rich.table import Table
 
-from gateway.cli.console import err, explained, fail, out
+from gateway.cli.console import err, exit_on_error, fail, out
 from gateway.cli.options import ApiKeyOption, ConfigOption, ServerOption, find_server, settings_or_exit
 from gateway.service.request import parse
 from gateway.settings import Settings
@@ -18,13 +18,11 @@ from gateway.settings import Settings
 if TYPE_CHECKING:
     from gateway.voices.store import VoiceStore
 
-app = typer.Typer(
-    help="Reference voices to clone: those of a running gateway, or of the data folder.", no_args_is_help=True
-)
+app = typer.Typer(help="Manage reference voices of a running gateway, or of the data folder.", no_args_is_help=True)
 
 
 def _store(settings: Settings) -> VoiceStore:
-    """The data folder's voices; imported late, because a command that asks a server does not need it."""
+    """Open the store in the data folder. Imported late, because commands that use a server do not need it."""
     from gateway.app import voice_store
 
     return voice_store(settings)
@@ -32,7 +30,7 @@ def _store(settings: Settings) -> VoiceStore:
 
 @app.command("list")
 def list_voices(server: ServerOption = None, api_key: ApiKeyOption = None, config: ConfigOption = None) -> None:
-    """List voices."""
+    """List built-in and stored voices."""
     if found := find_server(server, config, api_key):
         voices = found.request("GET", "/v1/voices").json()["voices"]
     else:
@@ -60,10 +58,10 @@ def list_voices(server: ServerOption = None, api_key: ApiKeyOption = None, confi
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="How requests will call it.")],
-    audio: Annotated[Path, typer.Argument(help="1 to 30 s of speech, any common audio format.")],
-    transcript: Annotated[str, typer.Option("--transcript", "-t", help="What is said in it, word for word.")] = "",
-    language: Annotated[str | None, typer.Option(help="Its language, e.g. en.")] = None,
+    name: Annotated[str, typer.Argument(help="Name of the voice in requests.")],
+    audio: Annotated[Path, typer.Argument(help="Recording: 1 to 30 s of speech, in any common audio format.")],
+    transcript: Annotated[str, typer.Option("--transcript", "-t", help="Verbatim transcript of the recording.")] = "",
+    language: Annotated[str | None, typer.Option(help="Language of the recording, e.g. en.")] = None,
     server: ServerOption = None,
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
@@ -82,11 +80,11 @@ def add(
         from gateway.service.clips import ClipReader
         from gateway.service.voices import VoiceUpload, store_voice
 
-        with explained():
+        with exit_on_error():
             upload = parse(
                 VoiceUpload, {"name": name, "audio": data, "transcript": transcript, "language": language}, strict=True
             )
-            # Without a server nobody knows the names that engines use; the server prefers its engines' voices.
+            # Without a server, the names of built-in voices are unknown; the server prefers those to stored ones.
             storing = store_voice(upload, _store(settings), ClipReader(settings.limits), built_in={})
             voice, created = asyncio.run(storing)
             voice_id = voice.id
@@ -95,7 +93,7 @@ def add(
 
 @app.command()
 def remove(
-    voice: Annotated[str, typer.Argument(help="Its id or name.")],
+    voice: Annotated[str, typer.Argument(help="ID or name of the voice.")],
     server: ServerOption = None,
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
@@ -104,7 +102,7 @@ def remove(
     if found := find_server(server, config, api_key):
         found.request("DELETE", f"/v1/voices/{quote(voice, safe='')}")
     else:
-        with explained():
+        with exit_on_error():
             store = _store(settings_or_exit(config))
             store.remove(store.get(voice).id)
     err.print(f"removed {voice}")

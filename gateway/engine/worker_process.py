@@ -251,7 +251,7 @@ class WorkerProcess:
                     self._capabilities.set_result(wire.capabilities(message))
             case wire.Hello(protocol=protocol):
                 self._message_timeout_s = self._spec.load_timeout_s
-                _remove(self._folder)  # no longer needed, and no crash can leave it behind
+                _remove(self._folder)  # no longer needed, and must not remain after a crash
                 self._connected = True
                 self._loop.call_soon(self._flush)
                 if protocol != wire.PROTOCOL:

@@ -39,7 +39,7 @@ class VoiceSpec(BaseModel):
     )
     language: Language | None = Field(None, description="the text's language as a BCP 47 tag, e.g. en or zh-CN")
     speed: float = Field(1.0, ge=0.25, le=4.0, description="1 is the voice's natural speed, 2 twice as fast")
-    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="same seed, same audio; random if absent")
+    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="the same seed gives the same bytes; default: random")
     format: Name = Field("wav", description="wav, mp3, flac, opus (in Ogg), aac (ADTS) or pcm (16-bit little-endian)")
     sample_rate: int | None = Field(
         None, description="in Hz; default: the engine's, or the nearest that the format supports"

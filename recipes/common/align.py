@@ -1,4 +1,4 @@
-"""Which of the model's phones is spoken when: the teacher's phonemes, whose lengths are known, beside ours.
+"""Alignment of the engine's phones with the teacher's phonemes, whose durations are known.
 
 The teacher (hibari-tts) writes misaki's alphabet, one letter a phoneme; the engine writes ARPAbet from the CMU
 dictionary. Both describe the same words, so that an edit distance with likenesses brings them together; where they
@@ -32,12 +32,12 @@ GAP, R_GAP, MARK_GAP = 0.8, 0.1, 0.3
 
 
 def place(phones: Sequence[str], letters: str, ends: Sequence[float]) -> tuple[list[float], float]:
-    """When each phone ends, and how badly the two spellings fit, for each phone.
+    """Align two spellings by edit distance: the end time of each phone, and the mean cost per phone.
 
     :param phones: ARPAbet with stress, and punctuation marks.
     :param letters: the teacher's, spaces and marks of stress included.
-    :param ends: when each of these ends; stands for a time of any unit.
-    :returns: as many ends as phones, none before the one before it; 0 misfit is perfect, 0.8 is nothing in common.
+    :param ends: the end time of each of these, in any unit.
+    :returns: as many end times as phones, not decreasing; a misfit of 0 is perfect, of 0.8 means nothing in common.
     """
     kept = [(letter, end) for letter, end in _merged(letters, ends)]
     rows, columns = len(phones) + 1, len(kept) + 1
@@ -78,7 +78,7 @@ def place(phones: Sequence[str], letters: str, ends: Sequence[float]) -> tuple[l
 
 
 def _merged(letters: str, ends: Sequence[float]) -> list[tuple[str, float]]:
-    """The letters that sound, each with the time of the silent ones behind it."""
+    """The letters that sound, each with the time of the silent ones that follow."""
     kept: list[tuple[str, float]] = []
     for letter, end in zip(letters, ends, strict=True):
         if letter not in SILENT:

@@ -1,4 +1,4 @@
-"""From a run's state to weights that are given away."""
+"""Weights of a training state, prepared for export."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor
 
 
 def average(path: Path, prefix: str = "") -> dict[str, Tensor]:
-    """Averaged weights of a state on the CPU, those under a prefix only and without it."""
+    """Load the averaged weights of a state on the CPU: those with a prefix, which is removed."""
     weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["average"]
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
 
 
 def halves(tensors: Mapping[str, Tensor], kept: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    """In float16, each with memory of its own.
+    """Convert float32 tensors to float16 and copy all.
 
-    :param kept: endings of the names of constants that do not bear rounding.
+    :param kept: endings of the names of constants that must not be rounded.
     """
     return {
         name: (value.half() if value.dtype == torch.float32 and not name.endswith(kept) else value).contiguous().clone()

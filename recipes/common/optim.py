@@ -1,4 +1,4 @@
-"""Muon for the matrices, AdamW for the rest, a schedule by progress, and averaged weights.
+"""Muon for matrices, AdamW for other parameters, a learning rate schedule, and averaged weights.
 
 Source of Muon: Keller Jordan's description of 2024 (momentum made orthogonal by five Newton-Schulz steps).
 """
@@ -15,7 +15,7 @@ STEEP, BEND, CURVE = 3.4445, -4.7750, 2.0315
 
 
 class Muon:
-    """Over weights of two and more dimensions, which count as matrices of their first by all others."""
+    """Muon over weights of two and more dimensions, flattened to matrices after the first."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], rate: float, momentum: float = 0.95, decay: float = 0.01):
         self._rate, self._momentum, self._decay = rate, momentum, decay
@@ -50,13 +50,13 @@ class Muon:
                 parameter.mul_(1 - rate * self._decay).add_(update.reshape(parameter.shape), alpha=-rate * tall)
 
     def load(self, state: dict[tuple[int, int], Tensor]) -> None:
-        """Go on from what was saved."""
+        """Restore a saved state."""
         for shape, moving in state.items():
             self.state[shape].copy_(moving)
 
 
 class Optimizer:
-    """Both, for one network.
+    """Muon and AdamW for one network.
 
     :param matrices: names of parameters that Muon takes; all others are AdamW's.
     """
@@ -71,7 +71,7 @@ class Optimizer:
         self.steps = 0
 
     def step(self, scale: float, clip: float = 1.0) -> float:
-        """Take a step and return the gradient's length; a step whose gradient is no number is left out."""
+        """Take a step and return the gradient norm; a step with a non-finite gradient is skipped."""
         length = float(nn.utils.clip_grad_norm_(self._parameters, clip))
         if length == length and length != float("inf"):
             self._muon.step(scale)
@@ -89,14 +89,14 @@ class Optimizer:
         return {"muon": self._muon.state, "adam": self._adam.state_dict(), "steps": self.steps}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from what was saved."""
+        """Restore a saved state."""
         self._muon.load(state["muon"])
         self._adam.load_state_dict(state["adam"])
         self.steps = state["steps"]
 
 
 class Average:
-    """Weights averaged over the last steps, which are what is exported."""
+    """Exponential moving average of the weights, which is what is exported."""
 
     def __init__(self, model: nn.Module, keep: float = 0.998):
         self._keep = keep
@@ -105,7 +105,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Follow the network; fast at first."""
+        """Update the average; its decay is faster at first."""
         self._steps += 1
         part = 1 - min(self._keep, self._steps / (self._steps + 10))
         for name, value in model.state_dict().items():
@@ -115,12 +115,12 @@ class Average:
                 self.weights[name].copy_(value)
 
     def load(self, weights: dict[str, Tensor], steps: int) -> None:
-        """Go on from what was saved."""
+        """Restore a saved state."""
         for name, value in weights.items():
             self.weights[name].copy_(value)
         self._steps = steps
 
 
 def rate(progress: float, steps: int, warm_up: int = 100, decay_from: float = 0.5) -> float:
-    """Part of the full learning rate: up at first, flat, and down to nothing in the end."""
+    """Learning rate schedule: linear warm-up, constant, linear decay to zero, as a share of the full rate."""
     return min(1.0, (steps + 1) / warm_up) * min(1.0, max(0.0, 1 - progress) / (1 - decay_from))

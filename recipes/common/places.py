@@ -1,4 +1,4 @@
-"""Where things lie in the work folder, and how progress is told."""
+"""Names in the work folder, logging, and the clock that bounds a command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONGEST_STEP_S = 300.0  # between two looks at the clock; more is a pause
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal."""
+    """Print a line."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -47,7 +47,7 @@ def _short(value: Any) -> Any:
 
 
 class Clock:
-    """Time of a command, bounded by --minutes; hardly any of it passes while the process is stopped (SIGSTOP)."""
+    """Time of a command, bounded by --minutes; it hardly runs while the process is stopped (SIGSTOP)."""
 
     def __init__(self, minutes: float):
         self._seconds = minutes * 60
@@ -63,7 +63,7 @@ class Clock:
 
     @property
     def part(self) -> float:
-        """Of the time given, 0 to 1."""
+        """Share of the time, 0 to 1."""
         return min(1.0, self.spent / self._seconds)
 
     @property

@@ -1,4 +1,4 @@
-"""What all training has in common: it is saved and resumed as a whole, and bounded by time."""
+"""Training that is saved and resumed as a whole, and bounded by time."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ class Run(ABC, Generic[N]):
 
     @abstractmethod
     def step(self) -> dict[str, float]:
-        """One step, and its losses."""
+        """Take a step and return its losses."""
 
     @abstractmethod
     def judge(self) -> dict[str, float]:
-        """How good the averaged weights are on what is held out."""
+        """Losses of the averaged weights on held-out data."""
 
     def further(self) -> dict[str, Any]:
-        """What else a state holds."""
+        """Further values of a state."""
         return {}
 
     def load(self, saved: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Restore a state."""
         self.model.load_state_dict(saved["model"])
         self.average.load(saved["average"], saved["optimizer"]["steps"])
         self.optimizer.load(saved["optimizer"])
         self.progress = saved["progress"]
 
     def save(self) -> None:
-        """Write everything needed to go on."""
+        """Write the state."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         part = self._path.with_suffix(".part")
         torch.save(
@@ -71,7 +71,7 @@ class Run(ABC, Generic[N]):
         part.replace(self._path)
 
     def train(self, clock: Clock, end: float, every: int, judge_every: int, log: Log) -> None:
-        """Go on until the time is over.
+        """Train until the time is over.
 
         :param end: progress reached by then.
         :param every: steps between reports.
@@ -93,7 +93,7 @@ class Run(ABC, Generic[N]):
 
 
 def run_arguments(about: str | None, minutes: float, every: int, seed: int) -> argparse.ArgumentParser:
-    """The arguments that all training takes, with a stage's defaults."""
+    """Arguments of all training commands, with a stage's defaults."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=minutes)
@@ -109,7 +109,7 @@ def run_arguments(about: str | None, minutes: float, every: int, seed: int) -> a
 
 
 def run(asked: argparse.Namespace, log: Log, judge_every: int, start: Callable[[], Run[Any]]) -> None:
-    """Train as asked; loading counts as time of the command."""
+    """Train with parsed arguments; loading counts as time of the command."""
     clock = Clock(asked.minutes)
     torch.manual_seed(asked.seed)
     torch.set_flush_denormal(True)  # attention is full of them: a step of f5-mini's flow took 9 % longer with them

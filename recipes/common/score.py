@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -76,18 +77,21 @@ class Judge:
         self._transcribers = {name: Transcriber(name, threads) for name in FOLDERS}
         self._show = show
 
-    def __call__(self, what: str, spoken: Spoken, rate_hz: int) -> dict[str, float]:
-        """Print the word error rates and the real-time factor, and return the rates by transcriber."""
-        rates, transcripts = {}, {}
-        for name, transcriber in self._transcribers.items():
-            transcripts[name] = [transcriber.transcribe(samples, rate_hz) for samples in spoken.sounds]
-            rates[name] = word_error_rate(spoken.texts, transcripts[name])
+    def __call__(
+        self, what: str, spoken: Spoken, rate_hz: int, parts: Mapping[str, slice] = MappingProxyType({})
+    ) -> None:
+        """Print the word error rates of all texts and of parts of them, and the real-time factor."""
+        transcripts = {
+            name: [transcriber.transcribe(samples, rate_hz) for samples in spoken.sounds]
+            for name, transcriber in self._transcribers.items()
+        }
         seconds = sum(map(len, spoken.sounds)) / rate_hz
-        told = ", ".join(f"{rate:.3f} ({name})" for name, rate in rates.items())
-        say(
-            f"{what}: word error rate {told}; {len(spoken.texts)} texts, {seconds:.0f} s of sound, "
-            f"real-time factor {spoken.seconds / seconds:.2f}"
-        )
+        say(f"{what}: {seconds:.0f} s of sound, real-time factor {spoken.seconds / seconds:.2f}")
+        for part, which in {"all": slice(None), **parts}.items():
+            texts = spoken.texts[which]
+            rates = {name: word_error_rate(texts, found[which]) for name, found in transcripts.items()}
+            told = ", ".join(f"{rate:.3f} ({name})" for name, rate in rates.items())
+            say(f"  {part}, {len(texts)} texts: word error rate {told}")
         if self._show:
             for lines in zip(spoken.texts, *transcripts.values(), strict=True):
                 say("\n    ".join(lines))
@@ -95,7 +99,7 @@ class Judge:
 
 
 def score_arguments(about: str | None) -> argparse.ArgumentParser:
-    """The arguments that all scoring takes."""
+    """Arguments of all scoring commands."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sentences", type=int, default=None, help="how many of the judged ones; all by default")
     parser.add_argument("--threads", type=int, default=2)

@@ -37,12 +37,12 @@ def judged() -> list[str]:
 
 
 def letters(sentence: str) -> str:
-    """What makes two sentences the same."""
+    """Normalize a sentence for comparison."""
     return re.sub(r"[^a-z ]", "", sentence.lower()).strip()
 
 
 def tidy(text: str) -> str | None:
-    """A fragment as a sentence, or None when it is not plain short English."""
+    """Make a fragment a sentence; None if it is not plain short English."""
     text = text.replace("`", "'").replace("''", "").replace("--", ", ").replace('"', "").strip(" ;,-'")
     text = re.sub(r" ([,.?!;:])", r"\1", re.sub(r"\s+", " ", text)).replace(";", ",")
     words = text.split()
@@ -67,7 +67,7 @@ def glosses(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def collect(folder: Path, counts: dict[str, int], rng: random.Random) -> list[str]:
-    """All sentences, shuffled, none twice, none held out or judged by."""
+    """All sentences, shuffled, without duplicates, held-out and judged ones."""
     known = read_cmudict(DICTIONARY)
     taken, found = {letters(sentence) for sentence in (*held_out(), *judged())}, []
 

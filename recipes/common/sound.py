@@ -22,7 +22,7 @@ SCALE = 1 / 32767
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Some utterances on end."""
+    """Concatenated utterances."""
 
     name: str
     samples: np.ndarray
@@ -44,12 +44,12 @@ def open_shard(work: Path, name: str) -> Shard:
 
 
 def shard_names(work: Path) -> list[str]:
-    """Those there are for training."""
+    """Names of the training shards."""
     return sorted(path.stem for path in (work / SOUND).glob("*.jsonl") if path.stem != HELD_OUT_SHARD)
 
 
 class Crops:
-    """Stretches of sound from anywhere, as if all of it were one recording."""
+    """Random crops of all sound, regardless of utterances."""
 
     def __init__(self, work: Path, names: list[str], seed: int):
         folder = work / SOUND

@@ -1,4 +1,4 @@
-"""How far two sounds are apart to the ear, as far as spectra tell."""
+"""Multi-resolution spectral distance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FLOOR = 1e-5
 
 
 class SpectralDistance(nn.Module):
-    """How far two sounds (B, N) are apart: magnitudes and their logarithms, as Parallel WaveGAN compares them."""
+    """Spectral convergence and log-magnitude distance of two sounds (B, N), as in Parallel WaveGAN."""
 
     def __init__(self) -> None:
         super().__init__()

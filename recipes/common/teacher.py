@@ -61,7 +61,7 @@ class Manner:
     deeper: float = 0.0
 
     def of(self, text: str) -> tuple[float, bool]:
-        """A text's speed, and whether its voice is the deeper one."""
+        """The speed of a text, and whether it has the deeper voice; both depend on the text alone."""
         rng = random.Random(text)
         return rng.uniform(*self.paces), rng.random() < self.deeper
 
@@ -70,7 +70,7 @@ Then = Callable[[str], None]
 
 
 class Teacher:
-    """hibari-tts with the lengths of its phonemes, which its graph computes but does not give away."""
+    """hibari-tts with the durations of its phonemes as a further output of its graph."""
 
     def __init__(self) -> None:
         import onnxruntime
@@ -85,7 +85,7 @@ class Teacher:
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def __call__(self, text: str, speed: float = 1.0) -> tuple[np.ndarray, str, list[float]] | None:
-        """Sound (N,) at 24 kHz, phonemes, and the second at which each ends; None when it is not one sentence."""
+        """Sound (N,) at 24 kHz, phonemes, and their end times in seconds; None if the text is not one sentence."""
         from hibari import dsp
 
         spelled = self._voice.phonemize(text)
@@ -105,7 +105,7 @@ PLAIN = Manner()
 def utterance(
     teacher: Teacher, phonemizer: Phonemizer, text: str, manner: Manner = PLAIN
 ) -> tuple[np.ndarray, dict[str, Any]] | None:
-    """Samples (N,) int16 at the rate asked for and what is known of them; None when they are no good."""
+    """Samples (N,) int16 at the manner's rate and their description; None if they cannot be used."""
     try:
         spelled = spell(text, phonemizer, ("en",))
     except InvalidJob:
@@ -144,7 +144,7 @@ def utterance(
 def write_shard(
     folder: Path, name: str, texts: Sequence[str], teacher: Teacher, phonemizer: Phonemizer, manner: Manner
 ) -> None:
-    """Speak some sentences; the .jsonl appears once both files are whole."""
+    """Speak some sentences; the .jsonl file appears when both files are complete."""
     seconds = 0.0
     part = folder / f"{name}.part"
     with part.open("w", encoding="utf-8") as lines, (folder / f"{name}.i16").open("wb") as sound:
@@ -173,7 +173,7 @@ def work(
 
 
 def teacher_arguments(about: str | None) -> argparse.ArgumentParser:
-    """The arguments that all speaking takes."""
+    """Arguments of all commands in which the teacher speaks."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=120)
@@ -184,7 +184,7 @@ def teacher_arguments(about: str | None) -> argparse.ArgumentParser:
 
 
 def teach(asked: argparse.Namespace, manner: Manner, then: Then | None = None) -> None:
-    """Speak the shards that are not spoken yet, as far as time goes.
+    """Speak the missing shards, as far as time allows.
 
     :param then: is called with the name of each shard, in the process that wrote it.
     """
@@ -212,7 +212,7 @@ def teach(asked: argparse.Namespace, manner: Manner, then: Then | None = None) -
 
 
 def main() -> None:
-    """Speak in the manner asked for."""
+    """Speak the sentences."""
     parser = teacher_arguments(__doc__)
     parser.add_argument("--rate", type=int, default=RATE_HZ, help="of the samples, Hz")
     parser.add_argument("--paces", type=float, nargs=2, default=(1.0, 1.0), help="slowest and fastest speed")

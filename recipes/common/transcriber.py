@@ -39,7 +39,7 @@ class Transcriber:
             device="cpu",
             compute_type="int8",
             cpu_threads=threads,
-            files=dict(zip(FILES, _read(model), strict=True)),
+            files=_read(model),
         )
 
     def transcribe(self, samples: np.ndarray, rate_hz: int) -> str:

@@ -1,4 +1,4 @@
-"""Words and patterns of the sentences that are made rather than taken from WordNet. All of it is our own."""
+"""Words and patterns of the generated sentences."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ SHORT = (
 
 
 def greetings() -> list[str]:
-    """The short utterances that everybody asks a voice for."""
+    """Common short utterances."""
     return re.findall(r"[^.?]+[.?]", GREETINGS.replace(". ", ".").replace("? ", "?"))
 
 
@@ -113,7 +113,7 @@ def number(value: int, rng: random.Random) -> str:
 
 
 def fill(template: str, rng: random.Random) -> str:
-    """A pattern with random words; a name in capitals asks for a capital letter."""
+    """Fill a pattern with random words; a capitalized name gives a capitalized word."""
 
     def one(match: re.Match[str]) -> str:
         name = match.group(1)

@@ -1,4 +1,4 @@
-"""DiT as it is trained: the network of f5-tts 1.1.22 (``f5_tts.model.DiT``) under its names, for rows of equal length.
+"""DiT for training: the network of f5-tts 1.1.22 (``f5_tts.model.DiT``) under its names, for rows of equal length.
 
 With ``text_embedding_average_upsampling`` and ``text_mask_padding``, without dropout, mask and query norm. What differs
 from the official classes is how it is computed: rows drop their conditions one by one, the text encoder leaves out the
@@ -40,14 +40,14 @@ FILLER_REACH = TEXT_CONV_TAPS // 2  # how far the text is heard behind its end, 
 
 @dataclass
 class Helpers:
-    """What a pass tells besides the velocity: scores (B, Q, N) of the guided heads, features (B, N, D) of the tap."""
+    """Auxiliary outputs of a pass: scores (B, Q, N) of the guided heads, features (B, N, D) of the tapped block."""
 
     scores: list[Tensor] = field(default_factory=list)
     features: Tensor | None = None
 
 
 class ResponseNorm(nn.Module):
-    """Global response normalisation (ConvNeXt V2, arXiv 2301.00808) over positions, some of which count many times."""
+    """Global response normalization (ConvNeXt V2, arXiv 2301.00808) over positions, some of which count many times."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -81,7 +81,7 @@ class TextBlock(nn.Module):
 
 
 class TextEmbedding(nn.Module):
-    """Letters in, a vector for each out."""
+    """Text encoder: a vector for each symbol."""
 
     def __init__(self, architecture: Architecture):
         super().__init__()
@@ -93,7 +93,7 @@ class TextEmbedding(nn.Module):
         self.inverse: Tensor
 
     def forward(self, symbols: Tensor, frames: int, dropped: Tensor) -> Tensor:
-        """Encode texts as if filler filled them up to ``frames``, which the response norm sees.
+        """Encode texts as if padded with filler to ``frames``, which affects the response norm.
 
         Filler behind the reach of the text is the same everywhere: one position stands for all of it.
 
@@ -118,7 +118,7 @@ class TextEmbedding(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and feed-forward, both scaled, shifted and gated by the time."""
+    """Attention and feed-forward with adaptive layer norm (scale, shift, gate) from the time."""
 
     def __init__(self, architecture: Architecture):
         super().__init__()

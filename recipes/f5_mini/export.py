@@ -64,7 +64,7 @@ def flow_tensors(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def config(architecture: Architecture) -> dict[str, Any]:
-    """What f5-tts's own configurations say of a model."""
+    """The configuration of a model in the format of f5-tts."""
     arch = structs.asdict(architecture)
     backbone = arch.pop("backbone")
     del arch["skip_connect_type"]  # of the other backbone
@@ -92,7 +92,7 @@ def config(architecture: Architecture) -> dict[str, Any]:
 
 
 def vocoder_config() -> dict[str, Any]:
-    """As charactr/vocos-mel-24khz has it."""
+    """The configuration in the format of charactr/vocos-mel-24khz."""
     mel = {"sample_rate": RATE_HZ, "n_fft": WINDOW_SAMPLES, "hop_length": HOP_SAMPLES, "n_mels": MELS}
     return {
         "feature_extractor": {
@@ -105,7 +105,7 @@ def vocoder_config() -> dict[str, Any]:
 
 
 def engine_config(folder: Path) -> dict[str, Any]:
-    """The ``model:`` block for a folder this wrote."""
+    """The engine's ``model:`` block for an exported folder."""
     return {
         "checkpoint": str(folder / CHECKPOINT_FILE),
         "architecture": str(folder / CONFIG_FILE),
@@ -116,7 +116,7 @@ def engine_config(folder: Path) -> dict[str, Any]:
 
 
 def prompts(work: Path) -> Iterator[tuple[str, str, np.ndarray]]:
-    """For each voice its name, a text that was not trained on, and its sound (N,), spoken anew by the teacher.
+    """The reference of each voice: its name, a held-out text, and its sound (N,) by the teacher.
 
     The engine takes the length of a speech from that of its reference: both speak at one pace, a slow one.
     """

@@ -1,4 +1,4 @@
-"""Stage 3: the corpus as the network learns it: spectrograms, symbols, and what is spoken in every frame.
+"""Stage 3: spectrograms, symbols, and the phone of each frame.
 
 Two files for each shard: spectrograms of its utterances on end, float16 (F, M), and all the rest. Sound is brought to
 the loudness that the engine gives a reference.
@@ -57,7 +57,7 @@ class Utterance:
 
 
 def describe(about: dict[str, Any], samples: np.ndarray) -> dict[str, Any] | None:
-    """Everything but the spectrogram; None when letters and phones do not fit, or there are too few frames.
+    """All features but the spectrogram; None if letters and phones do not align, or there are too few frames.
 
     :param about: a line of the teacher's.
     :param samples: float32 (N,).
@@ -89,7 +89,7 @@ def describe(about: dict[str, Any], samples: np.ndarray) -> dict[str, Any] | Non
 
 
 def level(samples: np.ndarray) -> np.ndarray:
-    """As loud as the engine makes a quiet reference, (N,)."""
+    """Samples (N,) at the loudness that the engine gives a quiet reference."""
     return samples * np.float32(TARGET_RMS / max(1e-6, float(np.sqrt(np.square(samples).mean()))))
 
 
@@ -157,7 +157,7 @@ def add(work: Path, name: str) -> None:
 
 
 def main() -> None:
-    """Compute what is not there yet, as far as time goes."""
+    """Compute the missing shards, as far as time allows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)

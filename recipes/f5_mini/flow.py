@@ -1,4 +1,4 @@
-"""What a batch costs: the flow's velocity, and two helpers that are forgotten later.
+"""Losses of a batch: the flow's velocity, and two auxiliary losses that end during training.
 
 Letters as in ``dit``.
 """
@@ -18,7 +18,7 @@ from recipes.f5_mini.spelling import PHONES
 
 
 class Learner(nn.Module):
-    """The network that is exported, and a head on one of its layers that is not."""
+    """The network that is exported, and an auxiliary head that is not."""
 
     def __init__(self, architecture: Architecture = ARCHITECTURE):
         super().__init__()
@@ -32,7 +32,7 @@ class Learner(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Where on its way each row of a batch is.
+    """The time, noise and dropped conditions of each row of a batch.
 
     :param times: 0 for noise, 1 for speech, (B,).
     :param noise: (B, N, M).
@@ -60,7 +60,7 @@ def draw(batch: Batch, generator: torch.Generator, power: float, no_prompt: floa
 
 
 def fixed(batch: Batch, time: float, seed: int) -> Drawn:
-    """All rows at one time with all they can know."""
+    """All rows at one time, no condition dropped."""
     device = batch.mels.device
     generator = torch.Generator(device).manual_seed(seed)
     rows = torch.zeros(len(batch.mels), dtype=torch.bool, device=device)
@@ -69,7 +69,7 @@ def fixed(batch: Batch, time: float, seed: int) -> Drawn:
 
 
 def losses(learner: Learner, batch: Batch, at: Drawn, *, helped: bool) -> dict[str, Tensor]:
-    """The velocity's squared error over what is not known, and with ``helped`` the helpers'.
+    """The velocity's squared error over the generated frames, and with ``helped`` the auxiliary losses.
 
     ``phones`` is the cross-entropy of the phone that is spoken in each frame, ``right`` how often it is known;
     ``guide`` is how little of a guided head's attention lies on frames that carry the letter that is spoken.
@@ -96,7 +96,7 @@ def losses(learner: Learner, batch: Batch, at: Drawn, *, helped: bool) -> dict[s
 
 
 def missed_aims(scores: Tensor, aims: Tensor) -> Tensor:
-    """Minus the logarithm of the attention that lies on the frames aimed at, (B, Q).
+    """Minus the logarithm of the attention on the target frames, (B, Q).
 
     :param scores: before the softmax, (B, Q, N).
     :param aims: the first of those frames and how many they are, (B, Q, 2).

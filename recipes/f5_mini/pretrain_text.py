@@ -1,4 +1,4 @@
-"""Stage 4: the text encoder learns spelling before it is asked to speak.
+"""Stage 4: pretraining of the text encoder on spelling.
 
 For each letter: the one or two phones it stands for, and how long it is spoken at the teacher's pace. Both are known
 from the alignment, so that plain cross-entropy and squared error do, and with durations in the text the network can
@@ -37,7 +37,7 @@ FILLER = -100
 
 
 class Speller(nn.Module):
-    """The text encoder with two heads that are left behind."""
+    """The text encoder with two auxiliary heads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ def targets(utterances: Sequence[Utterance]) -> dict[str, np.ndarray]:
 
 
 def stack(rows: Sequence[dict[str, np.ndarray]], device: torch.device) -> dict[str, Tensor]:
-    """Texts as one batch, filled up behind."""
+    """Stack texts into a batch, padded at the end."""
     longest = max(len(row["symbols"]) for row in rows)
     found = {}
     for name, fill in {"symbols": 0, "sounds": FILLER, "lengths": 0}.items():
@@ -77,7 +77,7 @@ def stack(rows: Sequence[dict[str, np.ndarray]], device: torch.device) -> dict[s
 
 
 def losses(speller: Speller, batch: dict[str, Tensor], stretch: float) -> dict[str, Tensor]:
-    """Cross-entropy of phones, squared error of durations, and how many letters have a wrong phone."""
+    """Cross-entropy of phones, squared error of durations, and the share of letters with a wrong phone."""
     symbols, sounds = batch["symbols"], batch["sounds"]
     frames = int(symbols.shape[1] * stretch)
     dropped = torch.zeros(len(symbols), dtype=torch.bool, device=symbols.device)
@@ -94,7 +94,7 @@ def losses(speller: Speller, batch: dict[str, Tensor], stretch: float) -> dict[s
 
 
 class Training(Run[Speller]):
-    """The text encoder and what it learns from."""
+    """Training of the text encoder."""
 
     def __init__(self, work: Path, *, muon: float, adam: float, seed: int, device: torch.device):
         self._seed, self._device = seed, device
@@ -104,7 +104,7 @@ class Training(Run[Speller]):
         self._held_out = stack([targets([one]) for one in read(work, HELD_OUT_SHARD)], device)
 
     def step(self) -> dict[str, float]:
-        """One step, and its losses."""
+        """Take a step and return its losses."""
         steps = self.optimizer.steps
         rng = np.random.default_rng((self._seed, steps))
         joined = int(rng.choice(JOINED))
@@ -130,7 +130,7 @@ class Training(Run[Speller]):
 
 
 def start_text_encoder(work: Path, encoder: TextEmbedding) -> None:
-    """Give a new network's text encoder what this stage has learnt, if it was run."""
+    """Initialize a network's text encoder from this stage, if it was run."""
     path = work / FOLDER / STATE
     if path.exists():
         average: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["average"]

@@ -1,4 +1,4 @@
-"""Stages 2 and 3 at once: the teacher speaks, and each shard has its features as soon as it is spoken.
+"""Stages 2 and 3 at once: speech, and the features of each shard as soon as it is spoken.
 
 Training can run meanwhile: it takes up shards as they appear.
 
@@ -11,7 +11,7 @@ from functools import partial
 
 import torch
 
-from backends.f5.model import RATE_HZ
+from backends.f5.config import RATE_HZ
 from recipes.common.teacher import Manner, teach, teacher_arguments
 from recipes.f5_mini.features import add
 
@@ -19,7 +19,7 @@ MANNER = Manner(RATE_HZ, (0.85, 1.2), deeper=0.5)
 
 
 def main() -> None:
-    """Produce what is not there yet, as far as time goes."""
+    """Produce the missing shards, as far as time allows."""
     asked = teacher_arguments(__doc__).parse_args()
     torch.set_num_threads(1)
     teach(asked, MANNER, partial(add, asked.work))

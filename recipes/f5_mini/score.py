@@ -69,10 +69,8 @@ def main() -> None:
         spoken = speak_all(engine, jobs)
         engine.close()
         soundfile.write(asked.model / f"speech-{nfe}.wav", np.concatenate(spoken.sounds[:KEPT]), RATE_HZ)
-        for at, name in enumerate(voices):
-            part = slice(at, None, len(voices))
-            share = spoken.seconds * sum(map(len, spoken.sounds[part])) / sum(map(len, spoken.sounds))
-            judge(f"{name}, nfe {nfe}", Spoken(spoken.texts[part], spoken.sounds[part], share), RATE_HZ)
+        parts = {name: slice(at, None, len(voices)) for at, name in enumerate(voices)}
+        judge(f"speech, nfe {nfe}", spoken, RATE_HZ, parts)
 
 
 if __name__ == "__main__":

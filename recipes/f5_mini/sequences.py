@@ -1,4 +1,4 @@
-"""Sequences to train the flow on, laid out as ``backends/f5`` lays out reference and text.
+"""Training sequences of the flow, laid out as ``backends/f5`` lays out reference and text.
 
 A sequence is one utterance or several in one voice; a part of its frames is to be drawn, the rest is known. Where there
 are several, the first is often the prompt and all that follows is to be drawn: that is how the engine asks. Else the
@@ -50,24 +50,24 @@ class Part:
 
     @property
     def frames(self) -> int:
-        """It takes."""
+        """Its length."""
         return self.last - self.first + self.gap
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A sequence that is not put together yet, and which of its frames are to be drawn."""
+    """A sequence that is not assembled yet, and the span of frames to be generated."""
 
     parts: tuple[Part, ...]
     span: tuple[int, int]
 
     @property
     def frames(self) -> int:
-        """N."""
+        """Its length N."""
         return sum(part.frames for part in self.parts)
 
     def filled(self, frames: int) -> Plan:
-        """The same with silence behind it; it is drawn when what was before it is."""
+        """The same with silence appended; the span includes it if it reached the end."""
         more = frames - self.frames
         parts = (*self.parts[:-1], replace(self.parts[-1], gap=self.parts[-1].gap + more))
         end = self.span[1] + more * (self.span[1] == self.frames)
@@ -76,7 +76,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What the losses take.
+    """The input of the losses.
 
     :param mels: (B, N, M).
     :param symbols: ids + 1, 0 for the filler, (B, L).
@@ -99,12 +99,12 @@ class Batch:
         return self.span.numel()
 
     def to(self, device: torch.device) -> Batch:
-        """The same there."""
+        """Copy to a device."""
         return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in Batch.__slots__))
 
 
 def spread(symbols: int, frames: int) -> np.ndarray:
-    """Which symbol each frame is given, (N,): all for equally long, the last ones for a frame more.
+    """The symbol of each frame, (N,), spread evenly; the last symbols have one frame more.
 
     Source: ``average_upsample_text_by_mask`` of f5-tts 1.1.22.
     """
@@ -115,7 +115,7 @@ def spread(symbols: int, frames: int) -> np.ndarray:
 
 
 def row(plan: Plan) -> dict[str, np.ndarray]:
-    """One sequence put together; names are those of :class:`Batch`."""
+    """Assemble a sequence; the names are those of :class:`Batch`."""
     mels, symbols, phones, places = [], [], [], []
     begin = 0
     for part in plan.parts:
@@ -143,7 +143,7 @@ def row(plan: Plan) -> dict[str, np.ndarray]:
 
 
 def stack(plans: Sequence[Plan]) -> Batch:
-    """Sequences as one batch, all as long as the longest."""
+    """Stack sequences into a batch, all as long as the longest."""
     frames = max(plan.frames for plan in plans)
     rows = [row(plan.filled(frames)) for plan in plans]
     longest = max(len(one["symbols"]) for one in rows)
@@ -153,11 +153,11 @@ def stack(plans: Sequence[Plan]) -> Batch:
 
 
 Place = tuple[int, int]
-"""A pool, and how many of its batches were given."""
+"""A pool, and the number of its batches that were yielded."""
 
 
 class Sequences:
-    """Endless batches of some number of frames, the same ones for a seed and the same utterances.
+    """Endless batches of a number of frames, deterministic for a seed and the utterances.
 
     :param longest: frames of a sequence.
     :param frames: of a batch.
@@ -190,7 +190,7 @@ class Sequences:
                 self._paces.setdefault(_pace(one), []).append(one)
 
     def after(self, place: Place) -> Iterator[tuple[Place, Batch]]:
-        """Batches from a place on, each with the place behind it."""
+        """Batches from a place on, each with the place after it."""
         pool, given = place
         while True:
             for plans in self.pool(pool)[given:]:
@@ -226,7 +226,7 @@ class Sequences:
 
 
 def arrange(utterances: Sequence[Utterance], rng: np.random.Generator, *, prompted: bool) -> Plan:
-    """Utterances as a sequence: how much silence is between them, and what is to be drawn.
+    """Arrange utterances as a sequence: the silence between them, and the span to be generated.
 
     :param prompted: the first is known and all others are to be drawn.
     """

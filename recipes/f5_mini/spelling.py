@@ -1,4 +1,4 @@
-"""The symbols the model reads, and which of them stands for which phone.
+"""The model's symbols, and their alignment with phones.
 
 The teacher's durations are those of phones; what the network is given are letters. An edit distance with a table of
 what each letter can stand for brings a sentence's letters and phones together, so that it is known at which time which
@@ -21,7 +21,7 @@ SMALL = "abcdefghijklmnopqrstuvwxyz"
 SYMBOLS = (" ", *"!',-.:?", *SMALL, *SMALL.upper())
 IDS = {symbol: number for number, symbol in enumerate(SYMBOLS)}
 FOLD = np.array([IDS[symbol.lower()] for symbol in SYMBOLS], np.uint8)
-"""For each id the one it is trained as."""
+"""For each id the one that represents it in training."""
 
 NO_PHONE = "_"
 PHONES = (NO_PHONE, *sorted(FISH_PHONES["en"]), *(mark for mark in PUNCTUATION if mark.isascii()))
@@ -55,11 +55,11 @@ def ids(text: str) -> list[int]:
 
 
 def written(symbols: str, phones: Sequence[str]) -> tuple[list[int], float]:
-    """Which symbol stands for each phone, and how badly they fit, for each phone.
+    """Align symbols and phones by edit distance: the symbol of each phone, and the mean cost per phone.
 
     :param symbols: small letters, spaces and marks.
     :param phones: ARPAbet with stress, and marks.
-    :returns: as many indices as phones, none before the one before it; 0 misfit is perfect, 0.8 is nothing in common.
+    :returns: as many indices as phones, not decreasing; a misfit of 0 is perfect, of 0.8 means nothing in common.
     """
     names = [phone.rstrip("012") for phone in phones]
     alone = [UNWRITTEN if name[0].isalpha() else UNWRITTEN_MARK for name in names]

@@ -46,7 +46,7 @@ PATIENCE_S = 60.0  # for the first shards
 
 
 class Training(Run[Learner]):
-    """The flow and what it learns from.
+    """Training of the flow.
 
     :param frames: of a batch.
     :param longest: frames of a sequence.
@@ -88,7 +88,7 @@ class Training(Run[Learner]):
         self._judged = [stack(plans).to(device) for plans in held_out.pool(0)[:JUDGED_BATCHES]]
 
     def step(self) -> dict[str, float]:
-        """One step, and its losses."""
+        """Take a step and return its losses."""
         self.place, batch = next(self._batches)
         batch = batch.to(self._device)
         steps = self.optimizer.steps
@@ -140,14 +140,14 @@ class Training(Run[Learner]):
 
 
 def start_from(learner: Learner, folder: Path) -> None:
-    """Take an exported network over. The head for phones, which is not exported, gives no gradient at first."""
+    """Load an exported network. The phone head is not exported: at zero it gives no gradient at first."""
     learner.transformer.load_state_dict(read_flow(folder))
     nn.init.zeros_(learner.phones.weight)
 
 
 @torch.no_grad()
 def centre(learner: Learner, utterances: Sequence[Utterance]) -> None:
-    """Have the last layer give the mean of speech from the start: Adam would need long."""
+    """Initialize the last layer's bias with the mean of speech, which Adam would be slow to find."""
     mean = np.concatenate([one.mel for one in utterances]).astype(np.float32).mean(0)
     learner.transformer.proj_out.bias.copy_(torch.from_numpy(mean))
 

@@ -74,7 +74,7 @@ def load_weights(vocos: Vocos, folder: Path) -> None:
 
 
 class Training(Run[Vocos]):
-    """The vocoder and the sound it learns from."""
+    """Training of the vocoder."""
 
     def __init__(
         self, work: Path, *, start: Path | None, frames: int, rows: int, adam: float, seed: int, device: torch.device
@@ -89,7 +89,7 @@ class Training(Run[Vocos]):
         self._held_out = louder(Crops(work, [HELD_OUT_SHARD], 0)(8, HELD_OUT_FRAMES * HOP_SAMPLES), seed).to(device)
 
     def step(self) -> dict[str, float]:
-        """One step, and its losses."""
+        """Take a step and return its losses."""
         steps = self.optimizer.steps
         samples = self._crops(self._rows, self._frames * HOP_SAMPLES)
         true = louder(samples, self._seed * 10_000_000 + steps).to(self._device)
@@ -114,7 +114,7 @@ class Training(Run[Vocos]):
 
 
 def louder(samples: Tensor, seed: int) -> Tensor:
-    """Rows of (B, N), each made louder or quieter."""
+    """Change the gain of each row of (B, N) at random."""
     least, most = LOUDER_DB
     generator = torch.Generator().manual_seed(seed)
     return samples * 10 ** (torch.empty(len(samples), 1).uniform_(least, most, generator=generator) / 20)

@@ -1,4 +1,4 @@
-"""What codes keep of speech, before there is a generator: held-out sound through stage 3a, made audible by Griffin-Lim.
+"""Word error rate of stage 3a, before there is a generator: held-out sound, coded, and inverted by Griffin-Lim.
 
     python -m recipes.fish_mini.audible --work WORK
 

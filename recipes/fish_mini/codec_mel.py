@@ -29,7 +29,7 @@ FREE_STEPS, START_BATCHES = 200, 8
 
 
 class Training(Run[MelCodec]):
-    """The lower half of the codec and the sound it learns from."""
+    """Training of the codec's lower half."""
 
     def __init__(self, work: Path, frames: int, rows: int, adam: float, seed: int, start: Path | None = None):
         self.widths = Widths()
@@ -44,7 +44,7 @@ class Training(Run[MelCodec]):
             self._centre()
 
     def step(self) -> dict[str, float]:
-        """One step, and its losses."""
+        """Take a step and return its losses."""
         steps, free = self.optimizer.steps, not self.model.vq_encoder.vq.embed.any()
         if free and steps == FREE_STEPS:
             self._start_codebooks()
@@ -79,7 +79,7 @@ class Training(Run[MelCodec]):
 
     @torch.no_grad()
     def _centre(self) -> None:
-        """Have the first layer take the spectrogram's mean away and the last put it back: Adam would need long."""
+        """Initialize the outer layers with the spectrogram's statistics, which Adam would be slow to find."""
         mel = self.mel(self._crops(64, self._samples))
         first, last = self.model.downsample.convs[0][0], self.model.decoder.out_layer  # type: ignore[index]
         centre(first, mel)
@@ -97,7 +97,7 @@ class Training(Run[MelCodec]):
 
 
 def load_codec(work: Path) -> MelCodec:
-    """The averaged weights of a run, to be used."""
+    """Load the averaged weights of a run."""
     saved: dict[str, Any] = torch.load(work / CODEC / STATE, weights_only=True)
     codec = MelCodec(Widths(**saved["widths"]))
     average: dict[str, Tensor] = saved["average"]

@@ -33,7 +33,7 @@ CODED_FRAMES = 256  # of which a crop is a part: codes need their surroundings
 
 
 class Training(Run[Generator]):
-    """The upper half of the codec and the sound it learns from."""
+    """Training of the codec's upper half."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Training(Run[Generator]):
             self.average = Average(self.model)
 
     def step(self) -> dict[str, float]:
-        """One step, and its losses."""
+        """Take a step and return its losses."""
         mel, true = self._batch()
         with torch.autocast("cpu", torch.bfloat16):
             made = self.model(mel)

@@ -1,4 +1,4 @@
-"""Stage 4: the corpus in codes, and a part of it again in altered voices.
+"""Stage 4: codes of the corpus, and of a part of it in altered voices.
 
 A file for each shard: codes of its utterances on end, uint8 (4, frames), and how many frames each has. The encoder sees
 a few frames to each side only (``Widths.near``), so that codes of utterances may be put on end like sound.
@@ -30,7 +30,7 @@ REACH = 2  # code frames of silence around, for the spectrogram's edges
 
 @torch.inference_mode()
 def encode(codec: MelCodec, mel: LogMel, shard: Shard, altered: bool) -> dict[str, np.ndarray]:
-    """Codes (4, T) of all utterances on end, the frames of each, and how much faster than it was each is.
+    """Codes (4, T) of all utterances, concatenated, with the frames and the speed-up of each.
 
     :param altered: faster or slower, by which the voice becomes another, and with some noise.
     """
@@ -53,7 +53,7 @@ def encode(codec: MelCodec, mel: LogMel, shard: Shard, altered: bool) -> dict[st
 
 
 def add(work: Path, codec: MelCodec, name: str) -> None:
-    """Encode a shard that has been spoken; an altered one is made of the shard whose name follows the mark."""
+    """Encode a spoken shard; a name with the prefix of altered ones encodes an altered copy."""
     folder, altered = work / CODES, name.startswith(ALTERED)
     folder.mkdir(parents=True, exist_ok=True)
     made = encode(codec, LogMel(), open_shard(work, name.removeprefix(f"{ALTERED}_")), altered)
@@ -64,7 +64,7 @@ def add(work: Path, codec: MelCodec, name: str) -> None:
 
 
 def main() -> None:
-    """Encode what is not encoded yet, as far as time goes."""
+    """Encode the missing shards, as far as time allows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)

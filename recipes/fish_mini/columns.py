@@ -1,4 +1,4 @@
-"""Sequences to train the language model on, laid out as ``backends/fish/v0_2/text/prompt.py`` lays out prompts.
+"""Training sequences of the language model, laid out as ``backends/fish/v0_2/text/prompt.py`` lays out prompts.
 
 A sequence is one utterance or several on end: all their text, then all their codes. That is also how a reference is
 given, whose transcript and codes stand before what is to be spoken. In some, the first utterance is in an altered voice
@@ -45,7 +45,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What ``lm.losses`` takes, and how many frames are learnt."""
+    """The input of ``lm.losses``, and the number of frames with a loss."""
 
     ids: Tensor
     text: Tensor
@@ -54,13 +54,13 @@ class Batch:
     frames: int
 
     def to(self, device: torch.device) -> Batch:
-        """The same there."""
+        """Copy to a device."""
         tensors = (getattr(self, name).to(device, non_blocking=True) for name in ("ids", "text", "codes", "places"))
         return Batch(*tensors, self.frames)
 
 
 def read(work: Path, name: str) -> list[Utterance]:
-    """The utterances of a shard that is encoded; an altered one's text is that of the shard it was made of."""
+    """The utterances of an encoded shard; an altered one has the texts of its original."""
     with np.load(work / CODES / f"{name}.npz") as file:
         codes, sizes = file["codes"], file["sizes"]
         rates = file["rates"] if "rates" in file else np.ones(len(sizes))
@@ -106,7 +106,7 @@ def joined(
 
 
 def stack(sequences: list[dict[str, np.ndarray]]) -> Batch:
-    """Sequences as one batch, filled up behind."""
+    """Stack sequences into a batch, padded at the end."""
     longest = max(len(sequence["ids"]) for sequence in sequences)
     filled: dict[str, Tensor] = {}
     for name, fill in {"ids": 0, "text": IGNORED, "codes": IGNORED, "places": IGNORED}.items():
@@ -119,7 +119,7 @@ def stack(sequences: list[dict[str, np.ndarray]]) -> Batch:
 
 
 class Sequences:
-    """Endless batches of some number of columns, those of like length together.
+    """Endless batches of a number of columns, grouped by length.
 
     :param utterances: altered ones among them.
     :param most: columns of a sequence.

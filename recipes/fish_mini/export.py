@@ -71,7 +71,7 @@ def codec_tensors(lower: dict[str, Tensor], upper: dict[str, Tensor]) -> dict[st
 
 
 def normed(name: str, weight: Tensor) -> dict[str, Tensor]:
-    """A weight as length and direction; where it is nothing, any direction does."""
+    """Weight norm: lengths and directions; a zero weight has an arbitrary direction."""
     lengths = torch.linalg.vector_norm(weight, dim=(1, 2), keepdim=True)
     directions = torch.where(lengths > 0, weight, torch.ones_like(weight))
     return {f"{name}.{WEIGHT_NORM}0": lengths, f"{name}.{WEIGHT_NORM}1": directions}
@@ -88,7 +88,7 @@ def lm_tensors(weights: dict[str, Tensor], buffers: bool) -> dict[str, Tensor]:
 
 
 def engine_config(folder: Path) -> dict[str, Any]:
-    """The ``model:`` block for a folder this wrote."""
+    """The engine's ``model:`` block for an exported folder."""
     return {
         "codec_checkpoint": str(folder / CODEC_FILE),
         "lm_checkpoint": str(folder / LM_FILE),

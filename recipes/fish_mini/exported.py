@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from backends.fish.v0_2.codec.layers import NORM
-from backends.fish.v0_2.codec.quantizer import codebook
+from backends.fish.v0_2.codec.layers import WEIGHT_NORM
+from backends.fish.v0_2.codec.quantizer import codebook_name
 from backends.fish.v0_2.config import CODEBOOKS
 from recipes.fish_mini.vqgan import MelCodec, Widths
 
@@ -33,27 +33,27 @@ def read_codec(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """
     loaded: dict[str, Tensor] = torch.load(folder / CODEC_FILE, map_location="cpu", weights_only=True)
     found = {name: value.float() for name, value in loaded.items()}
-    lower = {name: value for name, value in found.items() if NORM not in name and not name.startswith(APART)}
+    lower = {name: value for name, value in found.items() if WEIGHT_NORM not in name and not name.startswith(APART)}
     for name, lengths in found.items():
-        if name.endswith(f".{NORM}0"):
-            stem = name.removesuffix(f".{NORM}0")
-            lower[f"{stem}.weight"] = _kernel(stem, lengths, found[f"{stem}.{NORM}1"])
+        if name.endswith(f".{WEIGHT_NORM}0"):
+            stem = name.removesuffix(f".{WEIGHT_NORM}0")
+            lower[f"{stem}.weight"] = _kernel(stem, lengths, found[f"{stem}.{WEIGHT_NORM}1"])
     for part in ("embed", "embed_avg", "cluster_size"):
-        books = [f"{codebook('vq_encoder', group).rpartition('.')[0]}.{part}" for group in range(CODEBOOKS)]
+        books = [f"{codebook_name('vq_encoder', group).rpartition('.')[0]}.{part}" for group in range(CODEBOOKS)]
         lower[f"vq_encoder.vq.{part}"] = torch.cat([found[name] for name in books])
     upper = {name: lower.pop(name) for name in list(lower) if name.startswith(GENERATOR)}
     return lower, {name.removeprefix(GENERATOR): value for name, value in upper.items()}
 
 
 def _kernel(stem: str, lengths: Tensor, directions: Tensor) -> Tensor:
-    """A weight that was exported as length and direction; without the outer taps that its layer does not have."""
+    """A weight from its length and direction, without the outer taps that its layer lacks."""
     weight = lengths * directions / torch.linalg.vector_norm(directions, dim=(1, 2), keepdim=True)
     layer = stem.removeprefix(NARROW)
     return weight[..., weight.shape[-1] // 2, None] if layer.isdigit() and int(layer) >= Widths().near else weight
 
 
 def load_encoder(folder: Path) -> MelCodec:
-    """The codec to encode with; its decoder is random where the file lacks it."""
+    """Load the codec for encoding; its decoder stays random where the file lacks it."""
     codec = MelCodec(Widths())
     missing, unexpected = codec.load_state_dict(read_codec(folder)[0], strict=False)
     if wrong := [*unexpected, *(name for name in missing if not name.startswith(UNUSED))]:

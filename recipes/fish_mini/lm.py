@@ -1,4 +1,4 @@
-"""text2semantic as it is trained: the network of ``backends/fish/v0_2/lm`` for batches of sequences, with gradients.
+"""text2semantic for training: the network of ``backends/fish/v0_2/lm`` for batches of sequences, with gradients.
 
 Letters: B rows, S columns, n codebooks, W width, H heads, D width of a head, V text vocabulary, P predicted columns.
 """
@@ -67,7 +67,7 @@ class Layer(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """Text and codes in, logits of the columns asked for out."""
+    """Text and codes to logits of the wanted columns."""
 
     def __init__(self, config: LMConfig = CONFIG):
         super().__init__()
@@ -116,7 +116,7 @@ class LanguageModel(nn.Module):
 def losses(
     model: LanguageModel, ids: Tensor, text: Tensor, codes: Tensor, places: Tensor, guided: bool
 ) -> dict[str, Tensor]:
-    """What the columns of a batch cost.
+    """Losses of the columns of a batch.
 
     :param text: the text id that follows each column, (B, S); ``IGNORED`` where nothing is learnt.
     :param codes: the codes + 2 that follow, (B, S, n).

@@ -1,4 +1,4 @@
-"""Stages 2 and 4 at once: the teacher speaks, and each shard is encoded as soon as it is spoken.
+"""Stages 2 and 4 at once: speech, and the codes of each shard as soon as it is spoken.
 
 For this the codec has to be there: that of an exported model. Training can run meanwhile: it takes up shards as they
 appear. Of every twentieth shard there is an altered one as well.
@@ -32,7 +32,7 @@ def add(work: Path, model: Path, name: str) -> None:
 
 
 def main() -> None:
-    """Produce what is not there yet, as far as time goes."""
+    """Produce the missing shards, as far as time allows."""
     parser = teacher_arguments(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="folder of the exported model whose codec encodes")
     asked = parser.parse_args()

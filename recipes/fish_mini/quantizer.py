@@ -1,4 +1,4 @@
-"""Codebooks that follow the features by a moving average, as vector-quantize-pytorch trains those of v0.2.0.
+"""Codebooks trained by exponential moving averages, as in vector-quantize-pytorch for v0.2.0.
 
 Letters: B rows, T code frames, G groups, K codes of a codebook, d channels of a group, n features.
 """
@@ -39,7 +39,7 @@ class GroupedCodebooks(nn.Module):
         return F.embedding(codes + first, self.embed.flatten(0, 1)).mT.flatten(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The nearest vectors, without a gradient; in training the codebooks move towards what they stand for."""
+        """The nearest vectors, without a gradient; in training mode the codebooks are updated."""
         with torch.no_grad():
             grouped = self._grouped(x)  # (G, n, d)
             codes = _nearest(grouped, self.embed)
@@ -70,7 +70,7 @@ class GroupedCodebooks(nn.Module):
         return torch.unflatten(codes, 1, (rows, -1)).transpose(0, 1)
 
     def _sums(self, grouped: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """How many features each code stands for, and their sums."""
+        """The number of features of each code, and their sums."""
         rows = codes + self.size * torch.arange(self.groups, device=codes.device)[:, None]
         count, width = self.groups * self.size, grouped.shape[-1]
         counts = torch.bincount(rows.flatten(), minlength=count).to(grouped.dtype)

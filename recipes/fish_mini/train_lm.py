@@ -30,7 +30,7 @@ GUIDE, GUIDE_UNTIL = 0.3, 0.8  # weight at first, and the progress at which ther
 
 
 class Training(Run[LanguageModel]):
-    """The language model and the codes it learns from.
+    """Training of the language model.
 
     :param columns: of a batch.
     :param start: folder of an exported model to start from.
@@ -64,7 +64,7 @@ class Training(Run[LanguageModel]):
         self._held_out = stack([joined([one]) for one in read(work, HELD_OUT_SHARD)]).to(device)
 
     def step(self) -> dict[str, float]:
-        """One step, and its losses."""
+        """Take a step and return its losses."""
         batch = next(self._batches).to(self._device)
         weight = GUIDE * max(0.0, 1 - self.progress / GUIDE_UNTIL)
         found = self._losses(self.model, batch, guided=weight > 0)

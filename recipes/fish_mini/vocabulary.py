@@ -32,7 +32,7 @@ BEGIN_ID, END_ID, PAD_ID, OPEN_ID, CLOSE_ID = (IDS[name] for name in (BEGIN, END
 
 
 def text_ids(phones: list[str]) -> list[int]:
-    """What ``build_prompt`` makes of a text whose phones and marks these are."""
+    """Ids of a text's phones and marks, as ``build_prompt`` gives them."""
     return [BEGIN_ID, OPEN_ID, *(IDS[token(phone)] for phone in phones), CLOSE_ID]
 
 

@@ -1,4 +1,4 @@
-"""The codec as it is trained: networks of ``backends/fish/v0_2/codec`` with gradients; the export folds in weight norm.
+"""The codec for training: the networks of ``backends/fish/v0_2/codec`` with gradients; the export adds weight norm.
 
 Letters: B rows, M mel channels, C channels, F spectrogram frames, T code frames, N samples, G groups, K codes of a
 codebook, d channels of a group.
@@ -51,7 +51,7 @@ class LogMel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         bins = codec_mel.WINDOW_SAMPLES // 2 + 1
-        bank = melscale_fbanks(bins, 0.0, codec_mel.TOP_HZ, MELS, RATE_HZ, norm="slaney", mel_scale="slaney")
+        bank = melscale_fbanks(bins, 0.0, codec_mel.MAX_HZ, MELS, RATE_HZ, norm="slaney", mel_scale="slaney")
         self.register_buffer("window", torch.hann_window(codec_mel.WINDOW_SAMPLES), persistent=False)
         self.register_buffer("bank", bank.mT.contiguous(), persistent=False)
         self.window: Tensor
@@ -64,7 +64,7 @@ class LogMel(nn.Module):
         size, window = codec_mel.WINDOW_SAMPLES, self.window
         spectrum = torch.stft(padded, size, HOP_SAMPLES, window=window, center=False, return_complex=True)
         magnitude = torch.view_as_real(spectrum).square().sum(-1).add(codec_mel.POWER_FLOOR).sqrt()
-        return (self.bank @ magnitude).clamp(min=codec_mel.SILENCE).log()
+        return (self.bank @ magnitude).clamp(min=codec_mel.MAGNITUDE_FLOOR).log()
 
 
 class Downsampler(nn.Module):
@@ -151,7 +151,7 @@ class Generator(nn.Module):
 
 
 def centre(layer: nn.Conv1d, mel: Tensor) -> None:
-    """Have a fresh layer take the spectrogram's mean away and its spread: an optimizer would need long.
+    """Initialize a layer so that it normalizes the spectrogram, which an optimizer would be slow to learn.
 
     :param mel: (B, M, F), log.
     """
@@ -181,7 +181,7 @@ class ResBlock(nn.Module):
 
 
 class Quantizer(nn.Module):
-    """Between features and codes, with a straight-through gradient."""
+    """Vector quantization with a straight-through gradient."""
 
     def __init__(self, widths: Widths):
         super().__init__()

@@ -18,18 +18,18 @@ import fishaudio
 import httpx
 import numpy as np
 import pytest
-from app_fixtures import InMemory, in_memory
 from fastapi import FastAPI
-from harness import TONE, Gateway, start_gateway, wait_ready
-from live_fixtures import Socket
 from openai import AuthenticationError, OpenAI, RateLimitError
 from starlette.routing import WebSocketRoute
 from structlog.testing import capture_logs
+from support.app import InMemory, in_memory
+from support.gateway_process import TONE, Gateway, start_gateway, wait_ready
+from support.socket import Socket
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from backends.base import AudioChunk, Job
-from gateway.cli.keys import SHORTEST
+from gateway.cli.keys import MIN_CHARS
 from gateway.cli.remote import find
 from gateway.errors import ConfigError, RateLimited, Unauthorized
 from gateway.service.auth import ApiKeys, key_hash
@@ -309,7 +309,7 @@ def test_only_the_exact_key_authenticates() -> None:
     ("block", "complaint"),
     [
         ("access: {keys: {ann: {sha256: vox_plain}}}", "access.keys.ann.sha256: "),
-        ("access: {keys: {Ann!: {sha256: %s}}}", "'Ann!' is no name of a key"),
+        ("access: {keys: {Ann!: {sha256: %s}}}", "invalid key name 'Ann!'"),
         ("access: {keys: {a: {sha256: %s}, b: {sha256: %s}}}", "access: keys: a and b have the same hash"),
         ("access: {open: [metrics]}", "access.open.0: String should match pattern '^/'"),
         ("cors: {origins: [example.com]}", "cors.origins.0: String should match"),
@@ -430,13 +430,13 @@ def test_new_key_authenticates_and_commands_send_it(tmp_path: Path) -> None:
 
 
 def test_short_keys_are_not_hashed() -> None:
-    result = voxgate("key", "hash", stdin="x" * (SHORTEST - 1) + "\n", status=2)
+    result = voxgate("key", "hash", stdin="x" * (MIN_CHARS - 1) + "\n", status=2)
     assert "random characters" in result.stderr
     assert result.stdout == ""
 
 
 def test_keys_with_ambiguous_encoding_are_not_hashed() -> None:
-    for key in ("ü" * SHORTEST, "x" * SHORTEST + "\x07"):
+    for key in ("ü" * MIN_CHARS, "x" * MIN_CHARS + "\x07"):
         result = voxgate("key", "hash", stdin=key + "\n", status=2)
         assert "ASCII" in result.stderr
         assert result.stdout == ""

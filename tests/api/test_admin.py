@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app_fixtures import in_memory
 from prometheus_client.parser import text_string_to_metric_families
+from support.app import in_memory
 
 from gateway.engine.client import State
 from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app_fixtures import InMemory, in_memory
-from live_fixtures import Socket
+from support.app import InMemory, in_memory
+from support.socket import Socket
 
 from gateway import errors
 from gateway.api.common.errors import STATUS

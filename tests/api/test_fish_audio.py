@@ -15,9 +15,9 @@ import httpx
 import numpy as np
 import ormsgpack
 import pytest
-from api.fish_fixtures import FISH
-from app_fixtures import InMemory, in_memory
-from harness import read_audio
+from support.app import InMemory, in_memory
+from support.classic_models import FISH
+from support.gateway_process import read_audio
 
 from backends.base import AudioChunk, Job
 from gateway.audio.decode import decode

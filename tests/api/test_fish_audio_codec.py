@@ -13,8 +13,8 @@ import httpx
 import numpy as np
 import ormsgpack
 import pytest
-from api.fish_fixtures import FISH
-from app_fixtures import InMemory, in_memory
+from support.app import InMemory, in_memory
+from support.classic_models import FISH
 
 from backends.base import CodecInfo, DecodeJob, EncodeJob
 from backends.errors import InvalidJob

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import ormsgpack
 import pytest
-from app_fixtures import InMemory, in_memory
 from fish_audio_sdk.schemas import ModelEntity
 from fishaudio.types import Voice
+from support.app import InMemory, in_memory
 
 
 @pytest.fixture

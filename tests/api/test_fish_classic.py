@@ -12,9 +12,9 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from app_fixtures import InMemory, in_memory
-from fish_fixtures import FISH, error_of, fish_gateway, pausing, webui_invoke
-from harness import read_audio
+from support.app import InMemory, in_memory
+from support.classic_models import FISH, error_of, fish_gateway, pausing, webui_invoke
+from support.gateway_process import read_audio
 
 from backends.base import AudioChunk, Job
 from gateway.engine.client import State

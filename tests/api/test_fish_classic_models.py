@@ -8,8 +8,8 @@ from random import Random
 from typing import Any
 
 import pytest
-from app_fixtures import InMemory
-from fish_fixtures import FISH, FakeEngineFactory, error_of, fish_gateway, pausing, until, webui_load
+from support.app import InMemory
+from support.classic_models import FISH, FakeEngineFactory, error_of, fish_gateway, pausing, until, webui_load
 
 from gateway.engine.client import State
 from gateway.engine.fake import FakeEngine

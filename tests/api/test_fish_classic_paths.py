@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_fixtures import InMemory
-from fish_fixtures import CODEC, LM, FakeEngineFactory, error_of, fish_gateway, webui_invoke, webui_load
+from support.app import InMemory
+from support.classic_models import CODEC, LM, FakeEngineFactory, error_of, fish_gateway, webui_invoke, webui_load
 
 CODES = np.arange(4 * 30).reshape(4, 30) % 160
 UNKNOWN = "Unknown prompt tokens, it should be either .npy or .wav file, or a stored voice's id or name."
@@ -136,7 +136,7 @@ async def test_without_roots_every_path_is_403(tmp_path: Path, root: Path) -> No
         ("x" * 5000 + ".npy", 422, "the limit is 4096"),
         ("folder.npy", 422, "must be a regular file"),
         ("pipe.wav", 422, "must be a regular file"),
-        ("short.wav", 422, "has to be from 1 to 30 s"),
+        ("short.wav", 422, "must be from 1 to 30 s"),
         ("large.npy", 422, ": the limit is "),
     ],
 )

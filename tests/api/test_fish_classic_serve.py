@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from fish_fixtures import error_of, webui_load
-from harness import Gateway, read_audio, start_gateway, wait_ready
+from support.classic_models import error_of, webui_load
+from support.gateway_process import Gateway, read_audio, start_gateway, wait_ready
 
 OWN = {"llama": {"precision": "float16"}}  # tone ignores the precision
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_fixtures import InMemory, in_memory
+from support.app import InMemory, in_memory
 
 from gateway.api.common.body import MAX_COMMAS
 from gateway.errors import ConfigError, InvalidRequest

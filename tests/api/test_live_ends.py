@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from app_fixtures import InMemory, in_memory
-from live_fixtures import Socket
-from test_live import TEXT, proportional, started
+from support.app import InMemory, in_memory
+from support.live_text import TEXT, proportional, started
+from support.socket import Socket
 
 from backends.base import Audio, AudioChunk, Job
 from gateway.audio.encode import Encoder

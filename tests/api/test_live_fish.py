@@ -9,9 +9,9 @@ from typing import Any
 import av
 import ormsgpack
 import pytest
-from app_fixtures import InMemory, in_memory
-from live_fixtures import Socket
-from test_live import RATE, pcm, proportional
+from support.app import InMemory, in_memory
+from support.live_text import RATE, pcm, proportional
+from support.socket import Socket
 
 from backends.base import Job
 from gateway.engine.client import State

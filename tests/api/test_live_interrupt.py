@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_fixtures import InMemory, in_memory
-from live_fixtures import Socket
-from test_live import CHARS_PER_S, RATE, decoded, of, pcm, proportional, started
+from support.app import InMemory, in_memory
+from support.live_text import CHARS_PER_S, RATE, decoded, of, pcm, proportional, started
+from support.socket import Socket
 
 from backends.base import AudioChunk, Job
 from gateway.engine.fake import FakeEngine

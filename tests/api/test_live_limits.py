@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_fixtures import InMemory, in_memory
-from live_fixtures import Socket
-from test_live import TEXT, of, proportional, started
+from support.app import InMemory, in_memory
+from support.live_text import TEXT, of, proportional, started
+from support.socket import Socket
 
 from backends.base import AudioChunk, Job
 from backends.errors import InvalidJob

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from app_fixtures import InMemory, in_memory
-from fish_fixtures import fish_gateway
-from harness import read_audio
+from support.app import InMemory, in_memory
+from support.classic_models import fish_gateway
+from support.gateway_process import read_audio
 
 from backends.base import AudioChunk, Job
 from gateway.api.common.errors import Problem

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from app_fixtures import InMemory, in_memory
+from support.app import InMemory, in_memory
 
 
 @pytest.fixture

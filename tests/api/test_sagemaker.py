@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from app_fixtures import InMemory, in_memory
-from harness import read_audio
+from support.app import InMemory, in_memory
+from support.gateway_process import read_audio
 
 from gateway.api.sagemaker.accept import choose
 from gateway.engine.client import State

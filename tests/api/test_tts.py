@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_fixtures import InMemory, in_memory
-from harness import read_audio
+from support.app import InMemory, in_memory
+from support.gateway_process import read_audio
 
 from backends.base import AudioChunk, Job
 from backends.errors import InvalidJob

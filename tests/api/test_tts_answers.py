@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from app_fixtures import InMemory, in_memory
-from text.bedrock_answers import CLAUDE, CONVERSE, CONVERSE_STREAM, LLAMA, SPOKEN, TITAN, WHOLE, chunked
+from support.app import InMemory, in_memory
+from support.bedrock_responses import CLAUDE, CONVERSE, CONVERSE_STREAM, LLAMA, SPOKEN, TITAN, WHOLE, chunked
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from app_fixtures import InMemory, in_memory
-from harness import read_audio
+from support.app import InMemory, in_memory
+from support.gateway_process import read_audio
 
 from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine
 

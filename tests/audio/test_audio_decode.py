@@ -7,7 +7,7 @@ import threading
 import av
 import numpy as np
 import pytest
-from audio_files import RATE_HZ, TONE_HZ, decoded, ffmpeg_made, id3_bomb, peak_hz, tone, wav_of
+from support.audio_files import RATE_HZ, TONE_HZ, decoded, ffmpeg_made, id3_bomb, peak_hz, tone, wav_of
 
 from gateway.audio.decode import MAX_RATE_HZ, decode
 from gateway.audio.encode import encode

@@ -14,7 +14,7 @@ import zlib
 import av
 import numpy as np
 import pytest
-from audio_files import RATE_HZ, decoded, id3_bomb, tone, wav_of
+from support.audio_files import RATE_HZ, decoded, id3_bomb, tone, wav_of
 
 from gateway.audio.decode import _OPTIONS
 from gateway.audio.encode import encode

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_fixtures import in_memory
-from live_fixtures import Socket
+from support.app import in_memory
+from support.socket import Socket
 
 from backends.base import Audio, AudioChunk, Job
 from gateway.audio.encode import Encoder

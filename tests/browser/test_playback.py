@@ -1,4 +1,4 @@
-"""A real Chromium plays what the gateway streams."""
+"""Playback of the gateway's audio in a real Chromium."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from harness import Gateway
 from playwright.sync_api import Page, sync_playwright
+from support.gateway_process import Gateway
 
 pytestmark = pytest.mark.browser
 
@@ -16,7 +16,7 @@ FLAGS = [
     "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
 ]  # fmt: skip
 
-# Fetches a streamed answer as a page would, and plays it to its end in an <audio> element.
+# Fetch a streamed response as a page would, and play it to its end in an <audio> element.
 PLAY = """async ({body}) => {
     const response = await fetch('/tts', {
         method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify(body)});
@@ -53,7 +53,7 @@ def test_every_format_plays_to_its_end(page: Page, fmt: str, stream: bool) -> No
     assert played["played_s"] == pytest.approx(4.0, abs=0.2)
 
 
-def test_the_documentation_shows_without_the_internet(page: Page) -> None:
+def test_api_documentation_loads_without_the_internet(page: Page) -> None:
     page.reload()
     page.get_by_text("/v1/voices", exact=True).first.wait_for(timeout=15_000)
     assert page.get_by_text("Speak a text").first.is_visible()

@@ -1,4 +1,4 @@
-"""The commands, as a user runs them."""
+"""The ``voxgate`` commands, run as processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from harness import TONE_AND_LITE, Gateway, read_audio
+from support.gateway_process import TONE_AND_LITE, Gateway, read_audio
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def config(tmp_path: Path) -> Path:
 def voxgate(
     *arguments: str | Path, status: int = 0, stdin: str | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    # Port 9 is discard: no gateway answers there, so that one that runs on this machine is not found by chance.
+    # An empty VOXGATE_SERVER means no server, so that a gateway on this machine is not used by accident.
     environment = {**os.environ, "COLUMNS": "200", **env}
     if not {"--server", "--version", "--help"} & set(map(str, arguments)):
         environment.setdefault("VOXGATE_SERVER", "")
@@ -33,7 +33,7 @@ def voxgate(
     return result
 
 
-def test_say_starts_a_worker_of_its_own(config: Path, tmp_path: Path) -> None:
+def test_say_without_a_server_starts_a_worker(config: Path, tmp_path: Path) -> None:
     file = tmp_path / "hello.wav"
     result = voxgate("say", "Hello there.", "-o", file, "--seed", "7", "--config", config)
     samples, rate = read_audio(file.read_bytes())
@@ -47,15 +47,15 @@ def test_say_starts_a_worker_of_its_own(config: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ending", "magic"), [("mp3", b"\xff\xf3"), ("flac", b"fLaC"), ("opus", b"OggS"), ("aac", b"\xff\xf1")]
+    ("extension", "magic"), [("mp3", b"\xff\xf3"), ("flac", b"fLaC"), ("opus", b"OggS"), ("aac", b"\xff\xf1")]
 )
-def test_say_takes_the_format_from_the_file_name(config: Path, tmp_path: Path, ending: str, magic: bytes) -> None:
-    file = tmp_path / f"hello.{ending}"
+def test_say_takes_the_format_from_the_file_name(config: Path, tmp_path: Path, extension: str, magic: bytes) -> None:
+    file = tmp_path / f"hello.{extension}"
     voxgate("say", "hi", "-o", file, "--engine", "tone", "--config", config)
     assert file.read_bytes().startswith(magic)
 
 
-def test_say_speaks_what_a_model_on_bedrock_answered(config: Path, tmp_path: Path) -> None:
+def test_say_speaks_a_bedrock_response(config: Path, tmp_path: Path) -> None:
     plain, answered = tmp_path / "plain.wav", tmp_path / "answered.wav"
     flags = ("-e", "tone", "--seed", "1", "--config", config)
     voxgate("say", "Two words.", "-o", plain, *flags)
@@ -68,7 +68,7 @@ def test_say_speaks_what_a_model_on_bedrock_answered(config: Path, tmp_path: Pat
     assert result.stderr.startswith("error: text: ")
 
 
-def test_say_asks_a_running_gateway(gateway: Gateway, tmp_path: Path) -> None:
+def test_say_uses_a_running_gateway(gateway: Gateway, tmp_path: Path) -> None:
     file = tmp_path / "x.wav"
     voxgate("say", "hello", "-o", file, "-e", "tone", "--option", "noise=0", "--seed", "1", "--server", gateway.url)
     expected = gateway.client.post("/tts", json={"text": "hello", "engine": "tone", "options": {"noise": 0}, "seed": 1})
@@ -76,7 +76,7 @@ def test_say_asks_a_running_gateway(gateway: Gateway, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (("你好",), "text: lite cannot speak '你'"),
         (("hi", "--engine", "tuba"), "unknown engine 'tuba'"),
@@ -85,21 +85,23 @@ def test_say_asks_a_running_gateway(gateway: Gateway, tmp_path: Path) -> None:
         (("hi", "--voice", "nobody"), "unknown voice 'nobody'"),
     ],
 )
-def test_say_explains_what_is_wrong(config: Path, tmp_path: Path, arguments: tuple[str, ...], complaint: str) -> None:
+def test_say_prints_errors_and_writes_no_file(
+    config: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
     result = voxgate("say", *arguments, "-o", tmp_path / "x.wav", "--config", config, status=1)
-    assert complaint in result.stderr
+    assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "x.wav").exists()
 
 
-def test_errors_of_a_server_are_told_in_its_words(gateway: Gateway, tmp_path: Path) -> None:
+def test_server_errors_are_printed_unchanged(gateway: Gateway, tmp_path: Path) -> None:
     result = voxgate("say", "你好", "-o", tmp_path / "x.wav", "--server", gateway.url, status=1)
     assert "text: lite cannot speak" in result.stderr
     dead = voxgate("engines", "--server", "http://127.0.0.1:9", status=1)
     assert "does not answer" in dead.stderr
 
 
-def test_engines_lists_them_with_and_without_a_server(gateway: Gateway, config: Path) -> None:
+def test_engines_lists_engines_with_and_without_a_server(gateway: Gateway, config: Path) -> None:
     running = voxgate("engines", "--server", gateway.url).stdout
     assert "lite (default)" in running
     assert "ready" in running
@@ -119,15 +121,15 @@ def test_voices_are_added_listed_and_removed(
     file = tmp_path / "clip.wav"
     file.write_bytes(clip)
     name = f"My voice {remote}"
-    added = voxgate("voices", "add", name, file, "--transcript", "what is said", *where)
+    added = voxgate("voices", "add", name, file, "--transcript", "some words", *where)
     assert "stored as voice-" in added.stderr
-    assert "stored already" in voxgate("voices", "add", name, file, "--transcript", "what is said", *where).stderr
+    assert "stored already" in voxgate("voices", "add", name, file, "--transcript", "some words", *where).stderr
     listing = voxgate("voices", "list", *where).stdout
     assert name in listing
-    assert "what is said" in listing
+    assert "some words" in listing
     voxgate("voices", "remove", name, *where)
     assert name not in voxgate("voices", "list", *where).stdout
-    assert "no voice" in voxgate("voices", "remove", name, *where, status=1).stderr.lower()
+    assert "unknown voice" in voxgate("voices", "remove", name, *where, status=1).stderr
 
 
 def test_say_sends_a_reference_clip_to_a_server(gateway: Gateway, tmp_path: Path, clip: bytes) -> None:
@@ -139,7 +141,7 @@ def test_say_sends_a_reference_clip_to_a_server(gateway: Gateway, tmp_path: Path
     assert read_audio((tmp_path / "x.wav").read_bytes())[1] == 16000
 
 
-def test_removing_a_voice_removes_that_voice_only(gateway: Gateway, tmp_path: Path, clip: bytes) -> None:
+def test_voices_remove_quotes_the_name_in_the_url(gateway: Gateway, tmp_path: Path, clip: bytes) -> None:
     (tmp_path / "clip.wav").write_bytes(clip)
     where = ("--server", gateway.url)
     voxgate("voices", "add", "bob", tmp_path / "clip.wav", *where)
@@ -148,12 +150,12 @@ def test_removing_a_voice_removes_that_voice_only(gateway: Gateway, tmp_path: Pa
     voxgate("voices", "remove", "bob", *where)
 
 
-def test_say_looks_at_the_folder_before_it_speaks(config: Path, tmp_path: Path) -> None:
+def test_say_checks_the_output_folder_first(config: Path, tmp_path: Path) -> None:
     result = voxgate("say", "hi", "-o", tmp_path / "no" / "x.wav", "--config", config, status=2)
-    assert "there is no folder" in result.stderr
+    assert "does not exist: create it first" in result.stderr
 
 
-def test_a_data_folder_that_cannot_be_is_named(config: Path, tmp_path: Path) -> None:
+def test_unusable_data_folder_is_named(config: Path, tmp_path: Path) -> None:
     result = voxgate("serve", "--config", config, status=2, VOXGATE_DATA_DIR="/proc/1/x")
     assert "data_dir: /proc/1/x/voices cannot be used" in result.stderr.replace("\n", "")
 
@@ -165,13 +167,13 @@ def test_say_clones_a_stored_voice_without_a_server(config: Path, tmp_path: Path
     assert "voice mine" in result.stderr
 
 
-def test_a_wrong_configuration_is_status_2(tmp_path: Path) -> None:
+def test_invalid_configuration_exits_with_status_2(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text("engnes: {}\n")
     result = voxgate("serve", "--config", path, status=2)
     assert f"engnes: unknown key (set in {path})" in result.stderr.replace("\n", "")
 
 
-def test_version_and_help() -> None:
+def test_version_and_help_are_printed() -> None:
     assert voxgate("--version").stdout.startswith("voxgate ")
     assert "serve" in voxgate("--help").stdout

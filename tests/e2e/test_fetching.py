@@ -1,4 +1,4 @@
-"""Checkpoints from a hub that speaks the real protocol: the commands, and engines that load what they fetch."""
+"""Checkpoints from a fake hub with the real protocol: the commands, and engines that load fetched files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import hibari
 import pytest
 import yaml
-from harness import start_gateway, wait_ready
+from support.gateway_process import start_gateway, wait_ready
 from support.hub.fake_hub import FakeHub, running
 
 WEIGHTS = bytes(range(256)) * 20_000  # 5 MB
@@ -58,19 +58,19 @@ def config_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_pull_fetches_what_an_engine_names(environment: dict[str, str], config_file: Path, tmp_path: Path) -> None:
+def test_pull_fetches_the_files_of_an_engine(environment: dict[str, str], config_file: Path, tmp_path: Path) -> None:
     plan = voxgate("pull", "tone", "--dry-run", "--config", config_file, environment=environment)
     assert "5.1 MB to fetch" in plan
     assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").rglob("*.safetensors"))
-    told = voxgate("pull", "tone", "--config", config_file, environment=environment)
-    assert "licence unknown" in told
+    output = voxgate("pull", "tone", "--config", config_file, environment=environment)
+    assert "license unknown" in output
     (file,) = (tmp_path / "cache").rglob("*.safetensors")
-    assert str(file) in told
+    assert str(file) in output
     assert file.read_bytes() == WEIGHTS
     assert "0 B to fetch" in voxgate("pull", "tone", "--dry-run", "--config", config_file, environment=environment)
 
 
-def test_pull_takes_references_and_endpoints(environment: dict[str, str], hub: FakeHub, tmp_path: Path) -> None:
+def test_pull_accepts_references_and_endpoints(environment: dict[str, str], hub: FakeHub, tmp_path: Path) -> None:
     dead = {**environment, "HF_ENDPOINT": "http://127.0.0.1:9"}
     refused = voxgate("pull", REFERENCE, environment=dead, status=1)
     assert "127.0.0.1:9" in refused
@@ -83,14 +83,14 @@ def test_pull_check_finds_damage(environment: dict[str, str], tmp_path: Path) ->
     assert "2 files verified" in voxgate("pull", "--check", environment=environment)
     (file,) = (tmp_path / "cache").rglob("*.safetensors")
     file.resolve().write_bytes(b"x" + WEIGHTS[1:])
-    told = voxgate("pull", "--check", environment=environment, status=1)
-    assert "damaged or missing: owner/voice@" in told
+    output = voxgate("pull", "--check", environment=environment, status=1)
+    assert "damaged or missing: owner/voice@" in output
     voxgate("pull", "hf://owner/voice", environment=environment)
     assert file.read_bytes() == WEIGHTS
     voxgate("pull", "--check", environment=environment)
 
 
-def test_pull_stays_at_a_branchs_commit_until_it_is_told_to_update(environment: dict[str, str], hub: FakeHub) -> None:
+def test_pull_keeps_a_branchs_commit_without_update(environment: dict[str, str], hub: FakeHub) -> None:
     first = voxgate("pull", REFERENCE, environment=environment)
     hub.add("owner/voice", {"model.safetensors": WEIGHTS + b"new"})
     assert voxgate("pull", REFERENCE, environment=environment) == first
@@ -99,58 +99,60 @@ def test_pull_stays_at_a_branchs_commit_until_it_is_told_to_update(environment: 
     assert Path(updated.splitlines()[0]).read_bytes() == WEIGHTS + b"new"
 
 
-def test_pull_explains_what_is_wrong(environment: dict[str, str], hub: FakeHub) -> None:
-    assert "no reference" in voxgate("pull", "tuba", environment=environment, status=2)
+def test_pull_prints_errors(environment: dict[str, str], hub: FakeHub) -> None:
+    assert "unknown name 'tuba'" in voxgate("pull", "tuba", environment=environment, status=2)
     assert "is not a URL" in voxgate("pull", "tone", "--endpoint", "nonsense", environment=environment, status=2)
     assert "--check excludes" in voxgate("pull", "f5", "--check", "--dry-run", environment=environment, status=2)
-    assert "name what to fetch" in voxgate("pull", environment=environment, status=2)
+    assert "missing name" in voxgate("pull", environment=environment, status=2)
     assert "Traceback" not in voxgate("pull", "hf://owner/nothing/x", environment=environment, status=1)
     offline = {**environment, "HF_HUB_OFFLINE": "1"}
     assert "model.safetensors" in voxgate("pull", REFERENCE, environment=offline, status=1)
 
 
-def test_doctor_reports_what_stands_in_the_way(environment: dict[str, str], config_file: Path, hub: FakeHub) -> None:
+def test_doctor_reports_endpoints_checkpoints_and_problems(
+    environment: dict[str, str], config_file: Path, hub: FakeHub
+) -> None:
     report = voxgate("doctor", "--config", config_file, environment=environment)
     assert hub.url in report
     assert "answers in" in report
-    assert "not cached; licence unknown" in report
-    assert "all of wav, mp3" in report
+    assert "not cached; license unknown" in report
+    assert "all available: wav, mp3" in report
     voxgate("pull", "tone", "--config", config_file, environment=environment)
     assert "engine tone: hf://owner/voice/model.safetensors" in (
         report := voxgate("doctor", "--config", config_file, environment=environment)
     )
     assert "not cached" not in report
     dead = {**environment, "HF_ENDPOINT": "http://127.0.0.1:9"}
-    assert "stand in the way" in voxgate("doctor", "--config", config_file, environment=dead, status=1)
+    assert "problems found: 1" in voxgate("doctor", "--config", config_file, environment=dead, status=1)
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("change", "message"),
     [
         ({"model": {"chekpoint": "x"}}, "engines.tone.model.chekpoint: unknown key"),
         ({"model": {"checkpoint": "hf://owner/voice/../x"}}, "hf://owner/voice/../x"),
         ({"backend": "tuba"}, "no engine plugin 'tuba'"),
-        ({"device": "cuda:0"}, "there is no GPU"),
+        ({"device": "cuda:0"}, "no GPU is available"),
         ({"python": "/no/such/python"}, "cannot be run"),
     ],
 )
-def test_doctor_finds_what_an_engine_would_trip_over(
-    environment: dict[str, str], tmp_path: Path, change: dict, complaint: str
+def test_doctor_finds_problems_of_an_engine(
+    environment: dict[str, str], tmp_path: Path, change: dict, message: str
 ) -> None:
     path = tmp_path / "c.yaml"
     settings = config(tmp_path)
     settings["engines"]["tone"].update(change)
     path.write_text(yaml.safe_dump(settings))
-    assert complaint in voxgate("doctor", "--config", path, environment=environment, status=1)
+    assert message in voxgate("doctor", "--config", path, environment=environment, status=1)
 
 
-def test_doctor_survives_settings_of_the_environment_that_make_no_sense(environment: dict[str, str]) -> None:
-    told = voxgate("doctor", environment={**environment, "HF_ENDPOINT": "ftp://x"}, status=2)
-    assert "ftp://x" in told
-    assert "Traceback" not in told
+def test_doctor_reports_invalid_hub_variables(environment: dict[str, str]) -> None:
+    output = voxgate("doctor", environment={**environment, "HF_ENDPOINT": "ftp://x"}, status=2)
+    assert "ftp://x" in output
+    assert "Traceback" not in output
 
 
-def test_the_progress_bar_fits_a_narrow_terminal(environment: dict[str, str], hub: FakeHub) -> None:
+def test_progress_bar_fits_80_columns(environment: dict[str, str], hub: FakeHub) -> None:
     hub.faults.throttle_bytes_s = 3_000_000
     command = [sys.executable, "-m", "gateway", "pull", "hf://owner/voice/model.safetensors"]
     child, terminal = pty.fork()
@@ -176,7 +178,7 @@ def test_doctor_warns_of_non_commercial_weights(environment: dict[str, str], tmp
     assert "CC-BY-NC-4.0: not for commercial use" in report
 
 
-def test_the_first_request_fetches_and_the_progress_shows(
+def test_first_request_fetches_the_checkpoint_and_progress_is_reported(
     environment: dict[str, str], hub: FakeHub, tmp_path: Path
 ) -> None:
     hub.faults.throttle_bytes_s = 4_000_000
@@ -194,13 +196,13 @@ def test_the_first_request_fetches_and_the_progress_shows(
                 assert engine["state"] == "loading"
             assert time.monotonic() < deadline, gateway.log.read_text()
             time.sleep(0.05)
-        assert len(seen) >= 3, "the bytes were seen to grow"
+        assert len(seen) >= 3, "the progress grows"
         assert max(seen) <= len(WEIGHTS)
     finally:
         gateway.stop()
 
 
-def test_a_gateway_without_its_checkpoint_serves_on_and_says_why(
+def test_missing_checkpoint_fails_one_engine_with_its_reason(
     environment: dict[str, str], hub: FakeHub, tmp_path: Path
 ) -> None:
     settings = config(tmp_path, checkpoint="hf://owner/voice/missing.safetensors")
@@ -224,7 +226,7 @@ def test_a_gateway_without_its_checkpoint_serves_on_and_says_why(
         gateway.stop()
 
 
-def test_the_hub_may_be_named_in_the_configuration(tmp_path: Path, hub: FakeHub) -> None:
+def test_hub_is_set_in_the_configuration(tmp_path: Path, hub: FakeHub) -> None:
     settings = config(tmp_path, checkpoint=REFERENCE)
     settings["hub"] = {"endpoints": ["http://127.0.0.1:9", hub.url], "cache_dir": str(tmp_path / "elsewhere")}
     gateway = start_gateway(tmp_path, settings)
@@ -236,8 +238,8 @@ def test_the_hub_may_be_named_in_the_configuration(tmp_path: Path, hub: FakeHub)
         gateway.stop()
 
 
-def test_lite_speaks_with_a_voice_from_the_hub(environment: dict[str, str], hub: FakeHub, tmp_path: Path) -> None:
-    """The voice "emma" is another file of the same layout; here it is the shipped one under her name."""
+def test_lite_uses_a_voice_from_the_hub(environment: dict[str, str], hub: FakeHub, tmp_path: Path) -> None:
+    """The voice "emma" is another file of the same layout; this test serves the shipped voice under that name."""
     onnx = (Path(hibari.__file__).parent / "assets/hibari.onnx").read_bytes()
     hub.add("maureesewilliams/hibari", {"voices/bf_emma.int8.onnx": onnx})
     voices = {"heart": None, "emma": "hf://maureesewilliams/hibari/voices/bf_emma.int8.onnx"}
@@ -259,6 +261,6 @@ def test_lite_speaks_with_a_voice_from_the_hub(environment: dict[str, str], hub:
             for voice in voices
         }
         assert said["emma"].headers["x-voxgate-voice"] == "emma"
-        assert said["emma"].content != said["heart"].content, "she has British vowels"
+        assert said["emma"].content != said["heart"].content, "emma has British vowels"
     finally:
         gateway.stop()

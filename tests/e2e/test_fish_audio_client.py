@@ -1,4 +1,4 @@
-"""Fish Audio's own clients, the old and the new one, against a real gateway."""
+"""Fish Audio's clients, the old and the new one, with a running gateway."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fishaudio import AsyncFishAudio, FishAudio
 from fishaudio.exceptions import APIError, NotFoundError, ServerError
 from fishaudio.types import Prosody as NewProsody
 from fishaudio.types import ReferenceAudio, TTSConfig
-from harness import TONE, Gateway, read_audio, start_gateway, wait_ready
+from support.gateway_process import TONE, Gateway, read_audio, start_gateway, wait_ready
 
 from gateway.audio.decode import decode
 
@@ -46,7 +46,7 @@ def pitch_hz(samples: np.ndarray, rate: int) -> float:
     return float(np.abs(np.fft.rfft(samples)).argmax() * rate / len(samples))
 
 
-def test_the_first_lines_of_either_guide_speak_mp3_with_the_default_engine(old: Session, new: FishAudio) -> None:
+def test_first_lines_of_both_guides_work(old: Session, new: FishAudio) -> None:
     text = "Hello from Voxgate."
     for audio in (b"".join(old.tts(TTSRequest(text=text))), new.tts.convert(text=text)):
         assert audio[:2] == b"\xff\xf3", "MPEG-2 layer III"
@@ -54,7 +54,7 @@ def test_the_first_lines_of_either_guide_speak_mp3_with_the_default_engine(old: 
 
 
 @pytest.mark.parametrize("format_", ["wav", "pcm", "mp3", "opus"])
-def test_every_format_of_the_new_client(new: FishAudio, format_: str) -> None:
+def test_new_client_receives_every_format(new: FishAudio, format_: str) -> None:
     audio = new.tts.convert(text=LONG, format=format_, model=TONE_MODEL)
     if format_ == "pcm":
         assert len(audio) / 2 / 24000 == pytest.approx(LONG_S)
@@ -62,12 +62,12 @@ def test_every_format_of_the_new_client(new: FishAudio, format_: str) -> None:
         assert decode(audio, min_s=0, max_s=60).duration_s == pytest.approx(LONG_S, abs=0.1)
 
 
-def test_a_wav_file_has_its_length_in_its_header(old: Session) -> None:
+def test_wav_header_states_the_length(old: Session) -> None:
     audio = b"".join(old.tts(TTSRequest(text=LONG, format="wav"), backend=TONE_MODEL))
     assert int.from_bytes(audio[40:44], "little") == len(audio) - 44 == round(LONG_S * 24000) * 2
 
 
-def test_sample_rate_bit_rate_pace_and_volume(old: Session, new: FishAudio) -> None:
+def test_sample_rate_bit_rate_speed_and_volume_are_applied(old: Session, new: FishAudio) -> None:
     loud, _ = read_audio(new.tts.convert(text=LONG, format="wav", model=TONE_MODEL))
     config = TTSConfig(format="wav", sample_rate=16000, prosody=NewProsody(speed=2.0, volume=-6.0))
     samples, rate = read_audio(new.tts.convert(text=LONG, config=config, model=TONE_MODEL))
@@ -92,7 +92,7 @@ def test_references_are_cloned(old: Session, new: FishAudio, clip: bytes) -> Non
     assert pitches[0] == pitches[1] >= 300 > pitches[2] == pytest.approx(220, abs=1)
 
 
-def test_models_are_created_listed_spoken_with_renamed_and_deleted(
+def test_models_are_created_listed_used_renamed_and_deleted(
     old: Session, new: FishAudio, gateway: Gateway, clip: bytes
 ) -> None:
     made = old.create_model(title="Of the old", voices=[clip], texts=["said"], description="a tone")
@@ -123,7 +123,7 @@ def test_models_are_created_listed_spoken_with_renamed_and_deleted(
     assert made.id in caught.value.message
 
 
-def test_errors_are_the_clients_own(old: Session, new: FishAudio) -> None:
+def test_errors_raise_the_clients_exceptions(old: Session, new: FishAudio) -> None:
     with pytest.raises(NotFoundError, match="reference_id: unknown voice 'nobody'"):
         new.tts.convert(text="x", reference_id="nobody")
     with pytest.raises(NotFoundError, match="model: unknown model 'nothing'"):
@@ -133,7 +133,7 @@ def test_errors_are_the_clients_own(old: Session, new: FishAudio) -> None:
     with pytest.raises(APIError, match="text: ") as refused:
         new.tts.convert(text="  ")
     assert refused.value.status == 422
-    with pytest.raises(HttpCodeErr, match="404 Not Found"):  # of a stream the old one reads the status only
+    with pytest.raises(HttpCodeErr, match="404 Not Found"):  # from a stream, the old client reads only the status
         list(old.tts(TTSRequest(text="x", reference_id="nobody")))
     with pytest.raises(HttpCodeErr, match="422 page_size: "):
         old.list_models(page_size=1000)
@@ -145,7 +145,7 @@ def test_errors_are_the_clients_own(old: Session, new: FishAudio) -> None:
         old.get_package()
 
 
-async def test_the_asynchronous_clients(gateway: Gateway) -> None:
+async def test_asynchronous_clients_work(gateway: Gateway) -> None:
     async with Session("none", base_url=gateway.url) as session:
         old = [chunk async for chunk in session.tts.awaitable(TTSRequest(text=LONG), backend=TONE_MODEL)]
         assert (await session.list_models.awaitable()).total == 0
@@ -155,7 +155,7 @@ async def test_the_asynchronous_clients(gateway: Gateway) -> None:
         assert decode(audio, min_s=0, max_s=60).duration_s == pytest.approx(LONG_S, abs=0.1)
 
 
-def test_audio_flows_while_it_is_made_and_the_example_runs(tmp_path: Path, clip: bytes) -> None:
+def test_audio_streams_during_synthesis_and_the_example_runs(tmp_path: Path, clip: bytes) -> None:
     slow = {**TONE, "engines": {"tone": {"backend": "tone", "load": "eager", "defaults": {"step_s": 0.05}}}}
     gateway = start_gateway(tmp_path, slow)
     try:
@@ -178,7 +178,7 @@ def test_audio_flows_while_it_is_made_and_the_example_runs(tmp_path: Path, clip:
         gateway.stop()
 
 
-def test_a_stream_that_breaks_off_is_seen_to(tmp_path: Path) -> None:
+def test_broken_stream_raises(tmp_path: Path) -> None:
     failing = {**TONE, "engines": {"tone": {"backend": "tone", "load": "eager", "defaults": {"fail_at": 20}}}}
     gateway = start_gateway(tmp_path, failing)
     try:

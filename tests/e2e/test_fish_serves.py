@@ -12,8 +12,8 @@ import numpy as np
 import ormsgpack
 import pytest
 import soundfile
-from harness import Gateway, read_audio, start_gateway, wait_ready
 from support.fish.model import write_model
+from support.gateway_process import Gateway, read_audio, start_gateway, wait_ready
 
 CODE_SAMPLES = 1024
 TEXT = "This is a sentence."

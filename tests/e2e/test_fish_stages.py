@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import soundfile
 import tokenizers
-from harness import Gateway, start_gateway
 from support.fish import GOLDEN
 from support.fish.codec import write_codec
 from support.fish.lm import golden, write_language_model
 from support.fish.model import write_model
+from support.gateway_process import Gateway, start_gateway
 
 from backends.fish.v0_2.config import CODE_OFFSET, LMConfig
 

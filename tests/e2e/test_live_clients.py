@@ -1,4 +1,4 @@
-"""Live sessions of real clients with a real gateway."""
+"""Live sessions of real clients with a running gateway."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ import fish_audio_sdk
 import fishaudio
 import numpy as np
 import pytest
-from harness import TONE, Gateway, read_audio, start_gateway, wait_ready
-from sagemaker_runtime import event as event_of_aws
+from support.gateway_process import TONE, Gateway, read_audio, start_gateway, wait_ready
+from support.sagemaker_runtime import event as event_of_aws
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -41,9 +41,9 @@ async def send(client: ClientConnection, type_: str, **fields: Any) -> None:
 
 
 async def until(client: ClientConnection, *types: str) -> tuple[list[dict[str, Any]], bytes]:
-    """All events up to one of these types, or the close frame, and the audio between them."""
+    """Receive events up to one of these types, or the close frame, and the audio between them."""
     events, audio = [], b""
-    with contextlib.suppress(ConnectionClosed):  # tests look at its code
+    with contextlib.suppress(ConnectionClosed):  # tests check its code
         async with asyncio.timeout(30):
             async for message in client:
                 if isinstance(message, bytes):
@@ -74,7 +74,7 @@ def metric(gateway: Gateway, name: str) -> float:
 
 
 @pytest.mark.parametrize("engine", ["tone", "lite"])
-async def test_words_become_the_speech_that_their_sentences_are(gateway: Gateway, engine: str) -> None:
+async def test_streamed_words_give_the_speech_of_their_sentences(gateway: Gateway, engine: str) -> None:
     start = {"engine": engine, "seed": 3, "format": "pcm"}
     events, audio = await spoken(gateway, *(word + " " for word in TEXT.split(" ")), **start)
     assert (await spoken(gateway, TEXT + " ", **start))[1] == audio
@@ -87,7 +87,7 @@ async def test_words_become_the_speech_that_their_sentences_are(gateway: Gateway
     assert len(audio) / 2 / RATE == pytest.approx(events[-1]["duration_ms"] / 1000, abs=0.01)
 
 
-async def test_speech_begins_while_text_is_still_being_written(gateway: Gateway) -> None:
+async def test_speech_starts_before_the_text_is_complete(gateway: Gateway) -> None:
     async with socket(gateway) as client:
         await send(client, "start", engine="lite")
         await send(client, "text", text="The first sentence is complete. The sec")
@@ -99,7 +99,7 @@ async def test_speech_begins_while_text_is_still_being_written(gateway: Gateway)
         assert len(audio) > RATE // 2
 
 
-async def test_an_interruption_leaves_no_job_and_the_session_goes_on(gateway: Gateway) -> None:
+async def test_interruption_aborts_the_job_and_keeps_the_session(gateway: Gateway) -> None:
     async with socket(gateway) as client:
         await send(client, "start", engine="tone", options={"step_s": 0.02})
         await send(client, "text", text=TEXT * 20)
@@ -117,7 +117,7 @@ async def test_an_interruption_leaves_no_job_and_the_session_goes_on(gateway: Ga
         assert metric(gateway, 'voxgate_active_jobs{engine="tone"}') == 0
 
 
-async def test_a_client_that_vanishes_leaves_no_job(gateway: Gateway) -> None:
+async def test_client_disconnect_leaves_no_job(gateway: Gateway) -> None:
     async with socket(gateway) as client:
         await send(client, "start", engine="tone", options={"step_s": 0.05})
         await send(client, "text", text="x" * 5000)
@@ -130,7 +130,7 @@ async def test_a_client_that_vanishes_leaves_no_job(gateway: Gateway) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_a_socket_is_refused_with_an_http_answer(gateway: Gateway) -> None:
+async def test_handshake_is_refused_with_an_http_response(gateway: Gateway) -> None:
     for path, keys in (("/tts/stream", {"error"}), ("/v1/tts/live", {"status", "message"})):
         with pytest.raises(InvalidStatus) as caught:
             async with socket(gateway, path, origin="https://evil.example"):
@@ -141,7 +141,7 @@ async def test_a_socket_is_refused_with_an_http_answer(gateway: Gateway) -> None
         assert response.headers["x-request-id"]
 
 
-async def test_a_message_that_is_too_large_is_not_read(gateway: Gateway) -> None:
+async def test_oversized_message_closes_the_socket(gateway: Gateway) -> None:
     async with socket(gateway) as client:
         await send(client, "start", engine="tone")
         with contextlib.suppress(ConnectionClosed):
@@ -180,7 +180,7 @@ async def test_sigterm_lets_a_session_finish_its_sentence(tmp_path: Path) -> Non
             assert idle.close_code == 1012
 
 
-async def test_a_client_that_reads_nothing_leaves_no_job(tmp_path: Path) -> None:
+async def test_client_that_stops_reading_leaves_no_job(tmp_path: Path) -> None:
     with gateway_that_ends(tmp_path, stall_s=1, drain_s=1) as gateway:
         async with socket(gateway, max_queue=1) as client:
             await send(client, "start")
@@ -196,7 +196,7 @@ async def test_a_client_that_reads_nothing_leaves_no_job(tmp_path: Path) -> None
         gateway.process.send_signal(signal.SIGTERM)
 
 
-async def test_sigterm_does_not_wait_longer_than_it_may(tmp_path: Path) -> None:
+async def test_drain_of_sessions_is_bounded(tmp_path: Path) -> None:
     with gateway_that_ends(tmp_path, drain_s=1) as gateway:
         async with socket(gateway) as client:
             await send(client, "start", options={"step_s": 0.5})
@@ -223,7 +223,7 @@ SPOKEN_S = 0.05 * (len("The first sentence is here.") + len("And the second."))
 LEGACY = fish_audio_sdk.TTSRequest(text="", format="wav", reference_id="high")
 
 
-def test_fish_audios_first_client(gateway: Gateway) -> None:
+def test_fish_audios_old_client_streams(gateway: Gateway) -> None:
     with fish_audio_sdk.WebSocketSession("key", base_url=gateway.url) as session:
         audio = b"".join(session.tts(LEGACY, sentences(), backend="tone"))  # type: ignore[arg-type]
     samples, rate = read_audio(audio)
@@ -232,14 +232,14 @@ def test_fish_audios_first_client(gateway: Gateway) -> None:
         assert len(b"".join(session.tts(fish_audio_sdk.TTSRequest(text=""), sentences()))) > 5000  # lite speaks
 
 
-async def test_fish_audios_first_client_asynchronously(gateway: Gateway) -> None:
+async def test_fish_audios_old_client_streams_asynchronously(gateway: Gateway) -> None:
     async with fish_audio_sdk.AsyncWebSocketSession("key", base_url=gateway.url) as session:
         parts = [part async for part in session.tts(LEGACY, sentences_later(), backend="tone")]  # type: ignore[arg-type]
     samples, rate = read_audio(b"".join(parts))
     assert len(samples) / rate == pytest.approx(SPOKEN_S, abs=0.01)
 
 
-def test_fish_audios_second_client(gateway: Gateway, clip: bytes) -> None:
+def test_fish_audios_new_client_streams(gateway: Gateway, clip: bytes) -> None:
     client = fishaudio.FishAudio(api_key="key", base_url=gateway.url)
 
     def flushed() -> Iterator[str | fishaudio.types.FlushEvent]:
@@ -256,14 +256,14 @@ def test_fish_audios_second_client(gateway: Gateway, clip: bytes) -> None:
         assert len(b"".join(audio)) > 5000
 
 
-async def test_fish_audios_second_client_asynchronously(gateway: Gateway) -> None:
+async def test_fish_audios_new_client_streams_asynchronously(gateway: Gateway) -> None:
     client = fishaudio.AsyncFishAudio(api_key="key", base_url=gateway.url)
     stream = client.tts.stream_websocket(sentences_later(), format="wav", model="tone")  # type: ignore[arg-type]
     samples, rate = read_audio(b"".join([part async for part in stream]))
     assert len(samples) / rate == pytest.approx(SPOKEN_S, abs=0.01)
 
 
-def test_fish_audios_clients_learn_that_something_is_wrong(gateway: Gateway) -> None:
+def test_fish_audios_clients_raise_on_errors(gateway: Gateway) -> None:
     client = fishaudio.FishAudio(api_key="key", base_url=gateway.url)
     with pytest.raises(fishaudio.exceptions.WebSocketError):
         list(client.tts.stream_websocket(sentences(), reference_id="nobody", model="tone"))  # type: ignore[arg-type]
@@ -287,16 +287,16 @@ def run_example(gateway: Gateway, name: str, *arguments: str, text: str = "", **
     return result.stdout, result.stderr.decode()
 
 
-def test_the_example_of_a_client(gateway: Gateway) -> None:
-    audio, told = run_example(gateway, "live_client.py", "engine=tone", "format=wav", text=TEXT)
+def test_live_client_example_runs(gateway: Gateway) -> None:
+    audio, output = run_example(gateway, "live_client.py", "engine=tone", "format=wav", text=TEXT)
     samples, rate = read_audio(audio)
-    spoken_s = [float(line.split()[0]) for line in told.splitlines()]
+    spoken_s = [float(line.split()[0]) for line in output.splitlines()]
     assert len(samples) / rate == pytest.approx(spoken_s[-1], abs=0.01)
-    assert "0.00 s  'It was late already, and the wind had turned. '" in told
+    assert "0.00 s  'It was late already, and the wind had turned. '" in output
 
 
 class _Bedrock(BaseHTTPRequestHandler):
-    """ConverseStream as Amazon Bedrock answers it, once a client has signed its request."""
+    """Fake of Amazon Bedrock's ConverseStream, for signed requests."""
 
     def do_POST(self) -> None:
         assert self.path == "/model/amazon.nova-lite-v1%3A0/converse-stream"
@@ -307,25 +307,25 @@ class _Bedrock(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/vnd.amazon.eventstream")
         self.end_headers()
         deltas = [{"reasoningContent": {"text": "Let me think."}}, *({"text": text} for text in sentences())]
-        self._tell("messageStart", {"role": "assistant"})
+        self._send("messageStart", {"role": "assistant"})
         for delta in deltas:
-            self._tell("contentBlockDelta", {"contentBlockIndex": 0, "delta": delta})
-        self._tell("messageStop", {"stopReason": "end_turn"})
+            self._send("contentBlockDelta", {"contentBlockIndex": 0, "delta": delta})
+        self._send("messageStop", {"stopReason": "end_turn"})
 
-    def _tell(self, kind: str, payload: dict[str, Any]) -> None:
+    def _send(self, kind: str, payload: dict[str, Any]) -> None:
         headers = {":message-type": "event", ":event-type": kind, ":content-type": "application/json"}
         self.wfile.write(event_of_aws(headers, json.dumps(payload).encode()))
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
-def test_the_example_with_bedrock(gateway: Gateway, tmp_path: Path) -> None:
+def test_bedrock_example_runs(gateway: Gateway, tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), _Bedrock) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            audio, told = run_example(
+            audio, output = run_example(
                 gateway,
                 "bedrock_to_speech.py",
                 "amazon.nova-lite-v1:0",
@@ -340,7 +340,7 @@ def test_the_example_with_bedrock(gateway: Gateway, tmp_path: Path) -> None:
             thread.join()
     spoken_s = len(audio) / 2 / RATE
     assert 1.5 < spoken_s < 6
-    assert float(told.split()[0]) == pytest.approx(spoken_s, abs=0.06)
+    assert float(output.split()[0]) == pytest.approx(spoken_s, abs=0.06)
     expected, _ = read_audio(gateway.client.post("/tts", json={"text": "".join(sentences())}).content)
     assert spoken_s == pytest.approx(len(expected) / RATE, abs=1)  # the reasoning was not spoken
     assert np.abs(np.frombuffer(audio, "<i2")).max() > 1000

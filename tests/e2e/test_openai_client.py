@@ -1,4 +1,4 @@
-"""OpenAI's own client, and what Open WebUI sends, against a real gateway."""
+"""OpenAI's client, and the requests of Open WebUI, with a running gateway."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pathlib import Path
 
 import openai
 import pytest
-from harness import TONE, Gateway, read_audio, start_gateway, wait_ready
 from openai import AsyncOpenAI, OpenAI
+from support.gateway_process import TONE, Gateway, read_audio, start_gateway, wait_ready
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -44,7 +44,7 @@ def seconds_of(file: Path, raw: bool = False) -> float:
     return len(subprocess.run(command, capture_output=True, check=True).stdout) / 2 / 24000
 
 
-def test_the_first_lines_of_openais_guide(client: OpenAI, tmp_path: Path) -> None:
+def test_first_lines_of_openais_guide_work(client: OpenAI, tmp_path: Path) -> None:
     speech = client.audio.speech.create(model="tts-1", voice="alloy", input="Hello from Voxgate.")
     assert speech.response.headers["content-type"] == "audio/mpeg"
     assert speech.response.headers["x-voxgate-engine"] == "lite", "the default engine"
@@ -71,7 +71,7 @@ def test_every_format_decodes_to_the_whole_text(client: OpenAI, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("fmt", ALL_FORMATS)
-def test_the_first_bytes_come_before_the_end(client: OpenAI, fmt: str) -> None:
+def test_first_bytes_arrive_before_synthesis_ends(client: OpenAI, fmt: str) -> None:
     began_at = time.monotonic()
     with client.audio.speech.with_streaming_response.create(  # 100 steps of 20 ms: two seconds of work
         model="tone", voice="low", input=LONG, response_format=fmt, extra_body={"options": {"step_s": 0.02}}
@@ -84,7 +84,7 @@ def test_the_first_bytes_come_before_the_end(client: OpenAI, fmt: str) -> None:
     assert in_the_first_half > 0.5 * sum(size for _, size in arrivals)
 
 
-async def test_the_asynchronous_client_and_many_requests_at_once(gateway: Gateway) -> None:
+async def test_asynchronous_client_sends_concurrent_requests(gateway: Gateway) -> None:
     http = openai.DefaultAsyncHttpxClient(trust_env=False)
     async with AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key="none", http_client=http) as client:
 
@@ -99,7 +99,7 @@ async def test_the_asynchronous_client_and_many_requests_at_once(gateway: Gatewa
     assert spoken[0] == spoken[2] != spoken[1] == spoken[3]
 
 
-def test_pcm_has_openais_rate_whatever_the_engines_is(tmp_path: Path) -> None:
+def test_pcm_is_resampled_to_openais_rate(tmp_path: Path) -> None:
     tone = {**TONE["engines"]["tone"], "model": {"sample_rate_hz": 44100}}
     aliases = {"models": {"tts-1-hd": "tone"}, "voices": {"nova": "high", "bella": {"tone": "high"}}}
     gateway = start_gateway(tmp_path, {**TONE, "engines": {"tone": tone}, "aliases": aliases})
@@ -113,7 +113,7 @@ def test_pcm_has_openais_rate_whatever_the_engines_is(tmp_path: Path) -> None:
     assert gateway.stop() == 0
 
 
-def test_events(client: OpenAI) -> None:
+def test_sse_events_carry_audio_and_usage(client: OpenAI) -> None:
     with client.audio.speech.with_streaming_response.create(
         model="tone", voice="alloy", input=LONG, response_format="wav", stream_format="sse"
     ) as response:
@@ -126,7 +126,7 @@ def test_events(client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize("stream_format", ["audio", "sse"])
-def test_speech_that_breaks_off_is_no_complete_answer(client: OpenAI, stream_format: str) -> None:
+def test_synthesis_failure_breaks_the_response(client: OpenAI, stream_format: str) -> None:
     arguments = {"model": "tone", "voice": "alloy", "input": LONG, "stream_format": stream_format}
     with client.audio.speech.with_streaming_response.create(
         **arguments, extra_body={"options": {"fail_at": 5, "step_s": 0.02}}
@@ -141,7 +141,7 @@ def test_speech_that_breaks_off_is_no_complete_answer(client: OpenAI, stream_for
             assert "fail_at" in last["error"]["message"]
 
 
-def test_a_client_that_hangs_up_aborts_its_job(client: OpenAI, gateway: Gateway) -> None:
+def test_client_disconnect_aborts_its_job(client: OpenAI, gateway: Gateway) -> None:
     for stream_format in ("audio", "sse"):
         with client.audio.speech.with_streaming_response.create(
             model="tone",
@@ -154,11 +154,11 @@ def test_a_client_that_hangs_up_aborts_its_job(client: OpenAI, gateway: Gateway)
             next(response.iter_bytes())
         began_at = time.monotonic()
         while gateway.client.get("/v1/engines/tone").json()["queue"]["active"]:
-            assert time.monotonic() - began_at < 2, "the job is still there"
+            assert time.monotonic() - began_at < 2, "the job still runs"
             time.sleep(0.02)
 
 
-def test_errors_are_the_clients_own(client: OpenAI) -> None:
+def test_errors_raise_the_clients_exceptions(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as unknown_model:
         client.audio.speech.create(model="whisper-1", voice="alloy", input="x")
     error = unknown_model.value
@@ -182,7 +182,7 @@ def test_errors_are_the_clients_own(client: OpenAI) -> None:
     assert (failed.value.status_code, failed.value.code) == (500, "synthesis_failed")
 
 
-def test_a_full_queue_is_a_rate_limit_error_and_retried(tmp_path: Path) -> None:
+def test_full_queue_raises_rate_limit_error_and_is_retried(tmp_path: Path) -> None:
     tone = {**TONE["engines"]["tone"], "max_active": 1, "max_queue": 0}
     gateway = start_gateway(tmp_path, {**TONE, "engines": {"tone": tone}})
     wait_ready(gateway)
@@ -201,7 +201,7 @@ def test_a_full_queue_is_a_rate_limit_error_and_retried(tmp_path: Path) -> None:
     assert gateway.stop() == 0
 
 
-def test_keys_are_sent_and_refused_as_openais_are(tmp_path: Path) -> None:
+def test_invalid_key_raises_authentication_error(tmp_path: Path) -> None:
     key = {"sha256": hashlib.sha256(b"vg-right").hexdigest(), "requests_per_minute": 2}
     gateway = start_gateway(tmp_path, {**TONE, "access": {"keys": {"ann": key}}})
     wait_ready(gateway)
@@ -220,7 +220,7 @@ def test_keys_are_sent_and_refused_as_openais_are(tmp_path: Path) -> None:
     assert gateway.stop() == 0
 
 
-def test_models(client: OpenAI) -> None:
+def test_models_are_listed_and_retrieved(client: OpenAI) -> None:
     models = client.models.list().data
     assert [(model.id, model.object, model.owned_by) for model in models] == [
         ("lite", "model", "voxgate"),
@@ -231,7 +231,7 @@ def test_models(client: OpenAI) -> None:
         client.models.retrieve("gpt-5")
 
 
-def test_custom_voices(tmp_path: Path, clip: bytes) -> None:
+def test_custom_voice_is_created_and_used(tmp_path: Path, clip: bytes) -> None:
     gateway = start_gateway(tmp_path, TONE)
     wait_ready(gateway)
     with client_of(gateway) as client:
@@ -250,8 +250,8 @@ def test_custom_voices(tmp_path: Path, clip: bytes) -> None:
     assert gateway.stop() == 0
 
 
-def test_what_open_webui_sends(gateway: Gateway, tmp_path: Path) -> None:
-    """Its lists are fetched without an Authorization header; TTS_OPENAI_PARAMS may add any field."""
+def test_requests_of_open_webui_work(gateway: Gateway, tmp_path: Path) -> None:
+    """Open WebUI fetches lists without an Authorization header; its TTS_OPENAI_PARAMS may add any field."""
     models = gateway.client.get("/v1/audio/models").json()["models"]
     voices = gateway.client.get("/v1/audio/voices").json()["voices"]
     assert {"id": "tone"} in models
@@ -277,7 +277,7 @@ def environment(gateway: Gateway) -> dict[str, str]:
     return {**os.environ, "OPENAI_BASE_URL": f"{gateway.url}/v1", "NO_PROXY": "*"}
 
 
-def test_the_example_that_writes_a_file(environment: dict[str, str], tmp_path: Path) -> None:
+def test_example_writes_a_file(environment: dict[str, str], tmp_path: Path) -> None:
     for file in ("one.mp3", "two.mp3", "hello.opus"):
         command = [sys.executable, EXAMPLES / "openai_speech.py", "Hello from Voxgate.", file]
         subprocess.run(command, cwd=tmp_path, env=environment, check=True)
@@ -285,7 +285,7 @@ def test_the_example_that_writes_a_file(environment: dict[str, str], tmp_path: P
     assert (tmp_path / "one.mp3").read_bytes() == (tmp_path / "two.mp3").read_bytes()
 
 
-def test_the_lines_in_the_documentation(gateway: Gateway, tmp_path: Path) -> None:
+def test_code_in_the_documentation_runs(gateway: Gateway, tmp_path: Path) -> None:
     page = (ROOT / "docs/apis/openai.md").read_text()
     (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     code = code.replace("http://localhost:8000", gateway.url)
@@ -293,7 +293,7 @@ def test_the_lines_in_the_documentation(gateway: Gateway, tmp_path: Path) -> Non
     assert 0.8 < seconds_of(tmp_path / "hello.mp3") < 3
 
 
-def test_the_example_that_streams(environment: dict[str, str], gateway: Gateway) -> None:
+def test_example_streams(environment: dict[str, str], gateway: Gateway) -> None:
     text = "The first sentence plays. The second is still being made."
     command = [sys.executable, EXAMPLES / "openai_stream.py", text]
     result = subprocess.run(command, env=environment, capture_output=True, check=True)

@@ -1,4 +1,4 @@
-"""boto3's own client against a live gateway, and the container as SageMaker starts it."""
+"""boto3's client with a running gateway, and the container as SageMaker starts it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ import pytest
 import yaml
 from botocore.config import Config
 from botocore.exceptions import EventStreamError
-from harness import Gateway, read_audio
-from sagemaker_runtime import runtime
+from support.gateway_process import Gateway, read_audio
+from support.sagemaker_runtime import runtime
 from websockets.sync.client import connect
 
 EXAMPLE = Path(__file__).parents[2] / "examples/sagemaker_invoke.py"
@@ -60,7 +60,7 @@ def invoke(client: Any, body: object, **parameters: str) -> Any:
     return client.invoke_endpoint(EndpointName="voxgate", Body=body, **parameters)
 
 
-def test_json_becomes_a_wav_file(client: Any, gateway: Gateway) -> None:
+def test_json_request_returns_a_wav_file(client: Any, gateway: Gateway) -> None:
     body = {"text": "hello", "engine": "tone", "seed": 1}
     answer = invoke(client, body)
     assert answer["ContentType"] == "audio/wav"
@@ -70,7 +70,7 @@ def test_json_becomes_a_wav_file(client: Any, gateway: Gateway) -> None:
     assert data == gateway.client.post("/tts", json=body).content
 
 
-def test_text_with_attributes_and_accept(client: Any, gateway: Gateway) -> None:
+def test_text_request_with_attributes_and_accept(client: Any, gateway: Gateway) -> None:
     attributes = "engine=tone,voice=high; seed=3;sample_rate=16000"
     answer = invoke(
         client, "from plain text", ContentType="text/plain", Accept="audio/flac", CustomAttributes=attributes
@@ -121,7 +121,7 @@ def stream(client: Any, text: str, attributes: str = "stream=true", **body: obje
     return answer, parts()
 
 
-def test_a_response_stream_brings_audio_while_it_is_made(client: Any, gateway: Gateway) -> None:
+def test_response_stream_carries_audio_during_synthesis(client: Any, gateway: Gateway) -> None:
     text = "x" * 60  # 30 steps of 50 ms
     answer, parts = stream(client, text, options={"step_s": 0.05})
     assert answer["ContentType"] == "audio/pcm;rate=24000;channels=1"
@@ -134,7 +134,7 @@ def test_a_response_stream_brings_audio_while_it_is_made(client: Any, gateway: G
     assert b"".join(part for _, part in arrivals) == gateway.client.post("/tts", json=whole).content
 
 
-def test_a_stream_that_breaks_off_is_a_stream_error(client: Any) -> None:
+def test_broken_stream_is_a_stream_error(client: Any) -> None:
     answer, parts = stream(client, "x" * 40, options={"fail_at": 5, "step_s": 0.02})
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
     received = []
@@ -149,7 +149,7 @@ def test_errors_before_the_first_byte_of_a_stream_are_model_errors(client: Any) 
     assert caught.value.response["OriginalStatusCode"] == 422
 
 
-def test_the_example_runs(endpoint: str, tmp_path: Path) -> None:
+def test_example_runs(endpoint: str, tmp_path: Path) -> None:
     environment = {**os.environ, **CREDENTIALS, "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": endpoint}
     command = [sys.executable, EXAMPLE, "voxgate", "A short sentence."]
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
@@ -159,8 +159,8 @@ def test_the_example_runs(endpoint: str, tmp_path: Path) -> None:
     assert len((tmp_path / "streamed.pcm").read_bytes()) > 24000
 
 
-def test_text_goes_in_while_audio_flows_out(gateway: Gateway) -> None:
-    # What SageMaker makes of the parts of its stream: PARTIAL ones are fragments of one message.
+def test_bidirectional_stream_takes_text_and_returns_audio(gateway: Gateway) -> None:
+    # SageMaker sends the parts of its stream as fragments: PARTIAL ones belong to one message.
     address = gateway.url.replace("http://", "ws://") + "/invocations-bidirectional-stream"
     start = {"type": "start", "engine": "tone", "seed": 1, "format": "pcm"}
     events: list[dict[str, Any]] = []
@@ -181,7 +181,7 @@ def test_text_goes_in_while_audio_flows_out(gateway: Gateway) -> None:
     assert len(audio) > 24000
 
 
-# ---- the container
+# ---- container
 
 
 def free_port() -> int:
@@ -191,7 +191,7 @@ def free_port() -> int:
 
 
 def start_container(folder: Path, archive: dict[str, Any] | None, **env: str) -> Gateway:
-    """What `docker run IMAGE serve` does: the image's variables, and one argument."""
+    """Start the gateway as `docker run IMAGE serve` does: with the image's variables and one argument."""
     model = folder / "model"
     model.mkdir()
     if archive is not None:
@@ -216,7 +216,7 @@ def start_container(folder: Path, archive: dict[str, Any] | None, **env: str) ->
     return Gateway(process, f"http://127.0.0.1:{port}", log)
 
 
-def test_a_container_with_an_archive_of_its_own(tmp_path: Path) -> None:
+def test_container_uses_the_archives_configuration(tmp_path: Path) -> None:
     engine = {"backend": "tone", "load": "eager", "model": {"load_s": 1.0, "checkpoint": "weights/tone.bin"}}
     container = start_container(tmp_path, {"default_engine": "tone", "engines": {"tone": engine}})
     statuses = []
@@ -243,10 +243,10 @@ def test_a_container_with_an_archive_of_its_own(tmp_path: Path) -> None:
     assert container.stop() == 0, container.log.read_text()
     assert time.monotonic() - began_at < 30
     thread.join()
-    assert len(answers[0].content) == 40 * 0.05 * 24000 * 2, "what was under way at SIGTERM is finished"
+    assert len(answers[0].content) == 40 * 0.05 * 24000 * 2, "a request that runs at SIGTERM is finished"
 
 
-def test_a_container_without_an_archive_speaks_with_lite(tmp_path: Path) -> None:
+def test_container_without_an_archive_uses_lite(tmp_path: Path) -> None:
     container = start_container(tmp_path, None)
     deadline = time.monotonic() + 60
     while container.client.get("/ping").status_code != 200:
@@ -257,7 +257,7 @@ def test_a_container_without_an_archive_speaks_with_lite(tmp_path: Path) -> None
     assert container.stop() == 0, container.log.read_text()
 
 
-def test_the_image_says_what_sagemaker_asks_for() -> None:
+def test_image_has_sagemakers_labels() -> None:
     dockerfile = (Path(__file__).parents[2] / "Dockerfile").read_text()
     stage = re.search(r"^FROM \S+ AS sagemaker\n(.*?)(?=^FROM|\Z)", dockerfile, re.MULTILINE | re.DOTALL)
     assert stage

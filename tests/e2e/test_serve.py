@@ -1,4 +1,4 @@
-"""A real ``voxgate serve``, real workers, real sockets."""
+"""``voxgate serve`` as a process, with real workers and sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from harness import TONE, Gateway, read_audio, start_gateway, wait_ready
+from support.gateway_process import TONE, Gateway, read_audio, start_gateway, wait_ready
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -33,12 +33,12 @@ def active_jobs(gateway: Gateway, engine: str = "tone") -> int:
 def wait_idle(gateway: Gateway, timeout_s: float = 5) -> float:
     began_at = time.monotonic()
     while active_jobs(gateway):
-        assert time.monotonic() - began_at < timeout_s, "the job is still there"
+        assert time.monotonic() - began_at < timeout_s, "the job still runs"
         time.sleep(0.02)
     return time.monotonic() - began_at
 
 
-def test_the_first_request_of_the_readme(gateway: Gateway) -> None:
+def test_first_request_of_the_readme_works(gateway: Gateway) -> None:
     response = gateway.client.post("/tts", json={"text": "Hello from Voxgate."})
     samples, rate = read_audio(response.content)
     assert rate == 24000
@@ -50,7 +50,7 @@ def test_the_first_request_of_the_readme(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("fmt", ALL_FORMATS)
 @pytest.mark.parametrize("stream", [False, True])
-def test_ffmpeg_plays_every_format_streamed_or_not(gateway: Gateway, tmp_path: Path, fmt: str, stream: bool) -> None:
+def test_ffmpeg_decodes_every_format_streamed_or_not(gateway: Gateway, tmp_path: Path, fmt: str, stream: bool) -> None:
     body = tone(format=fmt, stream=stream, seed=1)
     response = gateway.client.post("/tts", json=body)
     assert response.status_code == 200, response.text
@@ -64,7 +64,7 @@ def test_ffmpeg_plays_every_format_streamed_or_not(gateway: Gateway, tmp_path: P
 
 
 @pytest.mark.parametrize("fmt", ALL_FORMATS)
-def test_streamed_audio_arrives_while_it_is_made(gateway: Gateway, fmt: str) -> None:
+def test_streamed_audio_arrives_during_synthesis(gateway: Gateway, fmt: str) -> None:
     # 100 steps of 20 ms: two seconds of work.
     with gateway.client.stream(
         "POST", "/tts", json=tone(format=fmt, stream=True, options={"step_s": 0.02})
@@ -78,27 +78,27 @@ def test_streamed_audio_arrives_while_it_is_made(gateway: Gateway, fmt: str) -> 
     for at_s, size in arrivals:
         received += size
         if received >= half:
-            assert at_s < 0.8 * total_s, "the audio came in one lump at the end"
+            assert at_s < 0.8 * total_s, "half of the audio comes before the end"
             break
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_client_that_hangs_up_aborts_its_job(gateway: Gateway, stream: bool) -> None:
+def test_client_disconnect_aborts_its_job(gateway: Gateway, stream: bool) -> None:
     wait_idle(gateway)
     body = tone(stream=stream, options={"step_s": 0.1})  # ten seconds of work
-    with httpx.Client(base_url=gateway.url, trust_env=False) as leaver:
+    with httpx.Client(base_url=gateway.url, trust_env=False) as client:
         if stream:
-            with leaver.stream("POST", "/tts", json=body) as response:
+            with client.stream("POST", "/tts", json=body) as response:
                 audio = response.iter_raw()  # held: dropping the iterator would close the response
                 next(audio)
                 assert active_jobs(gateway) == 1
         else:
             with pytest.raises(httpx.ReadTimeout):
-                leaver.post("/tts", json=body, timeout=0.5)
+                client.post("/tts", json=body, timeout=0.5)
     assert wait_idle(gateway) < 2
 
 
-def test_a_client_that_hangs_up_with_unread_audio_aborts_its_job(tmp_path: Path) -> None:
+def test_client_disconnect_with_unread_audio_aborts_its_job(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, {**TONE, "limits": {"text_chars": 100_000}})
     wait_ready(gateway)
     body = json.dumps(tone("x" * 20_000, stream=True, options={"step_s": 0.002})).encode()  # 20 s of work
@@ -106,13 +106,13 @@ def test_a_client_that_hangs_up_with_unread_audio_aborts_its_job(tmp_path: Path)
     with socket.create_connection((url.host, url.port)) as idle:
         head = f"POST /tts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         idle.sendall(head.encode() + body)
-        time.sleep(4)  # until no buffer between takes more: the gateway waits to write
+        time.sleep(4)  # until all buffers are full and the gateway waits to write
         assert active_jobs(gateway) == 1
     assert wait_idle(gateway) < 1.5
     assert gateway.stop() == 0
 
 
-def test_other_requests_are_answered_while_an_engine_talks_fast(tmp_path: Path) -> None:
+def test_fast_engine_does_not_block_other_requests(tmp_path: Path) -> None:
     config = {**TONE, "engines": {"tone": {**TONE["engines"]["tone"], "max_active": 32}}}
     gateway = start_gateway(tmp_path, config)
     wait_ready(gateway)
@@ -142,19 +142,19 @@ def test_other_requests_are_answered_while_an_engine_talks_fast(tmp_path: Path) 
         thread.join()
     stop.set()
     prober.join()
-    # Seconds when the loop is kept by the engine's messages; the bound leaves room for a busy machine.
+    # If the engine's messages block the event loop, it takes seconds; the bound leaves room for a busy machine.
     assert max(waits) < 1.0
     assert gateway.stop() == 0
 
 
-def test_a_stream_that_fails_midway_is_visibly_broken(gateway: Gateway) -> None:
+def test_stream_that_fails_midway_is_broken_off(gateway: Gateway) -> None:
     with pytest.raises(httpx.RemoteProtocolError, match=r"incomplete|without sending complete"):
         gateway.client.post("/tts", json=tone(stream=True, options={"fail_at": 5}))
     metrics = gateway.client.get("/metrics").text
     assert 'voxgate_errors_total{type="synthesis_failed"}' in metrics
 
 
-def test_a_worker_crash_fails_its_request_and_the_engine_comes_back(gateway: Gateway) -> None:
+def test_worker_crash_fails_its_request_and_the_engine_restarts(gateway: Gateway) -> None:
     response = gateway.client.post("/tts", json=tone(options={"crash_at": 1}))
     assert response.status_code == 500
     assert response.json()["error"]["type"] == "synthesis_failed"
@@ -169,7 +169,7 @@ def test_a_worker_crash_fails_its_request_and_the_engine_comes_back(gateway: Gat
     assert restarts in gateway.client.get("/metrics").text
 
 
-def test_many_requests_at_once_keep_apart(gateway: Gateway) -> None:
+def test_concurrent_requests_return_the_audio_of_each_alone(gateway: Gateway) -> None:
     alone = {seed: gateway.client.post("/tts", json=tone(seed=seed)).content for seed in range(4)}
     results: dict[int, bytes] = {}
 
@@ -185,7 +185,7 @@ def test_many_requests_at_once_keep_apart(gateway: Gateway) -> None:
     assert all(results[number] == alone[number % 4] for number in range(24))
 
 
-def test_the_gateway_process_holds_no_model_runtime(gateway: Gateway) -> None:
+def test_gateway_process_loads_no_model_runtime(gateway: Gateway) -> None:
     gateway.client.post("/tts", json={"text": "Hello."})
     maps = Path(f"/proc/{gateway.process.pid}/maps").read_text()
     for library in ("onnxruntime", "libtorch", "ctranslate2"):
@@ -193,7 +193,7 @@ def test_the_gateway_process_holds_no_model_runtime(gateway: Gateway) -> None:
     worker_maps = [
         Path(f"/proc/{child.pid}/maps").read_text() for child in psutil.Process(gateway.process.pid).children()
     ]
-    assert any("onnxruntime" in maps for maps in worker_maps), "the check would see it where it is"
+    assert any("onnxruntime" in maps for maps in worker_maps), "the check finds a runtime in a worker"
 
 
 def test_logs_are_json_with_request_ids(gateway: Gateway) -> None:
@@ -204,12 +204,12 @@ def test_logs_are_json_with_request_ids(gateway: Gateway) -> None:
     assert line["timestamp"]
 
 
-def test_an_engine_is_unloaded_and_loaded_at_run_time(tmp_path: Path) -> None:
+def test_engine_is_unloaded_and_loaded_at_runtime(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, TONE)
     wait_ready(gateway)
     assert gateway.client.post("/v1/engines/tone/unload").json()["state"] == "unloaded"
     response = gateway.client.post("/tts", json=tone("x"))
-    assert response.status_code in (200, 503)  # what it can do is known: it loads again at once
+    assert response.status_code in (200, 503)  # the request loads the engine again
     gateway.client.post("/v1/engines/tone/load")
     wait_ready(gateway)
     assert gateway.client.post("/tts", json=tone("x")).status_code == 200
@@ -217,7 +217,7 @@ def test_an_engine_is_unloaded_and_loaded_at_run_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_running_requests_finish(tmp_path: Path, sig: int) -> None:
+def test_signal_lets_running_requests_finish(tmp_path: Path, sig: int) -> None:
     gateway = start_gateway(tmp_path, TONE)
     wait_ready(gateway)
     workers = psutil.Process(gateway.process.pid).children()
@@ -237,7 +237,7 @@ def test_a_signal_lets_running_requests_finish(tmp_path: Path, sig: int) -> None
     assert not alive
 
 
-def test_new_requests_on_old_connections_are_refused_while_live_sessions_end(tmp_path: Path) -> None:
+def test_new_requests_are_refused_during_the_drain(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, TONE)
     wait_ready(gateway)
     clients = [httpx.Client(base_url=gateway.url, timeout=60, trust_env=False) for _ in range(4)]
@@ -263,108 +263,13 @@ def test_new_requests_on_old_connections_are_refused_while_live_sessions_end(tmp
                 message = talk.recv(20)
                 spoken += len(message) if isinstance(message, bytes) else 0
     assert talk.close_code == 1012  # service restart
-    assert spoken > 0.05 * 30 * 24000, "what was being spoken is finished"
+    assert spoken > 0.05 * 30 * 24000, "the current sentence is finished"
     for client in clients:
         client.close()
     assert gateway.stop() == 0, gateway.log.read_text()
 
 
-def rss_mb(gateway: Gateway) -> float:
-    return psutil.Process(gateway.process.pid).memory_info().rss / 2**20
-
-
-def dialled(gateway: Gateway) -> socket.socket:
-    url = httpx.URL(gateway.url)
-    return socket.create_connection((url.host, url.port), timeout=10)
-
-
-UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n"
-HEADS = {
-    "many headers": (b"GET /tts HTTP/1.1\r\nhost: x\r\n", b"x-header: " + b"y" * 1000 + b"\r\n"),
-    "one header": (b"GET /tts HTTP/1.1\r\nhost: x\r\nx: ", b"y" * 1000),
-    "one name": (b"GET /tts HTTP/1.1\r\nhost: x\r\n", b"y" * 1000),
-    "a path": (b"GET /", b"y" * 1000),
-    "a handshake": (b"GET /tts/stream HTTP/1.1\r\nhost: x\r\n" + UPGRADE, b"x-header: " + b"y" * 1000 + b"\r\n"),
-    "trailers": (
-        b"POST /tts HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n",
-        b"x-header: " + b"y" * 1000 + b"\r\n",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", HEADS)
-def test_headers_without_an_end_are_cut_off(gateway: Gateway, kind: str) -> None:
-    begin, more = HEADS[kind]
-    before = rss_mb(gateway)
-    sent = 0
-    with dialled(gateway) as client, contextlib.suppress(ConnectionError):
-        client.sendall(begin)
-        while sent < 50 * 2**20:
-            client.sendall(more * 100)
-            sent += len(more) * 100
-    assert sent < 20 * 2**20, "more than what lies in the sockets' buffers"
-    assert rss_mb(gateway) - before < 15
-    assert gateway.client.get("/health/live").status_code == 200
-
-
-@pytest.mark.parametrize("piece", [100, 1000, 100_000])
-@pytest.mark.parametrize("kind", ["many headers", "one header", "a handshake"])
-def test_large_headers_are_answered(gateway: Gateway, kind: str, piece: int) -> None:
-    begin, more = HEADS[kind]
-    for size, status in ((60_000, b"HTTP/1.1 4"), (68_000, b"HTTP/1.1 431 Request Header Fields Too Large\r\n")):
-        head = begin + more * (size // len(more)) + b"\r\n" * 2
-        with dialled(gateway) as client:
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for start in range(0, len(head), piece):
-                client.sendall(head[start : start + piece])
-            answer = client.recv(1000)
-        assert answer.startswith(status), answer
-        assert (b" 431 " in answer) == (size > 2**16), answer
-
-
-def test_a_client_that_sends_on_while_it_is_refused_gets_its_answer(gateway: Gateway) -> None:
-    begin, more = HEADS["many headers"]
-    with dialled(gateway) as client:
-        client.sendall(begin + more * 68)
-        assert client.recv(1, socket.MSG_PEEK), "the answer is there, and not read yet"
-        for _ in range(5):
-            client.sendall(more)
-            time.sleep(0.05)
-        answer = b"".join(iter(lambda: client.recv(1000), b""))
-        assert answer.startswith(b"HTTP/1.1 431 "), answer
-        time.sleep(2.5)
-        with contextlib.suppress(ConnectionError):  # the first only brings the news
-            client.sendall(more)
-        time.sleep(0.1)
-        with pytest.raises(ConnectionError):  # it is not listened to for ever
-            client.sendall(more)
-
-
-def test_headers_that_do_not_come_are_not_waited_for(tmp_path: Path) -> None:
-    gateway = start_gateway(tmp_path, {**TONE, "limits": {"body_s": 0.5}})
-    wait_ready(gateway)
-    whole = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
-    handshake = b"GET /tts/stream HTTP/1.1\r\nhost: x\r\n" + UPGRADE
-    for earlier, begin in ((0, b""), (0, b"GET /tts HTT"), (0, handshake), (2, b"\r\n"), (2, b"GET /tts HTT")):
-        with dialled(gateway) as client:
-            for _ in range(earlier):
-                client.sendall(whole)
-                while not client.recv(1000).endswith(b"}"):
-                    pass
-                time.sleep(0.7)  # between requests it may be silent for longer
-            began_at = time.monotonic()
-            client.sendall(begin)
-            assert client.recv(1000) == b""
-            assert 0.3 < time.monotonic() - began_at < 5
-    body = json.dumps(tone(options={"step_s": 0.02})).encode()  # two seconds of work
-    head = f"POST /tts HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    with dialled(gateway) as client:
-        client.sendall(head.encode() + body + whole[:20])
-        assert client.recv(1000).startswith(b"HTTP/1.1 200"), "a head sent ahead does not cut an answer off"
-    assert gateway.stop() == 0
-
-
-def test_a_drain_is_bounded(tmp_path: Path) -> None:
+def test_drain_time_is_bounded(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, {**TONE, "limits": {"drain_s": 1}})
     wait_ready(gateway)
 
@@ -381,26 +286,26 @@ def test_a_drain_is_bounded(tmp_path: Path) -> None:
     thread.join()
 
 
-def test_a_wrong_configuration_ends_the_start_with_a_clear_message(tmp_path: Path) -> None:
-    for change, complaint in (
+def test_invalid_configuration_ends_startup_with_a_message(tmp_path: Path) -> None:
+    for change, message in (
         ({"prot": 1}, "prot: unknown key"),
         ({"default_engine": "tuba"}, "default_engine 'tuba' is not among engines: tone"),
         ({"engines": {"tone": {"backend": "tuba"}}}, "plugin 'tuba' is not installed; installed: f5, fish, lite, tone"),
     ):
         with pytest.raises(AssertionError) as caught:
             start_gateway(tmp_path, {**TONE, **change})
-        assert complaint in str(caught.value).replace("\n", " ")
+        assert message in str(caught.value).replace("\n", " ")
 
 
-def test_a_taken_port_ends_the_start(gateway: Gateway, tmp_path: Path) -> None:
+def test_port_in_use_ends_startup(gateway: Gateway, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="address already in use"):
         start_gateway(tmp_path, TONE, "--port", str(httpx.URL(gateway.url).port))
 
 
-def test_a_client_that_stops_reading_is_cut_off(tmp_path: Path) -> None:
+def test_client_that_stops_reading_is_disconnected(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, {**TONE, "limits": {"stall_s": 1, "text_chars": 100_000}})
     wait_ready(gateway)
-    body = tone("x" * 20_000, stream=True)  # 48 MB: no socket buffer holds it
+    body = tone("x" * 20_000, stream=True)  # 48 MB, more than socket buffers hold
     with httpx.Client(base_url=gateway.url, trust_env=False) as client, client.stream("POST", "/tts", json=body):
         deadline = time.monotonic() + 15
         while 'voxgate_errors_total{type="client_stalled"} 1.0' not in gateway.client.get("/metrics").text:

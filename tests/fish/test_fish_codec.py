@@ -99,7 +99,7 @@ def test_encoder_masks_positions_without_a_complete_code_frame(small: VQGAN, val
     assert max_error(small.encoder(x.clone(), valid), expected) <= ROUNDING
 
 
-@pytest.mark.parametrize("samples", [MIN_SAMPLES, 511, 512, 1024, 1279, 1280, 2047, 2048, 2303, 2304, 9999])
+@pytest.mark.parametrize("samples", [MIN_SAMPLES, 511, 512, 1024, 1279, 1280, 2047, 2048, 2303, 2304, 4096, 4351, 4352, 9999, 22050])
 def test_incomplete_last_code_frame_is_kept(small: VQGAN, samples: int) -> None:
     frames = samples // 256
     assert small.mel(torch.from_numpy(noise(samples))).shape == (80, frames)

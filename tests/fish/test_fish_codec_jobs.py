@@ -47,9 +47,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FishEngine]:
     model = {**write_model(tmp_path_factory.mktemp("fish")), "languages": ["en"]}
     defaults = {"max_new_tokens": 12, "use_g2p": False}
     loaded = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=model, defaults=defaults))
-    codec = loaded.load().codec
-    assert codec is not None
-    assert (codec.codebooks, codec.codebook_size, codec.samples_per_frame) == (4, 160, 1024)
+    loaded.load()
     yield loaded
     loaded.close()
 

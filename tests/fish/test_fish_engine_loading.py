@@ -12,7 +12,7 @@ from msgspec import structs
 from support.fish.lm import write_language_model
 from support.fish.model import SMALL, write_model
 
-from backends.base import EngineConfig, Job
+from backends.base import CodecInfo, EngineConfig, Job
 from backends.errors import InvalidJob, LoadError
 from backends.fish.engine import FishEngine
 from backends.fish.v0_2.config import RATE_HZ
@@ -30,6 +30,7 @@ def test_capabilities_of_a_loaded_engine(model: dict) -> None:
     capabilities = engine.load()
     assert capabilities.sample_rate_hz == RATE_HZ
     assert capabilities.max_jobs == 3
+    assert capabilities.codec == CodecInfo(codebooks=4, codebook_size=160, samples_per_frame=1024)
     assert [voice.name for voice in capabilities.voices] == ["random"]
     engine.close()
 

@@ -151,10 +151,10 @@ def write_changed(tmp_path: Path, **changes: Tensor | None) -> Path:
 )
 def test_mismatching_sizes_are_named_with_their_keys(sizes: dict[str, int], message: str, tmp_path: Path) -> None:
     path = write(tmp_path, TINY)
-    with pytest.raises(LoadError, match=message) as refused:
+    with pytest.raises(LoadError, match=message) as caught:
         load(path, **sizes)
-    assert WHERE in str(refused.value)
-    assert str(path) in str(refused.value)
+    assert WHERE in str(caught.value)
+    assert str(path) in str(caught.value)
 
 
 def test_int4_checkpoint_is_rejected_with_an_alternative(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def narrow(request: pytest.FixtureRequest, narrow_weights: dict[str, Tensor]) ->
 def sequences(count: int) -> list[Sequence]:
     """Sequences of two jobs with different lengths, parameters and seeds; some prompts take several steps."""
     random = np.random.default_rng(4)
-    made = []
+    batch = []
     for index in range(count):
         length = int(random.integers(3, 75))
         prompt = np.zeros((5, length), np.int32)
@@ -82,8 +82,8 @@ def sequences(count: int) -> list[Sequence]:
         prompt[1:, length // 2 :] = random.integers(2, 162, (4, length - length // 2))
         sampling = [UNTRUNCATED, Sampling(), replace(UNTRUNCATED, top_k=50)][index % 3]
         frames = int(random.integers(4, 12))
-        made.append(Sequence((f"job{index % 2}", index), prompt, index, sampling, max_new_tokens=frames))
-    return made
+        batch.append(Sequence((f"job{index % 2}", index), prompt, index, sampling, max_new_tokens=frames))
+    return batch
 
 
 def run(lm: LMEngine, batch: list[Sequence], every: int = 1) -> Codes:

@@ -32,8 +32,8 @@ PARAMETERS = [
 
 def some_logits(generator: torch.Generator, scale: float) -> Tensor:
     """Coarse values, so that there are many ties."""
-    made = torch.randn(CONFIG.vocab_size + HEADS, generator=generator) * scale
-    return (made * 8).round() / 8
+    logits = torch.randn(CONFIG.vocab_size + HEADS, generator=generator) * scale
+    return (logits * 8).round() / 8
 
 
 class Reference:

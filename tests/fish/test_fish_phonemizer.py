@@ -55,12 +55,12 @@ def test_random_text_is_converted_or_rejected(phonemizer: Phonemizer) -> None:
     ],
 )
 def test_missing_package_is_named(hidden: pytest.MonkeyPatch, text: str, package: str, extra: str, subtag: str) -> None:
-    made = Phonemizer()
+    phonemizer = Phonemizer()
     with pytest.raises(InvalidJob, match=rf"{package}.*voxgate\[{extra}\]") as caught:
-        made(text, ORDER)
+        phonemizer(text, ORDER)
     assert (caught.value.param, caught.value.needs_languages) == ("text", (subtag,))
     with pytest.raises(LoadError, match=package):
-        made.warm_up({"ja": "jp"}.get(subtag, subtag))
+        phonemizer.warm_up({"ja": "jp"}.get(subtag, subtag))
 
 
 class FakeConverter:
@@ -78,14 +78,14 @@ class FakeConverter:
 
 def test_each_language_has_its_converter_and_texts_are_cached() -> None:
     converter = FakeConverter("n", "i3", ",", "SP")
-    made = Phonemizer({"zh": converter})
-    assert made("你好", ORDER) == made("你好", ORDER) == "<p:n> <p:i3> , SP"
+    phonemizer = Phonemizer({"zh": converter})
+    assert phonemizer("你好", ORDER) == phonemizer("你好", ORDER) == "<p:n> <p:i3> , SP"
     assert converter.read == ["你好"]
     long = "你" * (MAX_CACHED_CHARS + 1)
-    made(long, ORDER)
-    made(long, ORDER)
+    phonemizer(long, ORDER)
+    phonemizer(long, ORDER)
     assert converter.read[1:] == [long, long]
-    assert made.spans("你<p:AH0>", ORDER) == [
+    assert phonemizer.spans("你<p:AH0>", ORDER) == [
         PhoneSpan("zh", "你", ("n", "i3", ",", "SP")),
         PhoneSpan(None, "AH0", ("AH0",)),
     ]

@@ -49,14 +49,14 @@ def test_synthetic_tokenizer_of_published_size_has_the_published_layout(tokenize
 
 @pytest.mark.parametrize(("vocab_size", "pad_id"), [(300, 4), (300, None), (120, 3), (2000, 7), (36408, None)])
 def test_synthetic_tokenizer_has_the_requested_size(tmp_path: Path, vocab_size: int, pad_id: int | None) -> None:
-    made = load_tokenizer(write_tokenizer(tmp_path, vocab_size, pad_id))
-    assert made.size == vocab_size
-    assert made.pad_id == (vocab_size - 1 if pad_id is None else pad_id)
-    assert made.eos_id == 2
-    ids = made.encode("[INST] <p:n> <p:i3> , <p:UNK> </s> <pad> hello 你 [/INST]")
+    loaded = load_tokenizer(write_tokenizer(tmp_path, vocab_size, pad_id))
+    assert loaded.size == vocab_size
+    assert loaded.pad_id == (vocab_size - 1 if pad_id is None else pad_id)
+    assert loaded.eos_id == 2
+    ids = loaded.encode("[INST] <p:n> <p:i3> , <p:UNK> </s> <pad> hello 你 [/INST]")
     assert ids[0] == 1
     assert max(ids) < vocab_size
-    assert {2, made.pad_id} <= set(ids)
+    assert {2, loaded.pad_id} <= set(ids)
 
 
 def test_ids_equal_those_of_transformers_4_36(tmp_path: Path) -> None:

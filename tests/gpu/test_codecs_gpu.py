@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gpu.device import DEVICE
 from support.f5.synthetic import write_vocoder
 from support.fish.codec import GOLDEN, random_codes, write_codec
+from support.gpu_device import DEVICE
 
 from backends.f5.vocoder import load_vocoder
 from backends.fish.v0_2.codec.checkpoint import load_vqgan

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contract.profiles import PROFILES
-from gpu.device import DEVICE
+from support.engines import DEFAULTS, FAILING_TEXT, WRITERS
+from support.gpu_device import DEVICE
 
 from backends.base import AudioChunk, Engine, EngineConfig, Failed, Job
 from backends.f5.engine import F5Engine
@@ -31,25 +31,18 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def model(name: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    profile = PROFILES[name]
-    return profile.model(tmp_path_factory.mktemp(name)) if callable(profile.model) else dict(profile.model)
-
-
-def unquantized(model: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in model.items() if key != "quantize"}
+    return WRITERS[name](tmp_path_factory.mktemp(name))
 
 
 def build(name: str, model: dict[str, Any], dtype: str = "float32", device: str = str(DEVICE)) -> Engine:
     threads = 1 if device == "cpu" else None
-    config = EngineConfig(
-        name, device=device, dtype=dtype, threads=threads, model=model, defaults=PROFILES[name].defaults
-    )
+    config = EngineConfig(name, device=device, dtype=dtype, threads=threads, model=model, defaults=DEFAULTS[name])
     return ENGINES[name](config)
 
 
 @pytest.fixture(scope="module")
 def engine(name: str, model: dict[str, Any]) -> Iterator[Engine]:
-    built = build(name, unquantized(model))
+    built = build(name, model)
     built.load()
     yield built
     built.close()
@@ -100,7 +93,7 @@ def test_a_crowd_changes_nothing(engine: Engine) -> None:
 
 
 def test_audio_is_that_of_the_cpu(name: str, model: dict[str, Any], engine: Engine) -> None:
-    on_cpu = build(name, unquantized(model), device="cpu")
+    on_cpu = build(name, model, device="cpu")
     on_cpu.load()
     job = Job("a", "Hello there.", seed=4)
     assert same(run(engine, job)["a"], run(on_cpu, job)["a"])
@@ -116,12 +109,10 @@ def test_an_aborted_job_is_silent_and_the_others_go_on(engine: Engine) -> None:
     assert same(run(engine, job)["stays"], expected)
 
 
-@pytest.mark.parametrize("name", ["f5"], indirect=True)  # the sabotage of fish, an id out of range, ends the device
-def test_a_job_that_fails_under_way_fails_alone(engine: Engine, name: str) -> None:
+def test_failing_job_fails_alone(engine: Engine) -> None:
     job = Job("good", LONG, seed=1)
     expected = run(engine, job)["good"]
-    engine.add(Job("bad", LONG, seed=1))
-    PROFILES[name].sabotage(engine, "bad")
+    engine.add(Job("bad", FAILING_TEXT, seed=1))
     engine.add(job)
     assert same(drain(engine, {"good", "bad"}, failing="bad")["good"], expected)
 

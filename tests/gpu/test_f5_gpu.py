@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from gpu.device import DEVICE
 from support.f5.sampling import flow_model, random_sample, relative_error, run, run_alone
+from support.gpu_device import DEVICE
 
 from backends.f5.sampler import Sampler
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from gpu.device import DEVICE, GRAPHS
 from support.fish.lm import build, golden
 from support.fish.scripted_lm import drain
+from support.gpu_device import DEVICE, GRAPHS
 
 from backends.fish.generation import ChunkKey, Sampling, Sequence, StepOutput
 from backends.fish.v0_2.lm.engine import LMEngine

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from recipes.common import score
 from recipes.common.attention import Attention, attend, later
 from recipes.common.sentences import held_out, judged, letters, tidy
 from recipes.common.transcriber import FOLDERS, Transcriber
@@ -34,3 +35,21 @@ def test_a_hundred_sentences_are_kept_for_judging() -> None:
 def test_both_transcribers_load_from_their_packages(model: str) -> None:
     tone = np.sin(np.arange(24000) * 0.1).astype(np.float32)
     assert isinstance(Transcriber(model, 1).transcribe(tone, 24000), str)
+
+
+def test_scores_are_of_all_texts_and_of_parts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    class Typist:
+        def __init__(self, model: str, threads: int) -> None:
+            self._wrong = model == "base"
+
+        def transcribe(self, samples: np.ndarray, rate_hz: int) -> str:
+            return "one thing" if self._wrong and samples[0] else "one thing more"
+
+    monkeypatch.setattr(score, "Transcriber", Typist)
+    spoken = score.Spoken(["One thing more."] * 2, [np.zeros(100), np.ones(100)], seconds=3.0)
+    score.Judge()("a test", spoken, 100, {"second": slice(1, None)})
+    assert capsys.readouterr().out.splitlines() == [
+        "a test: 2 s of sound, real-time factor 1.50",
+        "  all, 2 texts: word error rate 0.000 (tiny.en), 0.167 (base)",
+        "  second, 1 texts: word error rate 0.000 (tiny.en), 0.333 (base)",
+    ]

@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from backends.fish.v0_2.codec.checkpoint import load_vqgan
-from backends.fish.v0_2.config import CODE_SAMPLES
+from backends.fish.v0_2.config import FRAME_SAMPLES
 from recipes import kit
 from recipes.common.arrivals import Arrivals
 from recipes.common.export import halves
@@ -92,7 +92,7 @@ def test_a_kit_holds_the_weights_as_they_are(packed: Path) -> None:
 
 
 def test_the_encoder_of_a_kit_gives_the_codes_of_the_engine(packed: Path) -> None:
-    samples = (np.random.default_rng(0).normal(0, 0.1, 20 * CODE_SAMPLES)).astype(np.float32)
+    samples = (np.random.default_rng(0).normal(0, 0.1, 20 * FRAME_SAMPLES)).astype(np.float32)
     (expected,) = load_vqgan(FISH / CODEC_FILE, torch.device("cpu")).encode([samples])
     found = load_encoder(packed / "start").encode(LogMel()(torch.from_numpy(samples)[None]))[0].numpy()
     inner = slice(None, -4)  # the engine masks what is after the end

@@ -1,4 +1,4 @@
-"""What tests of speech share."""
+"""Fixtures for tests of speech."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Gateway, start_gateway, wait_ready
+from support.gateway_process import Gateway, start_gateway, wait_ready
 
 from recipes.common.sentences import held_out
 from recipes.common.transcriber import Transcriber
@@ -22,7 +22,7 @@ def transcriber() -> Transcriber:
 
 @pytest.fixture(scope="module")
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """The default configuration on another port, the engine that the test module names as ``ENGINE`` loaded."""
+    """A gateway with the default configuration on a free port, with the test module's ``ENGINE`` loaded."""
     gateway = start_gateway(tmp_path_factory.mktemp("mini"), {"include": [str(DEFAULTS)], "port": 0})
     gateway.client.timeout = 300
     wait_ready(gateway)
@@ -37,5 +37,5 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def teacher(served: Gateway) -> list[bytes]:
-    """The sentences in the voice that the small checkpoints were taught by, which is that of `lite`: WAV files."""
+    """WAV files of the held-out sentences in the training voice of the small checkpoints, that of `lite`."""
     return [served.client.post("/tts", json={"text": text, "engine": "lite"}).content for text in held_out()]

@@ -1,4 +1,4 @@
-"""f5-mini, which the default configuration serves as `f5`, is understood: sentences that it was not trained on."""
+"""Intelligibility of f5-mini, the default configuration's `f5`, on sentences outside its training data."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
-from harness import Gateway, read_audio
-from speech.minis import model_of, speak_all
+from support.gateway_process import Gateway, read_audio
+from support.minis import model_of, speak_all
 
 from backends.f5.config import RATE_HZ
 from recipes.common.sentences import held_out
@@ -25,13 +25,13 @@ ASSETS = Path(__file__).parents[2] / "backends/f5/assets/f5_mini"
 
 
 def pitch_hz(samples: np.ndarray) -> float:
-    """The median over what is voiced."""
+    """Median pitch of the voiced frames."""
     return float(np.nanmedian(librosa.pyin(samples, fmin=70, fmax=400, sr=RATE_HZ)[0]))
 
 
 @pytest.fixture(scope="module")
 def spoken(served: Gateway) -> list[np.ndarray]:
-    """The texts in the two voices by turns."""
+    """The texts in the two voices alternately."""
     return speak_all(served, ENGINE, [{"text": text, "voice": VOICES[at % 2]} for at, text in enumerate(TEXTS)])
 
 
@@ -42,18 +42,18 @@ def test_held_out_sentences_are_understood_in_both_voices(spoken: list[np.ndarra
     assert rate <= 0.15, heard
 
 
-def test_the_voice_asked_for_speaks(spoken: list[np.ndarray]) -> None:
+def test_voices_differ_in_pitch(spoken: list[np.ndarray]) -> None:
     clear, deep = (pitch_hz(np.concatenate(spoken[at::2])) for at in range(2))
     print(f"clear {clear:.0f} Hz, deep {deep:.0f} Hz")
     assert 0.72 < deep / clear < 0.92
 
 
-def test_the_vocoder_alone_loses_hardly_a_word(transcriber: Transcriber, teacher: list[bytes]) -> None:
+def test_vocoder_alone_is_understood(transcriber: Transcriber, teacher: list[bytes]) -> None:
     made, _ = through_vocoder(ASSETS, [read_audio(one)[0] for one in teacher])
     rate = word_error_rate(held_out(), [transcriber.transcribe(samples, RATE_HZ) for samples in made])
     print(f"word error rate {rate:.3f}")
     assert rate <= 0.05
 
 
-def test_nobody_takes_it_for_the_official_model(served: Gateway) -> None:
+def test_model_name_differs_from_the_official_one(served: Gateway) -> None:
     assert "f5-mini" in model_of(served, ENGINE)

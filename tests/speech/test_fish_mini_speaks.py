@@ -1,12 +1,12 @@
-"""fish-mini, which the default configuration serves as `fish`, is understood: sentences that it was not trained on."""
+"""Intelligibility of fish-mini, the default configuration's `fish`, on sentences outside its training data."""
 
 from __future__ import annotations
 
 import numpy as np
 import ormsgpack
 import pytest
-from harness import Gateway
-from speech.minis import model_of, speak_all
+from support.gateway_process import Gateway
+from support.minis import model_of, speak_all
 
 from backends.fish.v0_2.config import RATE_HZ
 from recipes.common.sentences import held_out
@@ -26,7 +26,7 @@ def test_held_out_sentences_are_understood(served: Gateway, transcriber: Transcr
     assert rate <= 0.20, heard
 
 
-def test_the_codec_alone_loses_hardly_a_word(served: Gateway, transcriber: Transcriber, teacher: list[bytes]) -> None:
+def test_codec_alone_is_understood(served: Gateway, transcriber: Transcriber, teacher: list[bytes]) -> None:
     heard = []
     for at in range(0, len(teacher), 10):
         body = {"content": ormsgpack.packb({"audios": teacher[at : at + 10]}), "headers": MSGPACK}
@@ -40,5 +40,5 @@ def test_the_codec_alone_loses_hardly_a_word(served: Gateway, transcriber: Trans
     assert rate <= 0.05, heard
 
 
-def test_nobody_takes_it_for_the_official_model(served: Gateway) -> None:
+def test_model_name_differs_from_the_official_one(served: Gateway) -> None:
     assert "fish-mini" in model_of(served, ENGINE)

@@ -1,4 +1,4 @@
-"""What the lite engine says is what was asked, through the real gateway."""
+"""Intelligibility of the lite engine through a running gateway."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from harness import Gateway, read_audio
+from support.gateway_process import Gateway, read_audio
 
 from recipes.common.transcriber import Transcriber, word_error_rate
 
@@ -36,20 +36,22 @@ def test_ten_sentences_are_understood(gateway: Gateway, transcriber: Transcriber
     assert rate <= 0.10, heard
 
 
-def test_the_measure_can_fail(gateway: Gateway, transcriber: Transcriber) -> None:
+def test_word_error_rate_detects_another_sentence(gateway: Gateway, transcriber: Transcriber) -> None:
     other = gateway.client.post("/tts", json={"text": SENTENCES[0], "engine": "lite", "seed": 1})
     assert word_error_rate([SENTENCES[1]], [transcriber.transcribe(*read_audio(other.content))]) > 0.5
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.5, 2.0])
-def test_it_is_understood_at_other_speeds(gateway: Gateway, transcriber: Transcriber, speed: float) -> None:
+def test_speech_is_understood_at_other_speeds(gateway: Gateway, transcriber: Transcriber, speed: float) -> None:
     body = {"text": " ".join(SENTENCES[:3]), "engine": "lite", "seed": 1, "speed": speed}
     heard = transcriber.transcribe(*read_audio(gateway.client.post("/tts", json=body).content))
     assert word_error_rate([str(body["text"])], [heard]) <= 0.15, heard
 
 
 @pytest.mark.parametrize(("fmt", "stream"), [("mp3", True), ("opus", True), ("wav", True), ("aac", False)])
-def test_it_survives_every_way_out(gateway: Gateway, transcriber: Transcriber, fmt: str, stream: bool) -> None:
+def test_speech_is_understood_in_every_format(
+    gateway: Gateway, transcriber: Transcriber, fmt: str, stream: bool
+) -> None:
     text = " ".join(SENTENCES[3:6])
     response = gateway.client.post("/tts", json={"text": text, "seed": 1, "format": fmt, "stream": stream})
     command = ["ffmpeg", "-v", "error", "-i", "-", "-f", "f32le", "-ar", "16000", "-ac", "1", "-"]
@@ -58,7 +60,7 @@ def test_it_survives_every_way_out(gateway: Gateway, transcriber: Transcriber, f
     assert word_error_rate([text], [heard]) <= 0.10, heard
 
 
-def test_chinese_is_refused_not_mumbled(gateway: Gateway) -> None:
+def test_chinese_is_rejected(gateway: Gateway) -> None:
     response = gateway.client.post("/tts", json={"text": "你好，世界", "engine": "lite"})
     assert response.status_code == 422
     error = response.json()["error"]
@@ -66,7 +68,7 @@ def test_chinese_is_refused_not_mumbled(gateway: Gateway) -> None:
     assert "zh" in error["message"]
 
 
-def test_the_first_sentence_comes_before_the_rest_is_made(gateway: Gateway) -> None:
+def test_first_sentence_is_streamed_before_the_rest(gateway: Gateway) -> None:
     text = " ".join(SENTENCES * 4)
     with gateway.client.stream("POST", "/tts", json={"text": text, "stream": True, "format": "pcm"}) as response:
         sizes = [len(data) for data in response.iter_raw()]

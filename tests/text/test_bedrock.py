@@ -11,7 +11,10 @@ from typing import Any
 
 import boto3
 import pytest
-from bedrock_answers import (
+from botocore.awsrequest import AWSResponse
+from botocore.stub import Stubber
+from botocore.validate import ParamValidator
+from support.bedrock_responses import (
     CITED,
     CLAUDE,
     CLAUDE_STREAM,
@@ -28,9 +31,6 @@ from bedrock_answers import (
     WHOLE,
     chunked,
 )
-from botocore.awsrequest import AWSResponse
-from botocore.stub import Stubber
-from botocore.validate import ParamValidator
 
 from gateway.errors import InvalidRequest
 from gateway.text.bedrock.answers import MAX_CHARS, TextDeltas, is_response, spoken_text

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bedrock_answers import CLAUDE, CONVERSE, CONVERSE_STREAM, SPOKEN, WHOLE, chunked
 from pydantic import BaseModel, ConfigDict, model_validator
+from support.bedrock_responses import CLAUDE, CONVERSE, CONVERSE_STREAM, SPOKEN, WHOLE, chunked
 
 from gateway.errors import InvalidRequest
 from gateway.service.request import SpeechRequest, parse

@@ -1,5 +1,5 @@
 import pytest
-from voice_samples import add
+from support.voice_samples import add
 
 from gateway.errors import InvalidRequest, VoiceNotFound
 from gateway.voices.fs import FileVoiceStore

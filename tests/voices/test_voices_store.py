@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from voice_samples import RATE_HZ, add, speech
+from support.voice_samples import RATE_HZ, add, speech
 
 from gateway.errors import Conflict, GatewayError, InvalidRequest, VoiceNotFound
 from gateway.voices.fs import FileVoiceStore

@@ -36,14 +36,14 @@ def shapes(config: LMConfig) -> dict[str, tuple[int, ...]]:
     """Return names and shapes of the published layout, without constants."""
     sizes, dim = Sizes.of(config), config.dim
     heads = (sizes.heads + 2 * sizes.kv_heads) * sizes.head_dim
-    made: dict[str, tuple[int, ...]] = {"embeddings.weight": (sizes.ids, dim), "output.weight": (sizes.ids, dim)}
+    result: dict[str, tuple[int, ...]] = {"embeddings.weight": (sizes.ids, dim), "output.weight": (sizes.ids, dim)}
     for name in (f"layers.{index}." for index in range(config.n_layer)):
-        made[f"{name}attention.wqkv.weight"] = (heads, dim)
-        made[f"{name}attention.wo.weight"] = (dim, sizes.heads * sizes.head_dim)
-        made[f"{name}feed_forward.w1.weight"] = made[f"{name}feed_forward.w3.weight"] = (sizes.hidden, dim)
-        made[f"{name}feed_forward.w2.weight"] = (dim, sizes.hidden)
-        made[f"{name}attention_norm.weight"] = made[f"{name}ffn_norm.weight"] = (dim,)
-    return {**made, "norm.weight": (dim,)}
+        result[f"{name}attention.wqkv.weight"] = (heads, dim)
+        result[f"{name}attention.wo.weight"] = (dim, sizes.heads * sizes.head_dim)
+        result[f"{name}feed_forward.w1.weight"] = result[f"{name}feed_forward.w3.weight"] = (sizes.hidden, dim)
+        result[f"{name}feed_forward.w2.weight"] = (dim, sizes.hidden)
+        result[f"{name}attention_norm.weight"] = result[f"{name}ffn_norm.weight"] = (dim,)
+    return {**result, "norm.weight": (dim,)}
 
 
 def is_linear(name: str) -> bool:
@@ -116,13 +116,13 @@ def in_form(state: dict[str, Tensor], config: LMConfig, form: Form, seed: int = 
 
 def as_int8(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Quantize as ``WeightOnlyInt8QuantHandler`` of v0.2.0 does."""
-    made = dict(state)
+    result = dict(state)
     for name in [name for name in state if is_linear(name)]:
         weight = state[name].to(torch.bfloat16).float()
         scales = (weight.abs().amax(1) / 127.5).clamp(min=torch.finfo(torch.float32).eps)
-        made[name] = (weight / scales[:, None]).round().clamp(-128, 127).to(torch.int8)
-        made[name.replace(".weight", ".scales")] = scales.to(torch.bfloat16)
-    return made
+        result[name] = (weight / scales[:, None]).round().clamp(-128, 127).to(torch.int8)
+        result[name.replace(".weight", ".scales")] = scales.to(torch.bfloat16)
+    return result
 
 
 def lora(state: dict[str, Tensor], seed: int) -> dict[str, Tensor]:

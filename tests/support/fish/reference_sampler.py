@@ -26,7 +26,7 @@ def distribution(logits: Tensor, sampling: Sampling, window: Iterable[int] = ())
     :param logits: (IDs,).
     :param window: IDs to penalize.
     """
-    scores = [float(value) for value in logits]
+    scores = logits.tolist()
     for code in set(window):
         scores[code] *= sampling.repetition_penalty if scores[code] < 0 else 1 / sampling.repetition_penalty
     order = sorted(range(len(scores)), key=lambda code: -scores[code])
@@ -44,7 +44,7 @@ def distribution(logits: Tensor, sampling: Sampling, window: Iterable[int] = ())
 
 
 def race(probs: Sequence[float], noise: Tensor) -> int:
-    scores = [p / float(q) for p, q in zip(probs, noise, strict=True)]
+    scores = [p / q for p, q in zip(probs, noise.tolist(), strict=True)]
     return scores.index(max(scores))
 
 

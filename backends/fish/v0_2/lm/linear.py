@@ -25,7 +25,7 @@ INT8_STEP = 32  # the 8-bit kernel reads this many input features at a time
 
 
 class Determinism(Enum):
-    """What the result of one row depends on, bit for bit, on a CPU."""
+    """Determinism of a row: the inputs that its result depends on, bit for bit, on a CPU."""
 
     ROW = "the row alone"
     BATCH_SIZE = "the row and the batch size, but not its position in the batch"

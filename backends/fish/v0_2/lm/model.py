@@ -112,7 +112,7 @@ class LanguageModel:
 
     @property
     def determinism(self) -> Determinism:
-        """What one row of logits depends on, on a CPU: the weakest guarantee of its layers."""
+        """Determinism of a row of logits on a CPU: the weakest guarantee of the layers."""
         kinds = {linear.determinism for linear in self._linears}
         ordered = (Determinism.NONE, Determinism.BATCH_SIZE, Determinism.ROW)
         return next(kind for kind in ordered if kind in kinds)

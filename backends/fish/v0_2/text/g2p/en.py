@@ -113,7 +113,7 @@ def _network() -> Path:
 
 
 def _plural(last: str) -> tuple[str, ...]:
-    """What "'s" is after a phone."""
+    """Phones of "'s" after a phone."""
     if last in _SIBILANTS:
         return "AH0", "Z"
     return ("S",) if last in _VOICELESS else ("Z",)

@@ -1,4 +1,4 @@
-"""Where the tests in this folder compute: the first GPU, or what ``GPU_TESTS_DEVICE`` names, for a rehearsal."""
+"""The device of the GPU tests: the first GPU, or the one that ``GPU_TESTS_DEVICE`` names, for a rehearsal."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The part of Amazon SageMaker between boto3's ``sagemaker-runtime`` client and a container.
+"""Fake of Amazon SageMaker between boto3's ``sagemaker-runtime`` client and a container.
 
-Requests are forwarded to a container on this machine; what comes back is framed as AWS frames it.
+It forwards requests to a container on this machine, and frames the responses as AWS does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PASSED_ON = ("Content-Type", "Accept", "X-Amzn-SageMaker-Custom-Attributes")
 
 
 def event(headers: dict[str, str], payload: bytes) -> bytes:
-    """One message of an AWS event stream."""
+    """Encode a message of an AWS event stream."""
     block = b""
     for name, value in headers.items():
         block += struct.pack("!B", len(name)) + name.encode() + b"\x07" + struct.pack("!H", len(value)) + value.encode()
@@ -68,23 +68,23 @@ class _Handler(BaseHTTPRequestHandler):
                 self._whole(answer, answer.read())
 
     def _model_error(self, status: int, message: str) -> None:
-        told = {
+        error = {
             "Message": f'Received client error ({status}) from primary with message "{message}".',
             "OriginalStatusCode": status,
             "OriginalMessage": message,
             "LogStreamArn": "",
         }
-        body = json.dumps(told).encode()
+        body = json.dumps(error).encode()
         self._begin(424, {"x-amzn-ErrorType": "ModelError", "Content-Type": "application/json"}, len(body))
         self.wfile.write(body)
 
     def _whole(self, answer: httpx.Response, body: bytes) -> None:
-        self._begin(200, {"Content-Type": answer.headers["content-type"], **self._told(answer)}, len(body))
+        self._begin(200, {"Content-Type": answer.headers["content-type"], **self._forwarded(answer)}, len(body))
         self.wfile.write(body)
 
     def _stream(self, answer: httpx.Response) -> None:
         kind = {"X-Amzn-SageMaker-Content-Type": answer.headers["content-type"]}
-        self._begin(200, {"Content-Type": "application/vnd.amazon.eventstream", **kind, **self._told(answer)})
+        self._begin(200, {"Content-Type": "application/vnd.amazon.eventstream", **kind, **self._forwarded(answer)})
         try:
             for data in answer.iter_raw():
                 self.wfile.write(payload_part(data))
@@ -92,10 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
         except httpx.HTTPError as error:
             self.wfile.write(stream_error("StreamBroken", str(error)))
 
-    def _told(self, answer: httpx.Response) -> dict[str, str]:
+    def _forwarded(self, answer: httpx.Response) -> dict[str, str]:
         names = ("X-Amzn-SageMaker-Custom-Attributes",)
-        told = {name: answer.headers[name] for name in names if name in answer.headers}
-        return {"x-Amzn-Invoked-Production-Variant": "primary", **told}
+        forwarded = {name: answer.headers[name] for name in names if name in answer.headers}
+        return {"x-Amzn-Invoked-Production-Variant": "primary", **forwarded}
 
     def _begin(self, status: int, headers: dict[str, str], length: int | None = None) -> None:
         self.send_response(status)
@@ -106,12 +106,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def runtime(container: str) -> Iterator[str]:
-    """Serve on a free port in front of ``container``; gives the address for ``endpoint_url``."""
+    """Serve on a free port in front of ``container``; yields the URL for ``endpoint_url``."""
     handler = type("Handler", (_Handler,), {"container": container})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)

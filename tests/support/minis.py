@@ -1,4 +1,4 @@
-"""What the tests of the small checkpoints share."""
+"""Helpers for tests of the small checkpoints."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from harness import Gateway, read_audio
+from support.gateway_process import Gateway, read_audio
 
-AT_ONCE = 4
+CONCURRENCY = 4
 
 
 def speak(gateway: Gateway, engine: str, **body: object) -> np.ndarray:
-    """What the small checkpoint of an engine says; the answer has to name it."""
+    """Synthesize speech with an engine's small checkpoint, which the response must name."""
     response = gateway.client.post("/tts", json={"seed": 1, "engine": engine, **body})
     assert response.status_code == 200, response.text
     assert f"{engine}-mini" in response.headers["x-voxgate-model"]
@@ -20,12 +20,12 @@ def speak(gateway: Gateway, engine: str, **body: object) -> np.ndarray:
 
 
 def speak_all(gateway: Gateway, engine: str, bodies: Sequence[dict[str, object]]) -> list[np.ndarray]:
-    """Some requests at a time."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    """Synthesize several requests concurrently."""
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
         return list(pool.map(lambda body: speak(gateway, engine, **body), bodies))
 
 
 def model_of(gateway: Gateway, engine: str) -> str:
-    """What ``/v1/engines`` says that an engine speaks with."""
+    """Return an engine's model according to ``/v1/engines``."""
     listed = gateway.client.get("/v1/engines").json()["engines"]
-    return str(next(one for one in listed if one["name"] == engine)["model"])
+    return str(next(entry for entry in listed if entry["name"] == engine)["model"])

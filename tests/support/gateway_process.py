@@ -1,4 +1,4 @@
-"""A real gateway in a process of its own, and other things that more than one folder of tests uses."""
+"""A gateway as a process, and other helpers shared by several folders of tests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TONE = {
 
 @dataclass
 class Gateway:
-    """A real ``voxgate serve`` in a process of its own."""
+    """A running ``voxgate serve`` process."""
 
     process: subprocess.Popen[str]
     url: str

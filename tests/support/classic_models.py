@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from app_fixtures import InMemory, in_memory
+from support.app import InMemory, in_memory
 
 from backends.base import AudioChunk, Job
 from backends.fish.v0_2.options import FishV02Options
