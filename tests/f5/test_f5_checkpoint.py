@@ -125,7 +125,7 @@ def test_checkpoint_that_would_run_code_is_rejected(
 @pytest.mark.parametrize("name", ["cut.safetensors", "cut.pt"])
 def test_damaged_checkpoint_is_rejected_by_name(name: str, content: bytes, tiny: Architecture, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(LoadError, match=rf"{name}: .*(not a readable checkpoint|it is damaged)"):
+    with pytest.raises(LoadError, match=rf"{name}: .*(not a readable checkpoint|the file is damaged)"):
         mel_of(tmp_path / name, tiny)
 
 
@@ -160,5 +160,5 @@ def test_file_without_weights_is_rejected_by_name(
 def test_quantized_weights_are_rejected(trained: Path, tiny: Architecture, tmp_path: Path) -> None:
     weights = torch.load(trained, weights_only=True)["ema_model_state_dict"]
     torch.save({name: value.to(torch.int8) for name, value in weights.items()}, tmp_path / "int8.pt")
-    with pytest.raises(LoadError, match=r"int8\.pt: .* holds int8"):
+    with pytest.raises(LoadError, match=r"int8\.pt: .* is int8"):
         mel_of(tmp_path / "int8.pt", tiny)
