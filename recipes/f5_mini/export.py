@@ -32,6 +32,7 @@ from recipes.common.teacher import SpeakingStyle, Teacher, utterance
 from recipes.common.workspace import HELD_OUT_SHARD, say
 from recipes.f5_mini.dit import ARCHITECTURE
 from recipes.f5_mini.exported import CHECKPOINT_FILE, PREFIX
+from recipes.f5_mini.features import normalize_loudness
 from recipes.f5_mini.spelling import FOLD, write_vocabulary
 from recipes.f5_mini.train import FOLDER as FLOW
 from recipes.f5_mini.train import STATE as FLOW_STATE
