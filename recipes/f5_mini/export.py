@@ -44,7 +44,7 @@ CONFIG_FILE, ENGINE_FILE = "config.yaml", "f5-mini.yaml"
 VOCODER_FOLDER, VOICES_FOLDER = "vocoder", "voices"
 VOICES = {False: "clear", True: "deep"}
 PROMPT = "Nothing happened for an hour, and then the lights went out."
-PROMPT_PACE = 0.85  # the slowest trained pace, which gives the lowest word error rate
+PROMPT_PACE = 0.85  # the slowest trained pace; slower prompts lose fewer words
 HIGHEST = 0.95  # peak of a prompt
 CONSTANTS = ("inv_freq", "window")
 

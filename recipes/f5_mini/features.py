@@ -28,7 +28,7 @@ from recipes.f5_mini.spelling import FOLD, NO_PHONE, PHONE_IDS, SYMBOLS, align_l
 
 FOLDER = "features"
 WORST_FIT = 0.25  # of letters and phones; in 2,000 sentences none was worse than 0.23
-LEAST_FRAMES = 2  # of speech per symbol
+LEAST_FRAMES = 2  # least frames of speech per symbol
 FRAME_S = HOP_SAMPLES / RATE_HZ
 
 

@@ -29,7 +29,7 @@ UTTERANCE_COUNTS = {1: 0.45, 2: 0.4, 3: 0.1, 40: 0.05}  # largest number of utte
 PROMPTED = 0.6  # share of the sequences of several utterances that have a prompt
 WIDEST_GAP = 5  # frames of silence between utterances; as many as the 50 ms with which the engine ends a reference
 LAST_SILENCE = 30  # frames, after some sequences
-SHORT_SILENCE = (0.5, 2.5)  # share of a short text's length: the engine allows it 3.3 times the usual duration
+SHORT_SILENCE = (0.5, 2.5)  # share of a short utterance's length: the engine allows it 3.3 times the usual duration
 PACE_STEP = 0.1  # utterances of a sequence share a pace, so that their lengths are predictable
 
 
