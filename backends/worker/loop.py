@@ -126,7 +126,7 @@ class Loop:
         except FatalFault:
             raise
         except Exception as error:
-            log.exception("add(%s) failed unexpectedly", job_id)
+            log.exception("cannot start job %s", job_id)
             self._engine.abort(job_id)
             self._outbox.append(wire.JobBroke(job_id, f"{type(error).__name__}: {error}"))
         else:

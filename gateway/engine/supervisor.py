@@ -124,7 +124,8 @@ class Supervisor:
     async def submit(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
         """See :meth:`gateway.engine.client.EngineClient.submit` and ``convert``."""
         if self._worker is None or self._state is not State.READY:
-            raise EngineUnavailable(f"engine {self._spec.config.name!r} is {self._state.value}", retry_after_s=1.0)
+            state = "restarting" if self._state is State.READY else self._state.value
+            raise EngineUnavailable(f"engine {self._spec.config.name!r} is {state}", retry_after_s=1.0)
         self._active_jobs += 1
         self._idle.clear()
         try:

@@ -134,11 +134,6 @@ class WorkerProcess:
             return self._capabilities.result()
         raise WorkerError(self.dead.result())
 
-    @property
-    def active_jobs(self) -> int:
-        """Number of running jobs."""
-        return len(self._inboxes)
-
     async def submit(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
         """See :meth:`gateway.engine.client.EngineClient.submit` and ``convert``."""
         if self.dead.done():
@@ -190,7 +185,7 @@ class WorkerProcess:
             for frame in self._outbox:
                 self._socket.send(frame, zmq.NOBLOCK)
         self._outbox.clear()
-        self._read_messages()  # sending may have taken the descriptor's only signal that messages have arrived
+        self._read_messages()  # ZeroMQ's descriptor is edge-triggered: send() may have consumed the edge
 
     def _read_messages(self) -> None:
         """Dispatch the messages of one frame; a malformed one kills the worker.
@@ -252,13 +247,13 @@ class WorkerProcess:
             case wire.Hello(protocol=protocol):
                 self._message_timeout_s = self._spec.load_timeout_s
                 _remove(self._folder)  # no longer needed, and must not remain after a crash
-                self._connected = True
-                self._loop.call_soon(self._flush)
                 if protocol != wire.PROTOCOL:
                     raise WireError(
                         f"the worker ({self._spec.python}) speaks protocol {protocol}, the gateway {wire.PROTOCOL}: "
                         "install the same version of voxgate in both"
                     )
+                self._connected = True
+                self._loop.call_soon(self._flush)
             case wire.LoadFailed() | wire.Dying():
                 self._exit_reason = message.message
             case wire.Heartbeat():

@@ -46,7 +46,7 @@ class Services:
     live: LiveSessions
 
 
-def admit(connection: HTTPConnection) -> None:
+def raise_refusal(connection: HTTPConnection) -> None:
     """Raise the refusal that the middleware decided on, if any.
 
     The middleware leaves it to the route, so that the response has the envelope of the route's API.

@@ -1,28 +1,25 @@
 """The table from errors to HTTP status codes, and error envelopes.
 
 The native API's envelope is ``{"error": {"type": …, "message": …, "param": …, "request_id": …}}``. Another API defines
-its own in a subclass of :class:`DialectRoute`, the ``route_class`` of its routers.
+its own in a subclass of :class:`gateway.api.common.route.DialectRoute`, the ``route_class`` of its routers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from inspect import signature
-from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 
 from gateway import errors
-from gateway.api.common.deps import admit, request_id, services
+from gateway.api.common.deps import request_id
 from gateway.errors import GatewayError
 from gateway.service.request import invalid_request
 
@@ -83,7 +80,7 @@ class Problem:
             return self.type
 
 
-def native(problem: Problem) -> dict[str, object]:
+def native_envelope(problem: Problem) -> dict[str, object]:
     """The body of an error response of the native API."""
     return {
         "error": {
@@ -93,35 +90,6 @@ def native(problem: Problem) -> dict[str, object]:
             "request_id": problem.request_id,
         }
     }
-
-
-class DialectRoute(APIRoute):
-    """A route of one API: refuses requests that are not admitted, and defines the envelope of errors.
-
-    Every router has this class or a subclass as its ``route_class``.
-    """
-
-    envelope = staticmethod(native)
-    """The body of an error response."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, after admission.
-
-        An endpoint that takes only ``request`` and ``services`` and returns a response is called directly: FastAPI's
-        parameter solving, made for parameters that it has to parse, would cost more than all validation here.
-        """
-        endpoint = self.endpoint
-        is_direct = self.response_field is None and list(signature(endpoint).parameters) == ["request", "services"]
-        handle = None if is_direct else super().get_route_handler()
-
-        async def handle_admitted(request: Request) -> Response:
-            admit(request)
-            if handle is not None:
-                return await handle(request)
-            response: Response = await endpoint(request, await services(request))
-            return response
-
-        return handle_admitted
 
 
 def install(app: FastAPI) -> None:
@@ -159,8 +127,8 @@ def _respond(
     request.app.state.services.metrics.errors.labels(type_).inc()
     problem = Problem(status, type_, message, param, request_id(request))
     route = request.scope.get("route")  # set for wrong methods too, but not for unknown paths
-    body = route.envelope(problem) if isinstance(route, DialectRoute) else native(problem)
-    return JSONResponse(body, status, headers=headers)
+    envelope = getattr(route, "envelope", native_envelope)
+    return JSONResponse(envelope(problem), status, headers=headers)
 
 
 async def _gateway_error(request: Request, error: Exception) -> JSONResponse:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.api.common.errors import DialectRoute, Problem
+from gateway.api.common.errors import Problem
+from gateway.api.common.route import DialectRoute
 
 _MIN = {"top_p": 1e-6, "repetition_penalty": 0.1}
 _MAX = {"max_new_tokens": 4096, "top_k": 4096}

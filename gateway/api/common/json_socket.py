@@ -12,7 +12,7 @@ from typing import Any
 from starlette.websockets import WebSocket
 
 from gateway.api.common.body import SMALL_BYTES, decode_base64, decode_json
-from gateway.api.common.errors import Problem, native
+from gateway.api.common.errors import Problem, native_envelope
 from gateway.api.common.websocket import (
     Command,
     Dialect,
@@ -100,12 +100,12 @@ class JsonDialect(Dialect):
     def failure(self, failure: Failure) -> WireMessage:
         """See :class:`Dialect`."""
         retry = {} if failure.retry_after_s is None else {"retry_after_s": failure.retry_after_s}
-        return _json("error", **native(failure.problem), position=failure.position, **retry)
+        return _json("error", **native_envelope(failure.problem), position=failure.position, **retry)
 
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:
         """See :class:`Dialect`."""
-        return native(problem)
+        return native_envelope(problem)
 
 
 def _read(message: WireMessage) -> Command:

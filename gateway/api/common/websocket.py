@@ -14,7 +14,7 @@ import structlog
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from gateway.api.common.deps import Services, admit, request_id
+from gateway.api.common.deps import Services, raise_refusal, request_id
 from gateway.api.common.errors import STATUS, Problem, headers
 from gateway.errors import BodyTimeout, BodyTooLarge, ClientGone, GatewayError, InvalidRequest, SessionIdle
 from gateway.service.live.events import LiveEvent, SegmentRefused
@@ -122,7 +122,7 @@ async def serve_session(websocket: WebSocket, dialect: Dialect) -> None:
     """Accept a WebSocket and run a session over it, or reject the handshake with an HTTP response."""
     services: Services = websocket.app.state.services
     try:
-        admit(websocket)
+        raise_refusal(websocket)
         with services.live.slot():
             await websocket.accept()
             await _Connection(websocket, services, dialect).run()

@@ -9,9 +9,10 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from gateway.api.common.deps import ServicesDep
-from gateway.api.common.errors import DialectRoute, Problem
+from gateway.api.common.errors import Problem
 from gateway.api.common.ignored_fields import ignored, renamed
 from gateway.api.common.openapi import FORM, JSON, MSGPACK, request_body, text_schema
+from gateway.api.common.route import DialectRoute
 from gateway.api.common.voices import rename_stored, store_upload
 from gateway.api.fish_audio.bodies import read_fields, read_form
 from gateway.errors import Conflict, InvalidRequest

@@ -12,11 +12,12 @@ from typing import Any, NoReturn
 from fastapi import APIRouter, Request, Response
 
 from gateway.api.common.deps import Services, ServicesDep
-from gateway.api.common.errors import DialectRoute, Problem
+from gateway.api.common.errors import Problem
 from gateway.api.common.fish import clamp_option
 from gateway.api.common.ignored_fields import ignored, renamed
 from gateway.api.common.openapi import FORM, JSON, MSGPACK, model_schema, request_body
 from gateway.api.common.responses import complete_audio, streamed_audio
+from gateway.api.common.route import DialectRoute
 from gateway.api.fish_audio.bodies import FishTtsBody, read_tts
 from gateway.errors import NotFound
 from gateway.service.request import MAX_SEED, SpeechRequest, parse

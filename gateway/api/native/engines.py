@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from backends.base import CodecInfo
 from gateway.api.common.deps import ServicesDep
-from gateway.api.common.errors import DialectRoute
+from gateway.api.common.route import DialectRoute
 from gateway.engine.catalog import ConfiguredEngine
 from gateway.engine.client import State
 

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from gateway import __version__
 from gateway.api.common.deps import Services, ServicesDep
-from gateway.api.common.errors import DialectRoute
+from gateway.api.common.route import DialectRoute
 from gateway.engine.catalog import ConfiguredEngine
 from gateway.engine.client import State
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep
-from gateway.api.common.errors import DialectRoute
+from gateway.api.common.route import DialectRoute
 from gateway.api.common.tts import RESPONSES, TtsBody, documentation, respond
 
 router = APIRouter(tags=["speech"], route_class=DialectRoute)

@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse
 from backends.base import BuiltinVoice
 from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep
-from gateway.api.common.errors import DialectRoute
 from gateway.api.common.openapi import FORM, model_schema, request_body
+from gateway.api.common.route import DialectRoute
 from gateway.api.common.voices import built_in_voices, store_upload
 from gateway.service.voices import VoiceUpload
 from gateway.voices.store import Voice

@@ -7,7 +7,8 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from gateway.api.common.errors import DialectRoute, Problem
+from gateway.api.common.errors import Problem
+from gateway.api.common.route import DialectRoute
 from gateway.errors import BadRequest, GatewayError, InvalidRequest
 
 # The gateway's field names in errors, mapped to this API's.

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from gateway.api.common import json_socket
 from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep
-from gateway.api.common.errors import DialectRoute
+from gateway.api.common.route import DialectRoute
 from gateway.api.common.tts import RESPONSES, TtsBody, documentation, respond
 from gateway.api.sagemaker.accept import choose
 from gateway.engine.client import State

@@ -1,0 +1,42 @@
+"""The route class of every API dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from inspect import signature
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from gateway.api.common.deps import raise_refusal, services
+from gateway.api.common.errors import native_envelope
+
+
+class DialectRoute(APIRoute):
+    """A route of one API: raises the refusal of the middleware, if any, and defines the envelope of errors.
+
+    Every router has this class or a subclass as its ``route_class``.
+    """
+
+    envelope = staticmethod(native_envelope)
+    """The body of an error response."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler, after the refusal check.
+
+        An endpoint that takes only ``request`` and ``services`` and returns a response is called directly: FastAPI's
+        parameter solving, made for parameters that it has to parse, would cost more than all validation here.
+        """
+        endpoint = self.endpoint
+        is_direct = self.response_field is None and list(signature(endpoint).parameters) == ["request", "services"]
+        handle = None if is_direct else super().get_route_handler()
+
+        async def handle_unless_refused(request: Request) -> Response:
+            raise_refusal(request)
+            if handle is not None:
+                return await handle(request)
+            response: Response = await endpoint(request, await services(request))
+            return response
+
+        return handle_unless_refused
