@@ -1,1 +1,1 @@
-"""How checkpoints of our own were made."""
+"""Recipes: training of the checkpoints that ship with the engines."""

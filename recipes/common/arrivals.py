@@ -1,4 +1,4 @@
-"""Shards as they are written, so that training can start while the teacher still speaks."""
+"""Discovery of new shards, so that training can start while the teacher still speaks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from recipes.common.places import HELD_OUT_SHARD
+from recipes.common.workspace import HELD_OUT_SHARD
 
 U = TypeVar("U")
 
@@ -15,14 +15,14 @@ POLL_S = 0.2
 
 
 def finished(folder: Path) -> list[str]:
-    """Names of the shards in a folder of ``.npz`` files that are written completely."""
+    """List the complete ``.npz`` shards of a folder."""
     return sorted(path.stem for path in folder.glob("*.npz") if ".part" not in path.name)
 
 
 class Arrivals(Generic[U]):
-    """The utterances of a folder's shards, each shard once; the held-out one is left out.
+    """The utterances of new shards in a folder, without the held-out shard.
 
-    :param read: the utterances of a shard, by its name.
+    :param read: returns the utterances of a shard, given its name.
     """
 
     def __init__(self, folder: Path, read: Callable[[str], list[U]]):
@@ -36,9 +36,9 @@ class Arrivals(Generic[U]):
         return [one for name in names for one in self._read(name)]
 
     def first(self, shards: int, patience_s: float) -> list[U]:
-        """Wait until there are so many shards besides the held-out one, and return their utterances.
+        """Wait for a number of shards and the held-out one, and return the utterances of the former.
 
-        :raises TimeoutError: they did not come.
+        :raises TimeoutError: too few shards after ``patience_s``.
         """
         until = time.monotonic() + patience_s
         while len(names := finished(self._folder)) <= shards or HELD_OUT_SHARD not in names:

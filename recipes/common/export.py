@@ -15,10 +15,10 @@ def average(path: Path, prefix: str = "") -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
 
 
-def halves(tensors: Mapping[str, Tensor], kept: tuple[str, ...] = ()) -> dict[str, Tensor]:
+def to_float16(tensors: Mapping[str, Tensor], kept: tuple[str, ...] = ()) -> dict[str, Tensor]:
     """Convert float32 tensors to float16 and copy all.
 
-    :param kept: endings of the names of constants that must not be rounded.
+    :param kept: name suffixes of constants that must not be rounded.
     """
     return {
         name: (value.half() if value.dtype == torch.float32 and not name.endswith(kept) else value).contiguous().clone()

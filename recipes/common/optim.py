@@ -1,6 +1,6 @@
 """Muon for matrices, AdamW for other parameters, a learning rate schedule, and averaged weights.
 
-Source of Muon: Keller Jordan's description of 2024 (momentum made orthogonal by five Newton-Schulz steps).
+Source of Muon: Keller Jordan's description of 2024 (momentum, orthogonalized by five Newton-Schulz steps).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Muon:
     def step(self, scale: float) -> None:
         """Take a step.
 
-        :param scale: of the learning rate.
+        :param scale: factor of the learning rate.
         """
         for shape, group in self._groups.items():
             flat = [parameter.grad.flatten(1) for parameter in group if parameter.grad is not None]
@@ -58,7 +58,7 @@ class Muon:
 class Optimizer:
     """Muon and AdamW for one network.
 
-    :param matrices: names of parameters that Muon takes; all others are AdamW's.
+    :param matrices: names of the parameters that Muon trains; AdamW trains the others.
     """
 
     def __init__(self, model: nn.Module, matrices: set[str], muon_rate: float, adam_rate: float):
@@ -85,7 +85,7 @@ class Optimizer:
         return length
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """Return the state for a checkpoint."""
         return {"muon": self._muon.state, "adam": self._adam.state_dict(), "steps": self.steps}
 
     def load(self, state: dict[str, Any]) -> None:
@@ -96,7 +96,7 @@ class Optimizer:
 
 
 class Average:
-    """Exponential moving average of the weights, which is what is exported."""
+    """Exponential moving average of the weights. Exports use it."""
 
     def __init__(self, model: nn.Module, keep: float = 0.998):
         self._keep = keep

@@ -1,4 +1,4 @@
-"""Batches made ahead in a thread, so that a GPU does not wait for them."""
+"""Prefetching of batches in a thread, so that a GPU does not wait for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STALLED_S = 120.0
 
 
 def prefetch(batches: Iterator[T], count: int = 4) -> Iterator[T]:
-    """Yield the same batches; up to ``count`` of them are made ahead.
+    """Yield the same batches, of which up to ``count`` are computed in advance.
 
     :raises queue.Empty: the thread died, or a batch took longer than ``STALLED_S``.
     """

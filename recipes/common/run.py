@@ -1,4 +1,4 @@
-"""Training that is saved and resumed as a whole, and bounded by time."""
+"""Resumable training with a time limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from recipes.common.optim import Average, Optimizer
-from recipes.common.places import Clock, Log
+from recipes.common.workspace import Clock, Log
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -20,7 +20,7 @@ N = TypeVar("N", bound=nn.Module)
 class Run(ABC, Generic[N]):
     """A network in training.
 
-    :param path: where its state is kept; what is there is gone on with.
+    :param path: file of the state; training resumes from it if it exists.
     :param matrices: names of the parameters that Muon trains.
 
     :ivar progress: 0 to 1; the learning rate follows it.
@@ -40,11 +40,11 @@ class Run(ABC, Generic[N]):
         """Take a step and return its losses."""
 
     @abstractmethod
-    def judge(self) -> dict[str, float]:
-        """Losses of the averaged weights on held-out data."""
+    def evaluate(self) -> dict[str, float]:
+        """Return the losses of the averaged weights on held-out data."""
 
-    def further(self) -> dict[str, Any]:
-        """Further values of a state."""
+    def extra_state(self) -> dict[str, Any]:
+        """Return further values to save."""
         return {}
 
     def load(self, saved: dict[str, Any]) -> None:
@@ -64,18 +64,18 @@ class Run(ABC, Generic[N]):
                 "average": self.average.weights,
                 "optimizer": self.optimizer.state(),
                 "progress": self.progress,
-                **self.further(),
+                **self.extra_state(),
             },
             part,
         )
         part.replace(self._path)
 
-    def train(self, clock: Clock, end: float, every: int, judge_every: int, log: Log) -> None:
-        """Train until the time is over.
+    def train(self, clock: Clock, end: float, every: int, evaluate_every: int, log: Log) -> None:
+        """Train until the time is up.
 
-        :param end: progress reached by then.
+        :param end: progress at that moment.
         :param every: steps between reports.
-        :param judge_every: steps between judgements, after which the state is saved.
+        :param evaluate_every: steps between evaluations; the state is saved after each.
         """
         began = self.progress
         while not clock.over:
@@ -84,21 +84,21 @@ class Run(ABC, Generic[N]):
             steps = self.optimizer.steps
             if steps % every == 0:
                 log(step=steps, progress=self.progress, seconds=clock.spent, **losses)
-            if steps % judge_every == 0:
-                log(step=steps, **self.judge())
+            if steps % evaluate_every == 0:
+                log(step=steps, **self.evaluate())
                 self.save()
         self.progress = end
         self.save()
-        log(step=self.optimizer.steps, **self.judge())
+        log(step=self.optimizer.steps, **self.evaluate())
 
 
 def run_arguments(about: str | None, minutes: float, every: int, seed: int) -> argparse.ArgumentParser:
-    """Arguments of all training commands, with a stage's defaults."""
+    """Build the parser of a training command with a stage's defaults."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=minutes)
     parser.add_argument(
-        "--end", type=float, default=1.0, help="progress reached in this time; at 1 the rate is nothing"
+        "--end", type=float, default=1.0, help="progress reached in this time; at 1 the learning rate is zero"
     )
     parser.add_argument("--from", dest="start", type=Path, default=None, help="exported model to start from")
     parser.add_argument("--begin", type=float, default=0.0, help="progress of a stage that has no state yet")
@@ -108,14 +108,14 @@ def run_arguments(about: str | None, minutes: float, every: int, seed: int) -> a
     return parser
 
 
-def run(asked: argparse.Namespace, log: Log, judge_every: int, start: Callable[[], Run[Any]]) -> None:
-    """Train with parsed arguments; loading counts as time of the command."""
-    clock = Clock(asked.minutes)
-    torch.manual_seed(asked.seed)
-    torch.set_flush_denormal(True)  # attention is full of them: a step of f5-mini's flow took 9 % longer with them
+def run(args: argparse.Namespace, log: Log, evaluate_every: int, start: Callable[[], Run[Any]]) -> None:
+    """Train with parsed arguments; the time limit includes loading."""
+    clock = Clock(args.minutes)
+    torch.manual_seed(args.seed)
+    torch.set_flush_denormal(True)  # attention has many denormals; they made a step of f5-mini's flow 9 % slower
     training = start()
     if not training.optimizer.steps:
-        training.progress = asked.begin
-        if asked.start is not None:
-            log(step=0, **training.judge())
-    training.train(clock, asked.end, asked.every, judge_every, log)
+        training.progress = args.begin
+        if args.start is not None:
+            log(step=0, **training.evaluate())
+    training.train(clock, args.end, args.every, evaluate_every, log)

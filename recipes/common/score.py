@@ -16,15 +16,15 @@ import numpy as np
 from backends.base import AudioChunk, Engine, EngineConfig, Failed, Finished, Job
 from backends.fish.v0_2.text.phonemizer import Phonemizer
 from backends.lite.engine import LiteEngine
-from recipes.common.places import say
 from recipes.common.sentences import judged
 from recipes.common.sound import SCALE
-from recipes.common.teacher import Manner, Teacher, utterance
+from recipes.common.teacher import SpeakingStyle, Teacher, utterance
 from recipes.common.transcriber import FOLDERS, Transcriber, word_error_rate
+from recipes.common.workspace import say
 
 
 def speak(engine: Engine, job: Job) -> np.ndarray:
-    """Samples (N,) of one job."""
+    """Run one job and return its samples (N,)."""
     engine.add(job)
     parts: list[np.ndarray] = []
     while True:
@@ -43,7 +43,7 @@ class Spoken:
     """Texts with their sound.
 
     :param sounds: each (N,).
-    :param seconds: that it took to make them.
+    :param seconds: time that synthesis took.
     """
 
     texts: Sequence[str]
@@ -58,19 +58,19 @@ def speak_all(engine: Engine, jobs: Sequence[Job]) -> Spoken:
     return Spoken([job.text for job in jobs], sounds, time.perf_counter() - began)
 
 
-def taught(texts: Sequence[str], rate_hz: int) -> Spoken:
-    """Texts spoken by the teacher at its own pace."""
-    teacher, phonemizer, manner = Teacher(), Phonemizer(), Manner(rate_hz)
+def teacher_speech(texts: Sequence[str], rate_hz: int) -> Spoken:
+    """Let the teacher speak texts at its own pace."""
+    teacher, phonemizer, style = Teacher(), Phonemizer(), SpeakingStyle(rate_hz)
     began = time.perf_counter()
-    made = [(text, utterance(teacher, phonemizer, text, manner)) for text in texts]
+    made = [(text, utterance(teacher, phonemizer, text, style)) for text in texts]
     kept = [(text, one[0].astype(np.float32) * SCALE) for text, one in made if one is not None]
     return Spoken([text for text, _ in kept], [sound for _, sound in kept], time.perf_counter() - began)
 
 
 class Judge:
-    """Both transcribers.
+    """Word error rates by both transcribers.
 
-    :param show: print what was heard.
+    :param show: print the transcripts.
     """
 
     def __init__(self, threads: int = 2, show: bool = False) -> None:
@@ -90,30 +90,29 @@ class Judge:
         for part, which in {"all": slice(None), **parts}.items():
             texts = spoken.texts[which]
             rates = {name: word_error_rate(texts, found[which]) for name, found in transcripts.items()}
-            told = ", ".join(f"{rate:.3f} ({name})" for name, rate in rates.items())
-            say(f"  {part}, {len(texts)} texts: word error rate {told}")
+            listed = ", ".join(f"{rate:.3f} ({name})" for name, rate in rates.items())
+            say(f"  {part}, {len(texts)} texts: word error rate {listed}")
         if self._show:
             for lines in zip(spoken.texts, *transcripts.values(), strict=True):
                 say("\n    ".join(lines))
-        return rates
 
 
 def score_arguments(about: str | None) -> argparse.ArgumentParser:
-    """Arguments of all scoring commands."""
+    """Build the parser of a scoring command."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sentences", type=int, default=None, help="how many of the judged ones; all by default")
+    parser.add_argument("--sentences", type=int, default=None, help="number of judged sentences; all by default")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--show", action="store_true", help="print what was heard")
+    parser.add_argument("--show", action="store_true", help="print the transcripts")
     return parser
 
 
 def main() -> None:
     """Score the engine lite."""
-    asked = score_arguments(__doc__).parse_args()
-    engine = LiteEngine(EngineConfig("lite", "cpu", threads=asked.threads))
+    args = score_arguments(__doc__).parse_args()
+    engine = LiteEngine(EngineConfig("lite", "cpu", threads=args.threads))
     rate_hz = engine.load().sample_rate_hz
-    jobs = [Job(str(i), text, i) for i, text in enumerate(judged()[: asked.sentences])]
-    Judge(asked.threads, asked.show)("lite", speak_all(engine, jobs), rate_hz)
+    jobs = [Job(str(i), text, i) for i, text in enumerate(judged()[: args.sentences])]
+    Judge(args.threads, args.show)("lite", speak_all(engine, jobs), rate_hz)
     engine.close()
 
 

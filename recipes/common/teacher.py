@@ -1,16 +1,15 @@
 """Stage 2: the teacher speaks every sentence.
 
-hibari-tts (Apache-2.0; distilled from Kokoro-82M af_heart), at its own pace if not asked otherwise and with the same
-noise, so that a text has one sound and the model little to guess. Sound is resampled to the codec's rate and kept as
-16-bit samples; its level is the teacher's. Phones are those of ``backends/fish/v0_2/text``, with the time at which each
-ends.
+The teacher is hibari-tts (Apache-2.0; distilled from Kokoro-82M af_heart). It speaks at its own pace by default and
+with fixed noise, so that a text has one sound and the model little to guess. Sound is resampled to the codec's rate and
+saved as 16-bit samples without a change of level. Phones are those of ``backends/fish/v0_2/text``, each with its end
+time.
 
     python -m recipes.common.teacher --work WORK --minutes 60
     python -m recipes.common.teacher --work WORK --minutes 60 --rate 24000 --paces 0.85 1.2 --deeper 0.5
 
-With --paces each text is spoken at a speed of its own between two; with --deeper that part of the texts is in a deeper
-voice, made of the teacher's by slowing its sound down (it speaks so much faster that the tempo stays). Both depend on
-the text alone.
+--paces gives each text a speed between two limits. --deeper gives that share of the texts a deeper voice: the teacher
+speaks faster and its sound is slowed down, which lowers the pitch and keeps the tempo. Both depend on the text alone.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ from backends.errors import InvalidJob
 from backends.fish.v0_2.config import RATE_HZ
 from backends.fish.v0_2.text.phonemizer import Phonemizer
 from backends.fish.v0_2.text.prompt import spell
-from recipes.common.align import place
-from recipes.common.places import HELD_OUT_SHARD, SENTENCES, SOUND, Clock, say
+from recipes.common.align import align_phones
 from recipes.common.sentences import held_out
+from recipes.common.workspace import HELD_OUT_SHARD, SENTENCES, SOUND, Clock, say
 
 TEACHER_HZ = 24000
-UNIT_SAMPLES = 600  # of the teacher's: its durations are whole multiples
-DURATIONS = "/Clip_output_0"  # the tensor in its graph that holds them
-BEFORE_S, AFTER_S = 0.06, 0.18  # kept around speech
+UNIT_SAMPLES = 600  # durations of the teacher are whole multiples of it
+DURATIONS = "/Clip_output_0"  # the tensor of durations in the teacher's graph
+BEFORE_S, AFTER_S = 0.06, 0.18  # silence that is left around speech
 QUIET = 0.004
 WORST_FIT = 0.15  # one sentence in a thousand is worse
 LONGEST_S = 14.0
@@ -48,12 +47,12 @@ DEEPER = 0.82  # of the teacher's pitch and formants
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How texts are spoken.
+class SpeakingStyle:
+    """Sample rate, speed and voice of the spoken texts.
 
-    :param rate_hz: of the samples.
+    :param rate_hz: sample rate.
     :param paces: the slowest and the fastest speed.
-    :param deeper: part of the texts in the deeper voice.
+    :param deeper: share of the texts in the deeper voice.
     """
 
     rate_hz: int = RATE_HZ
@@ -61,16 +60,16 @@ class Manner:
     deeper: float = 0.0
 
     def of(self, text: str) -> tuple[float, bool]:
-        """The speed of a text, and whether it has the deeper voice; both depend on the text alone."""
+        """Draw a text's speed and whether it has the deeper voice; both depend on the text alone."""
         rng = random.Random(text)
         return rng.uniform(*self.paces), rng.random() < self.deeper
 
 
-Then = Callable[[str], None]
+OnShard = Callable[[str], None]
 
 
 class Teacher:
-    """hibari-tts with the durations of its phonemes as a further output of its graph."""
+    """hibari-tts whose graph also outputs the durations of phonemes."""
 
     def __init__(self) -> None:
         import onnxruntime
@@ -80,7 +79,7 @@ class Teacher:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # Protobuf messages put on end are merged: this adds an entry to ModelProto.graph.output.
+        # Protobuf messages are merged when they are concatenated: this adds an entry to ModelProto.graph.output.
         graph = Path(self._voice.model_path).read_bytes() + _field(7, _field(12, _field(1, DURATIONS.encode())))
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
@@ -99,25 +98,25 @@ class Teacher:
         return sound, letters, ends.tolist()
 
 
-PLAIN = Manner()
+PLAIN = SpeakingStyle()
 
 
 def utterance(
-    teacher: Teacher, phonemizer: Phonemizer, text: str, manner: Manner = PLAIN
+    teacher: Teacher, phonemizer: Phonemizer, text: str, style: SpeakingStyle = PLAIN
 ) -> tuple[np.ndarray, dict[str, Any]] | None:
-    """Samples (N,) int16 at the manner's rate and their description; None if they cannot be used."""
+    """Speak a text: int16 samples (N,) at the style's rate and their description; None if they cannot be used."""
     try:
         spelled = spell(text, phonemizer, ("en",))
     except InvalidJob:
         return None
-    speed, deeper = manner.of(text)
+    speed, deeper = style.of(text)
     pitch = DEEPER if deeper else 1.0
     spoken = teacher(text, speed / pitch)
     if spoken is None:
         return None
     sound, letters, letter_ends = spoken
     phones = [phone.removeprefix("<p:").removesuffix(">") for phone in spelled.split()]
-    ends, misfit = place(phones, letters, letter_ends)
+    ends, misfit = align_phones(phones, letters, letter_ends)
     step = TEACHER_HZ // 100
     level = np.sqrt((sound[: len(sound) // step * step].reshape(-1, step) ** 2).mean(1))
     loud = np.flatnonzero(level > QUIET)
@@ -127,7 +126,7 @@ def utterance(
     last = min(len(sound), (loud[-1] + 1) * step + int(AFTER_S * TEACHER_HZ))
     if last - first > LONGEST_S * pitch * TEACHER_HZ:
         return None
-    resampled = soxr.resample(sound[first:last], TEACHER_HZ * pitch, manner.rate_hz, quality="HQ")
+    resampled = soxr.resample(sound[first:last], TEACHER_HZ * pitch, style.rate_hz, quality="HQ")
     samples = (np.clip(resampled, -1, 1) * 32767).round().astype(np.int16)
     starts = first / TEACHER_HZ
     about = {
@@ -142,83 +141,85 @@ def utterance(
 
 
 def write_shard(
-    folder: Path, name: str, texts: Sequence[str], teacher: Teacher, phonemizer: Phonemizer, manner: Manner
+    folder: Path, name: str, texts: Sequence[str], teacher: Teacher, phonemizer: Phonemizer, style: SpeakingStyle
 ) -> None:
     """Speak some sentences; the .jsonl file appears when both files are complete."""
     seconds = 0.0
     part = folder / f"{name}.part"
     with part.open("w", encoding="utf-8") as lines, (folder / f"{name}.i16").open("wb") as sound:
         for text in texts:
-            made = utterance(teacher, phonemizer, text, manner)
+            made = utterance(teacher, phonemizer, text, style)
             if made is not None:
                 samples, about = made
                 samples.tofile(sound)
                 lines.write(json.dumps(about) + "\n")
-                seconds += len(samples) / manner.rate_hz
+                seconds += len(samples) / style.rate_hz
     part.rename(folder / f"{name}.jsonl")
     say(f"{name}: {seconds / 3600:.2f} h")
 
 
 def work(
-    folder: Path, shards: Sequence[tuple[str, Sequence[str]]], minutes: float, manner: Manner, then: Then | None
+    folder: Path,
+    shards: Sequence[tuple[str, Sequence[str]]],
+    minutes: float,
+    style: SpeakingStyle,
+    on_shard: OnShard | None,
 ) -> None:
-    """One process's part."""
+    """Speak shards in one process."""
     clock, teacher, phonemizer = Clock(minutes), Teacher(), Phonemizer()
     for name, texts in shards:
         if clock.over:
             break
-        write_shard(folder, name, texts, teacher, phonemizer, manner)
-        if then is not None:
-            then(name)
+        write_shard(folder, name, texts, teacher, phonemizer, style)
+        if on_shard is not None:
+            on_shard(name)
 
 
 def teacher_arguments(about: str | None) -> argparse.ArgumentParser:
-    """Arguments of all commands in which the teacher speaks."""
+    """Build the parser of a command in which the teacher speaks."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--limit", type=int, default=None, help="use so many sentences only, held-out ones too")
-    parser.add_argument("--shard", type=int, default=SHARD, help="sentences of a shard; the same at every call")
+    parser.add_argument("--limit", type=int, default=None, help="largest number of sentences, also of held-out ones")
+    parser.add_argument("--shard", type=int, default=SHARD, help="sentences of a shard; must be the same in every call")
     return parser
 
 
-def teach(asked: argparse.Namespace, manner: Manner, then: Then | None = None) -> None:
-    """Speak the missing shards, as far as time allows.
+def speak_shards(args: argparse.Namespace, style: SpeakingStyle, on_shard: OnShard | None = None) -> None:
+    """Speak missing shards until the time is up.
 
-    :param then: is called with the name of each shard, in the process that wrote it.
+    :param on_shard: called with the name of each shard, in the process that wrote it.
     """
     os.environ["OMP_NUM_THREADS"] = "1"
-    folder: Path = asked.work / SOUND
+    folder: Path = args.work / SOUND
     folder.mkdir(parents=True, exist_ok=True)
-    texts = (asked.work / SENTENCES).read_text(encoding="utf-8").splitlines()[: asked.limit]
-    shards: list[tuple[str, Sequence[str]]] = [(HELD_OUT_SHARD, held_out()[: asked.limit])]
-    shards += [
-        (f"shard_{at // asked.shard:03}", texts[at : at + asked.shard]) for at in range(0, len(texts), asked.shard)
-    ]
+    texts = (args.work / SENTENCES).read_text(encoding="utf-8").splitlines()[: args.limit]
+    shards: list[tuple[str, Sequence[str]]] = [(HELD_OUT_SHARD, held_out()[: args.limit])]
+    shards += [(f"shard_{at // args.shard:03}", texts[at : at + args.shard]) for at in range(0, len(texts), args.shard)]
     left = [(name, texts) for name, texts in shards if not (folder / f"{name}.jsonl").exists()]
     jobs = [
         multiprocessing.get_context("fork").Process(
-            target=work, args=(folder, left[k :: asked.processes], asked.minutes, manner, then)
+            target=work, args=(folder, left[k :: args.processes], args.minutes, style, on_shard)
         )
-        for k in range(asked.processes)
+        for k in range(args.processes)
     ]
     for job in jobs:
         job.start()
     for job in jobs:
         job.join()
     if any(job.exitcode for job in jobs):
-        raise SystemExit("a process failed; call again")
+        raise SystemExit("a process failed; run the command again to speak the missing shards")
 
 
 def main() -> None:
     """Speak the sentences."""
     parser = teacher_arguments(__doc__)
-    parser.add_argument("--rate", type=int, default=RATE_HZ, help="of the samples, Hz")
+    parser.add_argument("--rate", type=int, default=RATE_HZ, help="sample rate in Hz")
     parser.add_argument("--paces", type=float, nargs=2, default=(1.0, 1.0), help="slowest and fastest speed")
-    parser.add_argument("--deeper", type=float, default=0.0, help="part of the texts in a deeper voice")
-    asked = parser.parse_args()
-    teach(asked, Manner(asked.rate, tuple(asked.paces), asked.deeper))
+    parser.add_argument("--deeper", type=float, default=0.0, help="share of the texts in a deeper voice")
+    args = parser.parse_args()
+    speak_shards(args, SpeakingStyle(args.rate, tuple(args.paces), args.deeper))
 
 
 def _field(number: int, content: bytes) -> bytes:

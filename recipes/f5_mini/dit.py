@@ -1,11 +1,10 @@
 """DiT for training: the network of f5-tts 1.1.22 (``f5_tts.model.DiT``) under its names, for rows of equal length.
 
-With ``text_embedding_average_upsampling`` and ``text_mask_padding``, without dropout, mask and query norm. What differs
-from the official classes is how it is computed: rows drop their conditions one by one, the text encoder leaves out the
-filler behind the text, attention on a CPU keeps its probabilities, and some layers tell what helper losses want.
+With ``text_embedding_average_upsampling`` and ``text_mask_padding``, without dropout, mask and query norm. Unlike
+the official classes, each row drops its conditions independently, the text encoder skips the filler after the text,
+attention on a CPU keeps its probabilities, and some layers return values for auxiliary losses.
 
-Letters: B rows, N frames, L symbols of the longest text, M mel channels, D width, C width of the text, H heads, d width
-of a head, Q frames that are asked.
+T is in mel frames; L is the number of symbols of the longest text.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from backends.f5.config import MELS, Architecture
 from backends.f5.layers import CONV_GROUPS, CONV_TAPS, EPS, ROTARY_BASE, TEXT_CONV_TAPS, TIME_FREQUENCIES
-from recipes.common.attention import attend
+from recipes.common.attention import attention
 from recipes.f5_mini.spelling import SYMBOLS
 
 ARCHITECTURE = Architecture(
@@ -32,22 +31,22 @@ ARCHITECTURE = Architecture(
     text_embedding_average_upsampling=True,
     conv_layers=4,
 )
-GUIDED = (2, 4)  # layers whose first head is shown which frames carry the letter that is spoken
-TAPPED = 5  # the layer behind which it has to be known which phone is spoken
-ASKED_EVERY = 2  # of the frames, every so many are asked where they look
-FILLER_REACH = TEXT_CONV_TAPS // 2  # how far the text is heard behind its end, in one block
+GUIDED_LAYERS = (2, 4)  # layers whose first head is trained to attend to the frames of the spoken letter
+PHONE_LAYER = 5  # the layer whose output must predict the spoken phone
+GUIDE_STRIDE = 2  # the guide loss uses every second frame
+FILLER_REACH = TEXT_CONV_TAPS // 2  # positions after the text that one block lets it influence
 
 
 @dataclass
-class Helpers:
-    """Auxiliary outputs of a pass: scores (B, Q, N) of the guided heads, features (B, N, D) of the tapped block."""
+class AuxiliaryOutputs:
+    """Auxiliary outputs: scores (B, T / GUIDE_STRIDE, T) of the guided heads, features (B, T, D) of the phone layer."""
 
     scores: list[Tensor] = field(default_factory=list)
     features: Tensor | None = None
 
 
 class ResponseNorm(nn.Module):
-    """Global response normalization (ConvNeXt V2, arXiv 2301.00808) over positions, some of which count many times."""
+    """Global response normalization (ConvNeXt V2, arXiv 2301.00808) over positions with counts."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -55,11 +54,14 @@ class ResponseNorm(nn.Module):
         self.beta = nn.Parameter(torch.zeros(1, 1, width))
 
     def forward(self, x: Tensor, counts: Tensor) -> Tensor:
-        """:param counts: how many positions each of (B, L, C) stands for, (L, 1)."""
+        """Normalize (B, L, D).
+
+        :param counts: number of equal positions that each position represents, (L, 1).
+        """
         response = (x.float().square() * counts).sum(1, keepdim=True).add(1e-12).sqrt()
         response = response / (response.mean(-1, keepdim=True) + EPS)
-        made: Tensor = self.gamma * (x * response) + self.beta + x
-        return made
+        output: Tensor = self.gamma * (x * response) + self.beta + x
+        return output
 
 
 class TextBlock(nn.Module):
@@ -74,14 +76,14 @@ class TextBlock(nn.Module):
         self.pwconv2 = nn.Linear(2 * width, width)
 
     def forward(self, x: Tensor, counts: Tensor) -> Tensor:
-        """(B, L, C) to the same."""
+        """Map (B, L, D) to the same shape."""
         h = self.norm(self.dwconv(x.mT).mT)
-        made: Tensor = x + self.pwconv2(self.grn(F.gelu(self.pwconv1(h)), counts))
-        return made
+        output: Tensor = x + self.pwconv2(self.grn(F.gelu(self.pwconv1(h)), counts))
+        return output
 
 
 class TextEmbedding(nn.Module):
-    """Text encoder: a vector for each symbol."""
+    """Text encoder: one vector per symbol."""
 
     def __init__(self, architecture: Architecture):
         super().__init__()
@@ -95,11 +97,11 @@ class TextEmbedding(nn.Module):
     def forward(self, symbols: Tensor, frames: int, dropped: Tensor) -> Tensor:
         """Encode texts as if padded with filler to ``frames``, which affects the response norm.
 
-        Filler behind the reach of the text is the same everywhere: one position stands for all of it.
+        All filler that the text does not influence is equal, so one position represents it.
 
         :param symbols: ids + 1, 0 for the filler, (B, L).
-        :param dropped: rows whose text is not to be known, (B,): all symbols are the filler then.
-        :returns: (B, L, C), zero at the filler.
+        :param dropped: rows without a text, (B,): all their symbols become filler.
+        :returns: (B, L, D), D being the text width; zero at the filler.
         """
         longest = symbols.shape[1]
         positions = min(frames, longest + FILLER_REACH + 1)
@@ -125,64 +127,67 @@ class Block(nn.Module):
         dim, inner = architecture.dim, architecture.heads * architecture.dim_head
         hidden = int(dim * architecture.ff_mult)
         self.heads = architecture.heads
-        halves = torch.arange(inner).view(self.heads, -1, 2).mT.flatten()
-        self.register_buffer("halves", halves, persistent=False)
-        self.halves: Tensor
+        rotary_order = torch.arange(inner).view(self.heads, -1, 2).mT.flatten()
+        self.register_buffer("rotary_order", rotary_order, persistent=False)
+        self.rotary_order: Tensor
         self.attn_norm = nn.ModuleDict({"linear": nn.Linear(dim, 6 * dim)})
         self.attn = nn.ModuleDict({f"to_{part}": nn.Linear(dim, inner) for part in "qkv"})
         self.attn["to_out"] = nn.ModuleList([nn.Linear(inner, dim)])
         rise = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(approximate="tanh"))
         self.ff = nn.ModuleDict({"ff": nn.Sequential(rise, nn.Identity(), nn.Linear(hidden, dim))})
 
-    def forward(self, x: Tensor, time: Tensor, turns: Tensor, ask: bool) -> tuple[Tensor, Tensor | None]:
-        """(B, N, D) to the same, and what the first head's asked frames look at, (B, Q, N).
+    def forward(self, x: Tensor, time: Tensor, rotary: Tensor, with_scores: bool) -> tuple[Tensor, Tensor | None]:
+        """Map (B, T, D) to the same shape.
 
-        :param time: (B, D), through its SiLU.
-        :param turns: cosines and sines, (2, N, d / 2).
+        :returns: also the first head's scores (B, T / GUIDE_STRIDE, T), if requested.
+
+        :param time: timestep embedding after SiLU, (B, D).
+        :param rotary: cosines and sines, (2, T, Dh / 2).
         """
-        shift, scale, gate, shift2, scale2, gate2 = precise(self.attn_norm["linear"], time)[:, None].chunk(6, -1)
+        shift, scale, gate, shift2, scale2, gate2 = in_float32(self.attn_norm["linear"], time)[:, None].chunk(6, -1)
         width = x.shape[-1:]
         h = torch.addcmul(shift, F.layer_norm(x, width, eps=EPS), 1 + scale)
         query, key, value = self._projected(h)
-        query, key = turn(query, turns), turn(key, turns)
+        query, key = rotate(query, rotary), rotate(key, rotary)
         scores = None
-        if ask:
-            scores = (query[:, 0, ::ASKED_EVERY] * query.shape[-1] ** -0.5) @ key[:, 0].mT
-        mixed = self.attn["to_out"][0](attend(query, key, value).transpose(1, 2).flatten(2))  # type: ignore[index]
+        if with_scores:
+            scores = (query[:, 0, ::GUIDE_STRIDE] * query.shape[-1] ** -0.5) @ key[:, 0].mT
+        mixed = self.attn["to_out"][0](attention(query, key, value).transpose(1, 2).flatten(2))  # type: ignore[index]
         x = torch.addcmul(x, gate, mixed)
         h = torch.addcmul(shift2, F.layer_norm(x, width, eps=EPS), 1 + scale2)
         return torch.addcmul(x, gate2, self.ff["ff"](h)), scores
 
     def _projected(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, (B, H, N, d); the first two with even channels first.
+        """Project to queries, keys and values, (B, H, T, Dh).
 
-        Rotation pairs neighbouring channels, which then lie in two contiguous halves; products do not change.
+        Rotation pairs adjacent channels. Queries and keys have the even channels first, so that pairs are in two
+        contiguous halves; their products do not change.
         """
         parts = [self.attn[f"to_{part}"] for part in "qkv"]
         weights, biases = ([getattr(part, name) for part in parts] for name in ("weight", "bias"))
         for values in (weights, biases):
-            values[:2] = [value.index_select(0, self.halves) for value in values[:2]]
-        made = torch.unflatten(F.linear(h, torch.cat(weights), torch.cat(biases)), -1, (3, self.heads, -1))
-        query, key, value = made.permute(2, 0, 3, 1, 4)
+            values[:2] = [value.index_select(0, self.rotary_order) for value in values[:2]]
+        output = torch.unflatten(F.linear(h, torch.cat(weights), torch.cat(biases)), -1, (3, self.heads, -1))
+        query, key, value = output.permute(2, 0, 3, 1, 4)
         return query, key, value
 
 
-def precise(layer: nn.Module, x: Tensor) -> Tensor:
-    """A layer in float32: times close to 0 differ in digits that bfloat16 does not have."""
+def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
+    """Apply a layer in float32: bfloat16 cannot distinguish times close to 0."""
     with torch.autocast(x.device.type, enabled=False):
-        made: Tensor = layer(x)
-    return made
+        output: Tensor = layer(x)
+    return output
 
 
-def turn(x: Tensor, turns: Tensor) -> Tensor:
-    """Rotate pairs whose two channels are half of the width apart, (B, H, N, d) by (2, N, d / 2)."""
-    cos, sin = turns.to(x.dtype)
+def rotate(x: Tensor, rotary: Tensor) -> Tensor:
+    """Rotate (B, H, T, Dh) by (2, T, Dh / 2), pairing each channel with that half of the width apart."""
+    cos, sin = rotary.to(x.dtype)
     a, b = x.chunk(2, -1)
     return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)
 
 
 class DiT(nn.Module):
-    """Noisy mels, known mels and letters in, the velocity of the flow out."""
+    """Diffusion transformer: predicts the flow's velocity from noisy mels, known mels and text."""
 
     def __init__(self, architecture: Architecture = ARCHITECTURE):
         super().__init__()
@@ -209,7 +214,7 @@ class DiT(nn.Module):
         self.register_buffer("inv_freq", ROTARY_BASE ** -(torch.arange(0, head, 2).float() / head), persistent=False)
         self.frequencies: Tensor
         self.inv_freq: Tensor
-        for name, value in self.named_parameters():  # a layer does nothing at first, as in DiT (arXiv 2212.09748)
+        for name, value in self.named_parameters():  # each layer starts as the identity, as in DiT (arXiv 2212.09748)
             if name.startswith(("norm_out.", "proj_out.")) or ".attn_norm." in name:
                 nn.init.zeros_(value)
 
@@ -224,34 +229,34 @@ class DiT(nn.Module):
         noisy: Tensor,
         known: Tensor,
         symbols: Tensor,
-        carried: Tensor,
+        frame_symbols: Tensor,
         time: Tensor,
         dropped: Tensor,
-        helpers: Helpers | None = None,
+        auxiliary: AuxiliaryOutputs | None = None,
     ) -> Tensor:
-        """Velocity (B, N, M), float32.
+        """Predict the velocity, float32 (B, T, M).
 
-        :param noisy: mels on their way, (B, N, M).
-        :param known: mels where they are given, 0 where not, (B, N, M).
+        :param noisy: mels mixed with noise, (B, T, M).
+        :param known: mels where they are given, 0 elsewhere, (B, T, M).
         :param symbols: ids + 1, 0 for the filler, (B, L).
-        :param carried: which symbol's vector each frame is given, (B, N); see ``sequences.spread``.
+        :param frame_symbols: index of the symbol assigned to each frame, (B, T); see ``sequences.upsample_indices``.
         :param time: 0 for noise, 1 for speech, (B,).
-        :param dropped: rows whose text is not to be known, (B,).
-        :param helpers: is filled.
+        :param dropped: rows without a text, (B,).
+        :param auxiliary: filled if given.
         """
         angles = 1000 * time[:, None] * self.frequencies
-        embedded = F.silu(precise(self.time_embed["time_mlp"], torch.cat((angles.sin(), angles.cos()), -1)))
+        embedded = F.silu(in_float32(self.time_embed["time_mlp"], torch.cat((angles.sin(), angles.cos()), -1)))
         text = self.text_embed(symbols, noisy.shape[1], dropped)
-        text = text.gather(1, carried[..., None].expand(-1, -1, text.shape[-1]))
+        text = text.gather(1, frame_symbols[..., None].expand(-1, -1, text.shape[-1]))
         x = self.input_embed["proj"](torch.cat((noisy, known, text.to(noisy.dtype)), -1))
         x = (self.input_embed["conv_pos_embed"]["conv1d"](x.mT).mT + x).float()  # type: ignore[index]
         angles = torch.outer(torch.arange(x.shape[1], device=x.device).float(), self.inv_freq)
-        turns = torch.stack((angles.cos(), angles.sin()))
+        rotary = torch.stack((angles.cos(), angles.sin()))
         for index, block in enumerate(self.transformer_blocks):
-            x, scores = block(x, embedded, turns, helpers is not None and index in GUIDED)
-            if helpers is not None and scores is not None:
-                helpers.scores.append(scores)
-            if helpers is not None and index == TAPPED:
-                helpers.features = x
-        scale, shift = precise(self.norm_out["linear"], embedded)[:, None].chunk(2, -1)
-        return precise(self.proj_out, torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=EPS), 1 + scale))
+            x, scores = block(x, embedded, rotary, auxiliary is not None and index in GUIDED_LAYERS)
+            if auxiliary is not None and scores is not None:
+                auxiliary.scores.append(scores)
+            if auxiliary is not None and index == PHONE_LAYER:
+                auxiliary.features = x
+        scale, shift = in_float32(self.norm_out["linear"], embedded)[:, None].chunk(2, -1)
+        return in_float32(self.proj_out, torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=EPS), 1 + scale))

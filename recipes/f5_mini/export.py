@@ -3,8 +3,8 @@
     python -m recipes.f5_mini.export --work WORK --out f5-mini
 
 Writes ``f5-mini.safetensors``, ``config.yaml`` and ``vocab.txt`` as f5-tts names and reads them, the vocoder in
-``vocoder/``, a recording with its transcript for each voice in ``voices/``, and ``f5-mini.yaml``, an engine's
-configuration. Networks are averaged weights. Without a vocoder in the work folder neither that nor voices are written.
+``vocoder/``, a recording with its transcript for each voice in ``voices/``, and the engine configuration
+``f5-mini.yaml``. Weights are the averaged ones. Without a vocoder in the work folder, vocoder and voices are skipped.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from torch import Tensor
 from backends.f5.config import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES, Architecture
 from backends.f5.layers import ROTARY_BASE
 from backends.fish.v0_2.text.phonemizer import Phonemizer
-from recipes.common.export import average, halves
-from recipes.common.places import HELD_OUT_SHARD, say
+from recipes.common.export import average, to_float16
 from recipes.common.sound import SCALE, open_shard
-from recipes.common.teacher import Manner, Teacher, utterance
+from recipes.common.teacher import SpeakingStyle, Teacher, utterance
+from recipes.common.workspace import HELD_OUT_SHARD, say
 from recipes.f5_mini.dit import ARCHITECTURE
 from recipes.f5_mini.exported import CHECKPOINT_FILE, PREFIX
-from recipes.f5_mini.features import level
+from recipes.f5_mini.features import normalize_loudness
 from recipes.f5_mini.spelling import FOLD, write_vocabulary
 from recipes.f5_mini.train import FOLDER as FLOW
 from recipes.f5_mini.train import STATE as FLOW_STATE
@@ -44,15 +44,15 @@ CONFIG_FILE, ENGINE_FILE = "config.yaml", "f5-mini.yaml"
 VOCODER_FOLDER, VOICES_FOLDER = "vocoder", "voices"
 VOICES = {False: "clear", True: "deep"}
 PROMPT = "Nothing happened for an hour, and then the lights went out."
-PROMPT_PACE = 0.85  # the slowest that was trained: what has more time is understood better
-HIGHEST = 0.95  # sample of it
+PROMPT_PACE = 0.85  # the slowest trained pace; slower prompts lose fewer words
+HIGHEST = 0.95  # peak of a prompt
 CONSTANTS = ("inv_freq", "window")
 
 
 def flow_tensors(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The network under official names, capital letters with the vectors of their small ones.
+    """Convert the network to official names; capital letters share the vectors of lower-case ones.
 
-    :param weights: of the ``DiT``.
+    :param weights: state of the ``DiT``.
     """
     found = {PREFIX + name: value for name, value in weights.items()}
     rows = weights["text_embed.text_embed.weight"]
@@ -67,7 +67,7 @@ def config(architecture: Architecture) -> dict[str, Any]:
     """The configuration of a model in the format of f5-tts."""
     arch = structs.asdict(architecture)
     backbone = arch.pop("backbone")
-    del arch["skip_connect_type"]  # of the other backbone
+    del arch["skip_connect_type"]  # only the other backbone has it
     arch |= {"attn_backend": "torch", "attn_mask_enabled": False, "checkpoint_activations": False}
     mel = {
         "target_sample_rate": RATE_HZ,
@@ -116,38 +116,41 @@ def engine_config(folder: Path) -> dict[str, Any]:
 
 
 def prompts(work: Path) -> Iterator[tuple[str, str, np.ndarray]]:
-    """The reference of each voice: its name, a held-out text, and its sound (N,) by the teacher.
+    """Yield each voice's reference: name, held-out text, and the teacher's samples (N,).
 
-    The engine takes the length of a speech from that of its reference: both speak at one pace, a slow one.
+    The engine estimates the duration of speech from the reference, so both voices speak at one slow pace.
     """
     teacher, phonemizer = Teacher(), Phonemizer()
     spoken = {about.get("deeper", False) for about, _ in open_shard(work, HELD_OUT_SHARD).each()}
     for deeper in sorted(spoken):
-        made = utterance(teacher, phonemizer, PROMPT, Manner(RATE_HZ, (PROMPT_PACE, PROMPT_PACE), float(deeper)))
+        made = utterance(teacher, phonemizer, PROMPT, SpeakingStyle(RATE_HZ, (PROMPT_PACE, PROMPT_PACE), float(deeper)))
         assert made is not None, PROMPT
-        loud = level(made[0].astype(np.float32) * SCALE)
+        loud = normalize_loudness(made[0].astype(np.float32) * SCALE)
         yield VOICES[deeper], PROMPT, loud * min(1.0, HIGHEST / float(np.abs(loud).max()))
 
 
 def write_flow(weights: dict[str, Tensor], out: Path, steps: int = 0) -> None:
-    """The network's three files."""
+    """Write the network's three files."""
     write_vocabulary(out)
     marks = {"initted": torch.tensor(True), "step": torch.tensor(steps)}
     path = out / CHECKPOINT_FILE
-    save_file(halves(flow_tensors(weights), CONSTANTS) | marks, path)
-    path.chmod(0o644)  # safetensors leaves it to its owner alone
+    save_file(to_float16(flow_tensors(weights), CONSTANTS) | marks, path)
+    path.chmod(0o644)  # safetensors makes the file readable by its owner only
     (out / CONFIG_FILE).write_text(yaml.safe_dump(config(ARCHITECTURE), sort_keys=False), encoding="utf-8")
 
 
 def write_vocoder(weights: dict[str, Tensor], folder: Path) -> None:
-    """The vocoder's two files."""
+    """Write the vocoder's two files."""
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(halves(weights, CONSTANTS), folder / WEIGHTS_FILE)
+    torch.save(to_float16(weights, CONSTANTS), folder / WEIGHTS_FILE)
     (folder / "config.yaml").write_text(yaml.safe_dump(vocoder_config(), sort_keys=False), encoding="utf-8")
 
 
 def write_voices(voices: Iterable[tuple[str, str, np.ndarray]], folder: Path) -> None:
-    """Two files for each voice: its name, what is said, and the sound (N,)."""
+    """Write a recording and a transcript for each voice.
+
+    :param voices: name, transcript and samples (N,) of each voice.
+    """
     folder.mkdir(exist_ok=True)
     for name, text, sound in voices:
         soundfile.write(folder / f"{name}.wav", sound, RATE_HZ, subtype="PCM_16")
@@ -159,12 +162,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    asked = parser.parse_args()
-    out: Path = asked.out
-    write_flow(average(asked.work / FLOW / FLOW_STATE, "transformer."), out)
-    if (asked.work / VOCODER / VOCODER_STATE).exists():
-        write_vocoder(average(asked.work / VOCODER / VOCODER_STATE), out / VOCODER_FOLDER)
-        write_voices(prompts(asked.work), out / VOICES_FOLDER)
+    args = parser.parse_args()
+    out: Path = args.out
+    write_flow(average(args.work / FLOW / FLOW_STATE, "transformer."), out)
+    if (args.work / VOCODER / VOCODER_STATE).exists():
+        write_vocoder(average(args.work / VOCODER / VOCODER_STATE), out / VOCODER_FOLDER)
+        write_voices(prompts(args.work), out / VOICES_FOLDER)
     lines = ["engines:", "  f5-mini:", "    backend: f5", "    model:"]
     lines += [f"      {name}: {json.dumps(value)}" for name, value in engine_config(out.resolve()).items()]
     (out / ENGINE_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""An exported flow network read back, to train it further."""
+"""Reader of an exported flow network, for further training."""
 
 from __future__ import annotations
 

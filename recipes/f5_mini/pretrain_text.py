@@ -1,12 +1,12 @@
 """Stage 4: pretraining of the text encoder on spelling.
 
-For each letter: the one or two phones it stands for, and how long it is spoken at the teacher's pace. Both are known
-from the alignment, so that plain cross-entropy and squared error do, and with durations in the text the network can
-tell from them which letter's turn it is.
+The encoder learns the one or two phones of each letter and the letter's duration at the teacher's pace, by
+cross-entropy and squared error on the alignment. From durations in the text the network can compute which letter is
+spoken when.
 
     python -m recipes.f5_mini.pretrain_text --work WORK --minutes 8
 
-Letters: B rows, L symbols, C width of the text.
+T is in symbols.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recipes.common.optim import rate
-from recipes.common.places import HELD_OUT_SHARD, Log
 from recipes.common.run import Run, run, run_arguments
+from recipes.common.workspace import HELD_OUT_SHARD, Log
 from recipes.f5_mini.dit import ARCHITECTURE, TextEmbedding
 from recipes.f5_mini.features import Utterance, names, read
 from recipes.f5_mini.spelling import IDS, PHONES
 
 FOLDER, STATE = "text", "text.pt"
-SOUNDS = 2  # phones of a letter
+SOUNDS = 2  # phones per letter
 ROWS = 96
-STRETCH = (3.0, 8.0)  # frames for a symbol, which the response norm sees
-JOINED = (1, 1, 2, 3)  # utterances of a row
-DURATION = 0.5  # its weight
+STRETCH = (3.0, 8.0)  # frames per symbol; they affect the response norm
+JOINED = (1, 1, 2, 3)  # utterances per row
+DURATION = 0.5  # weight of the duration loss
 FILLER = -100
 
 
@@ -52,11 +52,11 @@ class Speller(nn.Module):
 
 
 def targets(utterances: Sequence[Utterance]) -> dict[str, np.ndarray]:
-    """Some utterances as one text: ids + 1, (L,); phones, (L, 2); logarithms of 1 + frames at the pace of 1, (L,)."""
+    """Join utterances to one text: ids + 1 (T,), phones (T, 2), and log(1 + frames at pace 1) (T,)."""
     ids, sounds, frames = [], [], []
     for index, one in enumerate(utterances):
         spaces = 1 if index else 0
-        counts = np.bincount(one.places, minlength=len(one.symbols)) * one.speed
+        counts = np.bincount(one.symbol_indices, minlength=len(one.symbols)) * one.speed
         ids += [np.full(spaces, IDS[" "] + 1), one.symbols.astype(np.int64) + 1]
         sounds += [np.zeros((spaces, SOUNDS), np.int64), one.sounds.astype(np.int64)]
         frames += [np.zeros(spaces), counts]
@@ -77,7 +77,7 @@ def stack(rows: Sequence[dict[str, np.ndarray]], device: torch.device) -> dict[s
 
 
 def losses(speller: Speller, batch: dict[str, Tensor], stretch: float) -> dict[str, Tensor]:
-    """Cross-entropy of phones, squared error of durations, and the share of letters with a wrong phone."""
+    """Compute the phones' cross-entropy, the durations' squared error and the share of letters with a wrong phone."""
     symbols, sounds = batch["symbols"], batch["sounds"]
     frames = int(symbols.shape[1] * stretch)
     dropped = torch.zeros(len(symbols), dtype=torch.bool, device=symbols.device)
@@ -117,8 +117,8 @@ class Training(Run[Speller]):
         return {name: float(value.detach()) for name, value in found.items()} | {"gradient": length}
 
     @torch.no_grad()
-    def judge(self) -> dict[str, float]:
-        """On held-out sentences, with averaged weights."""
+    def evaluate(self) -> dict[str, float]:
+        """Return losses on held-out sentences, with averaged weights."""
         model = Speller().to(self._device)
         model.load_state_dict(self.average.weights)
         found = self._losses(model, self._held_out, sum(STRETCH) / 2)
@@ -130,7 +130,7 @@ class Training(Run[Speller]):
 
 
 def start_text_encoder(work: Path, encoder: TextEmbedding) -> None:
-    """Initialize a network's text encoder from this stage, if it was run."""
+    """Initialize a network's text encoder from this stage, if it has run."""
     path = work / FOLDER / STATE
     if path.exists():
         average: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["average"]
@@ -142,15 +142,15 @@ def main() -> None:
     """Train for some minutes."""
     parser = run_arguments(__doc__, minutes=8, every=50, seed=2)
     parser.set_defaults(adam=3e-3)
-    parser.add_argument("--muon", type=float, default=0.02, help="its learning rate")
+    parser.add_argument("--muon", type=float, default=0.02, help="learning rate of Muon")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
-    asked = parser.parse_args()
-    log = Log(asked.work / FOLDER / "text.jsonl")
+    args = parser.parse_args()
+    log = Log(args.work / FOLDER / "text.jsonl")
 
     def start() -> Training:
-        return Training(asked.work, muon=asked.muon, adam=asked.adam, seed=asked.seed, device=asked.device)
+        return Training(args.work, muon=args.muon, adam=args.adam, seed=args.seed, device=args.device)
 
-    run(asked, log, 4 * asked.every, start)
+    run(args, log, 4 * args.every, start)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Training sequences of the flow, laid out as ``backends/f5`` lays out reference and text.
 
-A sequence is one utterance or several in one voice; a part of its frames is to be drawn, the rest is known. Where there
-are several, the first is often the prompt and all that follows is to be drawn: that is how the engine asks. Else the
-part to be drawn lies anywhere and is most of the sequence. Rows of a batch are of nearly equal length, and silence,
-which is part of them, makes them so: the network knows no padding.
+A sequence has one or several utterances in one voice. A span of its frames is generated; the rest is given. With
+several utterances the first is often the prompt and all others are generated, as in the engine; otherwise the span has
+a random position and covers most of the sequence. The network has no padding: rows of a batch have similar lengths, and
+silence fills the difference.
 
-Letters: B rows, N frames, L symbols, M mel channels.
+T is in mel frames; L is the number of symbols.
 """
 
 from __future__ import annotations
@@ -24,22 +24,23 @@ from recipes.f5_mini.features import Utterance
 from recipes.f5_mini.spelling import IDS
 
 QUIET = float(np.log(SILENCE))
-POOL = 512  # sequences that are sorted by length at a time
-KINDS = {1: 0.45, 2: 0.4, 3: 0.1, 40: 0.05}  # how many utterances at most, and how often
-PROMPTED = 0.6  # of sequences of several
-WIDEST_GAP = 5  # frames of silence between utterances; the engine closes a reference with 50 ms, which are as many
-LAST_SILENCE = 30  # frames, behind some sequences
-SHORT_SILENCE = (0.5, 2.5)  # of its length, behind a text that the engine gives 3.3 times the usual
-PACES_APART = 0.1  # utterances that are drawn together have one pace, so that their lengths can be told
+POOL = 512  # sequences that are sorted by length together
+UTTERANCE_COUNTS = {1: 0.45, 2: 0.4, 3: 0.1, 40: 0.05}  # largest number of utterances: probability
+PROMPTED = 0.6  # share of the sequences of several utterances that have a prompt
+WIDEST_GAP = 5  # frames of silence between utterances; as many as the 50 ms with which the engine ends a reference
+LAST_SILENCE = 30  # frames, after some sequences
+SHORT_SILENCE = (0.5, 2.5)  # share of a short utterance's length: the engine allows it 3.3 times the usual duration
+PACE_STEP = 0.1  # utterances of a sequence share a pace, so that their lengths are predictable
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """An utterance in a sequence.
 
-    :param spaces: before it.
-    :param first: its first frame that is used, and ``last`` the one behind the last.
-    :param gap: frames of silence behind it.
+    :param spaces: spaces before the utterance.
+    :param first: first frame that is used.
+    :param last: end of the frames that are used, exclusive.
+    :param gap: frames of silence after it.
     """
 
     utterance: Utterance
@@ -50,24 +51,24 @@ class Part:
 
     @property
     def frames(self) -> int:
-        """Its length."""
+        """Length in frames."""
         return self.last - self.first + self.gap
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A sequence that is not assembled yet, and the span of frames to be generated."""
+    """Plan of a sequence: its parts and the span of frames to generate."""
 
     parts: tuple[Part, ...]
     span: tuple[int, int]
 
     @property
     def frames(self) -> int:
-        """Its length N."""
+        """Length T."""
         return sum(part.frames for part in self.parts)
 
-    def filled(self, frames: int) -> Plan:
-        """The same with silence appended; the span includes it if it reached the end."""
+    def padded_to(self, frames: int) -> Plan:
+        """Append silence; a span that reaches the end includes it."""
         more = frames - self.frames
         parts = (*self.parts[:-1], replace(self.parts[-1], gap=self.parts[-1].gap + more))
         end = self.span[1] + more * (self.span[1] == self.frames)
@@ -78,24 +79,24 @@ class Plan:
 class Batch:
     """The input of the losses.
 
-    :param mels: (B, N, M).
+    :param mels: (B, T, M).
     :param symbols: ids + 1, 0 for the filler, (B, L).
-    :param carried: which symbol each frame is given, (B, N).
-    :param span: frames that are to be drawn, bool (B, N).
-    :param phones: the phone that is spoken in each frame, (B, N).
-    :param aims: first of the frames that carry the symbol which is spoken in each frame, and how many, (B, N, 2).
+    :param frame_symbols: index of the symbol assigned to each frame, (B, T).
+    :param span: frames to generate, bool (B, T).
+    :param phones: the phone spoken in each frame, (B, T).
+    :param guide_spans: for each frame, the frames assigned to its spoken symbol: first one and count, (B, T, 2).
     """
 
     mels: Tensor
     symbols: Tensor
-    carried: Tensor
+    frame_symbols: Tensor
     span: Tensor
     phones: Tensor
-    aims: Tensor
+    guide_spans: Tensor
 
     @property
     def frames(self) -> int:
-        """Of all rows."""
+        """Frames of all rows."""
         return self.span.numel()
 
     def to(self, device: torch.device) -> Batch:
@@ -103,8 +104,8 @@ class Batch:
         return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in Batch.__slots__))
 
 
-def spread(symbols: int, frames: int) -> np.ndarray:
-    """The symbol of each frame, (N,), spread evenly; the last symbols have one frame more.
+def upsample_indices(symbols: int, frames: int) -> np.ndarray:
+    """Assign frames to symbols evenly, (T,); the last symbols have one frame more.
 
     Source: ``average_upsample_text_by_mask`` of f5-tts 1.1.22.
     """
@@ -114,9 +115,9 @@ def spread(symbols: int, frames: int) -> np.ndarray:
     return np.repeat(np.arange(symbols), repeats)
 
 
-def row(plan: Plan) -> dict[str, np.ndarray]:
-    """Assemble a sequence; the names are those of :class:`Batch`."""
-    mels, symbols, phones, places = [], [], [], []
+def build_row(plan: Plan) -> dict[str, np.ndarray]:
+    """Assemble a sequence; keys are the fields of :class:`Batch`."""
+    mels, symbols, phones, spoken_symbols = [], [], [], []
     begin = 0
     for part in plan.parts:
         one = part.utterance
@@ -125,43 +126,46 @@ def row(plan: Plan) -> dict[str, np.ndarray]:
         mels += [one.mel[times].astype(np.float32), np.full((part.gap, MELS), QUIET, np.float32)]
         symbols += [np.full(part.spaces, IDS[" "]), one.symbols]
         phones += [one.phones[times], np.full(part.gap, one.phones[part.last - 1])]
-        places += [one.places[times] + begin, np.full(part.gap, one.places[part.last - 1] + begin)]
+        spoken_symbols += [
+            one.symbol_indices[times] + begin,
+            np.full(part.gap, one.symbol_indices[part.last - 1] + begin),
+        ]
         begin += len(one.symbols)
     ids, frames = np.concatenate(symbols).astype(np.int64) + 1, plan.frames
-    carried, spoken = spread(len(ids), frames), np.concatenate(places)
-    firsts, counts = np.searchsorted(carried, np.arange(len(ids))), np.bincount(carried, minlength=len(ids))
+    frame_symbols, spoken = upsample_indices(len(ids), frames), np.concatenate(spoken_symbols)
+    firsts, counts = np.searchsorted(frame_symbols, np.arange(len(ids))), np.bincount(frame_symbols, minlength=len(ids))
     span = np.zeros(frames, bool)
     span[slice(*plan.span)] = True
     return {
         "mels": np.concatenate(mels),
         "symbols": ids,
-        "carried": carried,
+        "frame_symbols": frame_symbols,
         "span": span,
         "phones": np.concatenate(phones).astype(np.int64),
-        "aims": np.stack((firsts[spoken], counts[spoken]), -1),
+        "guide_spans": np.stack((firsts[spoken], counts[spoken]), -1),
     }
 
 
 def stack(plans: Sequence[Plan]) -> Batch:
-    """Stack sequences into a batch, all as long as the longest."""
+    """Stack sequences into a batch, each filled to the longest."""
     frames = max(plan.frames for plan in plans)
-    rows = [row(plan.filled(frames)) for plan in plans]
+    rows = [build_row(plan.padded_to(frames)) for plan in plans]
     longest = max(len(one["symbols"]) for one in rows)
     for one in rows:
         one["symbols"] = np.pad(one["symbols"], (0, longest - len(one["symbols"])))
     return Batch(**{name: torch.from_numpy(np.stack([one[name] for one in rows])) for name in Batch.__slots__})
 
 
-Place = tuple[int, int]
-"""A pool, and the number of its batches that were yielded."""
+Position = tuple[int, int]
+"""Pool number, and number of its batches that were yielded."""
 
 
 class Sequences:
-    """Endless batches of a number of frames, deterministic for a seed and the utterances.
+    """Endless batches, deterministic for a seed and the utterances.
 
-    :param longest: frames of a sequence.
-    :param frames: of a batch.
-    :param more: utterances that have arrived since it was called last; asked for each pool.
+    :param longest: most frames of a sequence.
+    :param frames: most frames of a batch.
+    :param more: returns utterances that arrived since the last call; called for each pool.
     """
 
     def __init__(
@@ -180,7 +184,7 @@ class Sequences:
 
     @property
     def size(self) -> int:
-        """Utterances so far."""
+        """Number of utterances so far."""
         return sum(map(len, self._voices.values()))
 
     def _add(self, utterances: Sequence[Utterance]) -> None:
@@ -189,9 +193,9 @@ class Sequences:
                 self._voices.setdefault(one.deeper, []).append(one)
                 self._paces.setdefault(_pace(one), []).append(one)
 
-    def after(self, place: Place) -> Iterator[tuple[Place, Batch]]:
-        """Batches from a place on, each with the place after it."""
-        pool, given = place
+    def after(self, position: Position) -> Iterator[tuple[Position, Batch]]:
+        """Yield batches from a position on, each with the position after it."""
+        pool, given = position
         while True:
             for plans in self.pool(pool)[given:]:
                 given += 1
@@ -199,7 +203,7 @@ class Sequences:
             pool, given = pool + 1, 0
 
     def pool(self, number: int) -> list[list[Plan]]:
-        """The batches of a pool."""
+        """Return the batches of a pool."""
         self._add(self._more())
         rng = np.random.default_rng((self._seed, number))
         batches: list[list[Plan]] = [[]]
@@ -213,7 +217,10 @@ class Sequences:
         voices = list(self._voices)
         sizes = np.array([len(self._voices[voice]) for voice in voices])
         first = _one(rng, self._voices[voices[rng.choice(len(voices), p=sizes / sizes.sum())]])
-        wanted, room = int(rng.choice(list(KINDS), p=list(KINDS.values()))), self._longest - len(first.mel)
+        wanted, room = (
+            int(rng.choice(list(UTTERANCE_COUNTS), p=list(UTTERANCE_COUNTS.values()))),
+            self._longest - len(first.mel),
+        )
         chosen = [first]
         prompted = wanted > 1 and rng.random() < PROMPTED
         second = _one(rng, self._voices[first.deeper]) if prompted else first  # a prompt may have another pace
@@ -226,18 +233,18 @@ class Sequences:
 
 
 def arrange(utterances: Sequence[Utterance], rng: np.random.Generator, *, prompted: bool) -> Plan:
-    """Arrange utterances as a sequence: the silence between them, and the span to be generated.
+    """Plan a sequence: silence between utterances, and the span to generate.
 
-    :param prompted: the first is known and all others are to be drawn.
+    :param prompted: the first utterance is given and all others are generated.
     """
     parts = []
     for index, one in enumerate(utterances):
-        first, behind = (int(rng.integers(quiet + 1)) for quiet in one.quiet)
+        first, trimmed = (int(rng.integers(quiet + 1)) for quiet in one.quiet)
         spaces = 0 if index == 0 else 2 if prompted and index == 1 else int(rng.integers(1, 3))
         gap = int(rng.integers(WIDEST_GAP + 1))
         if index == len(utterances) - 1:
             gap = _last_silence(one, rng)
-        parts.append(Part(one, spaces, first, len(one.mel) - behind, gap))
+        parts.append(Part(one, spaces, first, len(one.mel) - trimmed, gap))
     plan = Plan(tuple(parts), (0, 0))
     if prompted:
         return replace(plan, span=(parts[0].frames, plan.frames))
@@ -253,7 +260,7 @@ def _last_silence(one: Utterance, rng: np.random.Generator) -> int:
 
 
 def _pace(one: Utterance) -> tuple[bool, int]:
-    return one.deeper, round(one.speed / PACES_APART)
+    return one.deeper, round(one.speed / PACE_STEP)
 
 
 def _one(rng: np.random.Generator, utterances: Sequence[Utterance]) -> Utterance:

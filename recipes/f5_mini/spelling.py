@@ -1,9 +1,9 @@
 """The model's symbols, and their alignment with phones.
 
-The teacher's durations are those of phones; what the network is given are letters. An edit distance with a table of
-what each letter can stand for brings a sentence's letters and phones together, so that it is known at which time which
-letter is spoken. Capital letters have ids of their own, as the engine wants, but are trained as their small ones; the
-export gives them the same vectors.
+The teacher gives durations of phones, but the network receives letters. An edit distance with a table of the phones
+that each letter can represent aligns a sentence's letters and phones, which gives the time of each letter. Capital
+letters have their own ids, as the engine requires, but are trained as lower case; the export gives both the same
+vectors.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from backends.fish.v0_2.text.symbols import PHONES as FISH_PHONES
 from backends.fish.v0_2.text.symbols import PUNCTUATION
 
 VOCABULARY_FILE = "vocab.txt"
-SMALL = "abcdefghijklmnopqrstuvwxyz"
-SYMBOLS = (" ", *"!',-.:?", *SMALL, *SMALL.upper())
+LOWER_CASE = "abcdefghijklmnopqrstuvwxyz"
+SYMBOLS = (" ", *"!',-.:?", *LOWER_CASE, *LOWER_CASE.upper())
 IDS = {symbol: number for number, symbol in enumerate(SYMBOLS)}
 FOLD = np.array([IDS[symbol.lower()] for symbol in SYMBOLS], np.uint8)
-"""For each id the one that represents it in training."""
+"""For each id, the id that replaces it in training."""
 
 NO_PHONE = "_"
 PHONES = (NO_PHONE, *sorted(FISH_PHONES["en"]), *(mark for mark in PUNCTUATION if mark.isascii()))
 PHONE_IDS = {phone: number for number, phone in enumerate(PHONES)}
 
 VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
-STANDS_FOR = {
+LETTER_PHONES = {
     "a": "AE EY AH AA AO EH", "b": "B", "c": "K S CH SH", "d": "D JH T", "e": "EH IY IH AH EY ER", "f": "F V",
     "g": "G JH ZH NG", "h": "HH", "i": "IH AY IY AH Y ER", "j": "JH Y HH", "k": "K", "l": "L", "m": "M", "n": "N NG",
     "o": "AA OW AH AO UW UH W AW OY", "p": "P F", "q": "K", "r": "R ER", "s": "S Z SH ZH", "t": "T CH SH TH DH",
     "u": "AH UW UH Y W ER IH", "v": "V F", "w": "W V", "x": "K G Z", "y": "IY AY IH Y", "z": "Z S ZH T",
     "!": "!", "'": "'", ",": ",", "-": "- ,", ".": ".", ":": ", .", "?": "?", " ": "",
 }  # fmt: skip
-_STANDS_FOR = {symbol: frozenset(names.split()) for symbol, names in STANDS_FOR.items()}
-LIKE, UNLIKE = 0.3, 1.6  # a vowel written with another vowel's letter; anything else that is not in the table
-SILENT = dict.fromkeys(SMALL, 0.4) | dict.fromkeys("aeiouhgw", 0.3) | dict.fromkeys("!',-.:?", 0.2) | {" ": 0.0}
-UNWRITTEN, UNWRITTEN_MARK = 0.8, 0.3  # a phone that has no letter
+_PHONES_OF = {symbol: frozenset(names.split()) for symbol, names in LETTER_PHONES.items()}
+LIKE, UNLIKE = 0.3, 1.6  # cost of a vowel with another vowel's letter; of any other pair that is not in the table
+SILENT = dict.fromkeys(LOWER_CASE, 0.4) | dict.fromkeys("aeiouhgw", 0.3) | dict.fromkeys("!',-.:?", 0.2) | {" ": 0.0}
+UNWRITTEN, UNWRITTEN_MARK = 0.8, 0.3  # cost of a phone, or a mark, without a letter
 
 
 def write_vocabulary(folder: Path) -> Path:
-    """The file that the engine and f5-tts read: one symbol a line, the space first."""
+    """Write the file that the engine and f5-tts read: one symbol per line, the space first."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / VOCABULARY_FILE
     path.write_text("\n".join(SYMBOLS) + "\n", encoding="utf-8")
@@ -50,16 +50,17 @@ def write_vocabulary(folder: Path) -> Path:
 
 
 def ids(text: str) -> list[int]:
-    """The ids that the engine's vocabulary gives a sentence of stage 1, which has no other letters and no "..."."""
+    """Convert text of stage 1 to the ids of the engine's vocabulary."""
     return [IDS[letter] for letter in text]
 
 
-def written(symbols: str, phones: Sequence[str]) -> tuple[list[int], float]:
+def align_letters(symbols: str, phones: Sequence[str]) -> tuple[list[int], float]:
     """Align symbols and phones by edit distance: the symbol of each phone, and the mean cost per phone.
 
-    :param symbols: small letters, spaces and marks.
+    :param symbols: lower-case letters, spaces and marks.
     :param phones: ARPAbet with stress, and marks.
-    :returns: as many indices as phones, not decreasing; a misfit of 0 is perfect, of 0.8 means nothing in common.
+    :returns: one index per phone, in ascending order, and the mean cost: 0 is a perfect match, 0.8 means nothing in
+        common.
     """
     names = [phone.rstrip("012") for phone in phones]
     alone = [UNWRITTEN if name[0].isalpha() else UNWRITTEN_MARK for name in names]
@@ -67,10 +68,10 @@ def written(symbols: str, phones: Sequence[str]) -> tuple[list[int], float]:
     cost = [0.0]
     for gap in alone:
         cost.append(cost[-1] + gap)
-    back = [[2] * columns for _ in range(rows)]  # 0 both, 1 symbol alone, 2 phone alone
+    back = [[2] * columns for _ in range(rows)]  # 0: both, 1: symbol only, 2: phone only
     for row in range(1, rows):
         symbol, steps = symbols[row - 1], back[row]
-        table, silent, vowel = _STANDS_FOR[symbol], SILENT[symbol], symbol in "aeiouy"
+        table, silent, vowel = _PHONES_OF[symbol], SILENT[symbol], symbol in "aeiouy"
         above, cost = cost, [cost[0] + silent]
         steps[0] = 1
         for column in range(1, columns):
@@ -87,11 +88,11 @@ def written(symbols: str, phones: Sequence[str]) -> tuple[list[int], float]:
         row, column = row - (step != 2), column - (step != 1)
         if step == 0:
             found[column] = row
-    return _filled(found), cost[-1] / max(1, len(phones))
+    return _fill(found), cost[-1] / max(1, len(phones))
 
 
-def _filled(found: Sequence[int | None]) -> list[int]:
-    """A phone without a letter goes to the letter of the phone before it; the first ones to the next that has one."""
+def _fill(found: Sequence[int | None]) -> list[int]:
+    """Give a phone without a letter that of the phone before it, or of the first phone that has one."""
     place, places = next((index for index in found if index is not None), 0), []
     for index in found:
         place = place if index is None else index

@@ -1,9 +1,9 @@
 """Stage 5: the flow.
 
-bfloat16 products, Muon for the matrices, AdamW for the rest. Two helpers teach from the first step what the velocity
-alone teaches late, where in the text a frame is: one head of two layers is shown the frames that carry the letter which
-is spoken, and behind another layer it has to be known which phone is spoken. Their weight falls to nothing, and what is
-exported has no trace of them.
+Products are in bfloat16; Muon trains the matrices and AdamW the rest. Two auxiliary losses teach from the first step
+where in the text a frame is, which the velocity alone teaches late: one head of two layers is trained to attend to the
+frames of the spoken letter, and the output of another layer must predict the spoken phone. Their weight falls to zero,
+and the export contains neither.
 
     python -m recipes.f5_mini.train --work WORK --minutes 120 [--end 1.0] [--device cuda]
 """
@@ -22,38 +22,38 @@ from torch import nn
 
 from recipes.common.arrivals import Arrivals
 from recipes.common.optim import rate
-from recipes.common.places import HELD_OUT_SHARD, Log
 from recipes.common.prefetch import prefetch
 from recipes.common.run import Run, run, run_arguments
+from recipes.common.workspace import HELD_OUT_SHARD, Log
 from recipes.f5_mini.exported import read_flow
 from recipes.f5_mini.features import FOLDER as FEATURES
 from recipes.f5_mini.features import Utterance, read
-from recipes.f5_mini.flow import Drawn, Learner, draw, fixed, losses
+from recipes.f5_mini.flow import Draw, Learner, draw, fixed_draw, losses
 from recipes.f5_mini.pretrain_text import start_text_encoder
 from recipes.f5_mini.sequences import Batch, Sequences, stack
 
 FOLDER, STATE = "flow", "flow.pt"
-HELPERS = {"phones": 0.3, "guide": 0.3}  # weights at first
-HELPED_UNTIL = 0.6  # the progress at which there is nothing left of them
-POWER = 1.6  # of the time: half of the rows are in the noisiest third
+AUXILIARY_WEIGHTS = {"phones": 0.3, "guide": 0.3}  # initial weights
+AUXILIARY_UNTIL = 0.6  # the progress at which their weight is zero
+POWER = 1.6  # exponent of the time: half of the rows are in the noisiest third
 NO_PROMPT, NO_TEXT = 0.2, 0.12
 DECAY_FROM = 0.4
-JUDGED_TIMES = (0.1, 0.4, 0.7)
-PLANNING_TIME = 0.02  # next to nothing can be read from a mel so noisy: what is known there was planned
-JUDGED_FRAMES, JUDGED_BATCHES = 4096, 3
-CENTRED_BY = 64  # utterances
-PATIENCE_S = 60.0  # for the first shards
+EVALUATION_TIMES = (0.1, 0.4, 0.7)
+PLANNING_TIME = 0.02  # such a noisy mel has almost no content: a correct phone there was planned from the text
+EVALUATION_FRAMES, EVALUATION_BATCHES = 4096, 3
+BIAS_UTTERANCES = 64  # for the mean of speech
+PATIENCE_S = 60.0  # wait for the first shards
 
 
 class Training(Run[Learner]):
     """Training of the flow.
 
-    :param frames: of a batch.
-    :param longest: frames of a sequence.
+    :param frames: most frames of a batch.
+    :param longest: most frames of a sequence.
     :param start: folder of an exported model to start from.
-    :param shards: to wait for at first; later ones are used as they arrive.
+    :param shards: number of shards to wait for; later ones are used as they arrive.
 
-    :ivar seen: frames so far.
+    :ivar seen: frames trained on so far.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Training(Run[Learner]):
         start: Path | None = None,
         shards: int = 1,
     ):
-        self.seen, self.place = 0, (0, 0)
+        self.seen, self.position = 0, (0, 0)
         self._seed, self._device = seed, device
         arrivals = Arrivals(work / FEATURES, partial(read, work))
         learner, utterances = Learner(), arrivals.first(shards, PATIENCE_S)
@@ -77,77 +77,80 @@ class Training(Run[Learner]):
         if not path.exists():
             if start is None:
                 start_text_encoder(work, learner.transformer.text_embed)
-                centre(learner, utterances[:CENTRED_BY])
+                init_output_bias(learner, utterances[:BIAS_UTTERANCES])
             else:
                 start_from(learner, start)
         super().__init__(path, learner.to(device), learner.matrices(), muon, adam)
         self._sequences = Sequences(utterances, seed=seed, longest=longest, frames=frames, more=arrivals)
-        batches = self._sequences.after(self.place)
+        batches = self._sequences.after(self.position)
         self._batches = prefetch(batches) if device.type == "cuda" else batches
-        held_out = Sequences(read(work, HELD_OUT_SHARD), seed=0, longest=longest, frames=min(frames, JUDGED_FRAMES))
-        self._judged = [stack(plans).to(device) for plans in held_out.pool(0)[:JUDGED_BATCHES]]
+        held_out = Sequences(read(work, HELD_OUT_SHARD), seed=0, longest=longest, frames=min(frames, EVALUATION_FRAMES))
+        self._held_out = [stack(plans).to(device) for plans in held_out.pool(0)[:EVALUATION_BATCHES]]
 
     def step(self) -> dict[str, float]:
         """Take a step and return its losses."""
-        self.place, batch = next(self._batches)
+        self.position, batch = next(self._batches)
         batch = batch.to(self._device)
         steps = self.optimizer.steps
         generator = torch.Generator(self._device).manual_seed(self._seed * 10_000_000 + steps)
-        helped = max(0.0, 1 - self.progress / HELPED_UNTIL)
-        found = self._losses(self.model, batch, draw(batch, generator, POWER, NO_PROMPT, NO_TEXT), helped > 0)
+        strength = max(0.0, 1 - self.progress / AUXILIARY_UNTIL)
+        found = self._losses(self.model, batch, draw(batch, generator, POWER, NO_PROMPT, NO_TEXT), strength > 0)
         total = found["flow"]
-        if helped:
-            total = total + helped * sum(weight * found[name] for name, weight in HELPERS.items())
+        if strength:
+            total = total + strength * sum(weight * found[name] for name, weight in AUXILIARY_WEIGHTS.items())
         total.backward()  # type: ignore[no-untyped-call]
         length = self.optimizer.step(rate(self.progress, steps, decay_from=DECAY_FROM))
         self.average.update(self.model)
         self.seen += batch.frames
-        told = {name: float(value.detach()) for name, value in found.items()}
-        return told | {"gradient": length, "seen": float(self.seen), "utterances": self._sequences.size}
+        values = {name: float(value.detach()) for name, value in found.items()}
+        return values | {"gradient": length, "seen": float(self.seen), "utterances": self._sequences.size}
 
     @torch.no_grad()
-    def judge(self) -> dict[str, float]:
-        """On held-out sentences, with averaged weights.
+    def evaluate(self) -> dict[str, float]:
+        """Return losses on held-out sentences, with averaged weights.
 
-        ``t0.1`` and so on: the velocity's error at that time; ``gap``: how much larger it is at the first with another
-        sentence's text; ``plan``: phones known where nothing can be heard yet; ``guide``: as in training, there.
+        ``t0.1`` and so on: the velocity's error at that time; ``gap``: its increase at the first time with another
+        sentence's text; ``plan`` and ``guide``: accuracy of phones and guide loss at ``PLANNING_TIME``.
         """
         model = Learner().to(self._device)
         model.load_state_dict(self.average.weights)
         found: list[dict[str, float]] = []
-        for index, batch in enumerate(self._judged):
-            other = replace(batch, symbols=batch.symbols.roll(1, 0), carried=batch.carried.roll(1, 0))
-            one = {f"t{t}": float(self._losses(model, batch, fixed(batch, t, index))["flow"]) for t in JUDGED_TIMES}
-            early = JUDGED_TIMES[0]
-            one["gap"] = float(self._losses(model, other, fixed(batch, early, index))["flow"]) - one[f"t{early}"]
-            planned = self._losses(model, batch, fixed(batch, PLANNING_TIME, index), True)
+        for index, batch in enumerate(self._held_out):
+            other = replace(batch, symbols=batch.symbols.roll(1, 0), frame_symbols=batch.frame_symbols.roll(1, 0))
+            one = {
+                f"t{t}": float(self._losses(model, batch, fixed_draw(batch, t, index))["flow"])
+                for t in EVALUATION_TIMES
+            }
+            early = EVALUATION_TIMES[0]
+            one["gap"] = float(self._losses(model, other, fixed_draw(batch, early, index))["flow"]) - one[f"t{early}"]
+            planned = self._losses(model, batch, fixed_draw(batch, PLANNING_TIME, index), True)
             one |= {"plan": float(planned["right"]), "guide": float(planned["guide"])}
             found.append(one)
         return {f"held_out_{name}": float(np.mean([one[name] for one in found])) for name in found[0]}
 
-    def further(self) -> dict[str, Any]:
+    def extra_state(self) -> dict[str, Any]:
         """See :class:`Run`."""
-        return {"seen": self.seen, "place": self.place}
+        return {"seen": self.seen, "place": self.position}
 
     def load(self, saved: dict[str, Any]) -> None:
         """See :class:`Run`."""
         super().load(saved)
-        self.seen, self.place = saved["seen"], tuple(saved["place"])
+        self.seen, self.position = saved["seen"], tuple(saved["place"])
 
-    def _losses(self, model: Learner, batch: Batch, at: Drawn, helped: bool = False) -> dict[str, torch.Tensor]:
+    def _losses(self, model: Learner, batch: Batch, at: Draw, with_auxiliary: bool = False) -> dict[str, torch.Tensor]:
         with torch.autocast(self._device.type, torch.bfloat16):
-            return losses(model, batch, at, helped=helped)
+            return losses(model, batch, at, with_auxiliary=with_auxiliary)
 
 
 def start_from(learner: Learner, folder: Path) -> None:
-    """Load an exported network. The phone head is not exported: at zero it gives no gradient at first."""
+    """Load an exported network. The phone head is not exported: it starts at zero and gives no gradient at first."""
     learner.transformer.load_state_dict(read_flow(folder))
     nn.init.zeros_(learner.phones.weight)
 
 
 @torch.no_grad()
-def centre(learner: Learner, utterances: Sequence[Utterance]) -> None:
-    """Initialize the last layer's bias with the mean of speech, which Adam would be slow to find."""
+def init_output_bias(learner: Learner, utterances: Sequence[Utterance]) -> None:
+    """Initialize the last layer's bias with the mean of speech, which Adam would learn slowly."""
     mean = np.concatenate([one.mel for one in utterances]).astype(np.float32).mean(0)
     learner.transformer.proj_out.bias.copy_(torch.from_numpy(mean))
 
@@ -156,31 +159,31 @@ def main() -> None:
     """Train for some minutes."""
     parser = run_arguments(__doc__, minutes=120, every=50, seed=3)
     parser.set_defaults(adam=1.5e-3)
-    parser.add_argument("--frames", type=int, default=6144, help="of a batch")
-    parser.add_argument("--longest", type=int, default=1000, help="frames of a sequence")
-    parser.add_argument("--muon", type=float, default=0.02, help="its learning rate")
-    parser.add_argument("--shards", type=int, default=1, help="how many to wait for before training starts")
+    parser.add_argument("--frames", type=int, default=6144, help="most frames of a batch")
+    parser.add_argument("--longest", type=int, default=1000, help="most frames of a sequence")
+    parser.add_argument("--muon", type=float, default=0.02, help="learning rate of Muon")
+    parser.add_argument("--shards", type=int, default=1, help="number of shards to wait for before training starts")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
-    asked = parser.parse_args()
-    log = Log(asked.work / FOLDER / "flow.jsonl")
+    args = parser.parse_args()
+    log = Log(args.work / FOLDER / "flow.jsonl")
 
     def start() -> Training:
         training = Training(
-            asked.work,
-            frames=asked.frames,
-            longest=asked.longest,
-            muon=asked.muon,
-            adam=asked.adam,
-            seed=asked.seed,
-            device=asked.device,
-            start=asked.start,
-            shards=asked.shards,
+            args.work,
+            frames=args.frames,
+            longest=args.longest,
+            muon=args.muon,
+            adam=args.adam,
+            seed=args.seed,
+            device=args.device,
+            start=args.start,
+            shards=args.shards,
         )
         exported = sum(value.numel() for value in training.model.transformer.parameters())
         log(parameters=exported)
         return training
 
-    run(asked, log, 4 * asked.every, start)
+    run(args, log, 4 * args.every, start)
 
 
 if __name__ == "__main__":

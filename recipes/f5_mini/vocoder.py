@@ -1,10 +1,10 @@
 """Stage 6: the vocoder, a Vocos (arXiv 2306.00814; package vocos 0.1.0) without its discriminators.
 
-Spectral distances only, from scratch or from weights that exist. Sound is made louder and quieter at random.
+Trained with spectral distances only, from scratch or from existing weights. Sound has a random gain.
 
     python -m recipes.f5_mini.vocoder --work WORK --minutes 30 [--end 0.5] [--from FOLDER] [--device cuda]
 
-Letters: B rows, N samples, n frames, M mel channels.
+T is in mel frames.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from vocos.models import VocosBackbone
 from backends.f5.config import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES
 from backends.f5.mel import SILENCE
 from recipes.common.optim import rate
-from recipes.common.places import HELD_OUT_SHARD, Log
 from recipes.common.run import Run, run, run_arguments
 from recipes.common.sound import Crops, shard_names
 from recipes.common.spectral import SpectralDistance
+from recipes.common.workspace import HELD_OUT_SHARD, Log
 
 FOLDER, STATE = "vocoder", "vocoder.pt"
 BACKBONE: dict[str, int] = {"input_channels": MELS, "dim": 256, "intermediate_dim": 768, "num_layers": 6}
 HEAD: dict[str, Any] = {"dim": 256, "n_fft": WINDOW_SAMPLES, "hop_length": HOP_SAMPLES, "padding": "center"}
 WEIGHTS_FILE = "pytorch_model.bin"
 MEL_WEIGHT = 5.0
-LOUDER_DB = (-3.0, 13.0)  # the teacher is 7 dB quieter than what the engine makes of a reference
+GAIN_DB = (-3.0, 13.0)  # the teacher is 7 dB quieter than a reference that the engine has normalized
 HELD_OUT_FRAMES = 256
 
 
@@ -46,7 +46,7 @@ class LogMels(nn.Module):
         )
 
     def forward(self, samples: Tensor) -> Tensor:
-        """(B, N) to (B, M, N // 256 + 1)."""
+        """Map (B, N) to (B, M, N // 256 + 1)."""
         mel: Tensor = self.spectrum(samples).clamp(min=SILENCE).log()
         return mel
 
@@ -59,15 +59,15 @@ class Vocos(nn.Module):
         self.backbone, self.head = VocosBackbone(**BACKBONE), ISTFTHead(**HEAD)
 
     def forward(self, mel: Tensor) -> Tensor:
-        """(B, M, n) to (B, 256 (n - 1)). Phases want float32."""
+        """Map (B, M, T) to (B, 256 (T - 1)). Phases need float32."""
         with torch.autocast(mel.device.type, torch.bfloat16):
             features = self.backbone(mel)
-        made: Tensor = self.head(features.float())
-        return made
+        generated: Tensor = self.head(features.float())
+        return generated
 
 
 def load_weights(vocos: Vocos, folder: Path) -> None:
-    """Start from a folder in the layout of charactr/vocos-mel-24khz."""
+    """Load weights from a folder in the layout of charactr/vocos-mel-24khz."""
     found = torch.load(folder / WEIGHTS_FILE, map_location="cpu", weights_only=True)
     own = {name: value for name, value in found.items() if name.startswith(("backbone.", "head."))}
     vocos.load_state_dict(own)
@@ -86,36 +86,38 @@ class Training(Run[Vocos]):
         self._mels, self._distance = LogMels().to(device), SpectralDistance().to(device)
         self._frames, self._rows, self._seed, self._device = frames, rows, seed, device
         self._crops = Crops(work, shard_names(work), seed + self.optimizer.steps)
-        self._held_out = louder(Crops(work, [HELD_OUT_SHARD], 0)(8, HELD_OUT_FRAMES * HOP_SAMPLES), seed).to(device)
+        self._held_out = random_gain(Crops(work, [HELD_OUT_SHARD], 0)(8, HELD_OUT_FRAMES * HOP_SAMPLES), seed).to(
+            device
+        )
 
     def step(self) -> dict[str, float]:
         """Take a step and return its losses."""
         steps = self.optimizer.steps
         samples = self._crops(self._rows, self._frames * HOP_SAMPLES)
-        true = louder(samples, self._seed * 10_000_000 + steps).to(self._device)
-        near, spectral = self._losses(self.model, true)
+        target = random_gain(samples, self._seed * 10_000_000 + steps).to(self._device)
+        near, spectral = self._losses(self.model, target)
         (MEL_WEIGHT * near + spectral).backward()  # type: ignore[no-untyped-call]
         length = self.optimizer.step(rate(self.progress, steps))
         self.average.update(self.model)
         return {"mel": float(near.detach()), "spectral": float(spectral.detach()), "gradient": length}
 
     @torch.no_grad()
-    def judge(self) -> dict[str, float]:
-        """On held-out sound, with averaged weights."""
+    def evaluate(self) -> dict[str, float]:
+        """Return losses on held-out sound, with averaged weights."""
         model = Vocos().to(self._device)
         model.load_state_dict(self.average.weights)
         near, spectral = self._losses(model.eval(), self._held_out)
         return {"held_out_mel": float(near), "held_out_spectral": float(spectral)}
 
-    def _losses(self, model: Vocos, true: Tensor) -> tuple[Tensor, Tensor]:
-        mels = self._mels(true)
-        made = model(mels)
-        return F.l1_loss(self._mels(made), mels), self._distance(made, true)
+    def _losses(self, model: Vocos, target: Tensor) -> tuple[Tensor, Tensor]:
+        mels = self._mels(target)
+        generated = model(mels)
+        return F.l1_loss(self._mels(generated), mels), self._distance(generated, target)
 
 
-def louder(samples: Tensor, seed: int) -> Tensor:
+def random_gain(samples: Tensor, seed: int) -> Tensor:
     """Change the gain of each row of (B, N) at random."""
-    least, most = LOUDER_DB
+    least, most = GAIN_DB
     generator = torch.Generator().manual_seed(seed)
     return samples * 10 ** (torch.empty(len(samples), 1).uniform_(least, most, generator=generator) / 20)
 
@@ -123,23 +125,23 @@ def louder(samples: Tensor, seed: int) -> Tensor:
 def main() -> None:
     """Train for some minutes."""
     parser = run_arguments(__doc__, minutes=30, every=100, seed=4)
-    parser.add_argument("--frames", type=int, default=48, help="of the spectrogram, a row")
+    parser.add_argument("--frames", type=int, default=48, help="mel frames per row")
     parser.add_argument("--rows", type=int, default=16)
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
-    asked = parser.parse_args()
+    args = parser.parse_args()
 
     def start() -> Training:
         return Training(
-            asked.work,
-            start=asked.start,
-            frames=asked.frames,
-            rows=asked.rows,
-            adam=asked.adam,
-            seed=asked.seed,
-            device=asked.device,
+            args.work,
+            start=args.start,
+            frames=args.frames,
+            rows=args.rows,
+            adam=args.adam,
+            seed=args.seed,
+            device=args.device,
         )
 
-    run(asked, Log(asked.work / FOLDER / "vocoder.jsonl"), 2 * asked.every, start)
+    run(args, Log(args.work / FOLDER / "vocoder.jsonl"), 2 * args.every, start)
 
 
 if __name__ == "__main__":

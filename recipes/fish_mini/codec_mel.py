@@ -1,7 +1,7 @@
 """Stage 3a: the codec's lower half, from a spectrogram to codes and back.
 
-Everything works at 86 frames a second or less, so that this is the cheap half. After some steps without codebooks these
-start from k-means and follow by a moving average; the loss is the distance of log-mels.
+It works at 86 frames a second or less, so this is the cheap half. After some steps without codebooks, k-means
+initializes them and a moving average updates them; the loss is the distance of log-mels.
 
     python -m recipes.fish_mini.codec_mel --work WORK --minutes 60 [--end 1.0]
 """
@@ -17,11 +17,11 @@ from torch import Tensor
 
 from backends.fish.v0_2.config import HOP_SAMPLES
 from recipes.common.optim import Average, rate
-from recipes.common.places import CODEC, HELD_OUT_SHARD, Log
 from recipes.common.run import Run, run, run_arguments
 from recipes.common.sound import Crops, shard_names
+from recipes.common.workspace import CODEC, HELD_OUT_SHARD, Log
 from recipes.fish_mini.exported import read_codec
-from recipes.fish_mini.vqgan import LogMel, MelCodec, Widths, centre
+from recipes.fish_mini.vqgan import LogMel, MelCodec, Widths, normalize_input
 
 STATE = "mel.pt"
 COMMITMENT = 0.25
@@ -41,7 +41,7 @@ class Training(Run[MelCodec]):
         self._crops = Crops(work, shard_names(work), seed + self.optimizer.steps)
         self._held_out = Crops(work, [HELD_OUT_SHARD], 0)(16, self._samples)
         if start is None and not self.optimizer.steps:
-            self._centre()
+            self._init_outer_layers()
 
     def step(self) -> dict[str, float]:
         """Take a step and return its losses."""
@@ -50,16 +50,16 @@ class Training(Run[MelCodec]):
             self._start_codebooks()
             free = False
         mel = self.mel(self._crops(self._rows, self._samples))
-        made, commitment = self.model(mel, free=free)
-        distance = F.l1_loss(made, mel)
+        output, commitment = self.model(mel, free=free)
+        distance = F.l1_loss(output, mel)
         (distance + COMMITMENT * commitment).backward()
         length = self.optimizer.step(rate(self.progress, steps))
         self.average.update(self.model)
         return {"l1": float(distance.detach()), "commitment": float(commitment.detach()), "gradient": length}
 
     @torch.no_grad()
-    def judge(self) -> dict[str, float]:
-        """On held-out sound with averaged weights: distance, how many codes are in use, and their entropy in bits."""
+    def evaluate(self) -> dict[str, float]:
+        """Return the held-out distance, the share of codes in use and their entropy in bits, with averaged weights."""
         model = MelCodec(self.widths).eval()
         model.load_state_dict(self.average.weights)
         mel = self.mel(self._held_out)
@@ -73,16 +73,16 @@ class Training(Run[MelCodec]):
             "bits": float(bits.sum()),
         }
 
-    def further(self) -> dict[str, Any]:
+    def extra_state(self) -> dict[str, Any]:
         """See :class:`Run`."""
         return {"widths": self.widths.as_dict()}
 
     @torch.no_grad()
-    def _centre(self) -> None:
-        """Initialize the outer layers with the spectrogram's statistics, which Adam would be slow to find."""
+    def _init_outer_layers(self) -> None:
+        """Initialize the outer layers with the spectrogram's statistics, which Adam would learn slowly."""
         mel = self.mel(self._crops(64, self._samples))
         first, last = self.model.downsample.convs[0][0], self.model.decoder.out_layer  # type: ignore[index]
-        centre(first, mel)
+        normalize_input(first, mel)
         last.weight.mul_(mel.std())  # type: ignore[union-attr]
         last.bias.copy_(mel.mean((0, 2)))  # type: ignore[union-attr]
         self.average = Average(self.model)
@@ -108,15 +108,15 @@ def load_codec(work: Path) -> MelCodec:
 def main() -> None:
     """Train for some minutes."""
     parser = run_arguments(__doc__, minutes=60, every=100, seed=1)
-    parser.add_argument("--frames", type=int, default=256, help="of the spectrogram, a row")
+    parser.add_argument("--frames", type=int, default=256, help="mel frames per row")
     parser.add_argument("--rows", type=int, default=16)
-    asked = parser.parse_args()
-    log = Log(asked.work / CODEC / "mel.jsonl")
+    args = parser.parse_args()
+    log = Log(args.work / CODEC / "mel.jsonl")
 
     def start() -> Training:
-        return Training(asked.work, asked.frames, asked.rows, asked.adam, asked.seed, asked.start)
+        return Training(args.work, args.frames, args.rows, args.adam, args.seed, args.start)
 
-    run(asked, log, 2 * asked.every, start)
+    run(args, log, 2 * args.every, start)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Stage 3b: the codec's upper half, from a spectrogram to sound (HiFi-GAN without its discriminators).
 
-Spectral distances at several resolutions only: on a CPU a discriminator would halve the number of steps, and steps are
-what is missing. Muon trains the kernels: with it the network is after 200 steps beyond where AdamW alone was after 400.
-First on true spectrograms (``--mels true``, beside stage 3a), then on those that codes leave (``--mels coded``), which
-are what it will be given.
+The loss has spectral distances at several resolutions only: on a CPU a discriminator would halve the number of steps,
+which are scarce. Muon trains the kernels: 200 steps with it reach a lower loss than 400 with AdamW alone. Training
+starts on true spectrograms (``--mels true``, while stage 3a runs) and continues on decoded ones (``--mels coded``),
+which the generator receives at inference.
 
     python -m recipes.fish_mini.codec_wave --work WORK --minutes 60 --end 0.6
     python -m recipes.fish_mini.codec_wave --work WORK --minutes 60 --mels coded
@@ -20,16 +20,16 @@ from torch import Tensor
 
 from backends.fish.v0_2.config import HOP_SAMPLES
 from recipes.common.optim import Average, rate
-from recipes.common.places import CODEC, HELD_OUT_SHARD, Log
 from recipes.common.run import Run, run, run_arguments
 from recipes.common.sound import Crops, shard_names
 from recipes.common.spectral import SpectralDistance
+from recipes.common.workspace import CODEC, HELD_OUT_SHARD, Log
 from recipes.fish_mini.codec_mel import load_codec
 from recipes.fish_mini.exported import read_codec
-from recipes.fish_mini.vqgan import Generator, LogMel, MelCodec, Widths, centre
+from recipes.fish_mini.vqgan import Generator, LogMel, MelCodec, Widths, normalize_input
 
 STATE = "wave.pt"
-CODED_FRAMES = 256  # of which a crop is a part: codes need their surroundings
+CODED_FRAMES = 256  # from which crops are taken: codes depend on the frames around them
 
 
 class Training(Run[Generator]):
@@ -58,43 +58,43 @@ class Training(Run[Generator]):
         self._crops = Crops(work, shard_names(work), seed + self.optimizer.steps)
         self._held_out = Crops(work, [HELD_OUT_SHARD], 0)(8, CODED_FRAMES * HOP_SAMPLES)
         if start is None and not self.optimizer.steps:
-            centre(self.model.conv_pre, self.mel(self._crops(64, frames * HOP_SAMPLES)))
+            normalize_input(self.model.conv_pre, self.mel(self._crops(64, frames * HOP_SAMPLES)))
             self.average = Average(self.model)
 
     def step(self) -> dict[str, float]:
         """Take a step and return its losses."""
-        mel, true = self._batch()
+        mel, target = self._batch()
         with torch.autocast("cpu", torch.bfloat16):
-            made = self.model(mel)
-        made = made.float()
-        near, spectral = F.l1_loss(self.mel(made), self.mel(true)), self._distance(made, true)
+            generated = self.model(mel)
+        generated = generated.float()
+        near, spectral = F.l1_loss(self.mel(generated), self.mel(target)), self._distance(generated, target)
         (near + spectral).backward()
         length = self.optimizer.step(rate(self.progress, self.optimizer.steps))
         self.average.update(self.model)
         return {"mel": float(near.detach()), "spectral": float(spectral.detach()), "gradient": length}
 
     @torch.no_grad()
-    def judge(self) -> dict[str, float]:
-        """On held-out sound, with averaged weights."""
+    def evaluate(self) -> dict[str, float]:
+        """Return losses on held-out sound, with averaged weights."""
         model = Generator(self.widths)
         model.load_state_dict(self.average.weights)
-        true = self._held_out
-        mel = self.mel(true)
+        target = self._held_out
+        mel = self.mel(target)
         if self._codec is not None:
             mel = self._codec(mel)[0]
-        made = model(mel)
+        generated = model(mel)
         return {
-            "held_out_mel": float(F.l1_loss(self.mel(made), self.mel(true))),
-            "held_out_spectral": float(self._distance(made, true)),
+            "held_out_mel": float(F.l1_loss(self.mel(generated), self.mel(target))),
+            "held_out_spectral": float(self._distance(generated, target)),
         }
 
-    def further(self) -> dict[str, Any]:
+    def extra_state(self) -> dict[str, Any]:
         """See :class:`Run`."""
         return {"widths": self.widths.as_dict()}
 
     @torch.no_grad()
     def _batch(self) -> tuple[Tensor, Tensor]:
-        """Spectrograms (B, M, F) and the sound (B, 256 F) they are of."""
+        """Draw spectrograms (B, M, T) and their sound (B, 256 T), T in mel frames."""
         if self._codec is None:
             samples = self._crops(self._rows, self._frames * HOP_SAMPLES)
             return self.mel(samples), samples
@@ -111,25 +111,25 @@ def main() -> None:
     """Train for some minutes."""
     parser = run_arguments(__doc__, minutes=60, every=100, seed=2)
     parser.add_argument("--mels", choices=("true", "coded"), default="true")
-    parser.add_argument("--muon", type=float, default=0.01, help="its learning rate")
-    parser.add_argument("--frames", type=int, default=32, help="of the spectrogram, a row")
+    parser.add_argument("--muon", type=float, default=0.01, help="learning rate of Muon")
+    parser.add_argument("--frames", type=int, default=32, help="mel frames per row")
     parser.add_argument("--rows", type=int, default=8)
-    asked = parser.parse_args()
-    log, coded = Log(asked.work / CODEC / "wave.jsonl"), asked.mels == "coded"
+    args = parser.parse_args()
+    log, coded = Log(args.work / CODEC / "wave.jsonl"), args.mels == "coded"
 
     def start() -> Training:
         return Training(
-            asked.work,
-            frames=asked.frames,
-            rows=asked.rows,
+            args.work,
+            frames=args.frames,
+            rows=args.rows,
             coded=coded,
-            muon=asked.muon,
-            adam=asked.adam,
-            seed=asked.seed,
-            start=asked.start,
+            muon=args.muon,
+            adam=args.adam,
+            seed=args.seed,
+            start=args.start,
         )
 
-    run(asked, log, 2 * asked.every, start)
+    run(args, log, 2 * args.every, start)
 
 
 if __name__ == "__main__":

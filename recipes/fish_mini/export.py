@@ -3,9 +3,9 @@
     python -m recipes.fish_mini.export --work WORK --out fish-mini
 
 Writes ``vqgan-fish-mini.pth``, ``text2semantic-fish-mini.pth``, ``lm_config.json``, the tokenizer's files and
-``fish-mini.yaml``, an engine's configuration. Networks are averaged weights, of those stages that were run. With
---buffers the language model's file has the two constant tables that the classic code insists on (this project's engine
-computes them).
+the engine configuration ``fish-mini.yaml``. Weights are the averaged ones of the stages that have run. With --buffers
+the language model's file has the two constant tables that the classic code requires (this project's engine computes
+them).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from backends.fish.v0_2.codec.layers import WEIGHT_NORM
 from backends.fish.v0_2.codec.quantizer import codebook_name
 from backends.fish.v0_2.codec.wavenet import KERNEL
 from backends.fish.v0_2.lm.model import Sizes, rope_frequencies
-from recipes.common.export import average, halves
-from recipes.common.places import CODEC, LANGUAGE_MODEL, say
+from recipes.common.export import average, to_float16
+from recipes.common.workspace import CODEC, LANGUAGE_MODEL, say
 from recipes.fish_mini.codec_mel import STATE as MEL_STATE
 from recipes.fish_mini.codec_wave import STATE as WAVE_STATE
 from recipes.fish_mini.exported import CODEC_FILE, LM_FILE
@@ -34,7 +34,7 @@ from recipes.fish_mini.vocabulary import write_tokenizer
 from recipes.fish_mini.vqgan import LogMel
 
 CONFIG_FILE = "lm_config.json"
-# The sampler's classic defaults were tuned for a model of many voices; a penalty makes this one skip sounds.
+# The sampler's classic defaults were tuned for a model of many voices; a repetition penalty makes this one skip sounds.
 DEFAULTS: dict[str, Any] = {
     "temperature": 0.6,
     "top_p": 0.6,
@@ -46,7 +46,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def codec_tensors(lower: dict[str, Tensor], upper: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The codec under official names: kernels of three, weight norm, codebooks apart."""
+    """Convert the codec to official names: kernels of three taps, weight norm, separate codebooks."""
     found: dict[str, Tensor] = {}
     for name, value in lower.items():
         if name.startswith("vq_encoder.vq."):
@@ -62,8 +62,8 @@ def codec_tensors(lower: dict[str, Tensor], upper: dict[str, Tensor]) -> dict[st
         else:
             found[name] = value
     for name, value in upper.items():
-        place = f"generator.{name}"
-        found |= normed(place.removesuffix(".weight"), value) if name.endswith(".weight") else {place: value}
+        target = f"generator.{name}"
+        found |= normed(target.removesuffix(".weight"), value) if name.endswith(".weight") else {target: value}
     mel = LogMel()
     found["mel_transform.spectrogram.window"] = mel.window
     found["mel_transform.mel_scale.fb"] = mel.bank.T
@@ -71,18 +71,18 @@ def codec_tensors(lower: dict[str, Tensor], upper: dict[str, Tensor]) -> dict[st
 
 
 def normed(name: str, weight: Tensor) -> dict[str, Tensor]:
-    """Weight norm: lengths and directions; a zero weight has an arbitrary direction."""
+    """Apply weight norm: lengths and directions; a zero weight has an arbitrary direction."""
     lengths = torch.linalg.vector_norm(weight, dim=(1, 2), keepdim=True)
     directions = torch.where(lengths > 0, weight, torch.ones_like(weight))
     return {f"{name}.{WEIGHT_NORM}0": lengths, f"{name}.{WEIGHT_NORM}1": directions}
 
 
 def lm_tensors(weights: dict[str, Tensor], buffers: bool) -> dict[str, Tensor]:
-    """The language model under official names."""
+    """Convert the language model to official names."""
     found = dict(weights)
     if buffers:
-        turns = rope_frequencies(CONFIG.max_seq_len, Sizes.of(CONFIG).head_dim, CONFIG.rope_base)
-        found["freqs_cis"] = torch.view_as_real(turns).to(torch.bfloat16)
+        rotary = rope_frequencies(CONFIG.max_seq_len, Sizes.of(CONFIG).head_dim, CONFIG.rope_base)
+        found["freqs_cis"] = torch.view_as_real(rotary).to(torch.bfloat16)
         found["causal_mask"] = torch.ones(CONFIG.max_seq_len, CONFIG.max_seq_len, dtype=torch.bool).tril()
     return found
 
@@ -104,15 +104,15 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--buffers", action="store_true")
-    asked = parser.parse_args()
-    out: Path = asked.out
+    args = parser.parse_args()
+    out: Path = args.out
     write_tokenizer(out)
-    if (asked.work / CODEC / WAVE_STATE).exists():
-        lower, upper = (average(asked.work / CODEC / state) for state in (MEL_STATE, WAVE_STATE))
-        torch.save(halves(codec_tensors(lower, upper)), out / CODEC_FILE)
-    if (asked.work / LANGUAGE_MODEL / LM_STATE).exists():
-        model = average(asked.work / LANGUAGE_MODEL / LM_STATE)
-        torch.save(halves(lm_tensors(model, asked.buffers)), out / LM_FILE)
+    if (args.work / CODEC / WAVE_STATE).exists():
+        lower, upper = (average(args.work / CODEC / state) for state in (MEL_STATE, WAVE_STATE))
+        torch.save(to_float16(codec_tensors(lower, upper)), out / CODEC_FILE)
+    if (args.work / LANGUAGE_MODEL / LM_STATE).exists():
+        model = average(args.work / LANGUAGE_MODEL / LM_STATE)
+        torch.save(to_float16(lm_tensors(model, args.buffers)), out / LM_FILE)
     sizes = {name: value for name, value in structs.asdict(CONFIG).items() if value is not None}
     (out / CONFIG_FILE).write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
     lines = ["engines:", "  fish-mini:", "    backend: fish", "    model:"]

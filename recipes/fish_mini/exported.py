@@ -1,4 +1,4 @@
-"""An exported language model and codec read back, to train them further or to encode with them."""
+"""Readers of an exported language model and codec, for further training or encoding."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from recipes.fish_mini.vqgan import MelCodec, Widths
 CODEC_FILE, LM_FILE = "vqgan-fish-mini.pth", "text2semantic-fish-mini.pth"
 BUFFERS = ("freqs_cis", "causal_mask")
 GENERATOR, NARROW = "generator.", "mel_encoder.in_layers."
-APART = ("mel_transform.", "vq_encoder.vq.")  # constants, and what is stacked by group
-UNUSED = ("decoder.", "vq_encoder.conv_out.")  # by the encoder
-UNUSED_IN_TRAINING = (*UNUSED, GENERATOR, "mel_transform.")  # of the language model
+SEPARATE = ("mel_transform.", "vq_encoder.vq.")  # constants, and tensors that are stacked by codebook
+UNUSED = ("decoder.", "vq_encoder.conv_out.")  # not used by the encoder
+UNUSED_IN_TRAINING = (*UNUSED, GENERATOR, "mel_transform.")  # not used in training of the language model
 
 
 def read_lm(folder: Path) -> dict[str, Tensor]:
@@ -29,11 +29,11 @@ def read_lm(folder: Path) -> dict[str, Tensor]:
 def read_codec(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Weights of ``MelCodec`` and ``Generator`` in float32, the inverse of ``export.codec_tensors``.
 
-    Parts that the file lacks are left out.
+    Parts that the file lacks are skipped.
     """
     loaded: dict[str, Tensor] = torch.load(folder / CODEC_FILE, map_location="cpu", weights_only=True)
     found = {name: value.float() for name, value in loaded.items()}
-    lower = {name: value for name, value in found.items() if WEIGHT_NORM not in name and not name.startswith(APART)}
+    lower = {name: value for name, value in found.items() if WEIGHT_NORM not in name and not name.startswith(SEPARATE)}
     for name, lengths in found.items():
         if name.endswith(f".{WEIGHT_NORM}0"):
             stem = name.removesuffix(f".{WEIGHT_NORM}0")
@@ -46,7 +46,7 @@ def read_codec(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 
 
 def _kernel(stem: str, lengths: Tensor, directions: Tensor) -> Tensor:
-    """A weight from its length and direction, without the outer taps that its layer lacks."""
+    """Compute a weight from length and direction, without the outer taps that its layer lacks."""
     weight = lengths * directions / torch.linalg.vector_norm(directions, dim=(1, 2), keepdim=True)
     layer = stem.removeprefix(NARROW)
     return weight[..., weight.shape[-1] // 2, None] if layer.isdigit() and int(layer) >= Widths().near else weight
@@ -57,5 +57,7 @@ def load_encoder(folder: Path) -> MelCodec:
     codec = MelCodec(Widths())
     missing, unexpected = codec.load_state_dict(read_codec(folder)[0], strict=False)
     if wrong := [*unexpected, *(name for name in missing if not name.startswith(UNUSED))]:
-        raise ValueError(f"{folder / CODEC_FILE}: not an encoder of this recipe, because of {', '.join(wrong)}")
+        raise ValueError(
+            f"{folder / CODEC_FILE}: not an encoder of this recipe; missing or unexpected: {', '.join(wrong)}"
+        )
     return codec.eval().requires_grad_(False)

@@ -1,6 +1,6 @@
 """text2semantic for training: the network of ``backends/fish/v0_2/lm`` for batches of sequences, with gradients.
 
-Letters: B rows, S columns, n codebooks, W width, H heads, D width of a head, V text vocabulary, P predicted columns.
+T is in columns of the prompt.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from backends.fish.v0_2.config import CODE_OFFSET, LMConfig
 from backends.fish.v0_2.lm.model import Sizes, rope_frequencies
-from recipes.common.attention import attend, later
+from recipes.common.attention import attention, causal_mask
 from recipes.fish_mini.vocabulary import SIZE
 
 # A head's width is 64. Sequences of training have up to 900 columns.
@@ -24,7 +24,7 @@ CONFIG = LMConfig(
     max_seq_len=1024,
     codebook_size=160 + CODE_OFFSET + 6,
 )
-GUIDED = (3, 5)  # layers whose first head is shown where in the text it is
+GUIDED_LAYERS = (3, 5)  # layers whose first head is trained to attend to the next phone
 IGNORED = -100
 
 
@@ -51,15 +51,15 @@ class Layer(nn.Module):
         self.attention_norm = nn.RMSNorm(width, config.norm_eps)
         self.ffn_norm = nn.RMSNorm(width, config.norm_eps)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, asked: bool) -> tuple[Tensor, Tensor | None]:
-        """(B, S, W) to the same, and if ``asked`` the first head's scores (B, S, S)."""
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, with_scores: bool) -> tuple[Tensor, Tensor | None]:
+        """Map (B, T, D) to the same shape; with ``with_scores`` also return the first head's scores (B, T, T)."""
         qkv = self.attention["wqkv"](self.attention_norm(x)).unflatten(-1, (3, self.heads, -1))
-        q, k, v = qkv.transpose(1, 3).unbind(2)  # each (B, H, S, D)
-        q, k = _turn(q, cos, sin), _turn(k, cos, sin)
+        q, k, v = qkv.transpose(1, 3).unbind(2)  # each (B, H, T, Dh)
+        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
         scores = None
-        if asked:
-            scores = (q[:, 0] * q.shape[-1] ** -0.5) @ k[:, 0].mT + later(q.shape[-2], q)
-        y = attend(q, k, v, causal=True)
+        if with_scores:
+            scores = (q[:, 0] * q.shape[-1] ** -0.5) @ k[:, 0].mT + causal_mask(q.shape[-2], q)
+        y = attention(q, k, v, causal=True)
         x = x + self.attention["wo"](y.transpose(1, 2).flatten(2))
         parts, hidden = self.feed_forward, self.ffn_norm(x)
         x = x + parts["w2"](F.silu(parts["w1"](hidden)) * parts["w3"](hidden))
@@ -67,7 +67,7 @@ class Layer(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """Text and codes to logits of the wanted columns."""
+    """Language model: logits of selected columns from text and codes."""
 
     def __init__(self, config: LMConfig = CONFIG):
         super().__init__()
@@ -77,9 +77,9 @@ class LanguageModel(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layer))
         self.norm = nn.RMSNorm(config.dim, config.norm_eps)
         self.output = nn.Linear(config.dim, sizes.ids, bias=False)
-        turns = rope_frequencies(config.max_seq_len, sizes.head_dim, config.rope_base)
-        self.register_buffer("cos", turns.real.contiguous(), persistent=False)
-        self.register_buffer("sin", turns.imag.contiguous(), persistent=False)
+        rotary = rope_frequencies(config.max_seq_len, sizes.head_dim, config.rope_base)
+        self.register_buffer("cos", rotary.real.contiguous(), persistent=False)
+        self.register_buffer("sin", rotary.imag.contiguous(), persistent=False)
         first = [config.vocab_size + i * config.codebook_size for i in range(config.num_codebooks)]
         self.register_buffer("offsets", torch.tensor([0, *first]), persistent=False)
         self.cos: Tensor
@@ -91,40 +91,40 @@ class LanguageModel(nn.Module):
                 nn.init.normal_(value, std=0.02 / (2 * config.n_layer) ** 0.5 if last else 0.02)
 
     def matrices(self) -> set[str]:
-        """Names of the weights inside of layers."""
+        """Names of the matrices in the layers."""
         return {name for name, value in self.named_parameters() if name.startswith("layers.") and value.ndim == 2}
 
     def forward(self, ids: Tensor, wanted: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Read sequences.
+        """Compute logits and guided scores.
 
-        :param ids: (B, S, 1 + n): text ids and codes + 2, 0 where there are none.
-        :param wanted: columns to predict from, bool (B, S).
-        :returns: logits (P, V + n * C), and the scores (B, S, S) of the guided heads.
+        :param ids: text ids and codes + 2, (B, T, 1 + K); a column without codes has 0.
+        :param wanted: columns with a prediction, bool (B, T).
+        :returns: logits (selected columns, V + K * codebook size), and the scores (B, T, T) of the guided heads.
         """
         first = torch.arange(ids.shape[-1], device=ids.device) == 0
         known = (ids != self.config.codebook_padding_idx) | first
         x = (self.embeddings(ids + self.offsets) * known[..., None]).sum(2)
         cos, sin = self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]
-        pointers = []
+        guided_scores = []
         for index, layer in enumerate(self.layers):
-            x, scores = layer(x, cos, sin, index in GUIDED)
+            x, scores = layer(x, cos, sin, index in GUIDED_LAYERS)
             if scores is not None:
-                pointers.append(scores)
-        return self.output(self.norm(x[wanted])), pointers
+                guided_scores.append(scores)
+        return self.output(self.norm(x[wanted])), guided_scores
 
 
 def losses(
-    model: LanguageModel, ids: Tensor, text: Tensor, codes: Tensor, places: Tensor, guided: bool
+    model: LanguageModel, ids: Tensor, text: Tensor, codes: Tensor, phone_columns: Tensor, guided: bool
 ) -> dict[str, Tensor]:
-    """Losses of the columns of a batch.
+    """Compute the losses of a batch.
 
-    :param text: the text id that follows each column, (B, S); ``IGNORED`` where nothing is learnt.
-    :param codes: the codes + 2 that follow, (B, S, n).
-    :param places: the column of the phone that is spoken next, (B, S), for the guided heads.
-    :param guided: whether these are wanted.
+    :param text: the next text id of each column, (B, T); ``IGNORED`` without a loss.
+    :param codes: the next codes + 2, (B, T, K).
+    :param phone_columns: the column of the next phone, (B, T), for the guided heads.
+    :param guided: compute the guide loss.
     """
     wanted = text != IGNORED
-    logits, pointers = model(ids, wanted)
+    logits, guided_scores = model(ids, wanted)
     config, logits = model.config, logits.float()
     heads = torch.unflatten(logits[:, config.vocab_size :], 1, (config.num_codebooks, -1))
     found = {
@@ -132,13 +132,13 @@ def losses(
         "codes": F.cross_entropy(heads.flatten(0, 1), codes[wanted].flatten()),
     }
     if guided:
-        aimed = places != IGNORED
-        costs = [F.cross_entropy(scores[aimed].float(), places[aimed]) for scores in pointers]
+        has_phone = phone_columns != IGNORED
+        costs = [F.cross_entropy(scores[has_phone].float(), phone_columns[has_phone]) for scores in guided_scores]
         found["guide"] = torch.stack(costs).mean()
     return found
 
 
-def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate interleaved pairs of (B, H, S, D) by (S, D / 2)."""
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate interleaved pairs of (B, H, T, Dh) by (T, Dh / 2)."""
     a, b = torch.unflatten(x.float(), -1, (-1, 2)).unbind(-1)
     return torch.stack((a * cos - b * sin, a * sin + b * cos), -1).flatten(-2).to(x.dtype)

@@ -1,7 +1,7 @@
-"""Stages 2 and 4 at once: speech, and the codes of each shard as soon as it is spoken.
+"""Stages 2 and 4 together: speech, and the codes of each shard as soon as it is spoken.
 
-For this the codec has to be there: that of an exported model. Training can run meanwhile: it takes up shards as they
-appear. Of every twentieth shard there is an altered one as well.
+This requires the codec of an exported model. Training can run at the same time; it reads new shards as they appear.
+Every twentieth shard is also encoded in altered voices.
 
     python -m recipes.fish_mini.produce --work WORK --model fish-mini --minutes 40 --processes 2
 """
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from recipes.common.places import HELD_OUT_SHARD
-from recipes.common.teacher import PLAIN, teach, teacher_arguments
+from recipes.common.teacher import PLAIN, speak_shards, teacher_arguments
+from recipes.common.workspace import HELD_OUT_SHARD
 from recipes.fish_mini import codes
 from recipes.fish_mini.columns import ALTERED
 from recipes.fish_mini.exported import load_encoder
@@ -32,12 +32,12 @@ def add(work: Path, model: Path, name: str) -> None:
 
 
 def main() -> None:
-    """Produce the missing shards, as far as time allows."""
+    """Produce missing shards until the time is up."""
     parser = teacher_arguments(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="folder of the exported model whose codec encodes")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    teach(asked, PLAIN, partial(add, asked.work, asked.model))
+    speak_shards(args, PLAIN, partial(add, args.work, args.model))
 
 
 if __name__ == "__main__":

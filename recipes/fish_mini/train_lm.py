@@ -1,8 +1,8 @@
 """Stage 5: the language model.
 
-bfloat16 products, Muon for the matrices in the layers, AdamW for embeddings and heads. Besides text row and codes one
-head of two layers is taught to look at the phone that is spoken next, which the teacher's durations tell; this weighs
-less and less and costs nothing at inference.
+Products are in bfloat16; Muon trains the matrices of the layers, AdamW embeddings and heads. Besides predicting text
+and codes, one head of two layers is trained to attend to the next phone, known from the teacher's durations. The weight
+of this loss falls to zero; inference does not change.
 
     python -m recipes.fish_mini.train_lm --work WORK --minutes 120 [--end 1.0]
 """
@@ -17,26 +17,26 @@ import torch
 
 from recipes.common.arrivals import Arrivals
 from recipes.common.optim import rate
-from recipes.common.places import CODES, HELD_OUT_SHARD, LANGUAGE_MODEL, Log
 from recipes.common.prefetch import prefetch
 from recipes.common.run import Run, run, run_arguments
-from recipes.fish_mini.columns import Batch, Sequences, joined, read, stack
+from recipes.common.workspace import CODES, HELD_OUT_SHARD, LANGUAGE_MODEL, Log
+from recipes.fish_mini.columns import Batch, Sequences, build_sequence, read, stack
 from recipes.fish_mini.exported import read_lm
 from recipes.fish_mini.lm import LanguageModel, losses
 
 STATE = "lm.pt"
-PATIENCE_S = 60.0  # for the first shards
-GUIDE, GUIDE_UNTIL = 0.3, 0.8  # weight at first, and the progress at which there is none left
+PATIENCE_S = 60.0  # wait for the first shards
+GUIDE, GUIDE_UNTIL = 0.3, 0.8  # initial weight, and the progress at which it is zero
 
 
 class Training(Run[LanguageModel]):
     """Training of the language model.
 
-    :param columns: of a batch.
+    :param columns: most columns of a batch.
     :param start: folder of an exported model to start from.
-    :param shards: to wait for at first; later ones are used as they arrive.
+    :param shards: number of shards to wait for; later ones are used as they arrive.
 
-    :ivar frames: seen so far.
+    :ivar frames: frames trained on so far.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Training(Run[LanguageModel]):
         self._sequences = Sequences(utterances, seed=seed + self.optimizer.steps, columns=columns, more=arrivals)
         batches = iter(self._sequences)
         self._batches = prefetch(batches) if device.type == "cuda" else batches
-        self._held_out = stack([joined([one]) for one in read(work, HELD_OUT_SHARD)]).to(device)
+        self._held_out = stack([build_sequence([one]) for one in read(work, HELD_OUT_SHARD)]).to(device)
 
     def step(self) -> dict[str, float]:
         """Take a step and return its losses."""
@@ -75,17 +75,17 @@ class Training(Run[LanguageModel]):
         length = self.optimizer.step(rate(self.progress, self.optimizer.steps))
         self.average.update(self.model)
         self.frames += batch.frames
-        told = {name: float(value.detach()) for name, value in found.items()}
-        return told | {"gradient": length, "frames": float(self.frames), "utterances": self._sequences.size}
+        values = {name: float(value.detach()) for name, value in found.items()}
+        return values | {"gradient": length, "frames": float(self.frames), "utterances": self._sequences.size}
 
     @torch.no_grad()
-    def judge(self) -> dict[str, float]:
-        """On held-out sentences, with averaged weights."""
+    def evaluate(self) -> dict[str, float]:
+        """Return losses on held-out sentences, with averaged weights."""
         model = LanguageModel().to(self._device)
         model.load_state_dict(self.average.weights)
         return {f"held_out_{name}": float(value) for name, value in self._losses(model, self._held_out, True).items()}
 
-    def further(self) -> dict[str, Any]:
+    def extra_state(self) -> dict[str, Any]:
         """See :class:`Run`."""
         return {"frames": self.frames}
 
@@ -96,35 +96,35 @@ class Training(Run[LanguageModel]):
 
     def _losses(self, model: LanguageModel, batch: Batch, guided: bool) -> dict[str, torch.Tensor]:
         with torch.autocast(self._device.type, torch.bfloat16):
-            return losses(model, batch.ids, batch.text, batch.codes, batch.places, guided)
+            return losses(model, batch.ids, batch.text, batch.codes, batch.phone_columns, guided)
 
 
 def main() -> None:
     """Train for some minutes."""
     parser = run_arguments(__doc__, minutes=120, every=50, seed=3)
     parser.set_defaults(adam=1.5e-3)
-    parser.add_argument("--columns", type=int, default=6144, help="of a batch")
-    parser.add_argument("--muon", type=float, default=0.02, help="its learning rate")
-    parser.add_argument("--shards", type=int, default=1, help="how many to wait for before training starts")
+    parser.add_argument("--columns", type=int, default=6144, help="most columns of a batch")
+    parser.add_argument("--muon", type=float, default=0.02, help="learning rate of Muon")
+    parser.add_argument("--shards", type=int, default=1, help="number of shards to wait for before training starts")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
-    asked = parser.parse_args()
-    log = Log(asked.work / LANGUAGE_MODEL / "lm.jsonl")
+    args = parser.parse_args()
+    log = Log(args.work / LANGUAGE_MODEL / "lm.jsonl")
 
     def start() -> Training:
         training = Training(
-            asked.work,
-            columns=asked.columns,
-            muon=asked.muon,
-            adam=asked.adam,
-            seed=asked.seed,
-            device=asked.device,
-            start=asked.start,
-            shards=asked.shards,
+            args.work,
+            columns=args.columns,
+            muon=args.muon,
+            adam=args.adam,
+            seed=args.seed,
+            device=args.device,
+            start=args.start,
+            shards=args.shards,
         )
         log(parameters=sum(value.numel() for value in training.model.parameters()))
         return training
 
-    run(asked, log, 4 * asked.every, start)
+    run(args, log, 4 * args.every, start)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The tokenizer: ASCII letters, the English phones, the marks of a prompt; 172 ids in all.
+"""The tokenizer: ASCII letters, English phones and the marks of a prompt; 172 ids in all.
 
-Tokens of phones take the white space around them along, which halves a prompt: the published tokenizer has a token for
-each of those spaces. Letters are there so that any text has ids; the model is not trained on them.
+A phone's token includes the white space around it, which halves a prompt: the published tokenizer has a token for each
+of those spaces. Letters give any text ids, but the model is not trained on them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MARKS = (",", ".", "?", "!", "-", "'")
 
 
 def names() -> list[str]:
-    """Every token in the order of its id."""
+    """List all tokens in the order of their ids."""
     letters = [SPACE, *map(chr, range(0x21, 0x7F))]
     phones = [token(phone) for phone in sorted(PHONES["en"])]
     return [UNKNOWN, BEGIN, END, *letters, OPEN, CLOSE, *phones, PADDING]
@@ -32,12 +32,12 @@ BEGIN_ID, END_ID, PAD_ID, OPEN_ID, CLOSE_ID = (IDS[name] for name in (BEGIN, END
 
 
 def text_ids(phones: list[str]) -> list[int]:
-    """Ids of a text's phones and marks, as ``build_prompt`` gives them."""
+    """Convert a text's phones and marks to ids, as the engine's prompt has them."""
     return [BEGIN_ID, OPEN_ID, *(IDS[token(phone)] for phone in phones), CLOSE_ID]
 
 
 def write_tokenizer(folder: Path) -> None:
-    """The files that the engine and Hugging Face's AutoTokenizer read."""
+    """Write the files that the engine and Hugging Face's AutoTokenizer read."""
     folder.mkdir(parents=True, exist_ok=True)
     added = [OPEN, CLOSE, *MARKS, *(token(phone) for phone in sorted(PHONES["en"]))]
     backend = Tokenizer(models.BPE(dict(IDS), [], unk_token=UNKNOWN, fuse_unk=True))

@@ -1,7 +1,6 @@
 """The codec for training: the networks of ``backends/fish/v0_2/codec`` with gradients; the export adds weight norm.
 
-Letters: B rows, M mel channels, C channels, F spectrogram frames, T code frames, N samples, G groups, K codes of a
-codebook, d channels of a group.
+T is in mel frames, or code frames where noted; C is the number of channels.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ MELS = codec_mel.MELS
 class Widths:
     """Channel sizes; the engine reads them from the file.
 
-    :param near: layers of the encoder that look aside; the others have their outer taps at zero, so that a code speaks
-        of the sound around it only, and codes can be put on end.
-    :param waves: channels of the generator before and after each up-sampling; the classic code wants them halved.
-    :param blocks: how many of the three residual blocks of each stage are trained; the others do nothing.
+    :param near: layers of the encoder with a kernel of three taps; the others have one, so that a code depends on
+        nearby sound only and codes can be concatenated.
+    :param waves: channels of the generator before and after each up-sampling; the classic code requires halves.
+    :param blocks: number of the three residual blocks of each stage that are trained; the others are zero.
     """
 
     first: int = 256
@@ -41,7 +40,7 @@ class Widths:
     blocks: tuple[int, ...] = (3, 3, 2, 1)
 
     def as_dict(self) -> dict[str, object]:
-        """For a checkpoint."""
+        """Return the sizes for a checkpoint."""
         return asdict(self)
 
 
@@ -58,7 +57,7 @@ class LogMel(nn.Module):
         self.bank: Tensor
 
     def forward(self, samples: Tensor) -> Tensor:
-        """(B, N) to (B, M, N // 256)."""
+        """Map (B, N) to (B, M, N // 256)."""
         edge = codec_mel.EDGE_SAMPLES
         padded = F.pad(samples[:, None], (edge, edge), mode="reflect")[:, 0]
         size, window = codec_mel.WINDOW_SAMPLES, self.window
@@ -68,7 +67,7 @@ class LogMel(nn.Module):
 
 
 class Downsampler(nn.Module):
-    """(B, M, F) to (B, C, F / 4)."""
+    """Two strided convolutions, (B, M, T) to (B, C, T / 4)."""
 
     def __init__(self, widths: Widths):
         super().__init__()
@@ -85,7 +84,7 @@ class Downsampler(nn.Module):
 
 
 class WaveNet(nn.Module):
-    """Dilated convolutions with gates, (B, C, n) to (B, C, n) or (B, outputs, n).
+    """Dilated convolutions with gates, (B, C, T) to (B, C, T) or (B, outputs, T).
 
     :param near: layers with a kernel of three; the others have one.
     """
@@ -102,21 +101,21 @@ class WaveNet(nn.Module):
         self.out_layer = None if outputs is None else nn.Conv1d(channels, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Residuals go on, skips are summed."""
+        """Pass residuals to the next layer and sum the skip connections."""
         total: Tensor | None = None
         for gate, skip in zip(self.in_layers, self.res_skip_layers, strict=True):
             signal, opening = gate(x).chunk(2, dim=1)
-            made = skip(torch.tanh(signal) * torch.sigmoid(opening))
-            if made.shape[1] > x.shape[1]:
-                residual, made = made.chunk(2, dim=1)
+            output = skip(torch.tanh(signal) * torch.sigmoid(opening))
+            if output.shape[1] > x.shape[1]:
+                residual, output = output.chunk(2, dim=1)
                 x = x + residual
-            total = made if total is None else total + made
+            total = output if total is None else total + output
         assert total is not None
         return total if self.out_layer is None else self.out_layer(total)
 
 
 class Generator(nn.Module):
-    """HiFi-GAN, (B, M, F) to (B, 256 F)."""
+    """HiFi-GAN, (B, M, T) to (B, 256 T)."""
 
     def __init__(self, widths: Widths):
         super().__init__()
@@ -135,7 +134,7 @@ class Generator(nn.Module):
                     nn.init.zeros_(parameter.requires_grad_(False))
 
     def forward(self, x: Tensor) -> Tensor:
-        """From a mel spectrogram to sound."""
+        """Generate sound from a mel spectrogram."""
         x = self.conv_pre(x)
         for stage, (up, trained) in enumerate(zip(self.ups, self.blocks, strict=True)):
             x = up(F.leaky_relu(x, SLOPE))
@@ -145,15 +144,15 @@ class Generator(nn.Module):
         return torch.tanh(self.conv_post(F.leaky_relu(x, LAST_SLOPE)))[:, 0]
 
     def matrices(self) -> set[str]:
-        """Names of the kernels that are trained, but for the last, which has one channel."""
+        """Names of the trained kernels, except the last, which has one channel."""
         named = self.named_parameters()
         return {name for name, value in named if value.requires_grad and value.ndim > 1 and value.shape[0] > 1}
 
 
-def centre(layer: nn.Conv1d, mel: Tensor) -> None:
-    """Initialize a layer so that it normalizes the spectrogram, which an optimizer would be slow to learn.
+def normalize_input(layer: nn.Conv1d, mel: Tensor) -> None:
+    """Initialize a layer so that it normalizes the spectrogram, which an optimizer would learn slowly.
 
-    :param mel: (B, M, F), log.
+    :param mel: log, (B, M, T).
     """
     with torch.no_grad():
         layer.weight.div_(mel.std())
@@ -174,7 +173,7 @@ class ResBlock(nn.Module):
         self.convs2 = nn.ModuleList(conv(1) for _ in DILATIONS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, n) to (B, C, n)."""
+        """Map (B, C, T) to the same shape."""
         for wide, narrow in zip(self.convs1, self.convs2, strict=True):
             x = x + narrow(F.leaky_relu(wide(F.leaky_relu(x, SLOPE)), SLOPE))
         return x
@@ -190,18 +189,18 @@ class Quantizer(nn.Module):
         self.vq = GroupedCodebooks(CODEBOOKS, widths.codes, widths.vq // CODEBOOKS)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(B, C, T) to codes, int64 (B, G, T)."""
+        """Map (B, C, T) to codes, int64 (B, K, T), T in code frames."""
         return self.vq.codes(self.conv_in(x).float())
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes (B, G, T) to (B, C, T)."""
-        made: Tensor = self.conv_out(self.vq.vectors(codes))
-        return made
+        """Map codes (B, K, T) to (B, C, T), T in code frames."""
+        output: Tensor = self.conv_out(self.vq.vectors(codes))
+        return output
 
     def forward(self, x: Tensor, free: bool = False) -> tuple[Tensor, Tensor]:
-        """(B, C, T) to (B, C, T) by way of codes, and how far the features are from them.
+        """Quantize (B, C, T), T in code frames; also return the commitment loss.
 
-        :param free: leave the features as they are, before there are codebooks.
+        :param free: do not quantize; used before the codebooks exist.
         """
         features = self.conv_in(x).float()
         if free:
@@ -212,7 +211,7 @@ class Quantizer(nn.Module):
 
 
 class MelCodec(nn.Module):
-    """From a spectrogram to codes and back; names are those of the official checkpoint."""
+    """Mel spectrogram to codes and back; names are those of the official checkpoint."""
 
     def __init__(self, widths: Widths):
         super().__init__()
@@ -222,15 +221,15 @@ class MelCodec(nn.Module):
         self.decoder = WaveNet(widths.hidden, outputs=MELS)
 
     def encode(self, mel: Tensor) -> Tensor:
-        """(B, M, F) to codes, int64 (B, G, ceil(F / 4))."""
+        """Map (B, M, T) to codes, int64 (B, K, ceil(T / 4))."""
         return self.vq_encoder.encode(self.mel_encoder(self.downsample(mel)))
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes (B, G, T) to (B, M, 4 T)."""
-        made: Tensor = self.decoder(self.vq_encoder.decode(codes).repeat_interleave(FRAME_HOPS, dim=-1))
-        return made
+        """Map codes (B, K, T) to (B, M, 4 T), T in code frames."""
+        output: Tensor = self.decoder(self.vq_encoder.decode(codes).repeat_interleave(FRAME_HOPS, dim=-1))
+        return output
 
     def forward(self, mel: Tensor, free: bool = False) -> tuple[Tensor, Tensor]:
-        """(B, M, F) with F a multiple of 4 to what is left of it, and the commitment loss."""
+        """Encode and decode (B, M, T), T a multiple of 4; also return the commitment loss."""
         features, commitment = self.vq_encoder(self.mel_encoder(self.downsample(mel)), free)
         return self.decoder(features.repeat_interleave(FRAME_HOPS, dim=-1)), commitment

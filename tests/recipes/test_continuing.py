@@ -1,4 +1,4 @@
-"""Training goes on from an exported model, on shards as they arrive, on another machine and on a GPU."""
+"""Further training: from an exported model, on new shards, on another machine and on a GPU."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from backends.fish.v0_2.codec.checkpoint import load_vqgan
 from backends.fish.v0_2.config import FRAME_SAMPLES
 from recipes import kit
 from recipes.common.arrivals import Arrivals
-from recipes.common.export import halves
+from recipes.common.export import to_float16
 from recipes.common.optim import Average, Optimizer
-from recipes.common.places import HELD_OUT_SHARD
+from recipes.common.workspace import HELD_OUT_SHARD
 from recipes.f5_mini import export as f5_export
 from recipes.f5_mini import flow, sequences, train
 from recipes.f5_mini.exported import CHECKPOINT_FILE, read_flow
@@ -41,27 +41,30 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         torch.testing.assert_close(found[name], value, atol=0, rtol=0, msg=name)
 
 
-def test_an_exported_flow_is_exported_again_as_it_was(tmp_path: Path) -> None:
+def test_flow_export_of_an_exported_flow_is_identical(tmp_path: Path) -> None:
     f5_export.write_flow(read_flow(F5), tmp_path)
     assert_same(load_file(tmp_path / CHECKPOINT_FILE), load_file(F5 / CHECKPOINT_FILE))
 
 
-def test_an_exported_language_model_is_exported_again_as_it_was() -> None:
-    made = halves(fish_export.lm_tensors(read_lm(FISH), buffers=False))
+def test_lm_export_of_an_exported_lm_is_identical() -> None:
+    made = to_float16(fish_export.lm_tensors(read_lm(FISH), buffers=False))
     assert_same(made, torch.load(FISH / LM_FILE, weights_only=True))
 
 
-def test_an_exported_codec_is_exported_again_up_to_rounding() -> None:
+def test_codec_export_of_an_exported_codec_is_equal_up_to_rounding() -> None:
     lower, upper = read_codec(FISH)
     MelCodec(Widths()).load_state_dict(lower)
     Generator(Widths()).load_state_dict(upper)
-    made, expected = halves(fish_export.codec_tensors(lower, upper)), torch.load(FISH / CODEC_FILE, weights_only=True)
+    made, expected = (
+        to_float16(fish_export.codec_tensors(lower, upper)),
+        torch.load(FISH / CODEC_FILE, weights_only=True),
+    )
     assert made.keys() == expected.keys()
-    for name, value in expected.items():  # length and direction are rounded apart from each other
+    for name, value in expected.items():  # length and direction are rounded separately
         torch.testing.assert_close(made[name], value, atol=1e-7, rtol=2**-10, msg=name)
 
 
-def test_the_head_that_is_not_exported_leaves_the_network_alone_at_first() -> None:
+def test_phone_head_after_start_from_an_export_gives_no_gradient() -> None:
     learner = flow.Learner()
     train.start_from(learner, F5)
     features = torch.randn(2, 5, 256, requires_grad=True)
@@ -80,7 +83,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_kit_holds_the_weights_as_they_are(packed: Path) -> None:
+def test_unpacked_kit_has_identical_weights(packed: Path) -> None:
     assert_same(load_file(packed / "start" / CHECKPOINT_FILE), load_file(F5 / CHECKPOINT_FILE))
     for name in (LM_FILE, CODEC_FILE):
         expected = torch.load(FISH / name, weights_only=True)
@@ -91,22 +94,22 @@ def test_a_kit_holds_the_weights_as_they_are(packed: Path) -> None:
     assert (packed / "train.zip").stat().st_size < 42 * kit.MIB  # with 20 MiB of wheels and the tree: less than 64
 
 
-def test_the_encoder_of_a_kit_gives_the_codes_of_the_engine(packed: Path) -> None:
+def test_encoder_of_an_unpacked_kit_gives_the_engines_codes(packed: Path) -> None:
     samples = (np.random.default_rng(0).normal(0, 0.1, 20 * FRAME_SAMPLES)).astype(np.float32)
     (expected,) = load_vqgan(FISH / CODEC_FILE, torch.device("cpu")).encode([samples])
     found = load_encoder(packed / "start").encode(LogMel()(torch.from_numpy(samples)[None]))[0].numpy()
-    inner = slice(None, -4)  # the engine masks what is after the end
+    inner = slice(None, -4)  # the engine masks the frames after the end
     assert np.mean(found[:, : expected.shape[1]][:, inner] == expected[:, inner]) > 0.99
 
 
-def test_another_checkpoint_is_refused_as_an_encoder(tmp_path: Path) -> None:
+def test_checkpoint_without_encoder_tensors_raises(tmp_path: Path) -> None:
     whole = torch.load(FISH / CODEC_FILE, weights_only=True)
     torch.save({name: value for name, value in whole.items() if "downsample" not in name}, tmp_path / CODEC_FILE)
     with pytest.raises(ValueError, match=r"vqgan-fish-mini\.pth: not an encoder.*downsample"):
         load_encoder(tmp_path)
 
 
-def test_shards_are_taken_up_as_they_arrive(tmp_path: Path) -> None:
+def test_arrivals_returns_each_new_shard_once(tmp_path: Path) -> None:
     def write(name: str) -> None:
         (tmp_path / f"{name}.npz").touch()
 
@@ -132,7 +135,7 @@ def utterances(count: int) -> list[columns.Utterance]:
     return [columns.Utterance(np.ones(3, np.int16), codes, np.zeros(5, np.int16), index > 0) for index in range(count)]
 
 
-def test_batches_are_drawn_from_what_has_arrived() -> None:
+def test_sequences_include_utterances_that_arrive_later() -> None:
     more = [utterances(3)]
     drawn = columns.Sequences(utterances(2), seed=0, more=lambda: more.pop() if more else [])
     assert drawn.size == 1  # the other one is altered
@@ -142,7 +145,7 @@ def test_batches_are_drawn_from_what_has_arrived() -> None:
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeTensorMode:
-    """Tensors that know their device and shape only: an operation on two devices raises, as on a GPU."""
+    """Tensors with a device and a shape but no values: an operation on two devices raises, as on a GPU."""
     monkeypatch.setattr(Tensor, "__int__", lambda tensor: 4)
     return FakeTensorMode(shape_env=ShapeEnv())
 
@@ -157,7 +160,7 @@ def assert_steps_on_gpu(model: nn.Module, matrices: set[str], losses: dict[str, 
     average.update(model)
 
 
-def test_a_step_of_the_flow_stays_on_its_device(gpu: FakeTensorMode) -> None:
+def test_flow_step_on_gpu_uses_no_other_device(gpu: FakeTensorMode) -> None:
     with gpu:
         with GPU:
             learner = flow.Learner()
@@ -171,15 +174,15 @@ def test_a_step_of_the_flow_stays_on_its_device(gpu: FakeTensorMode) -> None:
             torch.stack((long,) * 2, -1),
         ).to(GPU)
         chosen = torch.zeros(2, dtype=torch.bool, device=GPU)
-        at = flow.Drawn(torch.zeros(2, device=GPU), torch.zeros(2, 40, 100, device=GPU), chosen, chosen)
-        assert_steps_on_gpu(learner, learner.matrices(), flow.losses(learner, batch, at, helped=True))
+        at = flow.Draw(torch.zeros(2, device=GPU), torch.zeros(2, 40, 100, device=GPU), chosen, chosen)
+        assert_steps_on_gpu(learner, learner.matrices(), flow.losses(learner, batch, at, with_auxiliary=True))
 
 
-def test_a_step_of_the_language_model_stays_on_its_device(gpu: FakeTensorMode) -> None:
+def test_lm_step_on_gpu_uses_no_other_device(gpu: FakeTensorMode) -> None:
     with gpu:
         with GPU:
             model = lm.LanguageModel()
         long = torch.zeros(2, 20, dtype=torch.long)
         batch = columns.Batch(torch.stack((long,) * 5, -1), long, torch.stack((long,) * 4, -1), long, 40).to(GPU)
-        found = lm.losses(model, batch.ids, batch.text, batch.codes, batch.places, guided=True)
+        found = lm.losses(model, batch.ids, batch.text, batch.codes, batch.phone_columns, guided=True)
         assert_steps_on_gpu(model, model.matrices(), found)

@@ -1,4 +1,4 @@
-"""Names in the work folder, logging, and the clock that bounds a command."""
+"""File names in the work folder, logging, and the time limit of a command."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ HELD_OUT = Path(__file__).with_name("heldout.txt")
 JUDGED = Path(__file__).with_name("judged.txt")
 
 SENTENCES = "sentences.txt"
-SOUND = "sound"  # shard_NNN.i16, the samples of its utterances on end, and shard_NNN.jsonl, a line for each
+SOUND = "sound"  # shard_NNN.i16, concatenated samples, and shard_NNN.jsonl, one line per utterance
 HELD_OUT_SHARD = "heldout"
 CODEC = "codec"  # mel.pt, wave.pt: state of training
 CODES = "codes"  # a .npz for each shard
 LANGUAGE_MODEL = "lm"
 
-LONGEST_STEP_S = 300.0  # between two looks at the clock; more is a pause
+LONGEST_STEP_S = 300.0  # between two readings of the clock; the rest of a longer time was a pause
 
 
 def say(text: str) -> None:
@@ -28,7 +28,7 @@ def say(text: str) -> None:
 
 
 class Log:
-    """Lines of JSON beside a run's state, and on the terminal."""
+    """JSON lines in a file beside the state, and on the terminal."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -47,7 +47,7 @@ def _short(value: Any) -> Any:
 
 
 class Clock:
-    """Time of a command, bounded by --minutes; it hardly runs while the process is stopped (SIGSTOP)."""
+    """Time limit of a command (--minutes). A pause of the process (SIGSTOP) counts as one long step at most."""
 
     def __init__(self, minutes: float):
         self._seconds = minutes * 60
