@@ -163,7 +163,7 @@ def test_errors_raise_the_clients_exceptions(client: OpenAI) -> None:
         client.audio.speech.create(model="whisper-1", voice="alloy", input="x")
     error = unknown_model.value
     assert (error.param, error.code, error.type) == ("model", "model_not_found", "invalid_request_error")
-    assert "there are: lite, tone" in error.message
+    assert "must be one of lite, tone" in error.message
     assert error.request_id
     with pytest.raises(openai.NotFoundError) as unknown_voice:
         client.audio.speech.create(model="tone", voice="linus", input="x")

@@ -170,7 +170,7 @@ def test_int4_checkpoint_is_rejected_with_an_alternative(tmp_path: Path) -> None
         ({"fast_layers__0__attention__wo__weight": torch.zeros(2)}, "no place for: fast_layers"),
         ({"norm__weight": torch.zeros(65)}, r"norm\.weight has shape \(65,\)"),
         ({"output__scales": torch.ones(972)}, r"output\.weight is float32 of shape \(972, 64\), not int8"),
-        ({"layers__0__attention__wo__weight": torch.zeros(64, 64, dtype=torch.int8)}, "wo.weight holds int8"),
+        ({"layers__0__attention__wo__weight": torch.zeros(64, 64, dtype=torch.int8)}, "wo.weight is int8"),
         ({"layers__0__attention__wq__weight": torch.zeros(64, 64)}, r"not both wk and wv"),
         ({"output__lora_A": torch.zeros(8, 64)}, "LoRA weights of output do not fit"),
         ({"output__lora_A": torch.zeros(8, 64), "output__lora_B": torch.zeros(3, 8)}, "LoRA weights of output"),

@@ -78,7 +78,7 @@ def test_folder_without_cached_listing_is_used_with_a_warning(
     hub_for(official).fetch(f"hf://{REPO}/base")
     shutil.rmtree(cache_dir / "models--owner--voice/trees")
     assert len(hub_for(offline=True).fetch(f"hf://{REPO}/base").files) == 3
-    assert "cannot tell whether its 3 cached files are complete" in caplog.text
+    assert "cannot determine whether its 3 cached files are complete" in caplog.text
     assert len(hub_for(offline=True).plan(f"hf://{REPO}/base")) == 3
     commit = official.repos[REPO].refs["main"]
     assert len(hub_for(DEAD).fetch(f"hf://{REPO}/base").files) == 3
