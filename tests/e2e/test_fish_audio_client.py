@@ -139,7 +139,7 @@ def test_errors_raise_the_clients_exceptions(old: Session, new: FishAudio) -> No
         old.list_models(page_size=1000)
     with pytest.raises(NotFoundError, match="speech recognition is not supported"):
         new.asr.transcribe(audio=b"x")
-    with pytest.raises(NotFoundError, match="nothing is charged"):
+    with pytest.raises(NotFoundError, match="this gateway charges nothing"):
         new.account.get_credits()
     with pytest.raises(HttpCodeErr, match="404 accounts and billing are not supported"):
         old.get_package()
