@@ -48,7 +48,7 @@ system-deps: ## ffmpeg and Chromium, which the tests play the gateway's audio wi
 
 # One process for each core; OpenMP threads on top of that would only wait for each other.
 JOBS   ?= auto
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --durations 20
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20
 
 test: install-dev system-deps ## every test
 	$(PYTEST) $(ARGS)

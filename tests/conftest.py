@@ -21,6 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SLOW_FOLDERS.intersection(item.path.relative_to(tests).parts):
             item.add_marker("slow")
+    items.sort(key=lambda item: "speech" not in item.path.parts)  # the longest first, so that no core waits for them
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,9 @@ from support.fish.codec import write_codec
 from support.fish.lm import golden, write_language_model
 from support.fish.model import write_model
 from support.gateway_process import Gateway, start_gateway
+from typer.testing import CliRunner
 
+from backends.fish.__main__ import app
 from backends.fish.v0_2.config import CODE_OFFSET, LMConfig
 
 VOXGATE = str(Path(sys.executable).parent / "voxgate")
@@ -165,11 +167,22 @@ def test_samples_differ_by_seed_and_are_repeatable(tmp_path: Path) -> None:
         (["generate", "--text=x", "--prompt-tokens=missing.npy"], "missing.npy"),
     ],
 )
-def test_invalid_argument_is_named(tmp_path: Path, arguments: list[str], message: str) -> None:
-    np.save(tmp_path / "int8.npy", np.zeros((4, 3), np.int8))
+def test_invalid_argument_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("int8.npy", np.zeros((4, 3), np.int8))
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code in (1, 2)
+    assert isinstance(result.exception, SystemExit)
+    assert message in result.stderr
+
+
+def test_command_names_an_invalid_argument_without_a_traceback(tmp_path: Path) -> None:
+    arguments = ["generate", "--text=x", "--temperature=3"]
     result = subprocess.run([VOXGATE, "fish", *arguments], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode in (1, 2)
-    assert message in result.stderr
+    assert "temperature" in result.stderr
     assert "Traceback" not in result.stderr
 
 
