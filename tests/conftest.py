@@ -12,7 +12,9 @@ import pytest
 import soundfile
 from support.gateway_process import TONE_AND_LITE, Gateway, start_gateway, wait_ready
 
-SLOW_FOLDERS = frozenset({"benchmarks", "browser", "e2e", "f5", "fish", "recipes", "speech"})
+SLOW_FOLDERS = frozenset(
+    {"benchmarks", "browser", "cli", "contract", "e2e", "engine", "f5", "fish", "recipes", "speech"}
+)
 """Folders whose tests need models, a browser or many processes; ``make test-quick`` leaves them out."""
 
 
