@@ -13,6 +13,7 @@ from support.fish.codec import GOLDEN, random_codes, write_codec
 from support.gpu_device import DEVICE
 
 from backends.f5.vocoder import load_vocoder
+from backends.fish.generation import DecoderOutput
 from backends.fish.v0_2.codec.checkpoint import load_vqgan
 from backends.fish.v0_2.codec.stream import StreamDecoder
 from backends.fish.v0_2.codec.vqgan import VQGAN
@@ -68,19 +69,19 @@ def test_sound_is_the_official_one_as_engines_decode_it(codec: VQGAN) -> None:
 def test_streamed_windows_make_the_sound_of_one_pass(codec: VQGAN) -> None:
     codes = [random_codes(frames, frames) for frames in (90, 75)]
     decoder = StreamDecoder(codec)
-    parts: dict[str, list[np.ndarray]] = {str(index): [] for index in range(len(codes))}
+    outputs: list[DecoderOutput] = []
     for index, one in enumerate(codes):
         for first in range(0, one.shape[1], 16):
-            decoder.push(str(index), one[:, first : first + 16], last=first + 16 >= one.shape[1])
-            for key, samples, _ in decoder.step():
-                assert not isinstance(samples, str), samples
-                parts[key].append(samples)
+            decoder.push(("job", index), one[:, first : first + 16], last=first + 16 >= one.shape[1])
+            outputs += decoder.step()
     while len(decoder):
-        for key, samples, _ in decoder.step():
-            assert not isinstance(samples, str), samples
-            parts[key].append(samples)
+        outputs += decoder.step()
+    assert not any(output.failure for output in outputs)
     for index, whole in enumerate(codec.decode(codes)):
-        assert error(np.concatenate(parts[str(index)]), whole) <= EXACT
+        assert (
+            error(np.concatenate([output.samples for output in outputs if output.key == ("job", index)]), whole)
+            <= EXACT
+        )
 
 
 @pytest.mark.usefixtures("full_float32")

@@ -49,9 +49,6 @@ def write_fish(folder: Path) -> dict[str, Any]:
     return model
 
 
-WRITERS = {"f5": write_f5, "fish": write_fish}
-
-
 def _clip(folder: Path) -> str:
     """A folder with one short reference clip; the shipped ones take 5 s, which every sample would carry."""
     clips = folder / "voices"
