@@ -16,6 +16,8 @@ import pytest
 from support.classic_models import error_of, webui_load
 from support.gateway_process import Gateway, read_audio, start_gateway, wait_ready
 
+pytestmark = pytest.mark.slow  # each test starts workers of its own
+
 OWN = {"llama": {"precision": "float16"}}  # tone ignores the precision
 
 
