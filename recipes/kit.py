@@ -23,6 +23,7 @@ import torch
 from safetensors.torch import load, load_file, save, save_file
 from torch import Tensor
 
+from backends.fish.v0_2.text.g2p.en import DICTIONARY
 from recipes.common.sentences import COUNTS, SEED, collect
 from recipes.common.workspace import SENTENCES, say
 from recipes.f5_mini.exported import CHECKPOINT_FILE
@@ -76,6 +77,7 @@ def pack(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(SENTENCES, sentences(), zipfile.ZIP_LZMA)
+        archive.write(DICTIONARY, DICTIONARY.relative_to(ROOT))  # an asset, too: it stays behind
         pack_tensors(archive, CHECKPOINT_FILE, load_file(ASSETS[0] / CHECKPOINT_FILE))
         pack_tensors(archive, LM_FILE, torch.load(ASSETS[1] / LM_FILE, weights_only=True))
         pack_tensors(archive, CODEC_FILE, {k: v for k, v in codec.items() if not k.startswith(UNUSED_IN_TRAINING)})

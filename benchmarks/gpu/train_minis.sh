@@ -51,6 +51,7 @@ for wheel in Path(".gpu").glob("*.whl"):
     zipfile.ZipFile(wheel).extractall(work / "site")
 for recipe in ("f5", "fish"):
     zipfile.ZipFile(".gpu/train.zip").extract("sentences.txt", work / recipe)
+zipfile.ZipFile(".gpu/train.zip").extract("backends/fish/assets/cmudict/cmudict.dict.gz")
 END
 export PYTHONPATH=$work/site:$PWD
 python3 -m recipes.kit unpack .gpu/train.zip "$work/start" &
