@@ -22,7 +22,7 @@ from backends.f5.sample import Sample, SampleId, SampleResult
 from backends.f5.schedule import ode_times
 
 MAX_CACHED_SCHEDULES = 8
-MIN_CFG_STRENGTH = 1e-5  # below it there is no guidance, as in f5-tts
+MIN_CFG_STRENGTH = 1e-5  # guidance is off below it, as in f5-tts
 
 
 @dataclass(slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,19 +21,19 @@ ANY_SCRIPT = "Hello, привет, 你好!"
 """Text that an engine without ``unsupported_text`` must speak."""
 
 
-class EngineContract:
+class EngineContract(ABC):
     """The promises of every engine. Subclass it as ``TestMyEngine`` and implement ``profile``.
 
     The engine is loaded once per class. Every test leaves it without jobs.
     """
 
     @classmethod
+    @abstractmethod
     def profile(cls, folder: Path) -> EngineProfile:
         """The engine under test.
 
         :param folder: an empty folder for files that the engine loads.
         """
-        raise NotImplementedError("implement the classmethod profile(folder) and return an EngineProfile")
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -146,8 +147,9 @@ class HoldsBackAudio(ToyEngine):
 class ChangesChunks(ToyEngine):
     """Base of engines that change audio chunks on their way out."""
 
+    @abstractmethod
     def change(self, chunk: AudioChunk) -> AudioChunk:
-        raise NotImplementedError
+        """Return the chunk that is sent in place of this one."""
 
     def step(self) -> Sequence[Event]:
         return [self.change(event) if isinstance(event, AudioChunk) else event for event in super().step()]

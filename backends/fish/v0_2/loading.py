@@ -140,7 +140,7 @@ def available_languages(
     """Load the dictionaries and return the languages that can be spoken, BCP 47.
 
     :param configured: languages that are required; None: all whose packages are installed.
-    :raises LoadError: if a required language's package is missing, or there is no language.
+    :raises LoadError: if a required language's package is missing, or no language is available.
     """
     wanted = configured or tuple(SUBTAGS.values())
     if not use_g2p:

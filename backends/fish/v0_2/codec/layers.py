@@ -55,7 +55,7 @@ class Upsampling:
 def take_kernel(weights: Weights, name: str, *shape: int) -> Tensor:
     """Take a convolution's weight of a shape; with weight norm it is g · v / |v|.
 
-    :raises LoadError: if there is no weight of that shape.
+    :raises LoadError: if the checkpoint lacks a weight of that shape.
     """
     if f"{name}.{WEIGHT_NORM}0" not in weights:
         return weights.take(f"{name}.weight", *shape)
@@ -70,7 +70,7 @@ def take_conv(
 ) -> Conv:
     """Take a convolution.
 
-    :raises LoadError: if there is no convolution of these sizes.
+    :raises LoadError: if the checkpoint lacks a convolution of these sizes.
     """
     weight = take_kernel(weights, name, outputs, inputs, kernel)
     return Conv(weight, weights.take(f"{name}.bias", outputs), dilation, stride)
