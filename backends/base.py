@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backends.errors import InvalidJob
+from backends.text import Alphabet
 
 Audio = npt.NDArray[np.float32]
 """Mono PCM, shape (N,), nominal range [-1, 1]."""
@@ -94,6 +95,8 @@ class Capabilities:
     :param max_jobs: the number of jobs the gateway should admit at once; more would only queue inside the engine.
     :param options_schema: JSON schema of ``Job.options``.
     :param codec: the codec of :meth:`Engine.convert`; None: not supported.
+    :param alphabet: the characters that it can speak; the gateway refuses others. None: only the engine knows.
+    :param normalizes: categories of text normalization that the engine does itself, so that the gateway does not.
     """
 
     model: str
@@ -106,6 +109,8 @@ class Capabilities:
     max_jobs: int
     options_schema: dict[str, Any]
     codec: CodecInfo | None = None
+    alphabet: Alphabet | None = None
+    normalizes: tuple[str, ...] = ()
 
     def supports(self, option: str) -> bool:
         """Whether a job may set this option."""

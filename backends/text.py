@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection
+from dataclasses import dataclass
 from functools import lru_cache
 
 from backends.errors import InvalidJob
@@ -66,6 +67,28 @@ def require_scripts(text: str, known: Collection[str], engine: str, symbols: Col
             param="text",
             needs_languages=SCRIPT_LANGUAGES.get(name, ()),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Alphabet:
+    """The characters that an engine can speak. Punctuation and white space need not be in it.
+
+    :param scripts: scripts whose letters it speaks, as in :func:`script`, e.g. ``LATIN``.
+    :param characters: other letters, digits and signs that it speaks.
+    """
+
+    scripts: tuple[str, ...] = ()
+    characters: str = ""
+
+    def has(self, char: str) -> bool:
+        """Whether the engine speaks a character, or it is not a letter, a digit or a sign."""
+        if unicodedata.category(char)[0] in "PZCM" and char not in SPOKEN_PUNCTUATION:
+            return True
+        return char in self.characters or script(char) in self.scripts
+
+
+SPOKEN_PUNCTUATION = frozenset("#%&*/@\\＃％＆＊／＠＼§¶†‡•")
+"""Punctuation in Unicode that is spoken as a word."""
 
 
 _CLAUSE_ENDS = (", ", "; ", ": ", "— ", " – ", "，", "、", "；", "：")

@@ -29,8 +29,9 @@ from backends.base import (
     Reference,
 )
 from backends.errors import WireError
+from backends.text import Alphabet
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Incremented with every incompatible change of a message."""
 
 
@@ -124,6 +125,8 @@ class Ready(Message, frozen=True, tag=True):
     max_jobs: int
     options_schema: dict[str, Any]
     codec: CodecInfo | None = None
+    alphabet: Alphabet | None = None
+    normalizes: tuple[str, ...] = ()
 
 
 class LoadFailed(Message, frozen=True, tag=True):

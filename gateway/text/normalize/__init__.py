@@ -1,0 +1,55 @@
+"""Text normalization: numbers, dates, prices, addresses and signs become the words that a reader would say.
+
+Each language has rules, most specific first; what they leave is read by a library (``wetext`` for English, Chinese and
+Japanese, ``num2words`` for other languages).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from gateway.text.mapped_text import Edit
+from gateway.text.normalize.languages import language_for
+from gateway.text.normalize.rules import find_edits
+from gateway.text.normalize.scripts import language_runs
+
+CATEGORIES: dict[str, str] = {
+    "abbreviation": "Dr., e.g., No. 5",
+    "address": "URLs, e-mail and IP addresses, file names, @names and #hashtags",
+    "cardinal": "1,234 and 3.14",
+    "code": "versions, model names and other mixtures of letters and digits",
+    "currency": "$5.99, 5,99 €",
+    "date": "2024-05-17, May 5th, 1990s",
+    "emoji": "pictographs, which are not spoken",
+    "fraction": "1/2, ½",
+    "math": "+, =, ≥, x²",
+    "ordinal": "21st, 3.",
+    "percent": "15.3 %",
+    "phone": "phone numbers",
+    "range": "10-12",
+    "roman": "Louis XIV",
+    "sign": "other signs: &, ©, §",
+    "time": "14:30, 9am",
+    "unit": "5 km/h, 20 °C",
+}
+"""The categories of normalization, with examples. A request may turn each of them off."""
+
+
+def normalization_edits(
+    text: str, language: str, categories: Collection[str], fixed: Sequence[Edit] = ()
+) -> list[Edit]:
+    """Return the edits that make a text speakable, in order.
+
+    The language is chosen sentence by sentence: a sentence in the script of another language is read in that one. Takes
+    time linear in the text.
+
+    :param language: of the text, as a BCP 47 primary subtag; decides for scripts that it uses.
+    :param categories: those of :data:`CATEGORIES` that apply.
+    :param fixed: edits that take precedence, e.g. of a pronunciation dictionary; they are part of the result.
+    """
+    found: list[Edit] = []
+    for start, end, spoken in language_runs(text, language):
+        own = [edit for edit in fixed if start <= edit.start < end]
+        normalizer = language_for(spoken)
+        found += own if normalizer is None else find_edits(text, start, end, normalizer, categories, own)
+    return found

@@ -1,0 +1,21 @@
+"""Japanese text normalization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.text.mapped_text import Edit
+from gateway.text.normalize.rules import Language, Rule
+
+
+class Japanese:
+    """The Japanese normalizer."""
+
+    rules: Sequence[Rule] = ()
+
+    def read_rest(self, text: str) -> list[Edit]:
+        """Read what no rule has claimed."""
+        return []
+
+
+LANGUAGE: Language = Japanese()

@@ -1,0 +1,29 @@
+"""The languages that have a normalizer, loaded when they are first used."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from gateway.text.normalize.rules import Language
+
+_MODULES = {
+    "en": "english",
+    "zh": "chinese",
+    "ja": "japanese",
+    "de": "german",
+    "fr": "french",
+    "es": "spanish",
+}
+
+
+@cache
+def language_for(language: str) -> Language | None:
+    """Return a language's normalizer, or None if it has none.
+
+    :param language: BCP 47 primary subtag.
+    """
+    if (name := _MODULES.get(language)) is None:
+        return None
+    found: Language = import_module(f"gateway.text.normalize.{name}").LANGUAGE
+    return found

@@ -1,0 +1,87 @@
+"""Rules of a language's normalizer, and the order in which they claim parts of a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+from gateway.text.mapped_text import Edit
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A kind of written text and how it is read.
+
+    :param category: one of :data:`gateway.text.normalize.CATEGORIES`.
+    :param pattern: takes time linear in the text.
+    :param read: returns the words to speak for a match; None: the match is not of this kind.
+    """
+
+    category: str
+    pattern: re.Pattern[str]
+    read: Callable[[re.Match[str]], str | None]
+
+
+class Language(Protocol):
+    """One language's normalizer, which several threads may use at once.
+
+    :ivar rules: an earlier rule takes precedence.
+    """
+
+    rules: Sequence[Rule]
+
+    def read_rest(self, text: str) -> list[Edit]:
+        """Read the digits and signs that no rule has claimed, in a part of a sentence.
+
+        :returns: edits of ``text``, in order, without overlaps.
+        """
+
+
+def find_edits(
+    text: str, start: int, end: int, language: Language, categories: Collection[str], fixed: Sequence[Edit] = ()
+) -> list[Edit]:
+    """Return the edits of ``text[start:end]`` in order.
+
+    :param fixed: edits that take precedence over every rule; they are part of the result.
+    """
+    found = list(fixed)
+    taken = bytearray(end - start)  # 1 for characters that an edit replaces
+    for edit in fixed:
+        taken[edit.start - start : edit.end - start] = b"\1" * (edit.end - edit.start)
+    for rule in language.rules:
+        if rule.category not in categories:
+            continue
+        for match in rule.pattern.finditer(text, start, end):
+            first, last = match.span()
+            if first == last or 1 in taken[first - start : last - start]:
+                continue
+            if (spoken := rule.read(match)) is None:
+                continue
+            taken[first - start : last - start] = b"\1" * (last - first)
+            found.append(Edit(first, last, spoken, rule.category))
+    for first, last in _free_parts(text, start, end, taken):
+        found += [
+            Edit(first + edit.start, first + edit.end, edit.spoken, edit.category)
+            for edit in language.read_rest(text[first:last])
+            if edit.category in categories
+        ]
+    return sorted(found, key=lambda edit: edit.start)
+
+
+_CLAUSE_END = re.compile(r"(?<=[,;:!?])\s+|(?<=[^\W\d_]{2}[.])\s+|(?<=[。，！？；])|\n")
+# Digits, other numerals (², ½, Ⅳ, ①), and everything that is not a letter, white space or punctuation.
+_NUMERALS = "\\d²³¹¼-¾⁰-₟⅐-↋①-⓿❶-➓㈠-㉉㊀-㊰"
+_PUNCTUATION = ",;:.!?'\"()\\[\\]\\-–—…‘’“”«»¿¡。，！？；：、·「」『』（）《》【】〈〉"
+_TO_READ = re.compile(f"[{_NUMERALS}]|[^\\w\\s{_PUNCTUATION}]")
+
+
+def _free_parts(text: str, start: int, end: int, taken: bytearray) -> Iterator[tuple[int, int]]:
+    """Spans between the edits, cut at the ends of clauses, that have something left to read."""
+    clause_ends = [match.end() for match in _CLAUSE_END.finditer(text, start, end)]
+    for free in re.finditer(rb"\0+", taken):
+        first, last = start + free.start(), start + free.end()
+        cuts = [first, *(cut for cut in clause_ends if first < cut < last), last]
+        yield from (span for span in pairwise(cuts) if _TO_READ.search(text, *span))

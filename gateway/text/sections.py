@@ -1,0 +1,83 @@
+"""A text to speak, divided into passages and pauses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.text.mapped_text import Edit, MappedText
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A part of the text that is spoken by one job of the engine.
+
+    :param voice: name of the voice; None: the request's.
+    :param language: BCP 47 tag; None: the request's.
+    :param speed: factor of the request's speed.
+    :param gain_db: added to the request's volume.
+    """
+
+    text: MappedText
+    voice: str | None = None
+    language: str | None = None
+    speed: float = 1.0
+    gain_db: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Silence.
+
+    :param position: where it is in the input, in characters.
+    """
+
+    duration_s: float
+    position: int
+
+
+Section = Passage | Pause
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An edit as users see it: what was written where, and what is spoken.
+
+    :param start: start in the input, in characters.
+    :param end: end in the input.
+    :param spoken: empty: nothing.
+    :param category: see :data:`gateway.text.normalize.CATEGORIES`, and ``cleanup``, ``lexicon`` and ``ssml``.
+    """
+
+    start: int
+    end: int
+    spoken: str
+    category: str
+
+    @classmethod
+    def of(cls, edit: Edit, text: MappedText) -> Change:
+        """Describe an edit of a text."""
+        return cls(*text.span(edit.start, edit.end), edit.spoken, edit.category)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedText:
+    """A text as it will be spoken.
+
+    :param sections: in order; adjacent passages differ in voice or prosody, or a pause is between them.
+    :param changes: all edits, in the order of the input.
+    :param ignored: parts of SSML that have no effect, e.g. ``emphasis``.
+    """
+
+    sections: tuple[Section, ...]
+    changes: tuple[Change, ...] = ()
+    ignored: tuple[str, ...] = field(default=())
+
+    @property
+    def passages(self) -> list[Passage]:
+        """The sections that are spoken."""
+        return [section for section in self.sections if isinstance(section, Passage)]
+
+    @property
+    def spoken_text(self) -> str:
+        """The spoken text as a string; passages are separated by spaces."""
+        return " ".join(passage.text.text.strip() for passage in self.passages)
