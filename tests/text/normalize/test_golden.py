@@ -1,8 +1,8 @@
 """The golden table: what people write, and the words that a reader would say.
 
-``tests/text/golden/LANGUAGE.tsv`` has the columns category, written and spoken, one sentence a row. A row checks that the
-text is read as given and that, if it changes, a rule of its category did it; the category ``none`` is for text that
-stays as it is. ``\\n`` and ``\\t`` in a cell are a line break and a tab.
+``tests/text/golden/LANGUAGE.tsv`` has the columns category, written and spoken, one sentence a row. A row checks that
+the text is read as given and that an edit has its category; the category ``none`` is for text that stays as it is.
+``\\n`` and ``\\t`` in a cell are a line break and a tab.
 """
 
 from __future__ import annotations
