@@ -1,6 +1,6 @@
 """Rules that languages share: addresses, file names, versions and emoji.
 
-What is one is the same in every language; the words for its signs are the language's.
+Their patterns are the same in every language; the words for signs are the language's.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ _TLD = (
 _DOMAIN = rf"(?:[a-z0-9][a-z0-9-]{{0,62}}\.){{1,8}}{_TLD}"
 _PORT_AND_PATH = r"(?::\d{1,5}(?!\d))?(?:[/?#][^\s<>\"'`{}|\\^，。、；：！？（）「」]{0,2000})?"
 _EMAIL = re.compile(
-    rf"(?<![\w.+-])(?:mailto:)?[\w.+%-]{{1,64}}@(?:[a-z0-9][a-z0-9-]{{0,62}}\.){{1,8}}[a-z]{{2,24}}\b(?!@)",
+    r"(?<![\w.+-])(?:mailto:)?[\w.+%-]{1,64}@(?:[a-z0-9][a-z0-9-]{0,62}\.){1,8}[a-z]{2,24}\b(?!@)",
     re.IGNORECASE,
 )
 _URL = re.compile(
@@ -116,8 +116,8 @@ _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IP = re.compile(rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?:/\d{{1,2}}|:\d{{1,5}})?(?!\w|\.\d)", re.ASCII)
 _NAME = r"[\w+-]{1,80}"
 _PATH = re.compile(
-    rf"(?<![\w/.:~*)])(?:~|\.{{1,2}})?/(?=[A-Za-z._]\w)[\w.+-]{{1,80}}(?:/[\w.+-]{{1,80}}){{0,20}}/?(?<![.])"
-    rf"|\b[A-Z]:\\(?:[\w.+-]{{1,80}}\\?){{0,20}}(?<![.])",
+    r"(?<![\w/.:~*)])(?:~|\.{1,2})?/(?=[A-Za-z._]\w)[\w.+-]{1,80}(?:/[\w.+-]{1,80}){0,20}/?(?<![.])"
+    r"|\b[A-Z]:\\(?:[\w.+-]{1,80}\\?){0,20}(?<![.])",
 )
 _EXTENSION = (
     "(?:pdf|docx?|xlsx?|pptx?|txt|md|rst|csv|tsv|json|jsonl|ya?ml|toml|ini|cfg|conf|xml|html?|css|jsx?|tsx?|mjs|py|ipynb"
@@ -149,7 +149,9 @@ def _spell(written: str, words: AddressWords) -> str:
 
 
 _WITHOUT_VOWEL = frozenset("bcdfghjklmnpqrstvwxz")
-_ABBREVIATIONS = frozenset("ai au io eu uk us ca de es fr ch py yml yaml xyz tv".split())
+_ABBREVIATIONS = frozenset(
+    ["ai", "au", "io", "eu", "uk", "us", "ca", "de", "es", "fr", "ch", "py", "yml", "yaml", "xyz", "tv"]
+)
 
 
 def _as_letters(word: str) -> str:
