@@ -88,7 +88,7 @@ class Chinese:
 
     rules: Sequence[Rule] = (
         *marks_rules(),
-        *EMOJI_RULES,
+        *map(compact, EMOJI_RULES),
         rule("address", r"@(?=[\u4e00-\u9fff])", lambda _: "艾特"),
         *_ADDRESS_RULES,
         *SCORE_RULES,

@@ -9,6 +9,7 @@ from gateway.text.normalize.chinese_numbers import amount, cardinal, digits, fra
 from gateway.text.normalize.chinese_rules import TO, following, rule
 from gateway.text.normalize.chinese_words import PER, PREFIXES, SCALES, UNITS
 from gateway.text.normalize.cjk import LATIN, NUMBER, SIGN, START, after, any_of, fold
+from gateway.text.sentences import is_cjk
 
 _PER = rf"(?:\s?[/／]\s?(?P<per>{any_of(PER)})(?![{LATIN}]))?"
 _FIRST = rf"(?P<sign>{SIGN}){START}(?P<first>{NUMBER})"
@@ -85,8 +86,9 @@ def _cardinal(match: re.Match[str]) -> str:
     """A number; digit by digit if it is a year, an identifier or a number after an English word."""
     written, sign, after_it = fold(match["first"]), fold(match["sign"]), following(match)
     before = match.string[max(0, match.start("first") - 2) : match.start("first")]
-    if sign == "-" and written.isdigit() and len(written) > 2 and before[:1].isalpha():
-        return "，" + digits(written)  # 北京-2024
+    joined = sign == "-" and is_cjk(before[:1]) and not (_BEFORE_MINUS.match(before) or after_it[:1] in "度分°")
+    if joined:  # 歼-20, 北京-2024
+        return ("，" if len(written) > 2 else "") + model_number(written)
     read = amount(written, after_it)
     if written.isdigit() and not _COUNTED.match(after_it) and amount("2", after_it) == "二":
         if len(written) == 4 and "1900" < written < "2100" and written[2:] != "00" or len(written) > 8:
@@ -96,6 +98,7 @@ def _cardinal(match: re.Match[str]) -> str:
     return {"-": "负", "+": "加", "±": "正负"}.get(sign, "") + read
 
 
+_BEFORE_MINUS = re.compile("[温溫为為是到至达達在了于於约約得负負值]")
 _COUNTED = re.compile(r"\s?[多余餘来來几幾%％倍+＋]")
 
 
@@ -150,6 +153,8 @@ AMOUNT_RULES = (
         _measured,
     ),
     rule("unit", r"(?<![\d.])(\d{1,3})°\s?(\d{1,2})['′](?:\s?(\d{1,2}(?:\.\d{1,3})?)[\"″])?", lambda m: "".join(number(p) + u for p, u in zip(m.groups(), "度分秒") if p)),
+    rule("unit", rf"{START}({NUMBER})\s?(mph|kph)(?![{LATIN}])", lambda m: f"每小时{amount(m[1], '里')}{'英里' if m[2] == 'mph' else '公里'}"),
+    rule("unit", rf"{START}({NUMBER})[\"″](?=屏|显示|顯示|电视|電視|平板|手机|手機|笔记本|筆電|披萨)", lambda m: f"{number(m[1])}英寸"),
     rule("unit", rf"{START}(\d{{1,6}})\s?r/min", lambda m: f"每分钟{number(m[1])}转"),
 )  # fmt: skip
 """Numbers with a percent sign, a currency or a unit."""
@@ -173,6 +178,8 @@ NUMBER_RULES = (
     rule("range", rf"{_FIRST}(?P<dash>{TO})(?P<last>{NUMBER})(?!\s?[-–]\s?\d)", _range),
     rule("range", r"(?:(?<=\d[\u4e00-\u9fff])|(?<=\d[\u4e00-\u9fff]{2}))\s?[-–—~～]{1,2}\s?(?=\d)", lambda _: "到"),
     rule("range", r"(?<![\w)）])[~～](?=\d)", lambda _: "约"),
-    rule("cardinal", rf"{_FIRST}", _cardinal),
+    rule("cardinal", r"(?<=\d[米块塊])(\d{1,2})(?![\d.]|[\u4e00-\u9fff]?[米分厘角毛])", lambda m: digits(m[1])),
+    rule("cardinal", _FIRST, _cardinal),
+    rule("cardinal", r"(?<=[\u3400-\u9fff]) (?=[\d¥￥$€£])|(?<=[\d%％℃]) (?=[\u3400-\u9fff])", lambda _: ""),
 )  # fmt: skip
 """Other numbers."""

@@ -52,7 +52,7 @@ def _in_name(match: re.Match[str]) -> str:
     return dash + model_number(match["number"]) + (" " if match["after"] else "")
 
 
-_DASH = "[-‐‑－]"
+_DASH = "[-‐‑－_]"
 CODE_RULES = (
     rule("phone", r"(?<![\d+])(?:(?:\+|00)\s?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)", _phone),
     rule("phone", r"(?<![\d+-])(?:(?:\+|00)\s?86[- ]?)?[(（]?0\d{1,3}[)）]?[- ]?\d{3,4}[- ]?\d{4}(?![\d-])(?:-\d{1,5})?", _phone),
