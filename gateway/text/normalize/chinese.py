@@ -70,8 +70,9 @@ def _numeral_fraction(match: re.Match[str]) -> str:
 
 
 _SIGN_RULES = (
+    rule("sign", r"(?<![\w”」』）)])[→⇒](?!\w)|(?<![^\n])[→⇒]|[→⇒](?![^\n])", lambda _: ""),
     rule("math", r"[-=]>", lambda _: "到"),
-    rule("math", f"[{re.escape(''.join(MATH))}]", lambda m: MATH[m[0]]),
+    rule("math", f" ?([{re.escape(''.join(MATH))}]) ?", lambda m: MATH[m[1]]),
     rule("sign", "[\u0391-\u03c9](?![\u0370-\u03ff])(?<![\u0370-\u03ff]{2})", lambda m: GREEK.get(m[0].lower())),
     rule("sign", r"(?<=[A-Za-z])\s?[&＆]\s?(?=[A-Za-z])", lambda _: " and "),
     rule("sign", r"(?<=[A-Za-z\d])\s?/\s?(?=[A-Za-z])|(?<=[A-Za-z])/(?=\d)", lambda _: " "),

@@ -107,6 +107,8 @@ def _ratio(match: re.Match[str]) -> str:
 
 
 def _mixed_fraction(match: re.Match[str]) -> str:
+    if int(match[2]) > int(match[3]) > 10:  # blood pressure
+        return f"{number(match[2])}，{number(match[3])}"
     whole = f"{cardinal(int(match[1]))}又" if match[1] else ""
     return whole + fraction(int(match[2]), int(match[3]))
 
@@ -150,7 +152,7 @@ AMOUNT_RULES = (
         rf"(?<![{LATIN}]){_FIRST}(?:\s?(?:{any_of(UNITS)})?{TO}(?P<last>[-−]?{NUMBER}))?\s?(?P<unit>{any_of(UNITS)})(?![{LATIN}\d²³])(?!(?<=[AV])(?:级|級|景|股|大作|游|遊)){_PER}",
         _measured,
     ),
-    rule("unit", r"(?<![\d.])(\d{1,3})°\s?(\d{1,2})['′](?:\s?(\d{1,2}(?:\.\d{1,3})?)[\"″])?", lambda m: "".join(number(p) + u for p, u in zip(m.groups(), "度分秒") if p)),
+    rule("unit", r"(?<![\d.])(\d{1,3})°\s?(\d{1,2})['′](?:\s?(\d{1,2}(?:\.\d{1,3})?)[\"″])?", lambda m: "".join(number(part.lstrip("0") or "0") + unit for part, unit in zip(m.groups(), "度分秒", strict=True) if part)),
     rule("unit", rf"{START}({NUMBER})\s?(mph|kph)(?![{LATIN}])", lambda m: f"每小时{amount(m[1], '里')}{'英里' if m[2] == 'mph' else '公里'}"),
     rule("unit", rf"{START}({NUMBER})[\"″](?=屏|显示|顯示|电视|電視|平板|手机|手機|笔记本|筆電|披萨)", lambda m: f"{number(m[1])}英寸"),
     rule("unit", rf"{START}(\d{{1,6}})\s?r/min", lambda m: f"每分钟{number(m[1])}转"),
@@ -174,6 +176,7 @@ NUMBER_RULES = (
     rule("fraction", r"(?<![\d/.])(?:(\d{1,4}) )?(\d{1,4})\s?[/⁄]\s?(\d{1,4})(?![\d/.])", _mixed_fraction),
     rule("math", rf"(?<![\d:：.])\d{{1,6}}(?:\.\d{{1,3}})?(?:\s?[:：∶]\s?\d{{1,6}}(?:\.\d{{1,3}})?){{1,3}}(?![\d:：])", _ratio),
     rule("range", rf"{_FIRST}(?P<dash>{TO})(?P<last>{NUMBER})(?!\s?[-–]\s?\d)", _range),
+    rule("cardinal", rf"(?<![\d.{LATIN}])[.．](\d{{1,9}})(?![\d.])", lambda m: f"零点{digits(m[1])}"),
     rule("range", r"(?:(?<=\d[\u4e00-\u9fff])|(?<=\d[\u4e00-\u9fff]{2}))\s?[-–—~～]{1,2}\s?(?=\d)", lambda _: "到"),
     rule("range", r"(?<![\w)）])[~～](?=\d)", lambda _: "约"),
     rule("cardinal", r"(?<=\d[米块塊])(\d{1,2})(?![\d.]|[\u4e00-\u9fff]?[米分厘角毛])", lambda m: digits(m[1])),

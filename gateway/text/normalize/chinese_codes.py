@@ -68,7 +68,7 @@ CODE_RULES = (
     rule("code", rf"{_ROOM}(?<!\d)[A-Z]?\d{{3,4}}(?!\d|\.\d)", _letters_and_digits),
     rule("code", r"(?<![\d.])\d{3,4}(?=室|房(?![价價])|号房|號房|号室|號室|包间|包厢|教室|病房|会议室|會議室|宿舍|寝室)", lambda m: called(m[0])),
     rule("code", rf"{_POST}(?<!\d)\d{{3,30}}(?!\d|\.\d)", lambda m: called(m[0])),
-    rule("code", rf"{_NUMBERED}(?<!\d)\d{{3,30}}(?!\d|\.\d|[万萬亿億元])", lambda m: digits(m[0])),
+    rule("code", rf"{_NUMBERED}(?<!\d)\d{{3,30}}(?:-\d{{1,12}}){{0,5}}(?!\d|\.\d|[万萬亿億元])", lambda m: "，".join(map(digits, m[0].split("-")))),
     rule("code", r"(?<![\d.-])\d{1,5}(?:-\d{1,5}){2,5}(?![-\d])", lambda m: "，".join(map(digits, m[0].split("-")))),
 )  # fmt: skip
 """Numbers that are read digit by digit."""

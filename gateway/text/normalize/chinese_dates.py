@@ -80,7 +80,7 @@ DATE_RULES = (
     rule("date", rf"(?<![\d/-])(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}})(?!\d|\2\d)(?:T(?=\d))?{RANGE_FOLLOWS}", _year_first),
     rule("date", r"(?<![\d/.-])(\d{1,2})([-/.])(\d{1,2})\2((?:19|20)\d\d)(?!\d)", _year_last),
     rule("date", rf"(?<![\d/-])(\d{{4}})[-/–](\d{{2}})(?={_SEASON})", lambda m: f"{digits(m[1])}到{digits(m[2])}"),
-    rule("date", r"(?<![\d/.-])((?:19|20)\d\d)[-/](0[1-9]|1[0-2])(?![\d/%-])", lambda m: f"{digits(m[1])}年{cardinal(int(m[2]))}月"),
+    rule("date", r"(?<![\d/.-])((?:19|20)\d\d)(?:[-/](0[1-9]|1[0-2])|/([1-9]))(?![\d/%-])", lambda m: f"{digits(m[1])}年{cardinal(int(m[2] or m[3]))}月"),
     rule(
         "date",
         rf"{START}(\d{{2,4}})(?:{TO}(\d{{2,4}}))?(?=\s?(?:年(?!历史|歷史|的历史|的歷史|文明|之久|级|級)|{_EDITION}))",

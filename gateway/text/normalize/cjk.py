@@ -19,7 +19,7 @@ from gateway.text.sentences import is_cjk
 START = r"(?<![\d.．])"
 LATIN = "A-Za-zＡ-Ｚａ-ｚ"
 SIGN = rf"(?:(?<![\d{LATIN})）\]%％℃°])[-－−+＋±])?"
-INTEGER = r"(?:\d{1,3}(?:,\d{3}(?!\d)){1,5}|\d{1,16}(?!\d))"
+INTEGER = r"(?:\d{1,3}(?:,\d{3}(?!\d)){1,5}|[０-９]{1,3}(?:，[０-９]{3}(?!\d)){1,5}|\d{1,16}(?!\d))"
 NUMBER = rf"{INTEGER}(?:[.．]\d{{1,12}}(?!\d))?"
 
 SCALES = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "million": 6, "B": 9, "bn": 9, "billion": 9, "T": 12, "trillion": 12}

@@ -70,15 +70,16 @@ def _numeral_fraction(match: re.Match[str]) -> str:
 
 _KANA = "[\u3041-\u3096\u30a1-\u30fa]"
 _SIGN_RULES = (
+    rule("sign", r"(?<![\w」』）)])[→⇒](?!\w)|(?<![^\n])[→⇒]|[→⇒](?![^\n])", lambda _: ""),
     rule("math", r"[-=]>", lambda _: "から"),
     rule("sign", "(?<=[\u30a1-\u30fc])[=＝](?=[\u30a1-\u30fc])", lambda _: "・"),
     rule("sign", r"(?<![\w)）])[×✕](?![\w(（])", lambda _: "バツ"),
-    rule("math", f"[{re.escape(''.join(MATH))}]", lambda m: MATH[m[0]]),
+    rule("math", f" ?([{re.escape(''.join(MATH))}]) ?", lambda m: MATH[m[1]]),
     rule("sign", "[\u0391-\u03c9](?![\u0370-\u03ff])(?<![\u0370-\u03ff]{2})", lambda m: GREEK.get(m[0].lower())),
     rule("sign", r"(?<=[A-Za-z])\s?[&＆]\s?(?=[A-Za-z])", lambda _: "アンド"),
     rule("sign", r"(?<=[A-Za-z\d])\s?/\s?(?=[A-Za-z])|(?<=[A-Za-z])/(?=\d)", lambda _: " "),
-    rule("sign", f"(?<={_KANA})[~～〜]{{1,9}}", lambda _: "ー"),
-    rule("sign", "(?<=[一二三四五六七八九十〇])〇|〇(?=[一二三四五六七八九〇])", lambda _: "ゼロ"),
+    rule("sign", f"(?<={_KANA})[~～〜]{{1,9}}(?!\\d)", lambda _: "ー"),
+    rule("sign", "(?:(?<=[一二三四五六七八九])|(?<=[一二三四五六七八九]〇))〇|〇(?=[一二三四五六七八九])", lambda _: "ゼロ"),
     rule("sign", "〇", lambda _: "まる"),
     rule("sign", "[Ａ-Ｚａ-ｚ]{1,60}", lambda m: fold(m[0])),
 )

@@ -69,7 +69,7 @@ def _cardinal(match: re.Match[str]) -> str:
     before = match.string[max(0, match.start("first") - 2) : match.start("first")]
     if sign == "-" and is_cjk(before[:1]) and not (before[0] in "はがを約度温がも" or following(match)[:1] in "度点%"):
         return " " + model_number(written)
-    read = number(written)
+    read = "一千" if written == "1000" and following(match).startswith(("万", "億", "兆")) else number(written)
     if written.isdigit() and not is_cjk(following(match)[:1]) and len(written) > 8:
         read = digits(written)
     elif written.isdigit() and len(written) == 3 and re.fullmatch(r"[A-Za-z][ \xa0]", before):
@@ -82,6 +82,8 @@ def _ratio(match: re.Match[str]) -> str:
 
 
 def _mixed_fraction(match: re.Match[str]) -> str:
+    if int(match[2]) > int(match[3]) > 10:  # blood pressure
+        return f"{number(match[2])}の{number(match[3])}"
     whole = f"{cardinal(int(match[1]))}と" if match[1] else ""
     return whole + fraction(int(match[2]), int(match[3]))
 
@@ -131,9 +133,9 @@ AMOUNT_RULES = (
     rule(
         "unit",
         r"(?<![\d.])(\d{1,3})°\s?(\d{1,2})['′](?:\s?(\d{1,2}(?:\.\d{1,3})?)[\"″])?",
-        lambda m: "".join(number(part) + unit for part, unit in zip(m.groups(), "度分秒", strict=True) if part),
+        lambda m: "".join(number(part.lstrip("0") or "0") + unit for part, unit in zip(m.groups(), "度分秒", strict=True) if part),
     ),
-    rule("range", rf"(?<![\w)）])[~～〜]\s?(?P<first>{NUMBER})(?P<unit>{_COUNTED})(?![~～〜])", lambda m: f"{number(m['first'])}{_unit(m['unit'])}まで"),
+    rule("range", rf"(?<![\w)）])[~～〜]\s?(?P<first>{NUMBER})(?P<unit>{_COUNTED})(?![~～〜]|くらい|ぐらい|ほど|程度|前後)", lambda m: f"{number(m['first'])}{_unit(m['unit'])}まで"),
 )  # fmt: skip
 """Numbers with a percent sign, a currency or a unit."""
 
@@ -157,12 +159,12 @@ NUMBER_RULES = (
     rule("ordinal", r"[#＃](\d{1,6})(?![\w.])", lambda m: f"ナンバー{number(m[1])}"),
     rule("fraction", r"(?<![\d/.])(?:(\d{1,4}) )?(\d{1,4})\s?[/⁄／]\s?(\d{1,4})(?![\d/])", _mixed_fraction),
     rule("math", r"(?<![\d.])(?<!\d[:：])\d{1,6}(?:\.\d{1,3})?(?:\s?[:：∶]\s?\d{1,6}(?:\.\d{1,3})?){1,3}(?![\d:：])", _ratio),
+    rule("cardinal", rf"(?<![\d.{LATIN}])[.．](\d{{1,9}})(?![\d.])", lambda m: f"点{digits(m[1])}"),
     rule("range", r"(?:(?<=\d[\u4e00-\u9fff])|(?<=\d[\u4e00-\u9fff]{2}))\s?[-–—~～〜]{1,2}\s?(?=\d)", lambda _: "から"),
     rule("range", rf"(?:(?<=\d)|(?<=[円人名時日分歳才回年月個本件点枚台階度位万%％]))\s?[~～〜](?!\d)", lambda _: "から"),
     rule("range", rf"{_FIRST}(?P<dash>{_TO})(?P<last>{NUMBER})(?!\s?[-–]\s?\d)", _range),
     rule("range", r"(?<=[\u4e00-\u9fff\u30a1-\u30fc])\s?[~～〜]\s?(?=[\u4e00-\u9fff\u30a1-\u30fc])", lambda _: "から"),
-    rule("range", r"(?<![\w)）])[~～〜](?=\d)", lambda _: "約"),
+    rule("range", rf"(?<![\u4e00-\u9fff\d)）{LATIN}])[~～〜](?=\d)", lambda _: "約"),
     rule("cardinal", _FIRST, _cardinal),
-    rule("cardinal", r"(?<=[\u3040-\u9fff]) (?=[\d¥￥$€£])|(?<=[\d%％℃]) (?=[\u3040-\u9fff])", lambda _: ""),
 )  # fmt: skip
 """Other numbers."""

@@ -45,11 +45,11 @@ CODE_RULES = (
     rule("phone", rf"{_CALL}(?<!\d)\d{{3,12}}(?!\d|\.\d|番|[回件台円])", _phone),
     rule("code", rf"〒\s?\d{{3}}{_HYPHEN}\d{{4}}(?!\d)", lambda m: f"郵便番号{groups(m[0])}"),
     rule("code", rf"{after('郵便番号', '[:：は ]')}(?<!\d)\d{{3}}{_HYPHEN}?\d{{4}}(?!\d)", lambda m: groups(m[0])),
-    rule("code", rf"{_NUMBERED}(?<!\d)\d{{3,30}}(?!\d|\.\d|[個件円])", lambda m: digits(m[0])),
+    rule("code", rf"{_NUMBERED}(?<!\d)\d{{3,30}}(?:-\d{{1,12}}){{0,5}}(?!\d|\.\d|[個件円])", lambda m: groups(m[0])),
     rule("code", r"(?<![\d.])\d{3,4}(?=号室|会議室|教室|病室)", lambda m: digits(m[0])),
-    rule("code", rf"(?<=[ぁ-ん])\s?\d{{2}}{_HYPHEN}\d{{2}}(?![\d{_HYPHEN[1:-1]}個人名日月年時分回本枚台歳円万件度点%％])", lambda m: groups(m[0])),
+    rule("code", rf"(?<=\d\d[ぁ-ん])\s?\d{{2}}{_HYPHEN}\d{{2}}(?!\d)", lambda m: groups(m[0])),
     rule("code", rf"(?<=[A-Z])\d{{1,4}}(?=便)", lambda m: number(m[0])),
-    rule("address", rf"(?<![\d.{LATIN}]){r'(?<![-‐‑－−–])'}\d{{1,5}}(?:{_HYPHEN}\d{{1,5}}){{2,5}}(?![\d-])", _house),
+    rule("address", rf"(?<![\d.{LATIN}])(?<!{_HYPHEN})\d{{1,5}}(?:{_HYPHEN}\d{{1,5}}){{2,5}}(?![\d-])", _house),
     rule("address", rf"(?<=[町区市村郡目台丘地里])\d{{1,4}}{_HYPHEN}\d{{1,4}}(?![\d{LATIN}人名日月年時分回個本-])", _house),
 )  # fmt: skip
 """Numbers that are read digit by digit or in groups."""

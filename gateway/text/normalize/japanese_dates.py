@@ -31,7 +31,8 @@ def _year_last(match: re.Match[str]) -> str | None:
 def _month_day(match: re.Match[str]) -> str | None:
     """A date without a year; a fraction unless a weekday, a particle or the day says otherwise."""
     month, day = int(match[1]), int(match[2])
-    if not match["weekday"] and day <= 10 and month < day:
+    continued = match.string[match.start() - 1 : match.start()] in ("〜", "～", "~")
+    if match["weekday"] is None and not continued and day <= 10 and month < day:
         return None
     read = _date(None, match[1], match[2])
     return read and read + ("から" if match["to"] else "")
@@ -78,7 +79,7 @@ def _duration(match: re.Match[str]) -> str | None:
 DATE_RULES = (
     rule("date", rf"(?<![\d/-])(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}})(?!\d|\2\d)(?:T(?=\d))?{_RANGE}", _year_first),
     rule("date", r"(?<![\d/.-])(\d{1,2})([-/.])(\d{1,2})\2((?:19|20)\d\d)(?!\d)", _year_last),
-    rule("date", r"(?<![\d/.-])((?:19|20)\d\d)[-/](0[1-9]|1[0-2])(?![\d/%-])", lambda m: f"{cardinal(int(m[1]))}年{cardinal(int(m[2]))}月"),
+    rule("date", r"(?<![\d/.-])((?:19|20)\d\d)(?:[-/](0[1-9]|1[0-2])|/([1-9]))(?![\d/%-])", lambda m: f"{cardinal(int(m[1]))}年{cardinal(int(m[2] or m[3]))}月"),
     rule(
         "date",
         r"(?<![A-Za-z])([RHSTM])(\d{1,2})[./](\d{1,2})[./](\d{1,2})(?!\d)",
@@ -86,6 +87,9 @@ DATE_RULES = (
     ),
     rule("date", rf"{START}(\d{{3}}0)'?s(?![A-Za-z])", lambda m: f"{cardinal(int(m[1]))}年代"),
     rule("date", rf"(?<![\d/.])(\d{{1,2}})[/／](\d{{1,2}})(?![\d/])(?P<weekday>(?=\s?[（(][月火水木金土日・祝]|\s?(?:まで|から|に|付|開催|開始|締切|〆切|〜|～)))?{_RANGE}", _month_day),
+    rule("date", rf"{START}(\d{{1,4}})(?=\s?年(?!間|生|級|目|分|物|齢))", lambda m: number(m[1].lstrip("0") or "0")),
+    rule("date", rf"{START}(\d{{1,2}})(?=\s?月(?!額|間|謝))", lambda m: cardinal(int(m[1]))),
+    rule("date", r"(?<=月)\s?(\d{1,2})(?=\s?日)", lambda m: cardinal(int(m[1]))),
     rule("date", "[一二三四五六七八九][〇一二三四五六七八九]{3}(?=年)", _kanji_year),
     rule(
         "time",

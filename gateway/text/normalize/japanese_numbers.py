@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from gateway.text.normalize import numbers
 from gateway.text.normalize.cjk import fold
 
+_ONE_THOUSAND = re.compile("(?<![一二三四五六七八九])千(?=[万億兆京])")
 _DIGITS = "ゼロ 一 二 三 四 五 六 七 八 九".split()
 
 
 def cardinal(number: int) -> str:
     """A cardinal number of up to 16 digits."""
-    return numbers.cardinal(number, "ja") if number else "ゼロ"
+    return _ONE_THOUSAND.sub("一千", numbers.cardinal(number, "ja")) if number else "ゼロ"
 
 
 def digits(written: str) -> str:
@@ -24,7 +27,7 @@ def number(written: str) -> str:
     sign = {"-": "マイナス", "+": "プラス", "±": "プラスマイナス"}.get(plain[:1], "")
     whole, _, decimals = plain.lstrip("-+±").partition(".")
     if decimals:
-        return f"{sign}{numbers.cardinal(int(whole), 'ja')}点{digits(decimals)}"
+        return f"{sign}{cardinal(int(whole)) if int(whole) else '零'}点{digits(decimals)}"
     return sign + (digits(whole) if len(whole) > 1 and whole[0] == "0" else cardinal(int(whole)))
 
 

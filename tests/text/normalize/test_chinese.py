@@ -82,10 +82,10 @@ def test_any_text_is_read_without_digits_and_signs(seed: int) -> None:
     "unit", ["1", "1,", "1-", "1:", "1/", "1.", "-", "a1", "1 ", "*", "~", "#", "@", "¥1", "第", "1年", "二", "１", "+1 ", "2点", "A.", "年1"]
 )
 def test_hostile_text_takes_linear_time(unit: str) -> None:
-    text = "中" + unit * (50_000 // len(unit))
+    text = "中" + unit * (100_000 // len(unit))
     started = time.perf_counter()
     spoken(text)
-    assert time.perf_counter() - started < 3
+    assert time.perf_counter() - started < 5  # the time of an edit for each character
 
 
 def test_edits_are_inside_the_text_in_order_and_do_not_overlap() -> None:
