@@ -38,12 +38,19 @@ def _measured(match: re.Match[str]) -> str:
     return f"华氏{sign}{read}度" if "华氏" in unit else _each(match, sign + read + unit)
 
 
+def _counted(match: re.Match[str]) -> str:
+    """A number with a word, per something: 100元/月."""
+    word = match["scale"] + match["name"]
+    amounts = "到".join(amount(written, word) for written in (match["first"], match["last"]) if written)
+    return _each(match, _sign(match) + amounts + word)
+
+
 def _each(match: re.Match[str], read: str) -> str:
     """An amount per something, which Chinese says first."""
     if not match["per"]:
         return read
     each = f"每{PER[match['per']]}"
-    return read if match.string[: match.start()].endswith((each, "时速", "時速")) else each + read
+    return read if match.string.endswith((each, "时速", "時速"), 0, match.start()) else each + read
 
 
 def _money(match: re.Match[str]) -> str:
@@ -144,7 +151,12 @@ AMOUNT_RULES = (
     rule(
         "currency",
         rf"{_FIRST}(?:{TO}(?P<last>{NUMBER}))?(?P<scale>[十百千万萬亿億]{{0,3}})(?P<name>元|块|塊|圓|美元|美金|欧元|歐元|英镑|日元|港元|港币|港幣)[/／](?P<per>{any_of(PER)})(?![{LATIN}])",
-        lambda m: _each(m, _sign(m) + "到".join(amount(part, m["scale"] or m["name"]) for part in (m["first"], m["last"]) if part) + m["scale"] + m["name"]),
+        _counted,
+    ),
+    rule(
+        "unit",
+        rf"{_FIRST}(?:{TO}(?P<last>{NUMBER}))?(?P<scale>[十百千万萬亿億]{{0,3}})(?P<name>次|人|人次|个|個|件|台|步|字|帧|转|度|包|片|毫克)[/／](?P<per>{any_of(PER)})(?![{LATIN}])",
+        _counted,
     ),
     rule("cardinal", rf"{START}(?P<first>{NUMBER})(?:w|W(?=[+＋]))(?![{LATIN}\d])", lambda m: amount(m["first"], "万") + "万"),
     rule(
@@ -178,6 +190,7 @@ NUMBER_RULES = (
     rule("range", rf"{_FIRST}(?P<dash>{TO})(?P<last>{NUMBER})(?!\s?[-–]\s?\d)", _range),
     rule("cardinal", rf"(?<![\d.{LATIN}])[.．](\d{{1,9}})(?![\d.])", lambda m: f"零点{digits(m[1])}"),
     rule("range", r"(?:(?<=\d[\u4e00-\u9fff])|(?<=\d[\u4e00-\u9fff]{2}))\s?[-–—~～]{1,2}\s?(?=\d)", lambda _: "到"),
+    rule("range", r"(?<=[)）」”])\s?[~～—]\s?(?=\d)", lambda _: "到"),
     rule("range", r"(?<![\w)）])[~～](?=\d)", lambda _: "约"),
     rule("cardinal", r"(?<=\d[米块塊])(\d{1,2})(?![\d.]|[\u4e00-\u9fff]?[米分厘角毛])", lambda m: digits(m[1])),
     rule("cardinal", _FIRST, _cardinal),

@@ -17,7 +17,7 @@ _ROOM = after("房间 房間 房号 房號 门牌 门牌号 包间 包厢 教室
 _POST = after("邮编 郵編 邮政编码 郵遞區號 验证码 驗證碼 密码 密碼 尾号 尾號 提取码 取件码", "[:： 是为為]")
 _NUMBERED = after(
     "订单 訂單 订单号 訂單號 单号 單號 快递单号 编号 編號 代码 代碼 学号 學號 工号 工號 账号 帳號 卡号 卡號 型号 型號 证号 證號 批号 序列号 身份证 身份证号 "
-    "身份证号码 号码 號碼 QQ QQ群 QQ号 群号 ID 微信 微信号 波音 国道 高速 歼 运 轰 错误码 端口 端口号",
+    "身份证号码 号码 號碼 QQ QQ群 QQ号 群号 ID id 微信 微信号 波音 国道 高速 歼 运 轰 错误码 端口 端口号",
     "[:： 是为為]",
 )
 _PLATE = "京津沪滬渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤粵青藏川宁琼"
@@ -56,6 +56,7 @@ _DASH = "[-‐‑－_]"
 CODE_RULES = (
     rule("phone", r"(?<![\d+])(?:(?:\+|00)\s?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)", _phone),
     rule("phone", r"(?<![\d+-])(?:(?:\+|00)\s?86[- ]?)?[(（]?0\d{1,3}[)）]?[- ]?\d{3,4}[- ]?\d{4}(?![\d-])(?:-\d{1,5})?", _phone),
+    rule("phone", r"(?<![\d+-])0\d{3}-\d{3}-\d{3}(?![\d-])", _phone),
     rule("phone", r"(?<![\d+-])[48]00[- ]?\d{3,4}[- ]?\d{3,4}(?![\d-])", _phone),
     rule("phone", r"(?<![\d-])1-8(?:00|88|77|66)(?:-\d{3}-[\dA-Z]{4})?(?![\d-])", _phone),
     rule("phone", r"[+＋]\d{1,3}(?:[- ]\d{1,4}){2,5}(?![\d-])", _phone),
@@ -78,8 +79,8 @@ NAME_RULES = (
     rule("abbreviation", r"(?<![A-Za-z])[Vv]ol\.\s?(\d{1,4})(?!\d)", lambda m: f"第{number(m[1])}卷"),
     rule("abbreviation", r"(?<![A-Za-z])[Vv][Ss](?:\.|(?![A-Za-z]))", lambda _: "对"),
     rule("ordinal", r"(?<![\d.])(\d{1,3})(?:st|nd|rd|th)(?![A-Za-z])", lambda m: f"第{number(m[1])}"),
-    rule("code", r"(?<=[A-Z])2(?=[A-Z](?![A-Za-z]))", lambda _: " to "),
-    rule("code", rf"(?<=[{LATIN}])(?P<before>{_DASH})?(?P<number>\d{{1,12}}(?:\.\d{{1,6}}){{0,4}})(?!\d)(?P<after>{_DASH}(?=[{LATIN}]))?", _in_name),
+    rule("code", r"(?<![A-Z][A-Z])(?<=[BCDFGMOP])2(?=[BCEFGMOP](?![A-Za-z]))", lambda _: " to "),
+    rule("code", rf"(?<=[{LATIN}])(?P<before>{_DASH})?(?P<number>\d{{1,12}}(?:\.\d{{1,6}}){{0,4}})(?!\d)(?P<after>{_DASH}(?=[{LATIN}\d]))?", _in_name),
     rule("code", rf"(?<![\d.])(?P<before>)(?P<number>\d{{1,12}})(?P<after>{_DASH})?(?=[{LATIN}])", _in_name),
     rule("code", r"(?<![A-Za-z])C\+\+", lambda _: "C加加"),
     rule("code", r"(?<![A-Za-z])([CFJ])[#＃](?!\w)", lambda m: f"{m[1]} sharp"),

@@ -45,6 +45,10 @@ def _days(match: re.Match[str]) -> str | None:
     return "到".join(numbers)
 
 
+def _hours(match: re.Match[str]) -> str:
+    return "到".join(amount(str(int(written)), "点") for written in match.groups() if written)
+
+
 def _clock(match: re.Match[str]) -> str | None:
     hour, minute, second = match["hour"], match["minute"] or "00", match["second"]
     half = (match["half"] or "").lower().replace(".", "").strip()
@@ -99,6 +103,7 @@ DATE_RULES = (
         r"(?<![\d/])(\d{1,2})/(\d{1,2})(?=\s?[（(]?(?:[周週][一二三四五六日]|星期|[一二三四五六日][）)]))",
         lambda m: f"{cardinal(int(m[1]))}月{cardinal(int(m[2]))}日",
     ),
+    rule("date", r"(?<!\d)(\d{1,2})[·•・](\d{1,2})(?!\d)", lambda m: digits(m[1]) + digits(m[2])),
     rule("date", r"(?<![\d.])11[./]11(?![\d.])", lambda _: "双十一"),
     rule(
         "date",
@@ -117,7 +122,7 @@ DATE_RULES = (
         _clock,
     ),
     rule("time", rf"{START}(?P<hour>\d{{1,2}})(?P<minute>)(?P<second>){_HALF}{RANGE_FOLLOWS}", _clock),
-    rule("time", rf"{START}(\d{{1,2}})(?=\s?(?:[点點](?:[钟鐘半整左前后後到，。！？、]|\d{{1,2}}分|$)|[时時](?:[许許整，。]|\d)))", lambda m: amount(str(int(m[1])), "点")),
+    rule("time", rf"{START}(\d{{1,2}})(?:{TO}(\d{{1,2}}))?(?=\s?(?:[点點](?:[钟鐘半整左前后後到，。！？、]|\d{{1,2}}分|$)|[时時](?:[许許整，。]|\d)))", _hours),
     rule("time", r"(?<=[点點时時])\s?(\d{1,2})(?=\s?分)", lambda m: number(m[1])),
     rule("time", r"(?<![\d/])24\s?/\s?7(?![\d/])(?:小时|小時)?", lambda _: "七乘二十四小时"),
     rule("time", r"(?<![\d.])(\d{1,3})['′](\d{1,2}(?:\.\d{1,3})?)(?:[\"″]|'')", lambda m: f"{number(m[1])}分{number(m[2])}秒"),

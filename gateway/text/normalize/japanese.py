@@ -60,7 +60,7 @@ _LEFTOVERS = Leftovers(_Numbers(), SIGNS)
 
 def _item(match: re.Match[str]) -> str:
     """A number in a circle; before a word it starts an item of a list."""
-    return _LEFTOVERS.numeral(match[0]) + ("、" if following(match)[:1].isalpha() else "")
+    return _LEFTOVERS.numeral(match[0]) + ("、" if following(match)[:1].isalnum() else "")
 
 
 def _numeral_fraction(match: re.Match[str]) -> str:

@@ -27,6 +27,11 @@ def _span(match: re.Match[str]) -> str:
     return _sign(match) + number(match["first"]) + (f"から{number(last)}" if last else "")
 
 
+def _counted(match: re.Match[str]) -> str:
+    """A number with a word, per something: 100円/月."""
+    return PER[match["per"]] + _span(match) + match["scale"] + match["name"]
+
+
 def _measured(match: re.Match[str]) -> str:
     """A number with a unit, which may be per another: 時速五キロメートル."""
     unit, per = UNITS[match["unit"]], match["per"]
@@ -122,7 +127,12 @@ AMOUNT_RULES = (
     rule(
         "currency",
         rf"{_FIRST}(?:{_TO}(?P<last>{NUMBER}))?(?P<scale>[十百千万億]{{0,3}})(?P<name>円|ドル|ユーロ|元|ポンド|ウォン)\s?[/／]\s?(?P<per>{any_of(PER)})(?![{LATIN}])",
-        lambda m: PER[m["per"]] + _span(m) + m["scale"] + m["name"],
+        _counted,
+    ),
+    rule(
+        "unit",
+        rf"{_FIRST}(?:{_TO}(?P<last>{NUMBER}))?(?P<scale>[十百千万億]{{0,3}})(?P<name>回|人|件|個|台|枚|字|歩|本)\s?[/／]\s?(?P<per>{any_of(PER)})(?![{LATIN}])",
+        _counted,
     ),
     rule("unit", rf"{START}({NUMBER})\s?(mph|kph)(?![{LATIN}])", lambda m: f"時速{number(m[1])}{'マイル' if m[2] == 'mph' else 'キロメートル'}"),
     rule(
@@ -164,6 +174,7 @@ NUMBER_RULES = (
     rule("range", rf"(?:(?<=\d)|(?<=[円人名時日分歳才回年月個本件点枚台階度位万%％]))\s?[~～〜](?!\d)", lambda _: "から"),
     rule("range", rf"{_FIRST}(?P<dash>{_TO})(?P<last>{NUMBER})(?!\s?[-–]\s?\d)", _range),
     rule("range", r"(?<=[\u4e00-\u9fff\u30a1-\u30fc])\s?[~～〜]\s?(?=[\u4e00-\u9fff\u30a1-\u30fc])", lambda _: "から"),
+    rule("range", r"(?<=[)）」])\s?[~～〜]\s?(?=\d)", lambda _: "から"),
     rule("range", rf"(?<![\u4e00-\u9fff\d)）{LATIN}])[~～〜](?=\d)", lambda _: "約"),
     rule("cardinal", _FIRST, _cardinal),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from gateway.text.normalize.cjk import START, after, rule
 from gateway.text.normalize.japanese_numbers import cardinal, number
 
 _RANGE = r"(?P<to>\s?[-–—−－~～〜]{1,2}\s?(?=\d|翌|午))?"
+_TO = r"(?:\s?[-–—−－~～〜]{1,2}\s?(\d{1,4}))?"
 _DURATION = after("記録 タイム 所要時間 再生時間 上映時間 収録時間", "[:：はが]")
 _ERAS = {"R": "令和", "H": "平成", "S": "昭和", "T": "大正", "M": "明治"}
 _KANJI_DIGITS = "〇一二三四五六七八九"
@@ -36,6 +37,11 @@ def _month_day(match: re.Match[str]) -> str | None:
         return None
     read = _date(None, match[1], match[2])
     return read and read + ("から" if match["to"] else "")
+
+
+def _numbers(match: re.Match[str]) -> str:
+    """A number of years, months, days or hours, or a range."""
+    return "から".join(_zero(written) for written in match.groups() if written)
 
 
 def _kanji_year(match: re.Match[str]) -> str:
@@ -87,9 +93,9 @@ DATE_RULES = (
     ),
     rule("date", rf"{START}(\d{{3}}0)'?s(?![A-Za-z])", lambda m: f"{cardinal(int(m[1]))}年代"),
     rule("date", rf"(?<![\d/.])(\d{{1,2}})[/／](\d{{1,2}})(?![\d/])(?P<weekday>(?=\s?[（(][月火水木金土日・祝]|\s?(?:まで|から|に|付|開催|開始|締切|〆切|〜|～)))?{_RANGE}", _month_day),
-    rule("date", rf"{START}(\d{{1,4}})(?=\s?年(?!間|生|級|目|分|物|齢))", lambda m: number(m[1].lstrip("0") or "0")),
-    rule("date", rf"{START}(\d{{1,2}})(?=\s?月(?!額|間|謝))", lambda m: cardinal(int(m[1]))),
-    rule("date", r"(?<=月)\s?(\d{1,2})(?=\s?日)", lambda m: cardinal(int(m[1]))),
+    rule("date", rf"{START}(\d{{1,4}}){_TO}(?=\s?年(?!間|生|級|目|分|物|齢))", _numbers),
+    rule("date", rf"{START}(\d{{1,2}}){_TO}(?=\s?月(?!額|間|謝))", _numbers),
+    rule("date", rf"(?<=月)\s?(\d{{1,2}}){_TO}(?=\s?日)", _numbers),
     rule("date", "[一二三四五六七八九][〇一二三四五六七八九]{3}(?=年)", _kanji_year),
     rule(
         "time",
@@ -103,7 +109,7 @@ DATE_RULES = (
         _clock,
     ),
     rule("time", rf"{START}(?P<before>)(?P<hour>\d{{1,2}})(?P<minute>)(?P<second>)(?P<half>\s?[AaPp]\.?[Mm]\.?)(?![A-Za-z]){_RANGE}", _clock),
-    rule("time", rf"{START}(\d{{1,2}})(?=\s?時(?!間|代))", lambda m: cardinal(int(m[1])) if int(m[1]) else "零"),
+    rule("time", rf"{START}(\d{{1,2}}){_TO}(?=\s?時(?!間|代))", _numbers),
     rule("time", r"(?<=時)\s?(\d{1,2})(?=\s?分)", lambda m: _zero(m[1])),
     rule("time", r"(?<![\d/])24\s?/\s?7(?![\d/])", lambda _: "二十四時間三百六十五日"),
     rule("time", r"(?<![\d.])(\d{1,3})['′](\d{1,2}(?:\.\d{1,3})?)(?:[\"″]|'')", lambda m: f"{number(m[1])}分{number(m[2])}秒"),

@@ -79,7 +79,7 @@ def test_any_text_is_read_without_digits_and_signs(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["1", "1,", "1-", "1:", "1/", "1.", "-", "a1", "1 ", "*", "~", "#", "@", "¥1", "第", "1年", "二", "１", "+1 ", "2点", "A.", "年1"]
+    "unit", ["1", "1,", "1-", "1:", "1/", "1.", "-", "a1", "1 ", "*", "~", "#", "@", "¥1", "第", "1年", "二", "１", "+1 ", "2点", "A.", "年1", "1元/月", "5km/h ", "→"]
 )
 def test_hostile_text_takes_linear_time(unit: str) -> None:
     text = "中" + unit * (100_000 // len(unit))

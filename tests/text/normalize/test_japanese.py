@@ -58,7 +58,7 @@ def test_any_text_is_read_without_digits_and_signs(seed: int) -> None:
     assert not left, (text, read, [unicodedata.name(char) for char in left])
 
 
-@pytest.mark.parametrize("unit", ["1", "1,", "1-", "1:", "1/", "1.", "-", "a1", "1 ", "*", "~", "〜", "#", "@", "¥1", "第", "1年", "二", "１", "〇", "+1 ", "2時"])
+@pytest.mark.parametrize("unit", ["1", "1,", "1-", "1:", "1/", "1.", "-", "a1", "1 ", "*", "~", "〜", "#", "@", "¥1", "第", "1年", "二", "１", "〇", "+1 ", "2時", "1円/月", "5km/h ", "→"])
 def test_hostile_text_takes_linear_time(unit: str) -> None:
     text = "は" + unit * (100_000 // len(unit))
     started = time.perf_counter()
