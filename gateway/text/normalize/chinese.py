@@ -76,12 +76,16 @@ _SIGN_RULES = (
     rule("sign", "[\u0391-\u03c9](?![\u0370-\u03ff])(?<![\u0370-\u03ff]{2})", lambda m: GREEK.get(m[0].lower())),
     rule("sign", r"(?<=[A-Za-z])\s?[&＆]\s?(?=[A-Za-z])", lambda _: " and "),
     rule("sign", r"(?<=[A-Za-z\d])\s?/\s?(?=[A-Za-z])|(?<=[A-Za-z])/(?=\d)", lambda _: " "),
-    rule("range", r"\s?(?:(?<=[日月号號时時分点點年岁歲级級楼层一二三四五六七八九十])[~～]{1,2}(?=[\u4e00-\u9fff])|(?<=[周週][一二三四五六日])-(?=[周週]))\s?", lambda _: "到"),
+    rule(
+        "range",
+        r"\s?(?:(?<=[日月号號时時分点點年岁歲级級楼层一二三四五六七八九十])[~～]{1,2}(?=[\u4e00-\u9fff])|(?<=[周週][一二三四五六日])-(?=[周週]))\s?",
+        lambda _: "到",
+    ),
     rule("sign", r"(?<=\w)[~～]{1,9}(?=[\u4e00-\u9fff])", lambda _: "，"),
     rule("sign", "〇", lambda _: "零"),
     rule("sign", "[Ａ-Ｚａ-ｚ]{1,60}", lambda m: fold(m[0])),
     rule("sign", r"[○◯](?=[\u4e00-\u9fff○◯])", lambda _: "某"),
-)  # fmt: skip
+)
 
 
 class Chinese:

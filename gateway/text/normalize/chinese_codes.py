@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 
-from gateway.text.normalize.chinese_numbers import cardinal, digits, number
+from gateway.text.normalize.chinese_numbers import digits, number
 from gateway.text.normalize.chinese_rules import rule
 from gateway.text.normalize.cjk import LATIN, after, fold
 
 _CALL = after(
-    "电话 電話 手机 手機 手机号 手機號 热线 熱線 传真 傳真 拨打 撥打 致电 致電 座机 客服 专线 專線 打 拨 撥 联系方式 聯繫方式 短信 分机 分機 转 轉",
+    "电话 電話 手机 手機 手机号 手機號 热线 熱線 传真 傳真 拨打 撥打 致电 致電 座机 客服 专线 專線 打 拨 "
+    "撥 联系方式 聯繫方式 短信 分机 分機 转 轉",
     "[:： 是]",
 )
 _HOTLINE = "报警|報警|急救|热线|熱線|客服|电话|電話|平台|官网|购票|購票|投诉"
 _ROOM = after("房间 房間 房号 房號 门牌 门牌号 包间 包厢 教室 会议室 會議室 病房 宿舍 寝室 登机口 登機口")
 _POST = after("邮编 郵編 邮政编码 郵遞區號 验证码 驗證碼 密码 密碼 尾号 尾號 提取码 取件码", "[:： 是为為]")
 _NUMBERED = after(
-    "订单 訂單 订单号 訂單號 单号 單號 快递单号 编号 編號 代码 代碼 学号 學號 工号 工號 账号 帳號 卡号 卡號 型号 型號 证号 證號 批号 序列号 身份证 身份证号 "
+    "订单 訂單 订单号 訂單號 单号 單號 快递单号 编号 編號 代码 代碼 学号 學號 工号 工號 账号 帳號 卡号 "
+    "卡號 型号 型號 证号 證號 批号 序列号 身份证 身份证号  "
     "身份证号码 号码 號碼 QQ QQ群 QQ号 群号 ID id 微信 微信号 波音 国道 高速 歼 运 轰 错误码 端口 端口号",
     "[:： 是为為]",
 )
@@ -55,34 +57,62 @@ def _in_name(match: re.Match[str]) -> str:
 _DASH = "[-‐‑－_]"
 CODE_RULES = (
     rule("phone", r"(?<![\d+])(?:(?:\+|00)\s?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)", _phone),
-    rule("phone", r"(?<![\d+-])(?:(?:\+|00)\s?86[- ]?)?[(（]?0\d{1,3}[)）]?[- ]?\d{3,4}[- ]?\d{4}(?![\d-])(?:-\d{1,5})?", _phone),
+    rule(
+        "phone",
+        r"(?<![\d+-])(?:(?:\+|00)\s?86[- ]?)?[(（]?0\d{1,3}[)）]?[- ]?\d{3,4}[- ]?\d{4}(?![\d-])(?:-\d{1,5})?",
+        _phone,
+    ),
     rule("phone", r"(?<![\d+-])0\d{3}-\d{3}-\d{3}(?![\d-])", _phone),
     rule("phone", r"(?<![\d+-])[48]00[- ]?\d{3,4}[- ]?\d{3,4}(?![\d-])", _phone),
     rule("phone", r"(?<![\d-])1-8(?:00|88|77|66)(?:-\d{3}-[\dA-Z]{4})?(?![\d-])", _phone),
     rule("phone", r"[+＋]\d{1,3}(?:[- ]\d{1,4}){2,5}(?![\d-])", _phone),
-    rule("phone", rf"{_CALL}(?<!\d)\d{{3,12}}(?!\d|\.\d|[个個位次张張元块塊人米年月折%％])(?:[-转轉]\d{{1,6}}(?!\d))?", _phone),
+    rule(
+        "phone",
+        rf"{_CALL}(?<!\d)\d{{3,12}}(?!\d|\.\d|[个個位次张張元块塊人米年月折%％])(?:[-转轉]\d{{1,6}}(?!\d))?",
+        _phone,
+    ),
     rule("phone", rf"(?<!\d)(?:1[12]\d|12\d{{3}}|100\d\d|95\d{{3}})(?={_HOTLINE})", _phone),
     rule("code", rf"[{_PLATE}][A-Z][·•\s]?[A-Z\d]{{5,6}}(?![A-Za-z\d])", _letters_and_digits),
     rule("code", rf"(?<![{LATIN}\d])(?:{_AIRLINES})\s?\d{{3,4}}(?![{LATIN}\d])", _letters_and_digits),
     rule("code", r"(?<![A-Za-z\d])[A-Z\d]{2}\d{3,4}(?=\s?(?:次)?航班)", _letters_and_digits),
-    rule("code", r"(?<![A-Za-z\d])[GDCZTKSYL]\d{1,4}(?=次|列车|列車)", lambda m: m[0][0] + (called(m[0]) if len(m[0]) > 3 else number(m[0][1:]))),
+    rule(
+        "code",
+        r"(?<![A-Za-z\d])[GDCZTKSYL]\d{1,4}(?=次|列车|列車)",
+        lambda m: m[0][0] + (called(m[0]) if len(m[0]) > 3 else number(m[0][1:])),
+    ),
     rule("code", rf"{_ROOM}(?<!\d)[A-Z]?\d{{3,4}}(?!\d|\.\d)", _letters_and_digits),
-    rule("code", r"(?<![\d.])\d{3,4}(?=室|房(?![价價])|号房|號房|号室|號室|包间|包厢|教室|病房|会议室|會議室|宿舍|寝室)", lambda m: called(m[0])),
+    rule(
+        "code",
+        r"(?<![\d.])\d{3,4}(?=室|房(?![价價])|号房|號房|号室|號室|包间|包厢|教室|病房|会议室|會議室|宿舍|寝室)",
+        lambda m: called(m[0]),
+    ),
     rule("code", rf"{_POST}(?<!\d)\d{{3,30}}(?!\d|\.\d)", lambda m: called(m[0])),
-    rule("code", rf"{_NUMBERED}(?<!\d)\d{{3,30}}(?:-\d{{1,12}}){{0,5}}(?!\d|\.\d|[万萬亿億元])", lambda m: "，".join(map(digits, m[0].split("-")))),
+    rule(
+        "code",
+        rf"{_NUMBERED}(?<!\d)\d{{3,30}}(?:-\d{{1,12}}){{0,5}}(?!\d|\.\d|[万萬亿億元])",
+        lambda m: "，".join(map(digits, m[0].split("-"))),
+    ),
     rule("code", r"(?<![\d.-])\d{1,5}(?:-\d{1,5}){2,5}(?![-\d])", lambda m: "，".join(map(digits, m[0].split("-")))),
-)  # fmt: skip
+)
 """Numbers that are read digit by digit."""
 
 NAME_RULES = (
-    rule("abbreviation", r"(?<![A-Za-z])(?:N[oO]\.?|№)\s?(\d{1,12})(?!\d)", lambda m: f"第{number(m[1])}" if len(m[1]) < 3 else f"编号{digits(m[1])}"),
+    rule(
+        "abbreviation",
+        r"(?<![A-Za-z])(?:N[oO]\.?|№)\s?(\d{1,12})(?!\d)",
+        lambda m: f"第{number(m[1])}" if len(m[1]) < 3 else f"编号{digits(m[1])}",
+    ),
     rule("abbreviation", r"(?<![A-Za-z])[Vv]ol\.\s?(\d{1,4})(?!\d)", lambda m: f"第{number(m[1])}卷"),
     rule("abbreviation", r"(?<![A-Za-z])[Vv][Ss](?:\.|(?![A-Za-z]))", lambda _: "对"),
     rule("ordinal", r"(?<![\d.])(\d{1,3})(?:st|nd|rd|th)(?![A-Za-z])", lambda m: f"第{number(m[1])}"),
     rule("code", r"(?<![A-Z][A-Z])(?<=[BCDFGMOP])2(?=[BCEFGMOP](?![A-Za-z]))", lambda _: " to "),
-    rule("code", rf"(?<=[{LATIN}])(?P<before>{_DASH})?(?P<number>\d{{1,12}}(?:\.\d{{1,6}}){{0,4}})(?!\d)(?P<after>{_DASH}(?=[{LATIN}\d]))?", _in_name),
+    rule(
+        "code",
+        rf"(?<=[{LATIN}])(?P<before>{_DASH})?(?P<number>\d{{1,12}}(?:\.\d{{1,6}}){{0,4}})(?!\d)(?P<after>{_DASH}(?=[{LATIN}\d]))?",
+        _in_name,
+    ),
     rule("code", rf"(?<![\d.])(?P<before>)(?P<number>\d{{1,12}})(?P<after>{_DASH})?(?=[{LATIN}])", _in_name),
     rule("code", r"(?<![A-Za-z])C\+\+", lambda _: "C加加"),
     rule("code", r"(?<![A-Za-z])([CFJ])[#＃](?!\w)", lambda m: f"{m[1]} sharp"),
-)  # fmt: skip
+)
 """Numbers in names, and abbreviations before numbers."""

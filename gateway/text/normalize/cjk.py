@@ -25,8 +25,6 @@ NUMBER = rf"{INTEGER}(?:[.．]\d{{1,12}}(?!\d))?"
 SCALES = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "million": 6, "B": 9, "bn": 9, "billion": 9, "T": 12, "trillion": 12}
 """English powers of ten after an amount of money."""
 
-_ROMANS = "I II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI XVII XVIII XIX XX".split()
-
 
 class Numbers(Protocol):
     """A language's numbers in words."""
@@ -98,6 +96,12 @@ def fold(written: str) -> str:
     ).replace("−", "-")
 
 
+def pairs(table: str) -> dict[str, str]:
+    """A dictionary from words ``key:value`` between white space; a word alone is its own value."""
+    entries = (entry.partition(":") for entry in table.split())
+    return {key: value or key for key, _, value in entries}
+
+
 def any_of(words: Iterable[str]) -> str:
     """A pattern for one of the words, the longest that fits."""
     return f"(?:{'|'.join(re.escape(word) for word in sorted(words, key=len, reverse=True))})"
@@ -120,7 +124,11 @@ def marks_rules() -> tuple[Rule, ...]:
     marks = r"\*{2,}|_{2,}|~{2,}|`{1,3}|(?<![^\n])#{1,6}[ \t]|(?<![^\n])[ \t]{0,8}[-*+•·][ \t]+|(?<![^\n])>[ \t]"
     return (
         Rule("sign", re.compile(marks), lambda _: ""),
-        Rule("sign", re.compile(r"(?<![\w/&])[#＃](?=\d{0,10}[^\W\d])|(?<=[\u3040-\u9fff])[#＃](?!\d|[键鍵号號キ])"), lambda _: ""),
+        Rule(
+            "sign",
+            re.compile(r"(?<![\w/&])[#＃](?=\d{0,10}[^\W\d])|(?<=[\u3040-\u9fff])[#＃](?!\d|[键鍵号號キ])"),
+            lambda _: "",
+        ),
     )
 
 
@@ -152,4 +160,10 @@ def following(match: re.Match[str]) -> str:
 
 def roman(written: str) -> int | None:
     """The value of a Roman numeral up to 20."""
-    return _ROMANS.index(written) + 1 if written in _ROMANS else None
+    return int(_ROMANS.get(written, "0")) or None
+
+
+_ROMANS = pairs(
+    "I:1 II:2 III:3 IV:4 V:5 VI:6 VII:7 VIII:8 IX:9 X:10 "
+    "XI:11 XII:12 XIII:13 XIV:14 XV:15 XVI:16 XVII:17 XVIII:18 XIX:19 XX:20"
+)

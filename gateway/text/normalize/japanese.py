@@ -1,7 +1,7 @@
 """Japanese text normalization.
 
-The grammar of ``wetext`` is not used here: it reads 25℃ as 二十五摂氏, 10-12人 as 十マイナス十二人 and 0120-123-456 as a
-subtraction.
+The grammar of ``wetext`` is not used here: it reads 25℃ as 二十五摂氏, 10-12人 as 十マイナス十二人 and a phone number
+as a subtraction.
 """
 
 from __future__ import annotations
@@ -79,7 +79,11 @@ _SIGN_RULES = (
     rule("sign", r"(?<=[A-Za-z])\s?[&＆]\s?(?=[A-Za-z])", lambda _: "アンド"),
     rule("sign", r"(?<=[A-Za-z\d])\s?/\s?(?=[A-Za-z])|(?<=[A-Za-z])/(?=\d)", lambda _: " "),
     rule("sign", f"(?<={_KANA})[~～〜]{{1,9}}(?!\\d)", lambda _: "ー"),
-    rule("sign", "(?:(?<=[一二三四五六七八九])|(?<=[一二三四五六七八九]〇))〇|〇(?=[一二三四五六七八九])", lambda _: "ゼロ"),
+    rule(
+        "sign",
+        "(?:(?<=[一二三四五六七八九])|(?<=[一二三四五六七八九]〇))〇|〇(?=[一二三四五六七八九])",
+        lambda _: "ゼロ",
+    ),
     rule("sign", "〇", lambda _: "まる"),
     rule("sign", "[Ａ-Ｚａ-ｚ]{1,60}", lambda m: fold(m[0])),
 )

@@ -13,6 +13,7 @@ _TO = r"\s?(?:[-–—−－~～〜]{1,2}|から)\s?"
 _FIRST = rf"(?P<sign>{SIGN}){START}(?P<first>{NUMBER})"
 _SCALE = rf"(?P<scale>\s?(?:[十百千万億兆]{{1,3}}|(?:{'|'.join(SCALES)})(?![{LATIN}])))?"
 _PER = rf"(?:\s?[/／]\s?(?P<per>{any_of(PER)})(?![{LATIN}]))?"
+_UNIT = any_of(UNITS)
 _CURRENCY = any_of(PREFIXES)
 _MINUS_OR_PLUS = {"-": "マイナス", "+": "プラス", "±": "プラスマイナス"}
 
@@ -63,7 +64,11 @@ def _price(written: str, scale: str) -> str:
 
 def _range(match: re.Match[str]) -> str:
     first, last = (fold(match[name]) for name in ("first", "last"))
-    if "-" in fold(match["dash"]) and not match["sign"] and float(first.replace(",", "")) >= float(last.replace(",", "")):
+    if (
+        "-" in fold(match["dash"])
+        and not match["sign"]
+        and float(first.replace(",", "")) >= float(last.replace(",", ""))
+    ):
         return f"{number(first)}対{number(last)}"
     return f"{_sign(match)}{number(first)}から{number(last)}"
 
@@ -98,7 +103,10 @@ def _roman(match: re.Match[str]) -> str | None:
     return cardinal(value) if value else None
 
 
-_WON = "で勝|で敗|で負|で下|で破|で逆転|の勝利|の敗|と勝利|とリード|で引き分け|の引き分け|のスコア|でリード|と快勝|と圧勝|と逆転|の接戦|完封"
+_WON = (
+    "で勝|で敗|で負|で下|で破|で逆転|の勝利|の敗|と勝利|"
+    "とリード|で引き分け|の引き分け|のスコア|でリード|と快勝|と圧勝|と逆転|の接戦|完封"
+)
 _SCORE = after("スコア スコアは 結果は 対戦成績 比率 割合", "[:： ]")
 _COLON = r"\s?[-–:：∶]\s?"
 _COUNTED = "円|人|名|時|日|分|歳|才|回|年|月|個|本|件|点|枚|台|km|kg|%|％|万円|時間|か月|ヶ月|カ月|週間|階|度|℃|畳|位"
@@ -134,19 +142,30 @@ AMOUNT_RULES = (
         rf"{_FIRST}(?:{_TO}(?P<last>{NUMBER}))?(?P<scale>[十百千万億]{{0,3}})(?P<name>回|人|件|個|台|枚|字|歩|本)\s?[/／]\s?(?P<per>{any_of(PER)})(?![{LATIN}])",
         _counted,
     ),
-    rule("unit", rf"{START}({NUMBER})\s?(mph|kph)(?![{LATIN}])", lambda m: f"時速{number(m[1])}{'マイル' if m[2] == 'mph' else 'キロメートル'}"),
     rule(
         "unit",
-        rf"(?<![{LATIN}]){_FIRST}(?:\s?(?:{any_of(UNITS)})?{_TO}(?P<last>[-−]?{NUMBER}))?\s?(?P<unit>{any_of(UNITS)})(?![{LATIN}\d²³])(?:\s?[/／]\s?(?P<per>{any_of(PER | SPEEDS)})(?![{LATIN}]))?",
+        rf"{START}({NUMBER})\s?(mph|kph)(?![{LATIN}])",
+        lambda m: f"時速{number(m[1])}{'マイル' if m[2] == 'mph' else 'キロメートル'}",
+    ),
+    rule(
+        "unit",
+        rf"(?<![{LATIN}]){_FIRST}(?:\s?{_UNIT}?{_TO}(?P<last>[-−]?{NUMBER}))?\s?(?P<unit>{_UNIT})(?![{LATIN}\d²³])"
+        rf"(?:\s?[/／]\s?(?P<per>{any_of(PER | SPEEDS)})(?![{LATIN}]))?",
         _measured,
     ),
     rule(
         "unit",
         r"(?<![\d.])(\d{1,3})°\s?(\d{1,2})['′](?:\s?(\d{1,2}(?:\.\d{1,3})?)[\"″])?",
-        lambda m: "".join(number(part.lstrip("0") or "0") + unit for part, unit in zip(m.groups(), "度分秒", strict=True) if part),
+        lambda m: "".join(
+            number(part.lstrip("0") or "0") + unit for part, unit in zip(m.groups(), "度分秒", strict=True) if part
+        ),
     ),
-    rule("range", rf"(?<![\w)）])[~～〜]\s?(?P<first>{NUMBER})(?P<unit>{_COUNTED})(?![~～〜]|くらい|ぐらい|ほど|程度|前後)", lambda m: f"{number(m['first'])}{_unit(m['unit'])}まで"),
-)  # fmt: skip
+    rule(
+        "range",
+        rf"(?<![\w)）])[~～〜]\s?(?P<first>{NUMBER})(?P<unit>{_COUNTED})(?![~～〜]|くらい|ぐらい|ほど|程度|前後)",
+        lambda m: f"{number(m['first'])}{_unit(m['unit'])}まで",
+    ),
+)
 """Numbers with a percent sign, a currency or a unit."""
 
 
@@ -159,23 +178,37 @@ NUMBER_RULES = (
     rule("roman", r"(?<![A-Za-z])([IVX]{1,5})(?=世)", _roman),
     rule("roman", r"(?<=[\u30a1-\u30fc\u4e00-\u9fff])([IVX]{2,5})(?![A-Za-z\d])", _roman),
     rule("math", r"\^\s?\(?([-−]?\d{1,6})\)?", lambda m: f"の{number(m[1])}乗"),
-    rule("math", rf"(?<=[\d)）²³{LATIN}])\s?[-−–－]\s?(?=[\d(（√{LATIN}][^、。！？；\n]{{0,30}}[=＝≒≈])", lambda _: "マイナス"),
+    rule(
+        "math",
+        rf"(?<=[\d)）²³{LATIN}])\s?[-−–－]\s?(?=[\d(（√{LATIN}][^、。！？；\n]{{0,30}}[=＝≒≈])",
+        lambda _: "マイナス",
+    ),
     rule("math", r"(?<==)\s?[-−－](?=\d)", lambda _: "マイナス"),
     rule("math", rf"(?<=[\d)）])\s?[*＊]\s?(?=[\d(（{LATIN}])", lambda _: "かける"),
     rule("math", r"(?<=[\d)）])\s?[/／]\s?(?=\d{1,12}(?:\.\d{1,6})?\s?[=＝≈])", lambda _: "割る"),
     rule("math", r"(?<=\d)\s?[xX]\s?(?=\d)", lambda _: "かける"),
-    rule("ordinal", rf"(?<=第)\s?(\d{{1,9}})(?:{_TO}(\d{{1,9}}))?(?!\d)", lambda m: "から".join(number(part) for part in m.groups() if part)),
+    rule(
+        "ordinal",
+        rf"(?<=第)\s?(\d{{1,9}})(?:{_TO}(\d{{1,9}}))?(?!\d)",
+        lambda m: "から".join(number(part) for part in m.groups() if part),
+    ),
     rule("ordinal", r"(?<![^\n])(\d{1,2})(?:[.．)）]\s?(?=\D)|\s?[)）])", lambda m: f"{number(m[1])}、"),
     rule("ordinal", r"[#＃](\d{1,6})(?![\w.])", lambda m: f"ナンバー{number(m[1])}"),
     rule("fraction", r"(?<![\d/.])(?:(\d{1,4}) )?(\d{1,4})\s?[/⁄／]\s?(\d{1,4})(?![\d/])", _mixed_fraction),
-    rule("math", r"(?<![\d.])(?<!\d[:：])\d{1,6}(?:\.\d{1,3})?(?:\s?[:：∶]\s?\d{1,6}(?:\.\d{1,3})?){1,3}(?![\d:：])", _ratio),
+    rule(
+        "math",
+        r"(?<![\d.])(?<!\d[:：])\d{1,6}(?:\.\d{1,3})?(?:\s?[:：∶]\s?\d{1,6}(?:\.\d{1,3})?){1,3}(?![\d:：])",
+        _ratio,
+    ),
     rule("cardinal", rf"(?<![\d.{LATIN}])[.．](\d{{1,9}})(?![\d.])", lambda m: f"点{digits(m[1])}"),
     rule("range", r"(?:(?<=\d[\u4e00-\u9fff])|(?<=\d[\u4e00-\u9fff]{2}))\s?[-–—~～〜]{1,2}\s?(?=\d)", lambda _: "から"),
-    rule("range", rf"(?:(?<=\d)|(?<=[円人名時日分歳才回年月個本件点枚台階度位万%％]))\s?[~～〜](?!\d)", lambda _: "から"),
+    rule(
+        "range", r"(?:(?<=\d)|(?<=[円人名時日分歳才回年月個本件点枚台階度位万%％]))\s?[~～〜](?!\d)", lambda _: "から"
+    ),
     rule("range", rf"{_FIRST}(?P<dash>{_TO})(?P<last>{NUMBER})(?!\s?[-–]\s?\d)", _range),
     rule("range", r"(?<=[\u4e00-\u9fff\u30a1-\u30fc])\s?[~～〜]\s?(?=[\u4e00-\u9fff\u30a1-\u30fc])", lambda _: "から"),
     rule("range", r"(?<=[)）」])\s?[~～〜]\s?(?=\d)", lambda _: "から"),
     rule("range", rf"(?<![\u4e00-\u9fff\d)）{LATIN}])[~～〜](?=\d)", lambda _: "約"),
     rule("cardinal", _FIRST, _cardinal),
-)  # fmt: skip
+)
 """Other numbers."""

@@ -8,7 +8,9 @@ from gateway.text.normalize.cjk import LATIN, after, fold, rule
 from gateway.text.normalize.japanese_numbers import cardinal, digits, model_number, number
 
 _NUMBERED = after(
-    "暗証番号 パスワード 会員番号 注文番号 認証コード 確認コード 口座番号 受付番号 予約番号 整理番号 登録番号 管理番号 社員番号 学籍番号 伝票番号 追跡番号 お問い合わせ番号 品番 型番 ID 内線 証券コード コード",
+    "暗証番号 パスワード 会員番号 注文番号 認証コード 確認コード 口座番号 受付番号 予約番号 整理番号 "
+    "登録番号 管理番号 社員番号 学籍番号 伝票番号 追跡番号 お問い合わせ番号 品番 型番 ID 内線 証券コード "
+    "コード",
     "[:：は ]",
 )
 _CALL = after("電話 電話番号 携帯 ファックス FAX TEL Tel 電話は", "[:：は ]")
@@ -48,10 +50,14 @@ CODE_RULES = (
     rule("code", rf"{_NUMBERED}(?<!\d)\d{{3,30}}(?:-\d{{1,12}}){{0,5}}(?!\d|\.\d|[個件円])", lambda m: groups(m[0])),
     rule("code", r"(?<![\d.])\d{3,4}(?=号室|会議室|教室|病室)", lambda m: digits(m[0])),
     rule("code", rf"(?<=\d\d[ぁ-ん])\s?\d{{2}}{_HYPHEN}\d{{2}}(?!\d)", lambda m: groups(m[0])),
-    rule("code", rf"(?<=[A-Z])\d{{1,4}}(?=便)", lambda m: number(m[0])),
+    rule("code", r"(?<=[A-Z])\d{1,4}(?=便)", lambda m: number(m[0])),
     rule("address", rf"(?<![\d.{LATIN}])(?<!{_HYPHEN})\d{{1,5}}(?:{_HYPHEN}\d{{1,5}}){{2,5}}(?![\d-])", _house),
-    rule("address", rf"(?<=[町区市村郡目台丘地里])\d{{1,4}}{_HYPHEN}\d{{1,4}}(?![\d{LATIN}人名日月年時分回個本-])", _house),
-)  # fmt: skip
+    rule(
+        "address",
+        rf"(?<=[町区市村郡目台丘地里])\d{{1,4}}{_HYPHEN}\d{{1,4}}(?![\d{LATIN}人名日月年時分回個本-])",
+        _house,
+    ),
+)
 """Numbers that are read digit by digit or in groups."""
 
 NAME_RULES = (
@@ -59,13 +65,25 @@ NAME_RULES = (
     rule("abbreviation", r"(?<![A-Za-z])(?:N[oO]\.?|№)\s?(\d{1,12})(?!\d)", lambda m: f"ナンバー{number(m[1])}"),
     rule("abbreviation", r"(?<![A-Za-z])[Vv]ol\.\s?(\d{1,4})(?!\d)", lambda m: f"第{number(m[1])}巻"),
     rule("abbreviation", r"(?<![A-Za-z])[Vv][Ss](?:\.|(?![A-Za-z]))", lambda _: "対"),
-    rule("ordinal", r"(?<![\d.])(\d{1,3})(?:st|nd|rd|th)(?![A-Za-z])", lambda m: _ORDINALS.get(m[1]) or f"{cardinal(int(m[1]))}番目"),
+    rule(
+        "ordinal",
+        r"(?<![\d.])(\d{1,3})(?:st|nd|rd|th)(?![A-Za-z])",
+        lambda m: _ORDINALS.get(m[1]) or f"{cardinal(int(m[1]))}番目",
+    ),
     rule("code", r"(?<![A-Z][A-Z])(?<=[BCDFGMOP])2(?=[BCEFGMOP](?![A-Za-z]))", lambda _: " to "),
-    rule("code", rf"(?<![\d.{LATIN}])([2-6])(?=(?:[DG]|D[^A-Za-z\d])(?![{LATIN}\d]))", lambda m: _SPOKEN_DIGITS[fold(m[1])]),
+    rule(
+        "code",
+        rf"(?<![\d.{LATIN}])([2-6])(?=(?:[DG]|D[^A-Za-z\d])(?![{LATIN}\d]))",
+        lambda m: _SPOKEN_DIGITS[fold(m[1])],
+    ),
     rule("code", rf"(?<=MP)[34](?![{LATIN}\d])", lambda m: _SPOKEN_DIGITS[fold(m[0])]),
-    rule("code", rf"(?<=[{LATIN}])(?P<before>{_DASH})?(?P<number>\d{{1,12}}(?:\.\d{{1,6}}){{0,4}})(?!\d)(?P<after>{_DASH}(?=[{LATIN}\d]))?", _in_name),
+    rule(
+        "code",
+        rf"(?<=[{LATIN}])(?P<before>{_DASH})?(?P<number>\d{{1,12}}(?:\.\d{{1,6}}){{0,4}})(?!\d)(?P<after>{_DASH}(?=[{LATIN}\d]))?",
+        _in_name,
+    ),
     rule("code", rf"(?<![\d.])(?P<before>)(?P<number>\d{{1,12}})(?P<after>{_DASH})?(?=[{LATIN}])", _in_name),
     rule("code", r"(?<![A-Za-z])C\+\+", lambda _: "Cプラスプラス"),
     rule("code", r"(?<![A-Za-z])([CFJ])[#＃](?!\w)", lambda m: f"{m[1]}シャープ"),
-)  # fmt: skip
+)
 """Numbers in names, and abbreviations before numbers."""

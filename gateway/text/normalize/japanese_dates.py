@@ -85,14 +85,22 @@ def _duration(match: re.Match[str]) -> str | None:
 DATE_RULES = (
     rule("date", rf"(?<![\d/-])(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}})(?!\d|\2\d)(?:T(?=\d))?{_RANGE}", _year_first),
     rule("date", r"(?<![\d/.-])(\d{1,2})([-/.])(\d{1,2})\2((?:19|20)\d\d)(?!\d)", _year_last),
-    rule("date", r"(?<![\d/.-])((?:19|20)\d\d)(?:[-/](0[1-9]|1[0-2])|/([1-9]))(?![\d/%-])", lambda m: f"{cardinal(int(m[1]))}年{cardinal(int(m[2] or m[3]))}月"),
+    rule(
+        "date",
+        r"(?<![\d/.-])((?:19|20)\d\d)(?:[-/](0[1-9]|1[0-2])|/([1-9]))(?![\d/%-])",
+        lambda m: f"{cardinal(int(m[1]))}年{cardinal(int(m[2] or m[3]))}月",
+    ),
     rule(
         "date",
         r"(?<![A-Za-z])([RHSTM])(\d{1,2})[./](\d{1,2})[./](\d{1,2})(?!\d)",
         lambda m: f"{_ERAS[m[1]]}{cardinal(int(m[2]))}年{_date(None, m[3], m[4]) or ''}",
     ),
     rule("date", rf"{START}(\d{{3}}0)'?s(?![A-Za-z])", lambda m: f"{cardinal(int(m[1]))}年代"),
-    rule("date", rf"(?<![\d/.])(\d{{1,2}})[/／](\d{{1,2}})(?![\d/])(?P<weekday>(?=\s?[（(][月火水木金土日・祝]|\s?(?:まで|から|に|付|開催|開始|締切|〆切|〜|～)))?{_RANGE}", _month_day),
+    rule(
+        "date",
+        rf"(?<![\d/.])(\d{{1,2}})[/／](\d{{1,2}})(?![\d/])(?P<weekday>(?=\s?[（(][月火水木金土日・祝]|\s?(?:まで|から|に|付|開催|開始|締切|〆切|〜|～)))?{_RANGE}",
+        _month_day,
+    ),
     rule("date", rf"{START}(\d{{1,4}}){_TO}(?=\s?年(?!間|生|級|目|分|物|齢))", _numbers),
     rule("date", rf"{START}(\d{{1,2}}){_TO}(?=\s?月(?!額|間|謝))", _numbers),
     rule("date", rf"(?<=月)\s?(\d{{1,2}}){_TO}(?=\s?日)", _numbers),
@@ -108,10 +116,18 @@ DATE_RULES = (
         rf"(?:(?P<half>\s?[AaPp]\.?[Mm]\.?)(?![A-Za-z])|Z(?![A-Za-z])|(?![\d:：])){_RANGE}",
         _clock,
     ),
-    rule("time", rf"{START}(?P<before>)(?P<hour>\d{{1,2}})(?P<minute>)(?P<second>)(?P<half>\s?[AaPp]\.?[Mm]\.?)(?![A-Za-z]){_RANGE}", _clock),
+    rule(
+        "time",
+        rf"{START}(?P<before>)(?P<hour>\d{{1,2}})(?P<minute>)(?P<second>)(?P<half>\s?[AaPp]\.?[Mm]\.?)(?![A-Za-z]){_RANGE}",
+        _clock,
+    ),
     rule("time", rf"{START}(\d{{1,2}}){_TO}(?=\s?時(?!間|代))", _numbers),
     rule("time", r"(?<=時)\s?(\d{1,2})(?=\s?分)", lambda m: _zero(m[1])),
     rule("time", r"(?<![\d/])24\s?/\s?7(?![\d/])", lambda _: "二十四時間三百六十五日"),
-    rule("time", r"(?<![\d.])(\d{1,3})['′](\d{1,2}(?:\.\d{1,3})?)(?:[\"″]|'')", lambda m: f"{number(m[1])}分{number(m[2])}秒"),
-)  # fmt: skip
+    rule(
+        "time",
+        r"(?<![\d.])(\d{1,3})['′](\d{1,2}(?:\.\d{1,3})?)(?:[\"″]|'')",
+        lambda m: f"{number(m[1])}分{number(m[2])}秒",
+    ),
+)
 """Dates and times. A later rule of numbers reads what is left, e.g. 2024 in 2024年度."""

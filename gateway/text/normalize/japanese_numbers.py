@@ -8,7 +8,7 @@ from gateway.text.normalize import numbers
 from gateway.text.normalize.cjk import fold
 
 _ONE_THOUSAND = re.compile("(?<![一二三四五六七八九])千(?=[万億兆京])")
-_DIGITS = "ゼロ 一 二 三 四 五 六 七 八 九".split()
+_DIGITS = ["ゼロ", "一", "二", "三", "四", "五", "六", "七", "八", "九"]
 
 
 def cardinal(number: int) -> str:
