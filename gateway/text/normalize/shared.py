@@ -73,9 +73,13 @@ _NO_SPACE_AFTER = " \t\n\r\xa0([{'\"‘“«¿¡-–—/"
 def apart(text: str, start: int, end: int, words: str) -> str:
     """Words that replace ``text[start:end]``, with spaces where they would touch others; see :func:`spaced`."""
     before, after = text[start - 1 : start], text[end : end + 1]
-    if before and (before.isalnum() if text[start].isalnum() else before not in _NO_SPACE_AFTER):
+    first = text[start]
+    if first.isspace():
+        words = first + words
+    elif before and (before.isalnum() if first.isalnum() else before not in _NO_SPACE_AFTER):
         words = " " + words
-    return words + " " if after.isalnum() else words
+    last = text[end - 1]
+    return words + last if last.isspace() else words + " " if after.isalnum() else words
 
 
 def address_rules(words: AddressWords) -> tuple[Rule, ...]:
@@ -156,7 +160,7 @@ _ABBREVIATIONS = frozenset(
 
 def _as_letters(word: str) -> str:
     """Capitals for a short name that is not a word, which is spoken letter by letter."""
-    if word in _ABBREVIATIONS or (word.islower() and len(word) <= 4 and _WITHOUT_VOWEL.issuperset(word)):
+    if word in _ABBREVIATIONS or (word.islower() and 2 <= len(word) <= 4 and _WITHOUT_VOWEL.issuperset(word)):
         return word.upper()
     return word
 
