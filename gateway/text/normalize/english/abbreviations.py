@@ -6,7 +6,7 @@ import re
 
 from gateway.text.normalize.english.dates import MONTHS, month_name
 from gateway.text.normalize.english.words import after, any_of, before, ends_sentence
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _TITLES = {
     "Mr": "Mister",
@@ -190,12 +190,12 @@ def _read_month(match: re.Match[str]) -> str | None:
 
 
 RULES = (
-    spaced("abbreviation", _HOUSE_SIDE, _read_side),
-    spaced("abbreviation", _TITLE, _read_title),
+    spaced("abbreviation", _HOUSE_SIDE, _read_side, DIGITS),
+    spaced("abbreviation", _TITLE, _read_title, "."),
     spaced("abbreviation", _STREET, _read_street),
-    spaced("abbreviation", _AFTER_NAME, _read_after_name),
-    spaced("abbreviation", _BEFORE_NUMBER, _read_before_number),
-    spaced("abbreviation", _PLACE_NUMBER, lambda _: "number"),
+    spaced("abbreviation", _AFTER_NAME, _read_after_name, "."),
+    spaced("abbreviation", _BEFORE_NUMBER, _read_before_number, ".№"),
+    spaced("abbreviation", _PLACE_NUMBER, lambda _: "number", "#"),
     spaced("abbreviation", _WORD, _read_word),
-    spaced("abbreviation", _MONTH, _read_month),
+    spaced("abbreviation", _MONTH, _read_month, "."),
 )

@@ -6,7 +6,7 @@ import re
 
 from gateway.text.normalize.english.words import before, code_number, integer, number, plural
 from gateway.text.normalize.numbers import digits
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _SOFTWARE = re.compile(
     r"\b(?:Python|Java|Node|Ubuntu|Debian|Fedora|Alpine|macOS|iOS|Android|Windows|CUDA|PyTorch|TensorFlow|Chrome|Firefox"
@@ -76,12 +76,12 @@ def _read_subscript(match: re.Match[str]) -> str:
 
 
 RULES = (
-    spaced("code", _RELEASE, _read_release),
-    spaced("code", _RETIREMENT, _read_retirement),
-    spaced("code", _SHARP, lambda match: f"{match['letter']} {_SHARP_WORDS[match['sign']]}"),
-    spaced("code", _NAME_NUMBER, _read_name_number),
-    spaced("code", _SNAKE, _read_snake),
-    spaced("code", _MIXED, _read_mixed),
-    spaced("code", _SUBSCRIPT, _read_subscript),
-    spaced("code", _DOTTED_NAME, lambda _: "dot "),
+    spaced("code", _RELEASE, _read_release, DIGITS),
+    spaced("code", _RETIREMENT, _read_retirement, DIGITS),
+    spaced("code", _SHARP, lambda match: f"{match['letter']} {_SHARP_WORDS[match['sign']]}", "+#♯♭"),
+    spaced("code", _NAME_NUMBER, _read_name_number, DIGITS),
+    spaced("code", _SNAKE, _read_snake, "_"),
+    spaced("code", _MIXED, _read_mixed, DIGITS),
+    spaced("code", _SUBSCRIPT, _read_subscript, "₀₁₂₃₄₅₆₇₈₉"),
+    spaced("code", _DOTTED_NAME, lambda _: "dot", "."),
 )

@@ -14,7 +14,7 @@ from gateway.text.normalize.english.words import (
     plural,
     year_words,
 )
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 MONTHS = (
     "January February March April May June July August September October November December".split()  # noqa: SIM905
@@ -152,8 +152,8 @@ _BEFORE_COUNT = re.compile(
     re.IGNORECASE,
 )
 _PLURAL = re.compile(
-    r" (?!was\b|is\b|has\b|as\b|this\b|its\b|his\b|does\b|sees\b|saw\b|across\b|versus\b|plus\b|always\b|perhaps\b|besides\b)"
-    r"(?:[a-z-]{2,20}s|people|men|women|children|percent|million|billion|(?:[a-z]{3,12} )(?:people|men|women|children))\b"
+    r" (?!(?:was|is|has|as|this|its|his|does|sees|across|versus|plus|always|perhaps|besides)\b)"
+    r"(?:[a-z-]{2,20}s|(?:[a-z]{3,12} )?(?:people|men|women|children|percent|million|billion))\b"
 )
 _AFTER_YEAR = re.compile(r"\s?(?:BCE?|CE|AD)\b|\s?[-–—]\s?\d{4}(?!\d)|\)")
 
@@ -173,14 +173,14 @@ def _read_year(match: re.Match[str]) -> str | None:
 
 
 RULES = (
-    spaced("date", _ISO, _read_iso),
-    spaced("date", _NUMERIC, _read_numeric),
-    spaced("date", _MONTH_YEAR, _read_month_year),
-    spaced("date", _NAMED_DAY_FIRST, _read_day_first),
-    spaced("date", _NAMED, _read_named),
-    spaced("date", _DAYS, _read_days),
-    spaced("date", _DAY, lambda match: weekday_name(match["day"])),
-    spaced("date", _DECADE, _read_decade),
-    spaced("cardinal", _ROUND, lambda match: _ROUND_WORDS[len(match["number"].replace(",", ""))]),
+    spaced("date", _ISO, _read_iso, DIGITS),
+    spaced("date", _NUMERIC, _read_numeric, DIGITS),
+    spaced("date", _MONTH_YEAR, _read_month_year, DIGITS),
+    spaced("date", _NAMED_DAY_FIRST, _read_day_first, DIGITS),
+    spaced("date", _NAMED, _read_named, DIGITS),
+    spaced("date", _DAYS, _read_days, "-–"),
+    spaced("date", _DAY, lambda match: weekday_name(match["day"]), DIGITS + "-–"),
+    spaced("date", _DECADE, _read_decade, DIGITS),
+    spaced("cardinal", _ROUND, lambda match: _ROUND_WORDS[len(match["number"].replace(",", ""))], DIGITS),
 )
-YEAR_RULE = spaced("date", _YEAR, _read_year)
+YEAR_RULE = spaced("date", _YEAR, _read_year, DIGITS)

@@ -25,13 +25,14 @@ from gateway.text.normalize.english.words import (
     sign_words,
 )
 from gateway.text.normalize.rules import Rule
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _UNIT_AFTER = (
     rf"(?:{SPACE}?(?P<unit>{any_of(symbol for symbol in UNITS if len(symbol) > 1 and symbol != 'in')})(?!\w))?"
 )
 _SLASH = re.compile(
-    rf"(?<![\w/.,])(?:(?P<whole>\d{{1,3}})[ -])?(?P<num>\d{{1,5}})/(?P<den>\d{{1,5}})(?P<third>/365)?{_UNIT_AFTER}(?![\w/]|[.,]\d)"
+    rf"(?<![\w/.,])(?:(?P<whole>\d{{1,3}})[ -])?(?P<num>\d{{1,5}})/(?P<den>\d{{1,5}})(?P<third>/365)?"
+    rf"{_UNIT_AFTER}(?![\w/]|[.,]\d)"
 )
 _VULGAR = re.compile(rf"(?:(?<!\w)(?P<whole>\d{{1,6}}){SPACE}?)?(?P<vulgar>[¼-¾⅐-⅞]){_UNIT_AFTER}(?!\w)")
 _PHRASES = {(24, 7): "twenty four seven", (9, 11): "nine eleven", (7, 11): "seven eleven", (20, 20): "twenty twenty"}
@@ -97,7 +98,7 @@ def _slash_rule(category: str) -> Rule:
         found = _read_slash(match)
         return found[1] if found and found[0] == category else None
 
-    return spaced(category, _SLASH, read)
+    return spaced(category, _SLASH, read, "/")
 
 
 def _fraction(num: int, den: int) -> str:
@@ -152,8 +153,11 @@ def _read_cardinal(match: re.Match[str]) -> str:
     return f"{read} plus" if match["plus"] else read
 
 
-FRACTION_RULES = (*map(_slash_rule, ("math", "date", "fraction")), spaced("fraction", _VULGAR, _read_vulgar))
-ORDINAL_RULE = spaced("ordinal", _ORDINAL, _read_ordinal)
-RANGE_RULE = Rule("range", _RANGE, _read_range)
-SCALED_RULE = spaced("cardinal", _SCALED, _read_cardinal)
-CARDINAL_RULE = spaced("cardinal", _CARDINAL, _read_cardinal)
+FRACTION_RULES = (
+    *map(_slash_rule, ("math", "date", "fraction")),
+    spaced("fraction", _VULGAR, _read_vulgar, "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"),
+)
+ORDINAL_RULE = spaced("ordinal", _ORDINAL, _read_ordinal, DIGITS)
+RANGE_RULE = Rule("range", _RANGE, _read_range, frozenset("-–—~～"))
+SCALED_RULE = spaced("cardinal", _SCALED, _read_cardinal, DIGITS)
+CARDINAL_RULE = spaced("cardinal", _CARDINAL, _read_cardinal, DIGITS)

@@ -6,7 +6,7 @@ import re
 
 from gateway.text.normalize.english.words import after, before
 from gateway.text.normalize.numbers import digits
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _GAP = r"[ .\xa0-]"
 _PHONE = re.compile(
@@ -70,8 +70,8 @@ def _read_zip(match: re.Match[str]) -> str | None:
 
 
 RULES = (
-    spaced("phone", _PHONE, _read_phone),
-    spaced("phone", _SPELLED, _read_spelled),
-    spaced("cardinal", _CALLED, _read_called),
-    spaced("code", _ZIP, _read_zip),
+    spaced("phone", _PHONE, _read_phone, DIGITS),
+    spaced("phone", _SPELLED, _read_spelled, DIGITS),
+    spaced("cardinal", _CALLED, _read_called, DIGITS),
+    spaced("code", _ZIP, _read_zip, DIGITS),
 )

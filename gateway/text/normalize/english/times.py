@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gateway.text.normalize.english.words import ends_sentence, integer, minutes
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _HALF = r"(?P<half>[aApP]\.[ ]?[mM]\.|[aApP][mM]\b)"
 _CLOCK = re.compile(
@@ -54,8 +54,8 @@ def _read_offset(match: re.Match[str]) -> str:
 
 
 RULES = (
-    spaced("time", _CLOCK, _read_clock),
-    spaced("time", _HOUR, lambda match: f"{integer(str(int(match['hour'])))} {_half(match, match['half'])}"),
-    spaced("time", _OFFSET, _read_offset),
+    spaced("time", _CLOCK, _read_clock, DIGITS),
+    spaced("time", _HOUR, lambda match: f"{integer(str(int(match['hour'])))} {_half(match, match['half'])}", DIGITS),
+    spaced("time", _OFFSET, _read_offset, DIGITS),
 )
-RATIO_RULE = spaced("math", _RATIO, lambda match: f"{integer(match['first'])} to {integer(match['second'])}")
+RATIO_RULE = spaced("math", _RATIO, lambda match: f"{integer(match['first'])} to {integer(match['second'])}", DIGITS)

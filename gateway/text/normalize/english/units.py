@@ -18,16 +18,18 @@ from gateway.text.normalize.english.words import (
     number,
     sign_words,
 )
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _POWERS = {"²": "square", "2": "square", "³": "cubic", "3": "cubic"}
 _SQUARED = r"(?:(?:km|cm|mm|dm|m|ft|in|mi|yd)(?:[²³]|\^?[23](?!\d)))"
 _NOT_AFTER_SPACE = {"A", "N", "t", "in", "L", "J", "MP"}  # "3 A students", "5 in a row"
 
 
+_ALWAYS = any_of(set(UNITS) - _NOT_AFTER_SPACE)
+_TIGHT = any_of(_NOT_AFTER_SPACE)
 _UNIT = re.compile(
     rf"{SIGN}{START}(?P<number>{NUMBER})(?P<scale>{SPACE}(?:[mb]illion|thousand){SPACE})?"
-    rf"(?:(?P<gap>[-\s]?)(?P<unit>{_SQUARED}|{any_of(set(UNITS) - _NOT_AFTER_SPACE)})|(?P<tight>{any_of(_NOT_AFTER_SPACE & set(UNITS))}))"
+    rf"(?:(?P<gap>[-\s]?)(?P<unit>{_SQUARED}|{_ALWAYS})|(?P<tight>{_TIGHT}))"
     rf"(?:/(?P<per>[A-Za-z]{{1,10}}[²³]?))?(?P<period>\.(?=\s+[a-z(]|[,;]))?(?![\w°^]|/\w|-\d)"
 )
 
@@ -89,12 +91,17 @@ def _read_prime(match: re.Match[str]) -> str | None:
 _SIZE = re.compile(
     rf"{START}(?P<sizes>\d{{1,5}}(?:\.\d{{1,3}})?(?:(?:{SPACE}?[x×X]{SPACE}?)\d{{1,5}}(?:\.\d{{1,3}})?){{1,3}})(?![\w^_]|[.,]\d)"
 )
-_X = re.compile(rf"(?<=[\d)])(?P<space>{SPACE}?)[x×](?P=space)(?=[$€£¥(]|\d)")
+_X = re.compile(rf"(?<=[\d)]){SPACE}x{SPACE}(?=[$€£¥(]|\d)")
 _TIMES = re.compile(rf"{SIGN}{START}(?P<number>{NUMBER})[x×](?![\w^²³])|(?<!\w)[x×](?P<after>{NUMBER})(?!\w)")
 
 
 def _read_size(match: re.Match[str]) -> str | None:
-    if re.match(r"\s*[=+÷*/]", after(match)) or re.search(r"[=+÷*/]\s*$", before(match, 4)) or " × " in match["sizes"]:
+    sizes = match["sizes"]
+    if (
+        " × " in sizes
+        or (re.match(r"\s*[=+÷*/]", after(match)))
+        or (" " in sizes and re.search(r"[=+÷*/]\s*$", before(match, 4)))
+    ):
         return None
     parts = re.split(r"\s?[x×X]\s?", match["sizes"])
     names = all(part.isdecimal() and len(part) >= 3 for part in parts)
@@ -116,13 +123,13 @@ def _read_percent(match: re.Match[str]) -> str:
 
 
 RULES = (
-    spaced("percent", _PERCENT, _read_percent),
-    spaced("unit", _DEGREES, _read_degrees),
-    spaced("unit", _FEET, _read_feet),
-    spaced("unit", _SIZE, _read_size),
-    spaced("unit", _UNIT, _read_unit),
-    spaced("unit", _PRIME, _read_prime),
-    spaced("unit", _TIMES, _read_times),
-    spaced("math", _X, lambda _: "times"),
-    spaced("unit", re.compile(r"(?<![\w/])km/h(?!\w)"), lambda _: "kilometers per hour"),
+    spaced("percent", _PERCENT, _read_percent, DIGITS),
+    spaced("unit", _DEGREES, _read_degrees, DIGITS),
+    spaced("unit", _FEET, _read_feet, DIGITS),
+    spaced("unit", _SIZE, _read_size, DIGITS),
+    spaced("unit", _UNIT, _read_unit, DIGITS),
+    spaced("unit", _PRIME, _read_prime, DIGITS),
+    spaced("unit", _TIMES, _read_times, DIGITS),
+    spaced("math", _X, lambda _: "times", DIGITS),
+    spaced("unit", re.compile(r"(?<![\w/])km/h(?!\w)"), lambda _: "kilometers per hour", "/"),
 )

@@ -11,8 +11,8 @@ START = r"(?<!\w)(?<!\d\.)"
 """Before the first character of a number."""
 NUMBER = r"(?:\d{1,3}(?:,\d{3}(?!\d))+(?:\.\d+)?|\d{1,3}(?:[ \xa0\u202f]\d{3}(?!\d)){2,}|\d+(?:\.\d+)?|\.\d+)"
 """1,234.5 or 1234.5 or 1 234 567 or .5"""
-SIGN = r"(?:(?<![\w)\]%°\"'”’])(?P<sign>[-−–+±~≈])(?=\.?\d))?"
-"""An optional sign of a number."""
+SIGN = r"(?=[-−–+±~≈.\d])(?:(?<![\w)\]%°\"'”’])(?P<sign>[-−–+±~≈])(?=\.?\d))?"
+"""An optional sign before a number; the look-ahead makes it fast where there is neither."""
 SPACE = r"[ \xa0\u202f]"
 SCALES = {
     "thousand": "thousand",
