@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__, logs
-from gateway.cli import doctor, engines, fish, keys, pull, say, serve, voices
+from gateway.cli import doctor, engines, fish, keys, pull, say, serve, text, voices
 from gateway.settings import LogSettings
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(say.say)
+app.command()(text.text)
 app.command()(engines.engines)
 app.command()(pull.pull)
 app.command()(doctor.doctor)

@@ -1,11 +1,12 @@
 """Voxgate's own API: speech, voices, engines, health, live sessions."""
 
-from gateway.api.native import engines, health, live, speech, voices
+from gateway.api.native import engines, health, live, speech, text, voices
 
 ROUTERS = (
     engines.router,
     health.router,
     live.router,
     speech.router,
+    text.router,
     voices.router,
 )

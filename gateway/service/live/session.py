@@ -78,7 +78,9 @@ class LiveSession:
         self._max_chars = settings.text_chars
         self._max_started = settings.ahead + 1
         self._rate_hz = resolved.capabilities.sample_rate_hz
-        self._segmenter = Segmenter(min(settings.segment_bytes, resolved.max_text_chars))
+        alphabet = resolved.capabilities.alphabet
+        max_bytes = min(settings.segment_bytes, resolved.max_text_chars)
+        self._segmenter = Segmenter(max_bytes, alphabet.has) if alphabet else Segmenter(max_bytes)
         self._encoder = Encoder(
             self.info.format,
             self._rate_hz,
