@@ -67,12 +67,13 @@ class Synthesizer:
         self._check_length(request.text, self._limits.text_chars)
         return await self.open_text(await self.resolve(request), request.text)
 
-    async def open_text(self, resolved: ResolvedRequest, text: str) -> Speech:
+    async def open_text(self, resolved: ResolvedRequest, text: str, start: int = 0) -> Speech:
         """Start a speech of a resolved request, as :meth:`open`. Several texts can share one resolved request.
 
+        :param start: position of the text in the user's whole text, for errors.
         :raises GatewayError: if the text is invalid or synthesis fails before the first audio.
         """
-        speech = await self._prepare_speech(resolved, text)
+        speech = await self._prepare_speech(resolved, text, start)
         try:
             await speech.start()
         except BaseException:
@@ -131,12 +132,12 @@ class Synthesizer:
         max_text_chars = min(self._limits.text_chars, capabilities.max_text_chars)
         return ResolvedRequest(spec, engine, capabilities, info, reference, text_options, max_text_chars)
 
-    async def _prepare_speech(self, resolved: ResolvedRequest, text: str) -> Speech:
+    async def _prepare_speech(self, resolved: ResolvedRequest, text: str, start: int) -> Speech:
         self._backlog.check()
         self._check_length(text, self._limits.text_chars)
         engine, capabilities = resolved.engine, resolved.capabilities
         prepared = await asyncio.to_thread(prepare, text, resolved.text_options, capabilities, resolved.info.voice)
-        self._check_speakable(prepared, engine, "text")
+        self._check_speakable(prepared, engine, "text", start)
         for passage in prepared.passages:
             self._check_length(passage.text.text, capabilities.max_text_chars)
         return Speech(
@@ -174,9 +175,10 @@ class Synthesizer:
         )
         return SpokenPassage(job, passage.text, gain=10.0 ** ((spec.volume + passage.gain_db) / 20.0))
 
-    def _check_speakable(self, prepared: PreparedText, engine: ConfiguredEngine, param: str) -> None:
+    def _check_speakable(self, prepared: PreparedText, engine: ConfiguredEngine, param: str, start: int = 0) -> None:
         for refusal in prepared.refused:
-            raise self._translate_error(cannot_speak(engine.name, refusal.char, refusal.position, param), engine)
+            error = cannot_speak(engine.name, refusal.char, start + refusal.position, param)
+            raise self._translate_error(error, engine)
 
     def _check_length(self, text: str, limit: int) -> None:
         if len(text) > limit:
