@@ -34,6 +34,7 @@ from gateway.service.codec import CodecService
 from gateway.service.live.sessions import LiveSessions
 from gateway.service.synthesize import Synthesizer
 from gateway.settings import EngineSettings, Settings
+from gateway.text.lexicons.store import LexiconStore
 from gateway.voices.fs import FileVoiceStore
 from gateway.voices.store import VoiceStore
 
@@ -73,6 +74,18 @@ def voice_store(settings: Settings) -> VoiceStore:
     folder = settings.data_dir / "voices"
     try:
         return FileVoiceStore(folder, max_voices=settings.limits.voices)
+    except OSError as error:
+        raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror or error}") from None
+
+
+def lexicon_store(settings: Settings) -> LexiconStore:
+    """Open the store of pronunciation dictionaries.
+
+    :raises ConfigError: if its folder cannot be read.
+    """
+    folder, limits = settings.data_dir / "lexicons", settings.limits
+    try:
+        return LexiconStore(folder, settings.lexicons.default, limits.lexicons, limits.lexicon_entries)
     except OSError as error:
         raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror or error}") from None
 
@@ -135,6 +148,7 @@ def create_app(
         files=files,
         aliases=Aliases(settings.aliases, engines, models, store),
         live=live_sessions,
+        lexicons=lexicon_store(settings),
         codec=CodecService(engines, clips, settings.limits, metrics),
     )
     errors.install(app)
