@@ -135,6 +135,8 @@ def create_app(
     )
     clips = ClipReader(settings.limits)
     synthesizer = Synthesizer(engines, store, clips, settings.limits, metrics)
+    lexicons = lexicon_store(settings)
+    lexicons.log_problems()
     live_sessions = LiveSessions(synthesizer, settings.live, metrics)
     app.state.services = Services(
         settings=settings,
@@ -148,7 +150,7 @@ def create_app(
         files=files,
         aliases=Aliases(settings.aliases, engines, models, store),
         live=live_sessions,
-        lexicons=lexicon_store(settings),
+        lexicons=lexicons,
         codec=CodecService(engines, clips, settings.limits, metrics),
     )
     errors.install(app)

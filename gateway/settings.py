@@ -31,7 +31,7 @@ PREFIX = "VOXGATE_"
 NOT_SETTINGS = frozenset({"VOXGATE_CONFIG", "VOXGATE_SERVER", "VOXGATE_API_KEY", "VOXGATE_SAGEMAKER"})
 
 ENGINE_NAME = KEY_NAME = LEXICON_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
-MAX_SELECTED_LEXICONS = 10  # of one request; each combination needs an index of its own
+_LexiconName = Annotated[str, Field(pattern=f"^{LEXICON_NAME.pattern}$")]
 _Path = Annotated[str, Field(pattern="^/")]
 _Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s?#@*]+)$")]  # without a path
 
@@ -121,11 +121,7 @@ class LiveSettings(_Block):
 class LexiconSettings(_Block):
     """Pronunciation dictionaries."""
 
-    default: tuple[Annotated[str, Field(pattern=f"^{LEXICON_NAME.pattern}$")], ...] = Field(
-        (),
-        max_length=MAX_SELECTED_LEXICONS,
-        description="names of the dictionaries of requests that do not select any; an earlier one takes precedence",
-    )
+    default: tuple[_LexiconName, ...] = Field((), description="used by requests that do not select any, in this order")
 
 
 class AliasSettings(_Block):

@@ -55,6 +55,7 @@ def test_replaced_or_edited_dictionary_is_read_again(folder: Path) -> None:
 
 def test_selected_and_default_dictionaries(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = LexiconStore(folder, default=["b", "missing"])
+    store.log_problems()
     assert "lexicons.default: unknown lexicon 'missing'" in caplog.text
     a, b = store.put("a", document())[0], store.put("b", document())[0]
     assert store.select(["b", "a", "b"]) == [b, a]
@@ -118,6 +119,7 @@ def test_damaged_file_is_named_and_does_not_hide_others(
     else:
         bad.write_bytes(content)
     store = LexiconStore(folder, default=["bad", "good"], max_entries=2)
+    store.log_problems()
     damaged = [record.getMessage() for record in caplog.records if "damaged and ignored" in record.getMessage()]
     assert len(damaged) == 1
     assert str(bad) in damaged[0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +16,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from gateway.errors import Conflict, GatewayError, InvalidRequest, LexiconNotFound
-from gateway.settings import LEXICON_NAME, MAX_SELECTED_LEXICONS
+from gateway.settings import LEXICON_NAME
 from gateway.text.lexicon import Lexicon
 from gateway.text.lexicons.document import LexiconDocument, LexiconSummary
 
 _log = logging.getLogger(__name__)
 
+MAX_SELECTED = 10  # by one request; each combination needs an index of its own
 _SUFFIX = ".json"
 _MAX_FILE_BYTES = 16 * 2**20  # 5,000 words and respellings of 200 characters, with room for JSON escapes
 
@@ -51,7 +51,11 @@ class LexiconStore:
         self._max_entries = max_entries
         self._entries: dict[str, _Entry] = {}
         self._missing: set[str] = set()  # default dictionaries that were reported
-        self.summaries()  # logs damaged files at startup
+        self.names()
+
+    def log_problems(self) -> None:
+        """Log damaged files and missing default dictionaries, which are otherwise logged when they are used."""
+        self.summaries()
         self.select(None)
 
     def names(self) -> list[str]:
@@ -61,7 +65,7 @@ class LexiconStore:
         except FileNotFoundError:
             return []
         names = (file.removesuffix(_SUFFIX) for file in files if file.endswith(_SUFFIX))
-        return sorted(name for name in names if re.fullmatch(LEXICON_NAME, name))
+        return sorted(name for name in names if LEXICON_NAME.fullmatch(name))
 
     def summaries(self) -> list[LexiconSummary]:
         """Return all dictionaries without their entries, by name, including damaged ones."""
@@ -83,7 +87,7 @@ class LexiconStore:
 
         :raises LexiconNotFound: if it does not exist, or its file is damaged.
         """
-        found = self._read(name) if re.fullmatch(LEXICON_NAME, name) else None
+        found = self._read(name) if LEXICON_NAME.fullmatch(name) else None
         if found is None:
             known = ", ".join(self.names()) or "none"
             raise LexiconNotFound(f"unknown lexicon {name[:80]!r}; stored ones: {known}", param="name")
@@ -100,8 +104,8 @@ class LexiconStore:
         """
         if names is None:
             return [found for name in self._default if (found := self._default_lexicon(name))]
-        if len(names) > MAX_SELECTED_LEXICONS:
-            raise InvalidRequest(f"{len(names)} lexicons: the limit is {MAX_SELECTED_LEXICONS}", param="lexicons")
+        if len(names) > MAX_SELECTED:
+            raise InvalidRequest(f"{len(names)} lexicons: the limit is {MAX_SELECTED}", param="lexicons")
         try:
             return [self.get(name) for name in dict.fromkeys(names)]
         except LexiconNotFound as error:
@@ -114,8 +118,8 @@ class LexiconStore:
         :raises InvalidRequest: if the name is invalid or there are too many entries.
         :raises Conflict: if the store is full.
         """
-        if not re.fullmatch(LEXICON_NAME, name):
-            raise InvalidRequest(f"invalid lexicon name {name!r}: must match {LEXICON_NAME}", param="name")
+        if not LEXICON_NAME.fullmatch(name):
+            raise InvalidRequest(f"invalid lexicon name {name!r}: must match {LEXICON_NAME.pattern}", param="name")
         if (count := len(document.entries)) > self._max_entries:
             raise InvalidRequest(f"{count} entries: the limit is {self._max_entries}", param="entries")
         names = self.names()
