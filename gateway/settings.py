@@ -85,7 +85,7 @@ class Limits(_Block):
     )
     voices: int = Field(1000, ge=0, description="stored voices")
     lexicons: int = Field(100, ge=0, description="stored pronunciation dictionaries")
-    lexicon_entries: int = Field(5000, ge=1, le=100_000, description="entries of a pronunciation dictionary")
+    lexicon_entries: int = Field(5000, ge=1, le=20_000, description="entries of a pronunciation dictionary")
     deadline_s: Seconds = Field(300.0, gt=0, description="time limit for a request's audio")
     stall_s: Seconds = Field(60.0, gt=0, description="disconnect a client that reads nothing for this time")
     drain_s: Seconds = Field(25.0, ge=0, description="time for running requests to finish after SIGTERM")

@@ -41,12 +41,12 @@ def lexicon_edits(text: str, lexicons: Sequence[Lexicon], language: str, voice: 
     """
     key = voice.casefold()
     lexicons = [found for found in lexicons if not found.voices or key in map(str.casefold, found.voices)]
-    languages = {found.language and found.language.split("-", 1)[0].lower() for found in lexicons}
-    runs = language_runs(text, language) if languages - {None, language} else [(0, len(text), language)]
+    if not lexicons:
+        return []
     plain = text.translate(_PLAIN)
     folded = _lower(plain)
     edits: list[Edit] = []
-    for start, end, spoken in runs:
+    for start, end, spoken in language_runs(text, language):  # as the normalizer, whose parts no edit may cross
         if applicable := tuple(found for found in lexicons if _applies(found, (language, spoken))):
             edits += _matches(plain, folded, start, end, _index(applicable))
     return edits

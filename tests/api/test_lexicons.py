@@ -135,6 +135,14 @@ def test_unusable_folder_is_named_at_the_start(tmp_path: Path) -> None:
         in_memory(tmp_path)
 
 
+async def test_keys_are_required(tmp_path: Path) -> None:
+    access = {"keys": {"ann": {"sha256": "0" * 64}}}
+    client = in_memory(tmp_path, settings={"access": access}).client
+    for method in ("GET", "PUT", "DELETE"):
+        assert (await client.request(method, URL, json={"entries": {"a": "b"}})).status_code == 401
+    assert (await client.get("/v1/lexicons")).status_code == 401
+
+
 async def test_every_operation_is_documented(gateway: InMemory) -> None:
     paths = (await gateway.client.get("/openapi.json")).json()["paths"]
     put = paths["/v1/lexicons/{name}"]["put"]

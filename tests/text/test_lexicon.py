@@ -117,6 +117,11 @@ def test_sentence_in_another_script_uses_the_dictionaries_of_its_language_too() 
     assert spoken("Hello. 我用微信。 Bye, x.", chinese, lexicon(language="en", x="ex")) == "Hello. 我用威信。 Bye, ex."
 
 
+def test_edits_do_not_cross_a_change_of_the_language() -> None:
+    entries = of({"Inc. 微信": "x", "微信": "威信"})
+    assert spoken("Acme Inc. 微信。", entries) == "Acme Inc. 威信。"
+
+
 def test_replaced_words_are_not_normalized() -> None:
     text = "It runs 24/7."
     edits = lexicon_edits(text, [of({"24/7": "around the clock"})], "en", "heart")

@@ -16,7 +16,7 @@ from defusedxml.ElementTree import ParseError, iterparse
 from gateway.errors import InvalidRequest
 from gateway.text.lexicon import Lexicon
 
-MAX_ELEMENTS = 100_000  # 10 for each of 5,000 words; an element takes 20 times the memory of its XML
+MAX_ELEMENTS = 100_000  # 20 for each of 5,000 words; the tree takes much more memory than its XML
 _NAMESPACE = "http://www.w3.org/2005/01/pronunciation-lexicon"
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _UNDETERMINED = "und"  # PLS requires a language
