@@ -23,6 +23,7 @@ from gateway.service.clips import ClipReader
 from gateway.service.request import MAX_SEED, MAX_SPEED, MIN_SPEED, SpeechRequest, VoiceSpec
 from gateway.service.speech import Backlog, CompleteSpeech, Speech, SpeechInfo, SpokenPassage
 from gateway.settings import Limits
+from gateway.text.lexicons.store import LexiconStore
 from gateway.text.sections import Passage, PreparedText
 from gateway.text.segments import has_speech
 from gateway.text.stage import TextOptions, prepare, select_categories
@@ -50,9 +51,18 @@ class ResolvedRequest:
 class Synthesizer:
     """Turn requests into speech."""
 
-    def __init__(self, engines: Engines, voices: VoiceStore, clips: ClipReader, limits: Limits, metrics: Metrics):
+    def __init__(
+        self,
+        engines: Engines,
+        voices: VoiceStore,
+        lexicons: LexiconStore,
+        clips: ClipReader,
+        limits: Limits,
+        metrics: Metrics,
+    ):
         self._engines = engines
         self._voices = voices
+        self._lexicons = lexicons
         self._clips = clips
         self._limits = limits
         self._metrics = metrics
@@ -104,7 +114,7 @@ class Synthesizer:
         self._check_length(text, self._limits.text_chars)
         voices = [voice.name for voice in capabilities.voices]
         voice = spec.voice or next(iter(voices), "")
-        return await asyncio.to_thread(prepare, text, _text_options(spec), capabilities, voice)
+        return await asyncio.to_thread(prepare, text, await self._text_options(spec), capabilities, voice)
 
     async def resolve(self, spec: VoiceSpec) -> ResolvedRequest:
         """Resolve and validate a request apart from its text, and decode its reference clip.
@@ -116,7 +126,7 @@ class Synthesizer:
         self._backlog.check()
         capabilities = self._capabilities(engine)
         self._check_language(spec.language, engine, capabilities)
-        text_options = _text_options(spec)
+        text_options = await self._text_options(spec)
         voice, reference = await self._voice(spec, engine, capabilities, text_options)
         self._check_options(spec.options, capabilities)
         check_bitrate(fmt, spec.bitrate)
@@ -179,6 +189,12 @@ class Synthesizer:
         for refusal in prepared.refused:
             error = cannot_speak(engine.name, refusal.char, start + refusal.position, param)
             raise self._translate_error(error, engine)
+
+    async def _text_options(self, spec: VoiceSpec) -> TextOptions:
+        names = spec.lexicons
+        has_lexicons = names or (names is None and self._lexicons.default)
+        lexicons = await asyncio.to_thread(self._lexicons.select, names) if has_lexicons else ()
+        return TextOptions(spec.language, select_categories(spec.normalize), spec.ssml, lexicons)
 
     def _check_length(self, text: str, limit: int) -> None:
         if len(text) > limit:
@@ -296,7 +312,3 @@ class Synthesizer:
         loaded = ((engine.name, engine.client.capabilities) for engine in self._engines)
         names = [name for name, capabilities in loaded if capabilities and can(capabilities)]
         return f"; engines that can: {', '.join(names)}" if names else ""
-
-
-def _text_options(spec: VoiceSpec) -> TextOptions:
-    return TextOptions(spec.language, select_categories(spec.normalize), spec.ssml)
