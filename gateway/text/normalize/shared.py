@@ -113,10 +113,10 @@ _TLD = (
     "|(?:co|com|ac|org|gov)\\.(?:uk|jp|kr|nz|za|in|au|br|cn)|uk|us|ca|de|fr|es|nl|ch|be|jp|cn|ru|br|au|nz|kr|pl|se|dk|cz)"
 )
 _DOMAIN = rf"(?:[a-z0-9][a-z0-9-]{{0,62}}\.){{1,8}}{_TLD}"
-_PORT_AND_PATH = r"(?::\d{1,5}(?!\d))?(?:[/?#][^\s<>\"'`{}|\\^，。、；：！？（）「」]{0,2000})?"
+_PORT_AND_PATH = r"(?::\d{1,5}(?!\d))?(?:[/?#][^\s<>\"'`{}|\\^\u3000-\u9fff\uff00-\uffef]{0,2000})?"
 _EMAIL = re.compile(
     r"(?<![\w.+-])(?:mailto:)?[\w.+%-]{1,64}@(?:[a-z0-9][a-z0-9-]{0,62}\.){1,8}[a-z]{2,24}\b(?!@)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _URL = re.compile(
     rf"(?:https?|ftp|wss?)://(?:[^\s/@]{{1,64}}@)?(?P<host>[\w.-]{{1,255}}){_PORT_AND_PATH}"
@@ -128,7 +128,8 @@ _HOST = re.compile(
 )
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IP = re.compile(rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?:/\d{{1,2}}|:\d{{1,5}})?(?!\w|\.\d)", re.ASCII)
-_NAME = r"[\w+-]{1,80}"
+_CJK = r"\u3040-\u30ff\u3400-\u9fff"  # not part of a file name, because no space is before the name
+_NAME = rf"(?:[^\W{_CJK}]|[+-]){{1,80}}"
 _PATH = re.compile(
     r"(?<![\w/.:~*)])(?:~|\.{1,2})?/(?=[A-Za-z._]\w)[\w.+-]{1,80}(?:/[\w.+-]{1,80}){0,20}/?(?<![.])"
     r"|\b[A-Z]:\\(?:[\w.+-]{1,80}\\?){0,20}(?<![.])",
@@ -139,7 +140,7 @@ _EXTENSION = (
     "|webp|mp[34]|wav|flac|ogg|opus|m4a|avi|mov|mkv|webm|log|sql|db|lock|env|safetensors|onnx|srt|vtt|epub|iso|apk|dmg)"
 )
 _FILE = re.compile(
-    rf"(?<![\w.@/\\-])(?:{_NAME}[/\\]){{0,20}}{_NAME}(?:\.{_NAME}){{0,5}}\.{_EXTENSION}(?!\w|\.\w)", re.I
+    rf"(?<![^\W{_CJK}])(?<![.@/\\-])(?:{_NAME}[/\\]){{0,20}}{_NAME}(?:\.{_NAME}){{0,5}}\.{_EXTENSION}(?![^\W{_CJK}]|\.\w)", re.I
 )
 _HANDLE = re.compile(r"(?<![\w@.])@[A-Za-z]\w{0,30}(?:\.\w{1,30}){0,3}", re.ASCII)
 _HASHTAG = re.compile(r"(?<![\w#&/])#(?=\d{0,10}[^\W\d])\w{2,60}")
