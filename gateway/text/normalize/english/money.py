@@ -111,6 +111,9 @@ def _read(match: re.Match[str]) -> str | None:
     if to:
         to_scale = SCALES.get((groups.get("to_scale") or "").strip().lower(), "")
         scales = (scale, to_scale) if "to_scale" in groups else ("", scale)
+        if "." in _plain(groups["amount"]) + _plain(to) and not any(scales):
+            first, second = (_amount(_plain(amount), "", names, False) for amount in (groups["amount"], to))
+            return f"{read}{first} to {second}"
         first, second = (
             f"{number(_plain(amount))} {words}".strip()
             for amount, words in zip((groups["amount"], to), scales, strict=True)

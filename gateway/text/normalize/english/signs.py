@@ -31,7 +31,7 @@ def in_equation(match: re.Match[str]) -> bool:
 
 
 _POWER = re.compile(
-    rf"(?:(?<![\w)\]])(?P<sign>[-−–+±]))?{START}(?P<base>{NUMBER}|[A-Za-zπ]|(?<=\)))"
+    rf"(?:(?<![\w)\]])(?P<sign>[-−–+±]))?(?:{START}(?P<base>{NUMBER}|[A-Za-zπ])|(?<=[A-Za-z)]))"
     r"(?:\^\(?(?P<exponent>[-−]?(?:\d{1,9}|[a-zA-Z]{1,9}))\)?(?!\w)|(?P<super>[⁻⁺]?[⁰¹²³⁴-⁹ⁿ]{1,9}))"
 )
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
@@ -41,14 +41,14 @@ _SCIENTIFIC = re.compile(
 
 
 def _exponent(written: str) -> str:
-    sign = written[0] if written[0] in "-−+" else ""
-    rest = written.removeprefix(sign)
+    sign = "-" if written[0] in "-−" else ""
+    rest = written.lstrip("-−+")
     return f"{sign_words(sign)}{integer(rest) if rest.isdecimal() else rest}"
 
 
 def _read_power(match: re.Match[str]) -> str:
     exponent = match["exponent"] or match["super"].translate(_SUPERSCRIPTS)
-    base = match["base"]
+    base = match["base"] or ""
     read = sign_words(match["sign"]) + (number(base) if base[:1].isdigit() else _LETTERS.get(base, base))
     named = {"2": "squared", "3": "cubed"}.get(exponent)
     return f"{read} {named or f'to the power of {_exponent(exponent)}'}".strip()
@@ -145,7 +145,15 @@ _MINUS = re.compile(
     r"(?:(?<=[\w)\]])|(?<=[=<>≈≤≥+*×÷(/] )|(?<=[=<>≈≤≥+*×÷(/]))(?P<space>[ \xa0]?)[-−–](?:[ \xa0]?(?=[\w.(√]))"
 )
 _STAR = re.compile(r"(?<=[\w)])[ ]?\*[ ]?(?=[\w(])")
+_POWER_OPERATOR = re.compile(r"(?<=[\d)])\*\*(?=[\w(])|(?<=[a-z])\*\*(?=\d)")
 _DIVIDE = re.compile(r"(?<=[\w)]) ?/ ?(?=[\w(])")
+
+
+def _read_operator(match: re.Match[str]) -> str:
+    words = _OPERATORS[match["operator"]]
+    if match["operator"] == "≈" and not re.search(r"[\w)]\s?$", before(match, 2)):
+        return "approximately"
+    return words
 
 
 def _read_minus(match: re.Match[str]) -> str | None:
@@ -254,6 +262,7 @@ MARK_RULES = (
     Rule("sign", _RULER_LINE, _drop, frozenset("-*_=~|:")),
     Rule("sign", _LINE_MARK, _drop, frozenset("#>-*+•‣◦▪–")),
     Rule("sign", _TABLE_BAR, _read_bar, frozenset("|")),
+    Rule("math", _POWER_OPERATOR, lambda _: " to the power of ", frozenset("*")),
     Rule("sign", _EMPHASIS, _drop, frozenset("*_~`")),
     Rule("sign", _ITALIC, _drop, frozenset("*_")),
 )
@@ -265,9 +274,10 @@ POWER_RULES = (
 RULES = (
     spaced("sign", _SLASH_WORD, _read_slash_word, "/"),
     Rule("math", _STAR, lambda _: " times ", frozenset("*")),
+    Rule("math", _DIVIDE, lambda match: " divided by " if in_equation(match) else None, frozenset("/")),
     Rule("math", _MINUS, _read_minus, frozenset("-−–")),
     spaced("sign", _ARROW, lambda match: _ARROWS[match["arrow"]], "".join(_ARROWS)),
-    spaced("math", _OPERATOR, lambda match: _OPERATORS[match["operator"]], "".join(_OPERATORS)),
+    spaced("math", _OPERATOR, _read_operator, "".join(_OPERATORS)),
     spaced("math", _GREEK_LETTER, lambda match: _LETTERS[match[0]], "".join(_LETTERS)),
     spaced("sign", _BLANK, lambda _: "blank", "_"),
     spaced("sign", _UNDERSCORE, lambda _: "underscore", "_"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from gateway.text.normalize.english.signs import in_equation
 from gateway.text.normalize.english.unit_names import PER, UNITS
 from gateway.text.normalize.english.words import (
     NUMBER,
@@ -22,7 +23,7 @@ from gateway.text.normalize.shared import DIGITS, spaced
 
 _POWERS = {"²": "square", "2": "square", "³": "cubic", "3": "cubic"}
 _SQUARED = r"(?:(?:km|cm|mm|dm|m|ft|in|mi|yd)(?:[²³]|\^?[23](?!\d)))"
-_NOT_AFTER_SPACE = {"A", "N", "t", "in", "L", "J", "MP"}  # "3 A students", "5 in a row"
+_NOT_AFTER_SPACE = {"A", "N", "t", "in", "J", "MP"}  # "3 A students", "5 in a row"
 
 
 _ALWAYS = any_of(set(UNITS) - _NOT_AFTER_SPACE)
@@ -82,17 +83,25 @@ def _read_feet(match: re.Match[str]) -> str:
 
 
 def _read_prime(match: re.Match[str]) -> str | None:
-    if match["prime"] == '"' and before(match, 200).count('"') % 2:
+    if match["prime"] == '"' and len(re.findall(r'(?<!\d)"', before(match, 200))) % 2:
         return None  # a closing quotation mark
     one, many = UNITS["in" if match["prime"] in '"″' else "ft"]
-    return f"{number(match['number'])} {one if match['number'] == '1' else many}"
+    return f"{number(match['number'])} {one if match['number'] == '1' or is_adjective(match) else many}"
 
 
 _SIZE = re.compile(
     rf"{START}(?P<sizes>\d{{1,5}}(?:\.\d{{1,3}})?(?:(?:{SPACE}?[x×X]{SPACE}?)\d{{1,5}}(?:\.\d{{1,3}})?){{1,3}})(?![\w^_]|[.,]\d)"
 )
-_X = re.compile(rf"(?<=[\d)]){SPACE}x{SPACE}(?=[$€£¥(]|\d)")
-_TIMES = re.compile(rf"{SIGN}{START}(?P<number>{NUMBER})[x×](?![\w^²³])|(?<!\w)[x×](?P<after>{NUMBER})(?!\w)")
+_X = re.compile(rf"(?<=[\w)\"'′″]){SPACE}x{SPACE}(?=[$€£¥(]|\d)")
+_PER = re.compile(rf"(?<=\bper )(?P<unit>{any_of(symbol for symbol in PER if len(symbol) > 1)})(?!\w)")
+_RATE = re.compile(
+    rf"(?<![\w/])(?P<unit>m|{any_of(symbol for symbol in UNITS if len(symbol) > 1 and symbol not in ('in', 'min'))})"
+    r"/(?P<per>s|sec|min|h|hr|day|kg|L|ml|mL|dL|mol)(?![\w/])"
+)
+_FEET_AND_INCHES = re.compile(
+    rf"(?<=\d){SPACE}?(?:ft|feet)\.?{SPACE}(?P<inches>\d{{1,2}}){SPACE}?in\b\.?(?!{SPACE}(?:a|the)\b)"
+)
+_TIMES = re.compile(rf"{SIGN}{START}(?P<number>{NUMBER})[x×](?![\w^²³])|(?<!\w)[x×](?!86|64)(?P<after>{NUMBER})(?!\w)")
 
 
 def _read_size(match: re.Match[str]) -> str | None:
@@ -111,6 +120,8 @@ def _read_size(match: re.Match[str]) -> str | None:
 def _read_times(match: re.Match[str]) -> str:
     if match["after"]:
         return f"times {number(match['after'])}"
+    if match[0][-1] == "x" and (in_equation(match) or re.match(r"\s?[=+*/<>≤≥-]", after(match))):
+        return f"{sign_words(match['sign'])}{number(match['number'])} x"  # algebra
     return f"{sign_words(match['sign'])}{number(match['number'])} times"
 
 
@@ -126,10 +137,12 @@ RULES = (
     spaced("percent", _PERCENT, _read_percent, DIGITS),
     spaced("unit", _DEGREES, _read_degrees, DIGITS),
     spaced("unit", _FEET, _read_feet, DIGITS),
+    spaced("unit", _FEET_AND_INCHES, lambda match: f"feet {number(match['inches'])} inches", DIGITS),
     spaced("unit", _SIZE, _read_size, DIGITS),
     spaced("unit", _UNIT, _read_unit, DIGITS),
     spaced("unit", _PRIME, _read_prime, DIGITS),
     spaced("unit", _TIMES, _read_times, DIGITS),
-    spaced("math", _X, lambda _: "times", DIGITS),
-    spaced("unit", re.compile(r"(?<![\w/])km/h(?!\w)"), lambda _: "kilometers per hour", "/"),
+    spaced("math", _X, lambda match: "times" if before(match, 1).isdecimal() else "by", DIGITS),
+    spaced("unit", _PER, lambda match: PER[match["unit"]]),
+    spaced("unit", _RATE, lambda match: f"{UNITS[match['unit']][1]} per {PER[match['per']]}", "/"),
 )
