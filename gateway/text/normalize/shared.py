@@ -73,7 +73,7 @@ def spaced(
     return Rule(category, pattern, read_spaced, frozenset(needs))
 
 
-_NO_SPACE_AFTER = " \t\n\r\xa0([{'\"‘“«¿¡-–—/"
+_NO_SPACE_AFTER = " \t\n\r\xa0([{'\"‘“«¿¡-–—"
 
 
 def apart(text: str, start: int, end: int, words: str) -> str:
@@ -143,7 +143,7 @@ _FILE = re.compile(
     rf"(?<![^\W{_CJK}])(?<![.@/\\-])(?:{_NAME}[/\\]){{0,20}}{_NAME}(?:\.{_NAME}){{0,5}}\.{_EXTENSION}(?![^\W{_CJK}]|\.\w)", re.I
 )
 _HANDLE = re.compile(r"(?<![\w@.])@[A-Za-z]\w{0,30}(?:\.\w{1,30}){0,3}", re.ASCII)
-_HASHTAG = re.compile(r"(?<![\w#&/])#(?=\d{0,10}[^\W\d])\w{2,60}")
+_HASHTAG = re.compile(r"(?<![\w#&/])#(?=\d{0,10}[^\W\d])(?!\d{1,5}[A-Za-z]?(?!\w))\w{2,60}(?!\w|-\d)")
 _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_")
 _VERSION = re.compile(
     r"(?<![\w.])(?:(?P<v>[vV])\.?(?P<first>\d{1,6}(?:\.\d{1,6}){0,5})|(?P<long>\d{1,6}(?:\.\d{1,6}){2,5}))"
@@ -218,8 +218,7 @@ _SEQUENCE = (
 )
 _EMOJI = re.compile(f"(?<![^\n])(?:{_SEQUENCE} ?)+|[ \t]{{0,2}}(?:{_SEQUENCE})+(?: +(?:{_SEQUENCE})+)*")
 _EMOTICON = re.compile(
-    r"(?<!\S)(?:[:;=][-'^o]?[)(DPpOo|/\\*\]\[3]|[xX]D|<3|\^_*\^|:'[()]|¯\\_\(ツ\)_/¯)(?=[\s.,!?]|$)[ \t]?"
-    r"|[ \t][:;]-?[)(DP](?=[\s.,!?]|$)"
+    r"(?:(?<![^\n])|[ \t])(?:[:;=][-'^o]?[)(DPpOo|/\\*\]\[3]|[xX]D|<3|\^_*\^|:'[()]|¯\\_\(ツ\)_/¯)(?=[\s.,!?]|$)"
 )
 
 

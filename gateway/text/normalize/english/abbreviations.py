@@ -119,6 +119,9 @@ _ANYWHERE = {
     "esp.": "especially",
     "cf.": "compare",
     "viz.": "namely",
+    "Ave.": "Avenue",
+    "Blvd.": "Boulevard",
+    "Hwy.": "Highway",
     "Esq.": "Esquire",
     "n/a": "not applicable",
     "N/A": "not applicable",
@@ -129,15 +132,15 @@ _ANYWHERE = {
 _AT_SENTENCE_END = {"etc.", "et al.", "a.m.", "p.m.", "Ph.D.", "dept.", "Dept.", "govt.", "Univ.", "Esq."}
 
 _TITLE = re.compile(
-    rf"\b(?P<title>{any_of(_TITLES)})\.\s?(?=[A-Z][a-z’']|[A-Z]\.|O'|[A-Z]{{2}}|and\s(?:Mrs|Ms|Mr|Dr)\.)"
+    rf"\b(?P<title>{any_of(_TITLES)})(?:\.\s?|(?<=\bMr|\bDr|\bSt)\s|(?<=\bMrs)\s|(?<=\bProf)\s)(?=[A-Z][a-z’']|[A-Z]\.|O'|[A-Z]{{2}}|and\s(?:Mrs|Ms|Mr|Dr)\.)"
 )
 _STREET = re.compile(rf"(?:(?<=[a-z.])|(?<=\d(?:st|nd|rd|th)))\s(?P<street>{any_of(_STREETS)})\b\.?")
 _AFTER_NAME = re.compile(rf"(?<=\w),?\s(?P<name>{any_of(_AFTER_NAMES)})\.")
 _BEFORE_NUMBER = re.compile(
-    rf"(?<![\w.])(?P<word>{any_of(_BEFORE_NUMBERS)})(?:\.\s?|(?<=№)\s?)(?=[#$€£~]?\d|(?:[IVX]{{2,5}}|[IVX](?=[.,;)]))(?!\w))",
+    rf"(?<![\w.])(?P<word>{any_of(_BEFORE_NUMBERS)})(?:\.\s?|(?<=№)\s?)(?=[#$€£~]?\d|[A-Z]{{1,4}}-?\d|(?:[IVX]{{2,5}}|[IVX](?=[.,;)]))(?!\w))",
     re.IGNORECASE,
 )
-_PLACE_NUMBER = re.compile(r"(?<![\w&#.])#\s?(?=\d)")
+_PLACE_NUMBER = re.compile(r"(?<![\w&#.])#\s?(?=\d|[A-Z]{1,6}-?\d)")
 _HOUSE_SIDE = re.compile(r"(?<=\d)\s(?P<side>[NSEW]|NE|NW|SE|SW)\b\.?(?=\s(?:[A-Z][a-z]|\d))")
 _SIDES = {"N": "North", "S": "South", "E": "East", "W": "West"}
 _WORD = re.compile(rf"(?<![\w./])(?P<word>{any_of(_ANYWHERE)})(?!\w|\.\w)")
@@ -198,7 +201,7 @@ def _read_month(match: re.Match[str]) -> str | None:
 
 RULES = (
     spaced("abbreviation", _HOUSE_SIDE, _read_side, DIGITS),
-    spaced("abbreviation", _TITLE, _read_title, "."),
+    spaced("abbreviation", _TITLE, _read_title),
     spaced("abbreviation", _STREET, _read_street),
     spaced("abbreviation", _AFTER_NAME, _read_after_name, "."),
     spaced("abbreviation", _BEFORE_NUMBER, _read_before_number, ".№"),

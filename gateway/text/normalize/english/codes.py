@@ -16,7 +16,7 @@ _SOFTWARE = re.compile(
 _RELEASE = re.compile(r"(?<![\w.])(?P<major>\d{1,4})\.(?P<minor>\d{1,3})(?!\w|[.,]\d)")
 _PLACE = re.compile(
     r"\b(?:[Rr]oom|[Rr]oute|[Ff]light|[Hh]ighway|Hwy|Interstate|[Aa]rea|[Bb]us|[Tt]rain|[Ss]uite|[Aa]pt\.?|Boeing|Airbus"
-    r"|Porsche|Peugeot|[Ee]rror|[Ss]tatus|[Cc]ode|[A-Z]{2,5})\s$"
+    r"|Porsche|Peugeot|[Ee]rror|[Ss]tatus|[Cc]ode|Box|[A-Z]{2,5})\s$"
 )
 _AIRCRAFT = re.compile(r"(?<=Boeing )(?P<first>\d{3})-(?P<second>\d{1,3})(?!\w)")
 _STREET_WORD = (
@@ -36,8 +36,11 @@ _MIXED = re.compile(
 _MIXED_PART = re.compile(r"\d+(?:\.\d+)?|[A-Za-z]+")
 _SNAKE = re.compile(r"(?<!\w)(?P<name>_{0,2}[A-Za-z\d]{1,40}(?:_{1,2}[A-Za-z\d]{1,40}){1,12}_{0,2})(?!\w)")
 _SNAKE_PART = re.compile(r"_+|\d+|[A-Za-z]+")
+_LINEAGE = re.compile(r"(?<![\w.])(?P<letter>[A-Z])(?P<numbers>(?:\.\d{1,4}){2,6})(?!\w)")
 _SUBSCRIPT = re.compile(r"[₀-₉]{1,15}")
-_RETIREMENT = re.compile(r"(?<!\w)(?P<number>401|403|457|501)\((?P<letter>[a-z])\)(?:\((?P<paragraph>\d)\))?")
+_RETIREMENT = re.compile(
+    r"(?<!\w)(?P<number>401|403|457|501)(?:\((?P<letter>[a-z])\)|(?P<plain>k)(?!\w))(?:\((?P<paragraph>\d)\))?"
+)
 _SHARP = re.compile(r"(?<!\w)(?P<letter>[A-GJ])(?P<sign>\+\+|#|♯|♭|[+-](?=[\s.,;!?)]|$))")
 _DOTTED_NAME = re.compile(r"(?<!\S)\.(?=NET\b|[a-z]{2,12}\b)")
 _SHARP_WORDS = {"-": "minus", "++": "plus plus", "#": "sharp", "♯": "sharp", "♭": "flat", "+": "plus"}
@@ -82,8 +85,12 @@ def _read_snake(match: re.Match[str]) -> str:
 
 
 def _read_retirement(match: re.Match[str]) -> str:
-    read = f"{code_number(match['number'])} {match['letter']}"
+    read = f"{code_number(match['number'])} {match['letter'] or match['plain']}"
     return f"{read} {integer(match['paragraph'])}" if match["paragraph"] else read
+
+
+def _read_lineage(match: re.Match[str]) -> str:
+    return " dot ".join([match["letter"], *map(code_number, match["numbers"].strip(".").split("."))])
 
 
 def _read_subscript(match: re.Match[str]) -> str:
@@ -100,6 +107,7 @@ RULES = (
     spaced("code", _NAME_NUMBER, _read_name_number, DIGITS),
     spaced("code", _SNAKE, _read_snake, "_"),
     spaced("code", _MIXED, _read_mixed, DIGITS),
+    spaced("code", _LINEAGE, _read_lineage, DIGITS),
     spaced("code", _SUBSCRIPT, _read_subscript, "₀₁₂₃₄₅₆₇₈₉"),
     spaced("code", _DOTTED_NAME, lambda _: "dot", "."),
 )

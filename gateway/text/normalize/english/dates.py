@@ -9,6 +9,7 @@ from gateway.text.normalize.english.words import (
     START,
     after,
     before,
+    ends_sentence,
     minutes,
     ordinal_words,
     plural,
@@ -56,6 +57,7 @@ _NUMERIC = re.compile(
     r"|/(?P<short_second>\d{1,2})/(?P<short_year>\d\d))(?![\w/-]|\.\d)"
 )
 _MONTH_YEAR = re.compile(r"(?<![\w./-])(?P<month>0?[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\w/]|\.\d)")
+_YEAR_MONTH = re.compile(r"(?<![\w./-])(?P<year>(?:19|20)\d\d)-(?P<month>0[1-9]|1[0-2])(?![\w/-]|\.\d)")
 _YEAR_PART = r"(?:,?\s(?P<year>[12]\d{3})(?![\w%]|[.,:]\d))?"
 _NAMED = re.compile(
     rf"\b(?P<month>{MONTH})\.?\s(?P<day>\d{{1,2}}){_SUFFIX}?(?:\s?[-–]\s?(?P<to>\d{{1,2}}){_SUFFIX}?)?(?![\w%:]|[.,/]\d){_YEAR_PART}"
@@ -113,8 +115,14 @@ def weekday_name(written: str) -> str:
     return next(day for day in _WEEKDAYS if day.startswith(written[:3]))
 
 
-_DAY = re.compile(rf"\b(?P<day>{_WEEKDAY})\b\.?(?=,?\s(?:\d|{MONTH}\b)|\s?[-–]\s?{_WEEKDAY}\b)")
+_DAY = re.compile(
+    rf"\b(?P<day>(?:Mon|Tues?|Wed|Thu|Thurs?|Fri)\.|{_WEEKDAY}\b\.?(?=,?\s(?:\d|{MONTH}\b)|\s?[-–]\s?{_WEEKDAY}\b))"
+)
 _DAYS = re.compile(rf"\b(?P<first>{_WEEKDAY})\.?\s?[-–]\s?(?P<last>{_WEEKDAY})\b")
+
+
+def _read_day(match: re.Match[str]) -> str:
+    return weekday_name(match["day"]) + ("." if match[0].endswith(".") and ends_sentence(match) else "")
 
 
 def _read_days(match: re.Match[str]) -> str:
@@ -135,7 +143,9 @@ def _read_short_year(match: re.Match[str]) -> str | None:
 
 
 _DECADE = re.compile(r"(?:(?<!\w)['’‘])?(?<![\w.,])(?P<decade>(?:1[1-9]|20)\d0|[1-9]0)['’]?s\b")
-_DECADE_CONTEXT = re.compile(r"\b(?:the|his|her|their|my|our|your|early|mid|late|and|to|of)[ -]$", re.IGNORECASE)
+_DECADE_CONTEXT = re.compile(
+    r"\b(?:the|his|her|their|my|our|your|early|mid|late|low|high|upper|lower|and|to|of)[ -]$", re.IGNORECASE
+)
 _ROUND = re.compile(r"(?<![\w.,])(?P<number>10{2,6}|1,000|10,000|100,000|1,000,000)s(?= of\b)")
 _ROUND_WORDS = {3: "hundreds", 4: "thousands", 5: "tens of thousands", 6: "hundreds of thousands", 7: "millions"}
 
@@ -192,10 +202,11 @@ RULES = (
     spaced("date", _ISO, _read_iso, DIGITS),
     spaced("date", _NUMERIC, _read_numeric, DIGITS),
     spaced("date", _MONTH_YEAR, _read_month_year, DIGITS),
+    spaced("date", _YEAR_MONTH, _read_month_year, DIGITS),
     spaced("date", _NAMED_DAY_FIRST, _read_day_first, DIGITS),
     spaced("date", _NAMED, _read_named, DIGITS),
     spaced("date", _DAYS, _read_days, "-–"),
-    spaced("date", _DAY, lambda match: weekday_name(match["day"]), DIGITS + "-–"),
+    spaced("date", _DAY, _read_day),
     spaced("date", _MONTHS, _read_months, "-–"),
     spaced("date", _SHORT_YEAR, _read_short_year, DIGITS),
     spaced("date", _DECADE, _read_decade, DIGITS),

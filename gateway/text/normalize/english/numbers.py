@@ -55,7 +55,7 @@ def _read_slash(match: re.Match[str]) -> tuple[str, str] | None:
         return "fraction", f"{number(match['num'])} out of {integer(match['den'])}"
     num, den = int(match["num"]), int(match["den"])
     text_after = after(match)
-    if in_equation(match):
+    if in_equation(match) and (num >= den or den not in _DENOMINATORS):
         return "math", f"{number(match['num'])} divided by {number(match['den'])}"
     if match["whole"] or match["unit"] or match["third"]:
         return _read_quantity(match, num, den)
@@ -140,7 +140,7 @@ _ORDINAL = re.compile(
     rf"{START}(?P<number>\d{{1,3}}(?:,\d{{3}}){{1,4}}|\d{{1,12}})(?:st|nd|rd|th|ST|ND|RD|TH|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?P<many>s)?(?!\w)"
 )
 _SCALED = re.compile(
-    rf"{SIGN}{START}(?P<number>{NUMBER})(?P<scale>k|M|{SPACE}?(?:bn|mn|tn))(?P<plus>\+(?![\w+(]|\s?\d))?(?!\w)"
+    rf"{SIGN}{START}(?!40[13]k)(?P<number>{NUMBER})(?P<scale>k|M|{SPACE}?(?:bn|mn|tn))(?P<plus>\+(?![\w+(]|\s?\d))?(?!\w)"
 )
 _GROUPED = re.compile(r"(?<![\w.,])\d{1,3}(?:\.\d{3}){2,4}(?![\w.])")
 _CARDINAL = re.compile(rf"{SIGN}{START}(?P<number>{NUMBER})(?P<scale>)(?P<plus>\+(?![\w+(]|\s?\d))?")

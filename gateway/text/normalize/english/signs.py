@@ -18,7 +18,8 @@ _EMPHASIS = re.compile(
     r"\*{2,3}(?=\S)|(?<=\S)\*{2,3}|(?<!\w)__(?=\w)|(?<=\w)__(?!\w)|~~(?=\S)|(?<=\S)~~|`{1,3}(?=\S)|(?<=\S)`{1,3}"
 )
 _ITALIC = re.compile(
-    r"(?<![\w*\\])\*(?=[^\s*\d][^*\n]{0,300}\*(?![\w*]))|(?<=[^\s*])\*(?![\w*])|(?<!\w)_(?=[^\W_][^_\n]{0,300}_(?!\w))|(?<=\w)_(?!\w)"
+    r"(?<![\w*\\])\*(?=[^\W\d_\"'“(][^*\n]{0,300}\*(?![\w*]))|(?<=[^\s*/])\*(?![\w*/])"
+    r"|(?<!\w)_(?=[^\W_][^_\n]{0,300}_(?!\w))|(?<=\w)_(?!\w)"
 )
 
 _EQUATION = re.compile(r"^[\s\d.,a-z()+*/×÷^-]{0,40}[=≈≠≤≥<>]")
@@ -141,10 +142,9 @@ _ARROWS = {
 }
 _ARROW = re.compile(rf"(?P<arrow>{any_of(_ARROWS)})\ufe0f?")
 _OPERATOR = re.compile(rf"(?P<operator>{any_of(_OPERATORS)})\ufe0f?")
-_MINUS = re.compile(
-    r"(?:(?<=[\w)\]])|(?<=[=<>≈≤≥+*×÷(/] )|(?<=[=<>≈≤≥+*×÷(/]))(?P<space>[ \xa0]?)[-−–](?:[ \xa0]?(?=[\w.(√]))"
-)
-_STAR = re.compile(r"(?<=[\w)])[ ]?\*[ ]?(?=[\w(])")
+_MINUS = re.compile(r"(?<=[\w)\]])(?P<space>[ \xa0]?)[-−–](?P=space)(?=[\w.(√∞])")
+_NEGATIVE = re.compile(r"(?:(?<=[=<>≈≤≥+*×÷(/] )|(?<=[=<>≈≤≥+*×÷(/±]))[-−–](?=[\w.(√∞])|−")
+_STAR = re.compile(r"(?<=[\w)\]])(?: \* (?![A-Z]{2})|\*)(?=[\w(])")
 _POWER_OPERATOR = re.compile(r"(?<=[\d)])\*\*(?=[\w(])|(?<=[a-z])\*\*(?=\d)")
 _DIVIDE = re.compile(r"(?<=[\w)]) ?/ ?(?=[\w(])")
 
@@ -276,6 +276,7 @@ RULES = (
     Rule("math", _STAR, lambda _: " times ", frozenset("*")),
     Rule("math", _DIVIDE, lambda match: " divided by " if in_equation(match) else None, frozenset("/")),
     Rule("math", _MINUS, _read_minus, frozenset("-−–")),
+    spaced("math", _NEGATIVE, lambda match: "minus" if in_equation(match) or match[0] == "−" else None, "-−–"),
     spaced("sign", _ARROW, lambda match: _ARROWS[match["arrow"]], "".join(_ARROWS)),
     spaced("math", _OPERATOR, _read_operator, "".join(_OPERATORS)),
     spaced("math", _GREEK_LETTER, lambda match: _LETTERS[match[0]], "".join(_LETTERS)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.text.normalize.english.words import ends_sentence, integer, minutes
+from gateway.text.normalize.english.words import before, ends_sentence, integer, minutes
 from gateway.text.normalize.shared import DIGITS, spaced
 
 _HALF = r"(?P<half>[aApP]\.[ ]?[mM]\.|[aApP][mM]\b)"
@@ -14,6 +14,8 @@ _CLOCK = re.compile(
 )
 _HOUR = re.compile(rf"(?<![\w:])(?<!\d[.,])(?P<hour>1[0-2]|0?[1-9])\s?{_HALF}")
 _RATIO = re.compile(r"(?<![\w:.])(?P<first>\d{1,6}):(?P<second>\d{1,6})(?![\w:]|\.\d)")
+_MILITARY = re.compile(r"(?<![\w.,:])(?P<hour>[01]\d|2[0-3])(?P<minute>[0-5]\d)(?=\s(?:hours|hrs)\b)")
+_BEFORE_MILITARY = re.compile(r"\b(?:at|by|until|till|from|to|around|about|before|after)\s$", re.IGNORECASE)
 _OFFSET = re.compile(r"(?<=UTC|GMT)\s?(?P<sign>[-+−])(?P<hour>\d{1,2})(?::(?P<minute>\d\d))?(?!\w)")
 
 
@@ -50,6 +52,13 @@ def _read_clock(match: re.Match[str]) -> str:
     return read_clock(match["hour"], match["minute"] or match["dotted"], match["second"], half)
 
 
+def _read_military(match: re.Match[str]) -> str | None:
+    if not _BEFORE_MILITARY.search(before(match)):
+        return None
+    minute = match["minute"]
+    return f"{integer(match['hour'])} {'hundred' if minute == '00' else minutes(minute)}"
+
+
 def _read_offset(match: re.Match[str]) -> str:
     read = f"{'plus' if match['sign'] == '+' else 'minus'} {integer(str(int(match['hour'])))}"
     return f"{read} {integer(match['minute'])}" if match["minute"] else read
@@ -58,6 +67,7 @@ def _read_offset(match: re.Match[str]) -> str:
 RULES = (
     spaced("time", _CLOCK, _read_clock, DIGITS),
     spaced("time", _HOUR, lambda match: f"{integer(str(int(match['hour'])))} {_half(match, match['half'])}", DIGITS),
+    spaced("time", _MILITARY, _read_military, DIGITS),
     spaced("time", _OFFSET, _read_offset, DIGITS),
 )
 RATIO_RULE = spaced("math", _RATIO, lambda match: f"{integer(match['first'])} to {integer(match['second'])}", DIGITS)

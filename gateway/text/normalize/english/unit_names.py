@@ -6,8 +6,8 @@ from __future__ import annotations
 _TABLE = """
 km: kilometer; m: meter; dm: decimeter; cm: centimeter; mm: millimeter; µm: micrometer; μm: micrometer; nm: nanometer
 mi: mile; yd: yard; ft: foot, feet; inch: inch, inches; in: inch, inches; ha: hectare; px: pixel; pt: point
-kg: kilogram; g: gram; mg: milligram; µg: microgram; μg: microgram; mcg: microgram; lb: pound; lbs: pound; oz: ounce
-t: ton
+kg: kilogram; kgs: kilogram; g: gram; mg: milligram; µg: microgram; μg: microgram; mcg: microgram
+lb: pound; lbs: pound; oz: ounce; t: ton
 l: liter; L: liter; ml: milliliter; mL: milliliter; cl: centiliter; dl: deciliter; dL: deciliter; gal: gallon
 qt: quart
 tsp: teaspoon; tbsp: tablespoon; ct: carat; mol: mole; cal: calorie; kcal: kilocalorie
@@ -29,7 +29,7 @@ mph: mile per hour, miles per hour; kmh: kilometer per hour, kilometers per hour
 kph: kilometer per hour, kilometers per hour
 rpm: revolution per minute, revolutions per minute; bpm: beat per minute, beats per minute
 fps: frame per second, frames per second; dpi: dot per inch, dots per inch; mpg: mile per gallon, miles per gallon
-bps: bit per second, bits per second; kbps: kilobit per second, kilobits per second
+bps: basis point; kbps: kilobit per second, kilobits per second
 Kbps: kilobit per second, kilobits per second; Mbps: megabit per second, megabits per second
 Gbps: gigabit per second, gigabits per second; psi: pound per square inch, pounds per square inch
 sqm: square meter; sqft: square foot, square feet; sq ft: square foot, square feet; sq m: square meter

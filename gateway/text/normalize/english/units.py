@@ -28,9 +28,13 @@ _NOT_AFTER_SPACE = {"A", "N", "t", "in", "J", "MP"}  # "3 A students", "5 in a r
 
 _ALWAYS = any_of(set(UNITS) - _NOT_AFTER_SPACE)
 _TIGHT = any_of(_NOT_AFTER_SPACE)
+_SPENT = re.compile(
+    rf"{START}(?P<hours>\d{{1,3}})h{SPACE}?(?P<minutes>\d{{1,2}})m(?:in)?(?:{SPACE}?(?P<seconds>\d{{1,2}})s(?:ec)?)?(?!\w)"
+)
+_FRACTION_OF_INCH = re.compile(r"(?:(?<=/\d)|(?<=/\d\d))[\"″](?=\s[a-z])|(?<=[½¼¾])[\"″]")
 _UNIT = re.compile(
     rf"{SIGN}{START}(?P<number>{NUMBER})(?P<scale>{SPACE}(?:[mb]illion|thousand){SPACE})?"
-    rf"(?:(?P<gap>[-\s]?)(?P<unit>{_SQUARED}|{_ALWAYS})|(?P<tight>{_TIGHT}))"
+    rf"(?:(?P<gap>[-\s]?)(?P<unit>{_SQUARED}|{_ALWAYS})|{SPACE}(?P<inch>in)(?=\s?[=,;)]|\.?\s*$)|(?P<tight>{_TIGHT}))"
     rf"(?:/(?P<per>[A-Za-z]{{1,10}}[²³]?))?(?P<period>\.(?=\s+[a-z(]|[,;]))?(?![\w°^]|/\w|-\d)"
 )
 
@@ -43,15 +47,32 @@ def _names(symbol: str) -> tuple[str, str]:
     return f"{power} {one}", f"{power} {many}"
 
 
+def _per(symbol: str) -> str:
+    if symbol[-1] not in _POWERS or (unit := symbol[:-1]) not in UNITS:
+        return PER.get(symbol, symbol)
+    if unit in ("s", "sec", "min", "h", "hr"):  # an acceleration
+        return f"{PER[unit]} {'squared' if _POWERS[symbol[-1]] == 'square' else 'cubed'}"
+    return _names(symbol)[0]
+
+
 def _read_unit(match: re.Match[str]) -> str | None:
-    one, many = _names(match["unit"] or match["tight"])
+    one, many = _names(match["unit"] or match["tight"] or match["inch"])
     if match["gap"] == "\n":
         return None
     singular = match["number"] == "1" or match["gap"] == "-" or is_adjective(match)
     read = f"{sign_words(match['sign'])}{number(match['number'])}{match['scale'] or ''} {one if singular else many}"
     if per := match["per"]:
-        read += f" per {_names(per)[0] if per[-1] in '²³' and per[:-1] in UNITS else PER.get(per, per)}"
+        read += f" per {_per(per)}"
     return re.sub(r"\s+", " ", read)
+
+
+def _read_spent(match: re.Match[str]) -> str:
+    names = {"hours": "hour", "minutes": "minute", "seconds": "second"}
+    return " ".join(
+        f"{number(str(int(written)))} {names[group] if int(written) == 1 else group}"
+        for group, written in match.groupdict().items()
+        if written
+    )
 
 
 _SCALE_NAMES = {"C": " Celsius", "F": " Fahrenheit", "K": " Kelvin", "": ""}
@@ -101,7 +122,10 @@ _RATE = re.compile(
 _FEET_AND_INCHES = re.compile(
     rf"(?<=\d){SPACE}?(?:ft|feet)\.?{SPACE}(?P<inches>\d{{1,2}}){SPACE}?in\b\.?(?!{SPACE}(?:a|the)\b)"
 )
-_TIMES = re.compile(rf"{SIGN}{START}(?P<number>{NUMBER})[x×](?![\w^²³])|(?<!\w)[x×](?!86|64)(?P<after>{NUMBER})(?!\w)")
+_TIMES = re.compile(
+    rf"{SIGN}{START}(?P<number>{NUMBER})[x×](?P<per>/(?:day|week|month|year|wk|mo|yr|d))?(?![\w^²³])"
+    rf"|(?<!\w)[x×](?!86|64)(?P<after>{NUMBER})(?!\w)"
+)
 
 
 def _read_size(match: re.Match[str]) -> str | None:
@@ -120,9 +144,10 @@ def _read_size(match: re.Match[str]) -> str | None:
 def _read_times(match: re.Match[str]) -> str:
     if match["after"]:
         return f"times {number(match['after'])}"
-    if match[0][-1] == "x" and (in_equation(match) or re.match(r"\s?[=+*/<>≤≥-]", after(match))):
+    if match[0][-1] == "x" and (in_equation(match) or re.match(r"\s?[=+*<>≤≥-]|/[\d(]", after(match))):
         return f"{sign_words(match['sign'])}{number(match['number'])} x"  # algebra
-    return f"{sign_words(match['sign'])}{number(match['number'])} times"
+    per = f" per {PER.get(match['per'][1:], match['per'][1:])}" if match["per"] else ""
+    return f"{sign_words(match['sign'])}{number(match['number'])} times{per}"
 
 
 _PERCENT = re.compile(rf"{SIGN}{START}(?P<number>{NUMBER}){SPACE}?(?P<sign_after>[%‰])(?!\w)")
@@ -138,6 +163,8 @@ RULES = (
     spaced("unit", _DEGREES, _read_degrees, DIGITS),
     spaced("unit", _FEET, _read_feet, DIGITS),
     spaced("unit", _FEET_AND_INCHES, lambda match: f"feet {number(match['inches'])} inches", DIGITS),
+    spaced("unit", _SPENT, _read_spent, DIGITS),
+    spaced("unit", _FRACTION_OF_INCH, lambda _: "inch", '"″'),
     spaced("unit", _SIZE, _read_size, DIGITS),
     spaced("unit", _UNIT, _read_unit, DIGITS),
     spaced("unit", _PRIME, _read_prime, DIGITS),
