@@ -190,7 +190,7 @@ def _read_url(match: re.Match[str], words: AddressWords) -> str:
     for segment in path.split("/"):
         if (name := unquote(segment)) and not _is_identifier(name):
             read += [words.slash, _spell(_PATH_WORD_SIGNS.sub(" ", name), words)]
-    tail = match[0][len(written) :]
+    tail = re.sub("[*_~]", "", match[0][len(written) :])
     return words.gap.join(filter(None, read)) + tail
 
 

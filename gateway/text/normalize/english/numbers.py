@@ -120,7 +120,7 @@ def _read_vulgar(match: re.Match[str]) -> str:
     return f"{number(match['whole'])} and {'a half' if words == 'one half' else words}{_unit(match)}"
 
 
-_RANGE = re.compile(rf"(?P<space>{SPACE}?)[-–—~～](?P=space)(?=(?:[$€£¥~]|[A-Z]{{1,2}}\$)?\.?[\d½¼¾])")
+_RANGE = re.compile(rf"(?P<space>{SPACE}?)[-–—](?P=space)(?=(?:[$€£¥~]|[A-Z]{{1,2}}\$)?\.?[\d½¼¾])")
 _BEFORE_RANGE = re.compile(
     r"(?:[\d½¼¾](?:st|nd|rd|th)?|\d ?(?:%|‰|°[CF]?|[€£¢]|[ap]\.?m\.?|[kKmMbB]n?|[A-Za-z]{1,3}|million|billion))$",
     re.IGNORECASE,
@@ -163,7 +163,7 @@ FRACTION_RULES = (
     spaced("fraction", _VULGAR, _read_vulgar, "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"),
 )
 ORDINAL_RULE = spaced("ordinal", _ORDINAL, _read_ordinal, DIGITS)
-RANGE_RULE = Rule("range", _RANGE, _read_range, frozenset("-–—~～"))
+RANGE_RULE = Rule("range", _RANGE, _read_range, frozenset("-–—"))
 GROUPED_RULE = spaced("cardinal", _GROUPED, lambda match: number(match[0].replace(".", "")), DIGITS)
 SCALED_RULE = spaced("cardinal", _SCALED, _read_cardinal, DIGITS)
 CARDINAL_RULE = spaced("cardinal", _CARDINAL, _read_cardinal, DIGITS)

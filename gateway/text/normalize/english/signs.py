@@ -145,7 +145,7 @@ _OPERATOR = re.compile(rf"(?P<operator>{any_of(_OPERATORS)})\ufe0f?")
 _MINUS = re.compile(r"(?<=[\w)\]])(?P<space>[ \xa0]?)[-−–](?P=space)(?=[\w.(√∞])")
 _NEGATIVE = re.compile(r"(?:(?<=[=<>≈≤≥+*×÷(/] )|(?<=[=<>≈≤≥+*×÷(/±]))[-−–](?=[\w.(√∞])|−")
 _STAR = re.compile(r"(?<=[\w)\]])(?: \* (?![A-Z]{2})|\*)(?=[\w(])")
-_POWER_OPERATOR = re.compile(r"(?<=[\d)])\*\*(?=[\w(])|(?<=[a-z])\*\*(?=\d)")
+_POWER_OPERATOR = re.compile(r"(?<=[\d)])\*\*(?=[^\W_]|\()|(?<=[a-z])\*\*(?=\d)")
 _DIVIDE = re.compile(r"(?<=[\w)]) ?/ ?(?=[\w(])")
 
 

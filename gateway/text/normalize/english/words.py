@@ -114,8 +114,8 @@ def after(match: re.Match[str], length: int = 24) -> str:
 
 _ARTICLE = re.compile(r"\b(?:an?|the|this|that|another|per|each|its|their) $", re.IGNORECASE)
 _NOUN = re.compile(
-    r"-[a-z]| (?!(?:and|or|to|per|in|for|on|of|is|was|a|each|from|at|by|with|than|he|she|it|they|we|you|I|who|which|that"
-    r"|into|plus|minus|times|off|more|less)\b)[A-Za-z]{2}"
+    r"-[a-z]| (?!(?:and|or|to|per|in|for|on|of|is|was|a|each|from|at|by|with|than|he|she|it|they|we|you|I|who|which"
+    r"|that|into|plus|minus|times|off|more|less)\b)[A-Za-z]{2}"
 )
 
 
