@@ -1,0 +1,362 @@
+"""German: words, agreement and ordinal numbers.
+
+Ordinal numbers have the ending that the article or preposition before them asks for. An ordinal without one is read
+only before a month or a noun that is usually counted so, because a number and a period also end a sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from gateway.text.normalize import numbers
+from gateway.text.normalize.european.context import ROMAN, ends_sentence, roman_value, word_after, word_before, words_before
+from gateway.text.normalize.european.numerals import Numerals
+from gateway.text.normalize.european.words import Words, nouns
+from gateway.text.normalize.rules import Rule
+from gateway.text.normalize.shared import spaced
+
+MONTHS = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split()
+
+_WEAK = frozenset("am im vom zum beim dem den des seit ab bis zur einem einen eines einer".split())
+_ARTICLES = frozenset("der die das diese dieser dieses jede jeder jedes eine unsere seine ihre meine".split())
+_COUNTED_SO = (
+    "Platz|Jahrhundert|Jh|Etage|Stock|OG|UG|Klasse|Auflage|Kapitel|Tag|Woche|Mal|Runde|Spieltag|Bundesliga|Liga|Weltkrieg"
+    "|Advent|Geburtstag|Semester|Quartal|Halbjahr|Halbzeit|Staffel|Folge|Teil|Versuch|Preis|Schritt|Minute|Person|Grad"
+)
+
+
+def ordinal(number: int, before: str) -> str:
+    """An ordinal number after a word, which decides its ending."""
+    stem = numbers.ordinal(number, "de")
+    if before in _WEAK:
+        return stem + "n"
+    return stem if before in _ARTICLES else stem + "r"
+
+
+def _agree(words: str, number: int, gender: str) -> str:
+    if number != 1 or not gender:
+        return words
+    return "eine" if gender == "f" else "ein"
+
+
+_FEMININE = re.compile(r"(?:ung|heit|keit|schaft|ion|tät|ik|ei|in|e)$")
+_NOT_FEMININE = frozenset(
+    "Name Junge Käse Kunde Kollege Ende Auge Interesse Termin Verein Stein Bein Wein Ei Code Service Film-in Bulle".split()
+)
+_FEMININE_WORDS = frozenset("Nacht Person Uhr Frau Stadt Hand Wand Mail E-Mail Tür Wahl Zahl Million App Box".split())
+
+
+def _gender(word: str) -> str:
+    if not word[0].isupper():
+        return ""
+    feminine = word in _FEMININE_WORDS or (_FEMININE.search(word) and word not in _NOT_FEMININE)
+    return "f" if feminine else "m"
+
+
+def _date(day: int, month: int, year: int | None, before: str) -> str:
+    words = f"{ordinal(day, before)} {MONTHS[month - 1]}"
+    return words if year is None else f"{words} {_year(year)}"
+
+
+def _year(year: int) -> str:
+    return numbers.year(year, "de") if 1100 <= year < 2000 else numbers.cardinal(year, "de")
+
+
+def _clock(hour: int, minute: int) -> str:
+    words = "ein Uhr" if hour == 1 else f"{numbers.cardinal(hour, 'de')} Uhr"
+    return f"{words} {numbers.cardinal(minute, 'de')}" if minute else words
+
+
+def _regnal(number: int, name: str) -> str:
+    return f"der {numbers.ordinal(number, 'de').capitalize()}"
+
+
+def _rules(numerals: Numerals) -> Sequence[Rule]:
+    def read_ordinal(match: re.Match[str]) -> str | None:
+        before = word_before(match)
+        following = word_after(match)
+        if before in _WEAK or before in _ARTICLES or following[:1].islower():
+            return ordinal(int(match["number"]), before) if following else None
+        return ordinal(int(match["number"]), before) if re.match(rf"(?:{_COUNTED_SO})\b", following) else None
+
+    def read_roman_ordinal(match: re.Match[str]) -> str:
+        return ordinal(roman_value(match["roman"]), word_before(match))
+
+    def read_regnal(match: re.Match[str]) -> str | None:
+        before, name = words_before(match)
+        if not name[:1].isupper() or (len(match["roman"]) == 1 and name.rstrip("s") not in _RULERS):
+            return None
+        if name in _LABELS_CAPITAL:
+            return None
+        stem = numbers.ordinal(roman_value(match["roman"]), "de").capitalize()
+        if name.endswith("s") and name not in _RULERS:
+            spoken = f"des {stem}n"
+        elif before.lower() in ("von", "mit", "unter", "bei", "zu", "nach", "seit", "neben", "vor"):
+            spoken = f"dem {stem}n"
+        elif before.lower() in ("für", "gegen", "durch", "um", "ohne"):
+            spoken = f"den {stem}n"
+        else:
+            spoken = f"der {stem}"
+        return spoken + "." if ends_sentence(match) else spoken
+
+    def read_decade(match: re.Match[str]) -> str:
+        number = int(match["number"])
+        return (_year(number) if number >= 1000 else numerals.integer(number)) + match["ending"]
+
+    number = r"(?<![\w.,/:-])(?P<number>\d{1,4})\."
+    nouns_after = rf"(?=[ \u00a0](?:{_COUNTED_SO})\b)"
+    roman = ROMAN.replace(r"(?![\w'’])", "")
+    return (
+        spaced("date", re.compile(r"(?<![\w.,/-])(?P<day>\d{1,2})\.(?P<month>0?[1-9]|1[0-2])\.(?!\w)"), _read_short_date),
+        spaced("roman", re.compile(rf"{roman}\.{nouns_after}"), read_roman_ordinal),
+        spaced("roman", re.compile(rf"(?<=[^\W\d_] ){roman}\.(?!\w)"), read_regnal),
+        spaced("date", re.compile(r"(?<![\w.,-])(?P<number>(?:\d\d)?\d0)(?P<ending>er[ns]?)\b"), read_decade),
+        spaced("ordinal", re.compile(rf"{number}(?=[ \u00a0][^\W\d_])(?!\s(?:{'|'.join(MONTHS)})\b)"), read_ordinal),
+        spaced("address", re.compile(r"(?<=, )\d{5}(?= [A-ZÄÖÜ])"), lambda match: numerals.digits(match[0])),
+        spaced("sign", re.compile("§§"), lambda match: "Paragrafen"),
+    )
+
+
+def _read_short_date(match: re.Match[str]) -> str | None:
+    day = int(match["day"])
+    return _date(day, int(match["month"]), None, word_before(match)) if 1 <= day <= 31 else None
+
+
+_RULERS = frozenset(
+    "Ludwig Karl Friedrich Wilhelm Heinrich Otto Franz Joseph Leopold Philipp Georg Elisabeth Katharina Maria Johannes"
+    " Paul Pius Benedikt Gregor Leo Peter Alexander Nikolaus Napoleon Eduard Maximilian Rudolf Konrad Albert Richard Josef"
+    " Jakob Charles Felipe Franziskus August Gustav Christian Viktor".split()
+)
+_LABELS = "kapitel seite nummer band teil klasse stufe phase akt szene typ gruppe raum zimmer platz gleis linie tor version"
+_LABELS += " schritt punkt level ziffer absatz artikel paragraf abbildung tabelle zeile spalte ebene minus plus mal"
+_LABELS_CAPITAL = frozenset(label.capitalize() for label in _LABELS.split())
+
+WORDS = Words(
+    numbers="de",
+    decimal="Komma",
+    point="Punkt",
+    minus="minus",
+    decimals_as_number=False,
+    months=MONTHS,
+    month_abbreviations={
+        name: number
+        for number, names in enumerate(("jan", "feb", "mär", "apr", "", "jun", "jul", "aug", "sep", "okt", "nov", "dez"), 1)
+        if names
+        for name in (names, f"{names}.")
+    }
+    | {"jänner": 1, "sept": 9, "sept.": 9},
+    date=_date,
+    clock=_clock,
+    clock_signs="Uhr",
+    year=_year,
+    agree=_agree,
+    guess_gender=_gender,
+    labels=frozenset(_LABELS.split()),
+    currencies=nouns(
+        {
+            "€": "m|Euro",
+            "$": "m|Dollar",
+            "£": "n|Pfund",
+            "¥": "m|Yen",
+            "CHF": "m|Franken",
+            "Fr.": "m|Franken",
+            "zł": "m|Zloty",
+            "₽": "m|Rubel",
+            "₹": "f|Rupie|Rupien",
+            "R$": "m|Real|Reais",
+            "Kč": "f|Krone|Kronen",
+            "kr": "f|Krone|Kronen",
+        }
+    ),
+    cent_names=nouns(
+        {"€": "m|Cent", "$": "m|Cent", "£": "m|Penny|Pence", "CHF": "m|Rappen", "Fr.": "m|Rappen", "zł": "m|Groschen"}
+    ),
+    magnitudes=nouns(
+        {
+            "Tsd.": "n|Tausend",
+            "Mio.": "f|Million|Millionen",
+            "Mio": "f|Million|Millionen",
+            "Mrd.": "f|Milliarde|Milliarden",
+            "Mrd": "f|Milliarde|Milliarden",
+            "Bio.": "f|Billion|Billionen",
+            "Million": "f|Million|Millionen",
+            "Millionen": "f|Million|Millionen",
+            "Milliarden": "f|Milliarde|Milliarden",
+        }
+    ),
+    units=nouns(
+        {
+            "%": "n|Prozent",
+            "‰": "n|Promille",
+            "°": "m|Grad",
+            "°C": "m|Grad Celsius",
+            "°F": "m|Grad Fahrenheit",
+            "m": "m|Meter",
+            "g": "n|Gramm",
+            "l": "m|Liter",
+            "B": "n|Byte",
+            "W": "n|Watt",
+            "Wh": "f|Wattstunde|Wattstunden",
+            "Hz": "n|Hertz",
+            "V": "n|Volt",
+            "t": "f|Tonne|Tonnen",
+            "h": "f|Stunde|Stunden",
+            "Std.": "f|Stunde|Stunden",
+            "min": "f|Minute|Minuten",
+            "Min.": "f|Minute|Minuten",
+            "s": "f|Sekunde|Sekunden",
+            "Sek.": "f|Sekunde|Sekunden",
+            "ms": "f|Millisekunde|Millisekunden",
+            "ha": "m|Hektar",
+            "qm": "m|Quadratmeter",
+            "Mbit": "n|Megabit",
+            "dB": "n|Dezibel",
+            "px": "n|Pixel",
+            "kcal": "f|Kilokalorie|Kilokalorien",
+            "PS": "f|PS",
+            "ct": "m|Cent",
+            "EL": "m|Esslöffel",
+            "TL": "m|Teelöffel",
+            "Stk.": "n|Stück",
+        }
+    ),
+    prefixes={"k": "Kilo", "M": "Mega", "G": "Giga", "T": "Tera", "c": "Zenti", "d": "Dezi", "m": "Milli"},
+    square=("Quadrat{}",),
+    cube=("Kubik{}",),
+    per={
+        "h": "pro Stunde",
+        "s": "pro Sekunde",
+        "min": "pro Minute",
+        "kg": "pro Kilogramm",
+        "m²": "pro Quadratmeter",
+        "l": "pro Liter",
+        "100 km": "auf hundert Kilometer",
+    },
+    per_word="pro",
+    over="Schrägstrich",
+    fractions={(1, 2): "ein halb"},
+    denominators={
+        3: ("Drittel",),
+        4: ("Viertel",),
+        5: ("Fünftel",),
+        6: ("Sechstel",),
+        7: ("Siebtel",),
+        8: ("Achtel",),
+        9: ("Neuntel",),
+        10: ("Zehntel",),
+        100: ("Hundertstel",),
+    },
+    half="einhalb",
+    mixed="",
+    squared="Quadrat",
+    cubed="hoch drei",
+    power="hoch",
+    times="mal",
+    times_after="mal",
+    divided="geteilt durch",
+    range="bis",
+    ratio="zu",
+    number_sign="Nummer",
+    address={
+        "dot": "Punkt",
+        "slash": "Schrägstrich",
+        "backslash": "Backslash",
+        "colon": "Doppelpunkt",
+        "at": "at",
+        "dash": "Bindestrich",
+        "underscore": "Unterstrich",
+        "plus": "Plus",
+        "tilde": "Tilde",
+        "hashtag": "Hashtag",
+        "point": "Punkt",
+        "version": "Version",
+    },
+    abbreviations={
+        "z. B.": "zum Beispiel",
+        "d. h.": "das heißt",
+        "u. a.": "unter anderem",
+        "z. T.": "zum Teil",
+        "i. d. R.": "in der Regel",
+        "o. Ä.": "oder Ähnliches",
+        "v. a.": "vor allem",
+        "u. U.": "unter Umständen",
+        "usw.": "und so weiter",
+        "etc.": "et cetera",
+        "bzw.": "beziehungsweise",
+        "ca.": "circa",
+        "ggf.": "gegebenenfalls",
+        "evtl.": "eventuell",
+        "inkl.": "inklusive",
+        "exkl.": "exklusive",
+        "zzgl.": "zuzüglich",
+        "vgl.": "vergleiche",
+        "sog.": "sogenannte",
+        "max.": "maximal",
+        "mind.": "mindestens",
+        "MwSt.": "Mehrwertsteuer",
+        "Tel.": "Telefon",
+        "v. Chr.": "vor Christus",
+        "n. Chr.": "nach Christus",
+    },
+    titles={
+        "Dr.": "Doktor",
+        "Prof.": "Professor",
+        "Hr.": "Herr",
+        "Fr.": "Frau",
+        "St.": "Sankt",
+        "Dipl.-Ing.": "Diplomingenieur",
+        "geb.": "geborene",
+    },
+    counters={
+        "Nr.": "Nummer",
+        "Nrn.": "Nummern",
+        "S.": "Seite",
+        "Abb.": "Abbildung",
+        "Kap.": "Kapitel",
+        "Bd.": "Band",
+        "Art.": "Artikel",
+        "Abs.": "Absatz",
+        "Str.": "Straße",
+        "Jh.": "Jahrhundert",
+    },
+    closing=frozenset(["usw.", "etc.", "o. Ä.", "MwSt.", "v. Chr.", "n. Chr."]),
+    signs={
+        "+": "plus",
+        "−": "minus",
+        "=": "gleich",
+        "×": "mal",
+        "÷": "geteilt durch",
+        "<": "kleiner als",
+        ">": "größer als",
+        "≤": "kleiner oder gleich",
+        "≥": "größer oder gleich",
+        "±": "plus minus",
+        "≈": "ungefähr",
+        "≠": "ungleich",
+        "~": "ungefähr",
+        "∞": "unendlich",
+        "√": "Wurzel aus",
+        "→": "Pfeil nach",
+        "&": "und",
+        "§": "Paragraf",
+        "©": "Copyright",
+        "®": "registriert",
+        "™": "Trademark",
+        "°": "Grad",
+        "%": "Prozent",
+        "‰": "Promille",
+        "/": "Schrägstrich",
+        "\\": "Backslash",
+        "@": "at",
+        "#": "Raute",
+        "_": "Unterstrich",
+        "^": "hoch",
+        "º": "Grad",
+        "µ": "Mikro",
+    },
+    joins_suffixes=True,
+    rulers=_RULERS,
+    regnal=_regnal,
+    rules=_rules,
+)
