@@ -9,8 +9,10 @@ from gateway.text.normalize.chinese_rules import RANGE_FOLLOWS, TO, rule
 from gateway.text.normalize.cjk import START, after
 
 _SEASON = "赛季|賽季|学年|學年|财年|財年"
-_EDITION = f"{_SEASON}|届|屆|款|版(?!本)|春晚|春运|春夏|秋冬|奥运|奧運|世界杯|世界盃|欧洲杯|歐洲盃|世锦赛|"
-    "亚运|亞運|高考|跨年|大选|大選"
+_EDITION = (
+    f"{_SEASON}|届|屆|款|版(?!本)|春晚|春运|春夏|秋冬|奥运|奧運|世界杯|世界盃|欧洲杯|歐洲盃|"
+    "世锦赛|亚运|亞運|高考|跨年|大选|大選"
+)
 _DURATION = after("用时 用時 时长 時長 片长 片長 成绩 成績 耗时 耗時 历时 歷時 跑出")
 
 
