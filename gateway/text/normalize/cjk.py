@@ -17,6 +17,7 @@ from gateway.text.sentences import is_cjk
 
 # A pattern starts where no digit is before it, so that a long run of digits is tried once.
 START = r"(?<![\d.．])"
+DIGITS = "0123456789０１２３４５６７８９"
 LATIN = "A-Za-zＡ-Ｚａ-ｚ"
 SIGN = rf"(?:(?<![\d{LATIN})）\]%％℃°])[-－−+＋±])?"
 INTEGER = r"(?:\d{1,3}(?:,\d{3}(?!\d)){1,5}|[０-９]{1,3}(?:，[０-９]{3}(?!\d)){1,5}|\d{1,16}(?!\d))"
@@ -148,9 +149,9 @@ def compact(rule: Rule) -> Rule:
     return replace(rule, read=read)
 
 
-def rule(category: str, pattern: str, read: Callable[[re.Match[str]], str | None]) -> Rule:
-    """A rule by its pattern's source."""
-    return Rule(category, re.compile(pattern), read)
+def rule(category: str, pattern: str, read: Callable[[re.Match[str]], str | None], needs: str = DIGITS) -> Rule:
+    """A rule by its pattern's source; most of them need a digit."""
+    return Rule(category, re.compile(pattern), read, frozenset(needs))
 
 
 def following(match: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -108,5 +109,5 @@ def _free_parts(text: str, start: int, end: int, taken: bytearray) -> Iterator[t
     clause_ends = [match.end() for match in _CLAUSE_END.finditer(text, start, end)]
     for free in re.finditer(rb"\0+", taken):
         first, last = start + free.start(), start + free.end()
-        cuts = [first, *(cut for cut in clause_ends if first < cut < last), last]
+        cuts = [first, *clause_ends[bisect_right(clause_ends, first) : bisect_left(clause_ends, last)], last]
         yield from (span for span in pairwise(cuts) if _TO_READ.search(text, *span))

@@ -55,6 +55,6 @@ def test_runs_cover_the_text() -> None:
 
 @pytest.mark.parametrize("unit", ["a", "中", "あ", "a ", "。", ". ", "\n", "中a", "1"])
 def test_hostile_text_takes_linear_time(unit: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     list(language_runs(unit * (100_000 // len(unit)), "en"))
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

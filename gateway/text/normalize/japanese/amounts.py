@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from gateway.text.normalize.cjk import LATIN, NUMBER, SCALES, SIGN, START, after, any_of, fold, following, roman, rule
-from gateway.text.normalize.japanese_numbers import cardinal, digits, fraction, model_number, number
-from gateway.text.normalize.japanese_words import PER, PREFIXES, SPEEDS, UNITS
+from gateway.text.normalize.japanese.numbers import cardinal, digits, fraction, model_number, number
+from gateway.text.normalize.japanese.words import PER, PREFIXES, SPEEDS, UNITS
 from gateway.text.sentences import is_cjk
 
 _TO = r"\s?(?:[-–—−－~～〜]{1,2}|から)\s?"
@@ -174,17 +174,18 @@ def _unit(written: str) -> str:
 
 
 NUMBER_RULES = (
-    rule("roman", r"(?<=第)([IVX]{1,5})(?![A-Za-z])", _roman),
-    rule("roman", r"(?<![A-Za-z])([IVX]{1,5})(?=世)", _roman),
-    rule("roman", r"(?<=[\u30a1-\u30fc\u4e00-\u9fff])([IVX]{2,5})(?![A-Za-z\d])", _roman),
+    rule("roman", r"(?<=第)([IVX]{1,5})(?![A-Za-z])", _roman, "IVX"),
+    rule("roman", r"(?<![A-Za-z])([IVX]{1,5})(?=世)", _roman, "IVX"),
+    rule("roman", r"(?<=[\u30a1-\u30fc\u4e00-\u9fff])([IVX]{2,5})(?![A-Za-z\d])", _roman, "IVX"),
     rule("math", r"\^\s?\(?([-−]?\d{1,6})\)?", lambda m: f"の{number(m[1])}乗"),
     rule(
         "math",
         rf"(?<=[\d)）²³{LATIN}])\s?[-−–－]\s?(?=[\d(（√{LATIN}][^、。！？；\n]{{0,30}}[=＝≒≈])",
         lambda _: "マイナス",
+        "=＝≒≈",
     ),
     rule("math", r"(?<==)\s?[-−－](?=\d)", lambda _: "マイナス"),
-    rule("math", rf"(?<=[\d)）])\s?[*＊]\s?(?=[\d(（{LATIN}])", lambda _: "かける"),
+    rule("math", rf"(?<=[\d)）])\s?[*＊]\s?(?=[\d(（{LATIN}])", lambda _: "かける", "*＊"),
     rule("math", r"(?<=[\d)）])\s?[/／]\s?(?=\d{1,12}(?:\.\d{1,6})?\s?[=＝≈])", lambda _: "割る"),
     rule("math", r"(?<=\d)\s?[xX]\s?(?=\d)", lambda _: "かける"),
     rule(
@@ -203,10 +204,18 @@ NUMBER_RULES = (
     rule("cardinal", rf"(?<![\d.{LATIN}])[.．](\d{{1,9}})(?![\d.])", lambda m: f"点{digits(m[1])}"),
     rule("range", r"(?:(?<=\d[\u4e00-\u9fff])|(?<=\d[\u4e00-\u9fff]{2}))\s?[-–—~～〜]{1,2}\s?(?=\d)", lambda _: "から"),
     rule(
-        "range", r"(?:(?<=\d)|(?<=[円人名時日分歳才回年月個本件点枚台階度位万%％]))\s?[~～〜](?!\d)", lambda _: "から"
+        "range",
+        r"(?:(?<=\d)|(?<=[円人名時日分歳才回年月個本件点枚台階度位万%％]))\s?[~～〜](?!\d)",
+        lambda _: "から",
+        "~～〜",
     ),
     rule("range", rf"{_FIRST}(?P<dash>{_TO})(?P<last>{NUMBER})(?!\s?[-–]\s?\d)", _range),
-    rule("range", r"(?<=[\u4e00-\u9fff\u30a1-\u30fc])\s?[~～〜]\s?(?=[\u4e00-\u9fff\u30a1-\u30fc])", lambda _: "から"),
+    rule(
+        "range",
+        r"(?<=[\u4e00-\u9fff\u30a1-\u30fc])\s?[~～〜]\s?(?=[\u4e00-\u9fff\u30a1-\u30fc])",
+        lambda _: "から",
+        "~～〜",
+    ),
     rule("range", r"(?<=[)）」])\s?[~～〜]\s?(?=\d)", lambda _: "から"),
     rule("range", rf"(?<![\u4e00-\u9fff\d)）{LATIN}])[~～〜](?=\d)", lambda _: "約"),
     rule("cardinal", _FIRST, _cardinal),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from gateway.text.normalize.chinese_numbers import digits, number
-from gateway.text.normalize.chinese_rules import rule
+from gateway.text.normalize.chinese.numbers import digits, number
+from gateway.text.normalize.chinese.rules import rule
 from gateway.text.normalize.cjk import LATIN, after, fold
 
 _CALL = after(
@@ -103,7 +103,7 @@ NAME_RULES = (
         lambda m: f"第{number(m[1])}" if len(m[1]) < 3 else f"编号{digits(m[1])}",
     ),
     rule("abbreviation", r"(?<![A-Za-z])[Vv]ol\.\s?(\d{1,4})(?!\d)", lambda m: f"第{number(m[1])}卷"),
-    rule("abbreviation", r"(?<![A-Za-z])[Vv][Ss](?:\.|(?![A-Za-z]))", lambda _: "对"),
+    rule("abbreviation", r"(?<![A-Za-z])[Vv][Ss](?:\.|(?![A-Za-z]))", lambda _: "对", "sS"),
     rule("ordinal", r"(?<![\d.])(\d{1,3})(?:st|nd|rd|th)(?![A-Za-z])", lambda m: f"第{number(m[1])}"),
     rule("code", r"(?<![A-Z][A-Z])(?<=[BCDFGMOP])2(?=[BCEFGMOP](?![A-Za-z]))", lambda _: " to "),
     rule(
@@ -112,7 +112,7 @@ NAME_RULES = (
         _in_name,
     ),
     rule("code", rf"(?<![\d.])(?P<before>)(?P<number>\d{{1,12}})(?P<after>{_DASH})?(?=[{LATIN}])", _in_name),
-    rule("code", r"(?<![A-Za-z])C\+\+", lambda _: "C加加"),
-    rule("code", r"(?<![A-Za-z])([CFJ])[#＃](?!\w)", lambda m: f"{m[1]} sharp"),
+    rule("code", r"(?<![A-Za-z])C\+\+", lambda _: "C加加", "+"),
+    rule("code", r"(?<![A-Za-z])([CFJ])[#＃](?!\w)", lambda m: f"{m[1]} sharp", "#＃"),
 )
 """Numbers in names, and abbreviations before numbers."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from gateway.text.normalize.chinese_codes import model_number
-from gateway.text.normalize.chinese_numbers import amount, cardinal, digits, fraction, number
-from gateway.text.normalize.chinese_rules import TO, rule
-from gateway.text.normalize.chinese_words import PER, PREFIXES, UNITS
+from gateway.text.normalize.chinese.codes import model_number
+from gateway.text.normalize.chinese.numbers import amount, cardinal, digits, fraction, number
+from gateway.text.normalize.chinese.rules import TO, rule
+from gateway.text.normalize.chinese.words import PER, PREFIXES, UNITS
 from gateway.text.normalize.cjk import LATIN, NUMBER, SCALES, SIGN, START, after, any_of, fold, following, roman
 from gateway.text.sentences import is_cjk
 
@@ -198,15 +198,18 @@ AMOUNT_RULES = (
 """Numbers with a percent sign, a currency or a unit."""
 
 NUMBER_RULES = (
-    rule("roman", r"(?<=第)([IVX]{1,5})(?![A-Za-z])", _roman),
-    rule("roman", r"(?<![A-Za-z])([IVX]{1,5})(?=世)", _roman),
-    rule("roman", r"(?<=[\u4e00-\u9fff])([IVX]{2,5})(?![A-Za-z\d])", _roman),
+    rule("roman", r"(?<=第)([IVX]{1,5})(?![A-Za-z])", _roman, "IVX"),
+    rule("roman", r"(?<![A-Za-z])([IVX]{1,5})(?=世)", _roman, "IVX"),
+    rule("roman", r"(?<=[\u4e00-\u9fff])([IVX]{2,5})(?![A-Za-z\d])", _roman, "IVX"),
     rule("math", r"\^\s?\(?([-−]?\d{1,6})\)?", lambda m: f"的{number(m[1])}次方"),
     rule(
-        "math", rf"(?<=[\d)）²³{LATIN}])\s?[-−–－]\s?(?=[\d(（√{LATIN}][^，。！？；\n]{{0,30}}[=＝≈])", lambda _: "减"
+        "math",
+        rf"(?<=[\d)）²³{LATIN}])\s?[-−–－]\s?(?=[\d(（√{LATIN}][^，。！？；\n]{{0,30}}[=＝≈])",
+        lambda _: "减",
+        "=＝≈",
     ),
     rule("math", r"(?<==)\s?[-−－](?=\d)", lambda _: "负"),
-    rule("math", rf"(?<=[\d)）])\s?[*＊]\s?(?=[\d(（{LATIN}])|(?<=\b[a-z])\*(?=[a-z\d])", lambda _: "乘"),
+    rule("math", rf"(?<=[\d)）])\s?[*＊]\s?(?=[\d(（{LATIN}])|(?<=\b[a-z])\*(?=[a-z\d])", lambda _: "乘", "*＊"),
     rule("math", r"(?<=[\d)）])\s?[/／]\s?(?=\d{1,12}(?:\.\d{1,6})?\s?[=＝≈])", lambda _: "除以"),
     rule("math", r"(?<=\d)\s?[xX]\s?(?=\d)", lambda _: "乘"),
     rule(
@@ -226,6 +229,6 @@ NUMBER_RULES = (
     rule("range", r"(?<![\w)）])[~～](?=\d)", lambda _: "约"),
     rule("cardinal", r"(?<=\d[米块塊])(\d{1,2})(?![\d.]|[\u4e00-\u9fff]?[米分厘角毛])", lambda m: digits(m[1])),
     rule("cardinal", _FIRST, _cardinal),
-    rule("cardinal", r"(?<=[\u3400-\u9fff]) (?=[\d¥￥$€£])|(?<=[\d%％℃]) (?=[\u3400-\u9fff])", lambda _: ""),
+    rule("cardinal", r"(?<=[\u3400-\u9fff]) (?=[\d¥￥$€£])|(?<=[\d%％℃]) (?=[\u3400-\u9fff])", lambda _: "", " "),
 )
 """Other numbers."""

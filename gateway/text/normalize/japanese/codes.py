@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gateway.text.normalize.cjk import LATIN, after, fold, rule
-from gateway.text.normalize.japanese_numbers import cardinal, digits, model_number, number
+from gateway.text.normalize.japanese.numbers import cardinal, digits, model_number, number
 
 _NUMBERED = after(
     "暗証番号 パスワード 会員番号 注文番号 認証コード 確認コード 口座番号 受付番号 予約番号 整理番号 "
@@ -64,7 +64,7 @@ NAME_RULES = (
     rule("abbreviation", r"(?<![A-Za-z])(?:N[oO]\.?|№)\s?1(?!\d)", lambda _: "ナンバーワン"),
     rule("abbreviation", r"(?<![A-Za-z])(?:N[oO]\.?|№)\s?(\d{1,12})(?!\d)", lambda m: f"ナンバー{number(m[1])}"),
     rule("abbreviation", r"(?<![A-Za-z])[Vv]ol\.\s?(\d{1,4})(?!\d)", lambda m: f"第{number(m[1])}巻"),
-    rule("abbreviation", r"(?<![A-Za-z])[Vv][Ss](?:\.|(?![A-Za-z]))", lambda _: "対"),
+    rule("abbreviation", r"(?<![A-Za-z])[Vv][Ss](?:\.|(?![A-Za-z]))", lambda _: "対", "sS"),
     rule(
         "ordinal",
         r"(?<![\d.])(\d{1,3})(?:st|nd|rd|th)(?![A-Za-z])",
@@ -83,7 +83,7 @@ NAME_RULES = (
         _in_name,
     ),
     rule("code", rf"(?<![\d.])(?P<before>)(?P<number>\d{{1,12}})(?P<after>{_DASH})?(?=[{LATIN}])", _in_name),
-    rule("code", r"(?<![A-Za-z])C\+\+", lambda _: "Cプラスプラス"),
-    rule("code", r"(?<![A-Za-z])([CFJ])[#＃](?!\w)", lambda m: f"{m[1]}シャープ"),
+    rule("code", r"(?<![A-Za-z])C\+\+", lambda _: "Cプラスプラス", "+"),
+    rule("code", r"(?<![A-Za-z])([CFJ])[#＃](?!\w)", lambda m: f"{m[1]}シャープ", "#＃"),
 )
 """Numbers in names, and abbreviations before numbers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gateway.text.normalize.cjk import START, after, rule
-from gateway.text.normalize.japanese_numbers import cardinal, number
+from gateway.text.normalize.japanese.numbers import cardinal, number
 
 _RANGE = r"(?P<to>\s?[-–—−－~～〜]{1,2}\s?(?=\d|翌|午))?"
 _TO = r"(?:\s?[-–—−－~～〜]{1,2}\s?(\d{1,4}))?"
@@ -104,7 +104,7 @@ DATE_RULES = (
     rule("date", rf"{START}(\d{{1,4}}){_TO}(?=\s?年(?!間|生|級|目|分|物|齢))", _numbers),
     rule("date", rf"{START}(\d{{1,2}}){_TO}(?=\s?月(?!額|間|謝))", _numbers),
     rule("date", rf"(?<=月)\s?(\d{{1,2}}){_TO}(?=\s?日)", _numbers),
-    rule("date", "[一二三四五六七八九][〇一二三四五六七八九]{3}(?=年)", _kanji_year),
+    rule("date", "[一二三四五六七八九][〇一二三四五六七八九]{3}(?=年)", _kanji_year, "年"),
     rule(
         "time",
         rf"{_DURATION}(?<![\d:：])(\d{{1,3}})[:：](\d{{2}}(?:\.\d{{1,3}})?)(?:[:：](\d{{2}}(?:\.\d{{1,3}})?))?(?![\d:：])",
