@@ -111,8 +111,7 @@ class _Parser(DefusedExpatParser):  # type: ignore[misc]  # the library has no t
         elif reason == errors.XML_ERROR_INVALID_TOKEN:
             reason = "unexpected character"
         before = self._text[: self._skipped].split("\n")
-        cause = error.getException()
-        line, column = cause.lineno, cause.offset + 1
+        line, column = error.getLineNumber() or 1, (error.getColumnNumber() or 0) + 1
         column += len(before[-1]) if line == 1 else 0
         where = f"line {line + len(before) - 1}, column {column}"
         return InvalidRequest(f"the SSML is not well-formed: {reason} at {where}{hint}", param="text")
