@@ -54,4 +54,4 @@ def _join_adjacent(edits: list[Edit]) -> list[Edit]:
 def _alike(first: str, second: str) -> bool:
     if not first or not second:
         return first == second
-    return first.isspace() == second.isspace() and "\n" not in first
+    return (first[-1].isalnum() and second[0].isalnum()) or (first + second).strip(" ") == ""

@@ -31,17 +31,17 @@ def subtitle_edits(text: str) -> Iterator[Edit]:
     spans = _cue_lines(text)
     if spans is None:
         return
-    end = 0
-    spoken = ""
+    end, between = 0, ""
     for start, line_end in (*spans, (len(text), len(text))):
-        if start > end:
-            is_inner = end > 0 and start < len(text)
-            between = "\n" if text[start : start + 1] in _DIALOG else spoken
-            yield Edit(end, start, between if is_inner else "", "cleanup")
+        if start == len(text):
+            between = ""
+        elif end and text[start] in _DIALOG:
+            between = "\n"
+        if text[end:start] != between:
+            yield Edit(end, start, between, "cleanup")
         for markup in _MARKUP.finditer(text, start, line_end):
             yield Edit(*markup.span(), _ENTITIES.get(markup[0].lower(), ""), "cleanup")
-        end = line_end
-        spoken = _line_end(_MARKUP.sub("", text[start:line_end]))
+        end, between = line_end, _line_end(_MARKUP.sub("", text[start:line_end]))
 
 
 def _line_end(line: str) -> str:
