@@ -17,7 +17,7 @@ def clean(text: str) -> str:
 
 
 def changes(text: str) -> list[tuple[str, str]]:
-    """What is written and what is spoken, of each edit."""
+    """The written and the spoken text of each edit."""
     return [(text[edit.start : edit.end], edit.spoken) for edit in cleanup_edits(text)]
 
 
@@ -37,6 +37,7 @@ UNCHANGED = [
     "see https://example.com/a--b?c=%20&d and file:///home C++ a -> b --> c i++ x == y",
     "1\u00a0234\u202f567 and 5 kΩ, 3 μm, Δx, ρgh",
     "__init__, **bold**, ~~struck~~, ## x, 'a' \"b\" ((c))",
+    "ℹ️ ™️ ↔️ ☀︎",
     "a\tb\nc\r\nd",
 ]
 
@@ -92,6 +93,7 @@ class TestControlsAndSpaces:
     @pytest.mark.parametrize(
         ("text", "expected"),
         [
+            ("Ⓜ\ufe0f", "M"),
             ("a\x00b\x07c\x7fd", "a b c d"),
             ("a\x0bb\x0cc\u2028d\u2029e", "a\nb\nc\nd\ne"),
             ("It\x92s \x93so\x94 \x96 \x81", "It’s “so” –  "),
@@ -171,6 +173,8 @@ class TestDecoration:
             ("┌──┐\n│ a │ b │\n└──┘", "\n a. b\n"),
             ("████░░ 50%", " 50%"),
             ("### Title", " Title"),
+            ("| a |\n|:--|\n| b |", "| a |\n\n| b |"),
+            ("Rated ★★★★☆ by us", "Rated. by us"),
             ("word---word", "word—word"),
             ("***bold*** and f***", "bold and f"),
             ("f***ing", "f ing"),

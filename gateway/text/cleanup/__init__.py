@@ -13,7 +13,7 @@ from gateway.text.mapped_text import Edit
 # Most English texts have nothing to clean up. The first set is a superset of how a match begins, which is faster.
 _ASCII_TO_CLEAN = re.compile(
     r"(?=[\x00-\x08\x0b\x0c\x0e-\x1f!-/:-@\[-`{-\x7f])"
-    r"(?:([!-/:-@\[-`{-~])[ \t]{0,2}\1[ \t]{0,2}\1|[=\-*~_#+|<>^!?]{4}|-->|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f])"
+    r"(?:([!-/:-@\[-`{-~])[ \t]{0,2}\1[ \t]{0,2}\1|[=\-*~_#+|<>^:!?]{4}|-->|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f])"
 )
 
 

@@ -85,7 +85,7 @@ def _with_mark(letter: str, mark: str, marks: int) -> str:
 
 
 def _in_context(text: str, at: int, found: _Cleaned) -> str | None:
-    """Return what a character is replaced by; None: it stays."""
+    """Return the replacement of a character; None: it stays."""
     char, before, after = text[at], text[at - 1 : at], text[at + 1 : at + 2]
     match found.kind:
         case "space":
@@ -93,7 +93,8 @@ def _in_context(text: str, at: int, found: _Cleaned) -> str | None:
         case "joiner":
             return None if _joins(before) or _is_pictograph(before) else ""
         case "selector":
-            return None if char in "\ufe0e\ufe0f" and (_is_pictograph(before) or after == "\u20e3") else ""
+            is_emoji = _is_pictograph(before) and _classify(before) is None
+            return None if char in "\ufe0e\ufe0f" and (is_emoji or after == "\u20e3") else ""
         case "tag":
             return None if before == "\U0001f3f4" or "\U000e0020" <= before <= "\U000e007e" else ""
         case "modifier":
@@ -159,6 +160,8 @@ def _format(char: str) -> _Cleaned | None:
 
 def _expand(char: str) -> str:
     """The letters, digits or signs that a character is a style or a presentation form of, or the character itself."""
+    if char == "ℹ":  # an emoji
+        return char
     tag, *parts = unicodedata.decomposition(char).split() or [""]
     if tag.startswith("<"):
         plain = "".join(_expand(chr(int(part, 16))) for part in parts)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from gateway.text.mapped_text import Edit
 
 _RUN = re.compile(
-    r"([=\-*~_#+|<>^•·●■□▪◆◇★☆—–―〜～])(?:[ \t]{0,2}\1){2,}"  # one sign, also "* * *"
-    r"|[=\-*~_#+|<>^]{4,}"
+    r"[=\-*~_#+|<>^:]{4,}|[★☆●○◆◇■□▪▫]{3,}"
+    r"|([=\-*~_#+|<>^•·●■□▪◆◇★☆—–―〜～])(?:[ \t]{0,2}\1){2,}"  # one sign, also "* * *"
     r"|[─-▟](?:[ \t]{0,2}[─-▟])*"  # box drawing and blocks
     r"|([`'\"()\[\]{}@&%$])\2{2,}"
     r"|(?P<end>[!?！？]{4,})"

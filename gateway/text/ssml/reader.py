@@ -41,7 +41,7 @@ class Handler(Protocol):
 def read_xml(text: str, handler: Handler) -> None:
     """Parse a document: no document type, no entities of its own, elements at most :data:`MAX_DEPTH` deep.
 
-    :raises InvalidRequest: if it is not well-formed, with line and column; what the handler raises is passed on.
+    :raises InvalidRequest: if it is not well-formed, with line and column; errors of the handler are passed on.
     """
     _Parser(text, handler).read()
 
