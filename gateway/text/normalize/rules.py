@@ -39,11 +39,14 @@ class Rule:
     :param category: one of :data:`CATEGORIES`.
     :param pattern: takes time linear in the text.
     :param read: returns the words to speak for a match; None: the match is not of this kind.
+    :param needs: characters of which every match has at least one, so that a text without them is not searched; empty:
+        every text is.
     """
 
     category: str
     pattern: re.Pattern[str]
     read: Callable[[re.Match[str]], str | None]
+    needs: frozenset[str] = frozenset()
 
 
 class Language(Protocol):
@@ -72,8 +75,9 @@ def find_edits(
     taken = bytearray(end - start)  # 1 for characters that an edit replaces
     for edit in fixed:
         taken[edit.start - start : edit.end - start] = b"\1" * (edit.end - edit.start)
+    characters = frozenset(text[start:end])
     for rule in language.rules:
-        if rule.category not in categories:
+        if rule.category not in categories or (rule.needs and rule.needs.isdisjoint(characters)):
             continue
         for match in rule.pattern.finditer(text, start, end):
             first, last = match.span()

@@ -54,17 +54,23 @@ class AddressWords:
         }.get(char, "")
 
 
-def spaced(category: str, pattern: re.Pattern[str], read: Callable[[re.Match[str]], str | None]) -> Rule:
+DIGITS = "0123456789"
+
+
+def spaced(
+    category: str, pattern: re.Pattern[str], read: Callable[[re.Match[str]], str | None], needs: str = ""
+) -> Rule:
     """A rule whose words get a space where they would touch a letter, a digit or another sign's words.
 
-    Of two adjacent edits, the left one adds the space before a letter or digit, the right one that before a sign.
+    Of two adjacent edits one adds the space: the right one before a sign, and before a digit that follows a letter or a
+    digit; else the left one.
     """
 
     def read_spaced(match: re.Match[str]) -> str | None:
         words = read(match)
         return words and apart(match.string, match.start(), match.end(), words)
 
-    return Rule(category, pattern, read_spaced)
+    return Rule(category, pattern, read_spaced, frozenset(needs))
 
 
 _NO_SPACE_AFTER = " \t\n\r\xa0([{'\"‘“«¿¡-–—/"
@@ -73,27 +79,31 @@ _NO_SPACE_AFTER = " \t\n\r\xa0([{'\"‘“«¿¡-–—/"
 def apart(text: str, start: int, end: int, words: str) -> str:
     """Words that replace ``text[start:end]``, with spaces where they would touch others; see :func:`spaced`."""
     before, after = text[start - 1 : start], text[end : end + 1]
-    first = text[start]
+    first, last = text[start], text[end - 1]
     if first.isspace():
         words = first + words
-    elif before and (before.isalnum() if first.isalnum() else before not in _NO_SPACE_AFTER):
+    elif first.isalnum():
+        if before.isalpha() or (before.isalnum() and not first.isalpha()):
+            words = " " + words
+    elif before and before not in _NO_SPACE_AFTER:
         words = " " + words
-    last = text[end - 1]
-    return words + last if last.isspace() else words + " " if after.isalnum() else words
+    if last.isspace():
+        return words + last
+    return words + " " if after.isalpha() or (after.isalnum() and not last.isalnum()) else words
 
 
 def address_rules(words: AddressWords) -> tuple[Rule, ...]:
     """Rules for URLs, e-mail and IP addresses, paths, file names, @names, #hashtags and versions."""
     return (
-        spaced("address", _EMAIL, lambda match: _spell(match[0], words)),
-        spaced("address", _URL, lambda match: _read_url(match, words)),
-        spaced("address", _IP, lambda match: _spell(match[0], words)),
-        spaced("address", _HOST, lambda match: _read_url(match, words)),
-        spaced("address", _PATH, lambda match: _spell(match[0], words)),
-        spaced("address", _FILE, lambda match: _spell(match[0], words)),
-        spaced("address", _HANDLE, lambda match: _spell(match[0], words)),
-        spaced("address", _HASHTAG, lambda match: _spell(_CAMEL_CASE.sub(" ", match[0]), words)),
-        spaced("code", _VERSION, lambda match: _read_version(match, words)),
+        spaced("address", _EMAIL, lambda match: _spell(match[0], words), "@"),
+        spaced("address", _URL, lambda match: _read_url(match, words), ".:"),
+        spaced("address", _IP, lambda match: _spell(match[0], words), DIGITS),
+        spaced("address", _HOST, lambda match: _read_url(match, words), ".:"),
+        spaced("address", _PATH, lambda match: _spell(match[0], words), "/\\"),
+        spaced("address", _FILE, lambda match: _spell(match[0], words), "."),
+        spaced("address", _HANDLE, lambda match: _spell(match[0], words), "@"),
+        spaced("address", _HASHTAG, lambda match: _spell(_CAMEL_CASE.sub(" ", match[0]), words), "#"),
+        spaced("code", _VERSION, lambda match: _read_version(match, words), DIGITS),
     )
 
 

@@ -51,6 +51,7 @@ class English:
         *dates.RULES,
         *money.RULES,
         *times.RULES,
+        numbers.GROUPED_RULE,
         _VERSION,
         *numbers.FRACTION_RULES,
         *units.RULES,

@@ -6,7 +6,7 @@ import re
 
 from gateway.text.normalize.english.words import before, code_number, integer, number, plural
 from gateway.text.normalize.numbers import digits
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _SOFTWARE = re.compile(
     r"\b(?:Python|Java|Node|Ubuntu|Debian|Fedora|Alpine|macOS|iOS|Android|Windows|CUDA|PyTorch|TensorFlow|Chrome|Firefox"
@@ -18,6 +18,16 @@ _PLACE = re.compile(
     r"\b(?:[Rr]oom|[Rr]oute|[Ff]light|[Hh]ighway|Hwy|Interstate|[Aa]rea|[Bb]us|[Tt]rain|[Ss]uite|[Aa]pt\.?|Boeing|Airbus"
     r"|Porsche|Peugeot|[Ee]rror|[Ss]tatus|[Cc]ode|[A-Z]{2,5})\s$"
 )
+_AIRCRAFT = re.compile(r"(?<=Boeing )(?P<first>\d{3})-(?P<second>\d{1,3})(?!\w)")
+_STREET_WORD = (
+    r"(?:St|Ave|Blvd|Rd|Dr|Ln|Ct|Pl|Hwy|Pkwy|Street|Avenue|Boulevard|Road|Drive|Lane|Court|Place|Highway|Parkway|Way"
+    r"|Square)"
+)
+_HOUSE = re.compile(
+    r"(?<![\w.,-])\d{3,4}(?=\s(?:[NSEW]\.?\s)?(?:[A-Z][\w'’.-]{0,20}\s|\d{1,3}(?:st|nd|rd|th)\s){1,3}"
+    rf"{_STREET_WORD}\b)"
+)
+_SERIES = re.compile(r"(?<!\w)(?P<letter>[A-Z])(?P<first>\d{1,3})[-–](?P=letter)(?P<last>\d{1,3})(?![\w-])")
 _NAME_NUMBER = re.compile(r"(?<![\w.,-])\d{3,4}(?!\w|[-.,:/%]\d|[%°$€£]|\s(?:million|billion|percent))")
 _MIXED = re.compile(
     r"(?<!\w)(?<!\d[.,])(?:(?:[A-Z][A-Za-z]{0,19}-){1,2}(?=\d)|(?=[A-Za-z]{1,20}\d|\d{1,15}[A-Za-z]))[A-Za-z\d]{1,60}"
@@ -28,9 +38,9 @@ _SNAKE = re.compile(r"(?<!\w)(?P<name>_{0,2}[A-Za-z\d]{1,40}(?:_{1,2}[A-Za-z\d]{
 _SNAKE_PART = re.compile(r"_+|\d+|[A-Za-z]+")
 _SUBSCRIPT = re.compile(r"[₀-₉]{1,15}")
 _RETIREMENT = re.compile(r"(?<!\w)(?P<number>401|403|457|501)\((?P<letter>[a-z])\)(?:\((?P<paragraph>\d)\))?")
-_SHARP = re.compile(r"(?<!\w)(?P<letter>[A-GJ])(?P<sign>\+\+|#|♯|♭|\+(?=[\s.,;!?)]|$))")
+_SHARP = re.compile(r"(?<!\w)(?P<letter>[A-GJ])(?P<sign>\+\+|#|♯|♭|[+-](?=[\s.,;!?)]|$))")
 _DOTTED_NAME = re.compile(r"(?<!\S)\.(?=NET\b|[a-z]{2,12}\b)")
-_SHARP_WORDS = {"++": "plus plus", "#": "sharp", "♯": "sharp", "♭": "flat", "+": "plus"}
+_SHARP_WORDS = {"-": "minus", "++": "plus plus", "#": "sharp", "♯": "sharp", "♭": "flat", "+": "plus"}
 
 
 def _read_release(match: re.Match[str]) -> str | None:
@@ -45,6 +55,11 @@ def _read_name_number(match: re.Match[str]) -> str | None:
     if not found or re.fullmatch(r"(?:19|20)\d\d", match[0]):
         return None
     return code_number(match[0])
+
+
+def _read_series(match: re.Match[str]) -> str:
+    letter = match["letter"]
+    return f"{letter} {code_number(match['first'])} to {letter} {code_number(match['last'])}"
 
 
 def _read_mixed(match: re.Match[str]) -> str | None:
@@ -76,12 +91,15 @@ def _read_subscript(match: re.Match[str]) -> str:
 
 
 RULES = (
-    spaced("code", _RELEASE, _read_release),
-    spaced("code", _RETIREMENT, _read_retirement),
-    spaced("code", _SHARP, lambda match: f"{match['letter']} {_SHARP_WORDS[match['sign']]}"),
-    spaced("code", _NAME_NUMBER, _read_name_number),
-    spaced("code", _SNAKE, _read_snake),
-    spaced("code", _MIXED, _read_mixed),
-    spaced("code", _SUBSCRIPT, _read_subscript),
-    spaced("code", _DOTTED_NAME, lambda _: "dot "),
+    spaced("code", _RELEASE, _read_release, DIGITS),
+    spaced("code", _RETIREMENT, _read_retirement, DIGITS),
+    spaced("code", _SHARP, lambda match: f"{match['letter']} {_SHARP_WORDS[match['sign']]}", "+-#♯♭"),
+    spaced("code", _AIRCRAFT, lambda match: f"{code_number(match['first'])} {code_number(match['second'])}", DIGITS),
+    spaced("code", _HOUSE, lambda match: code_number(match[0]), DIGITS),
+    spaced("code", _SERIES, _read_series, DIGITS),
+    spaced("code", _NAME_NUMBER, _read_name_number, DIGITS),
+    spaced("code", _SNAKE, _read_snake, "_"),
+    spaced("code", _MIXED, _read_mixed, DIGITS),
+    spaced("code", _SUBSCRIPT, _read_subscript, "₀₁₂₃₄₅₆₇₈₉"),
+    spaced("code", _DOTTED_NAME, lambda _: "dot", "."),
 )

@@ -9,12 +9,13 @@ from gateway.text.normalize.english.words import (
     START,
     after,
     before,
-    cardinal,
+    minutes,
     ordinal_words,
     plural,
     year_words,
 )
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.numbers import cardinal
+from gateway.text.normalize.shared import DIGITS, spaced
 
 MONTHS = (
     "January February March April May June July August September October November December".split()  # noqa: SIM905
@@ -60,7 +61,7 @@ _NAMED = re.compile(
     rf"\b(?P<month>{MONTH})\.?\s(?P<day>\d{{1,2}}){_SUFFIX}?(?:\s?[-–]\s?(?P<to>\d{{1,2}}){_SUFFIX}?)?(?![\w%:]|[.,/]\d){_YEAR_PART}"
 )
 _NAMED_DAY_FIRST = re.compile(
-    rf"(?<![\w.,:/])(?P<day>\d{{1,2}})(?P<suffix>{_SUFFIX})?(?P<of>\sof)?[\s-](?P<month>{MONTH})\b(?:\.(?=\s\d|,))?{_YEAR_PART}"
+    rf"(?<![\w.,:/])(?P<day>\d{{1,2}}){_SUFFIX}?(?:\s?[-–/]\s?(?P<to>\d{{1,2}}){_SUFFIX}?)?(?P<of>\sof)?[\s-](?P<month>{MONTH})\b(?:\.(?=\s\d|,))?{_YEAR_PART}"
 )
 
 
@@ -96,6 +97,8 @@ def _read_named(match: re.Match[str]) -> str | None:
 def _read_day_first(match: re.Match[str]) -> str | None:
     month = MONTHS.index(month_name(match["month"])) + 1
     read = read_date(match["year"], month, int(match["day"]), "day first")
+    if read and (to := match["to"]):
+        read = read.replace(" of ", f" to {ordinal_words(to)} of ", 1) if 1 <= int(to) <= 31 else None
     if read and (match["of"] or before(match, 4).lower().endswith("the ")):
         return read.removeprefix("the ")
     return read
@@ -116,6 +119,19 @@ _DAYS = re.compile(rf"\b(?P<first>{_WEEKDAY})\.?\s?[-–]\s?(?P<last>{_WEEKDAY})
 
 def _read_days(match: re.Match[str]) -> str:
     return f"{weekday_name(match['first'])} to {weekday_name(match['last'])}"
+
+
+_MONTHS = re.compile(rf"\b(?P<first>{MONTH})\.?\s?[-–]\s?(?P<last>{MONTH})\b")
+_SHORT_YEAR = re.compile(r"(?<!\w)['’](?P<year>\d\d)(?![\w'’\"])")
+_BEFORE_SHORT_YEAR = re.compile(r"\b(?:of|in|since|the|until|till|to|from|by|and|class|summer|winter|spring|fall)\s$")
+
+
+def _read_months(match: re.Match[str]) -> str:
+    return f"{month_name(match['first'])} to {month_name(match['last'])}"
+
+
+def _read_short_year(match: re.Match[str]) -> str | None:
+    return minutes(match["year"]) if _BEFORE_SHORT_YEAR.search(before(match)) else None
 
 
 _DECADE = re.compile(r"(?:(?<!\w)['’‘])?(?<![\w.,])(?P<decade>(?:1[1-9]|20)\d0|[1-9]0)['’]?s\b")
@@ -152,8 +168,8 @@ _BEFORE_COUNT = re.compile(
     re.IGNORECASE,
 )
 _PLURAL = re.compile(
-    r" (?!was\b|is\b|has\b|as\b|this\b|its\b|his\b|does\b|sees\b|saw\b|across\b|versus\b|plus\b|always\b|perhaps\b|besides\b)"
-    r"(?:[a-z-]{2,20}s|people|men|women|children|percent|million|billion|(?:[a-z]{3,12} )(?:people|men|women|children))\b"
+    r" (?!(?:was|is|has|as|this|its|his|does|sees|across|versus|plus|always|perhaps|besides)\b)"
+    r"(?:[a-z-]{2,20}s|(?:[a-z]{3,12} )?(?:people|men|women|children|percent|million|billion))\b"
 )
 _AFTER_YEAR = re.compile(r"\s?(?:BCE?|CE|AD)\b|\s?[-–—]\s?\d{4}(?!\d)|\)")
 
@@ -163,7 +179,7 @@ def _read_year(match: re.Match[str]) -> str | None:
     text_before, text_after = before(match), after(match)
     if _AFTER_YEAR.match(text_after):
         return year_words(written)
-    if _BEFORE_COUNT.search(text_before):
+    if _BEFORE_COUNT.search(text_before) or text_after.startswith(" of "):
         return None
     if _PLURAL.match(text_after) and not (written >= "1900" and _SURE_BEFORE_YEAR.search(text_before)):
         return None
@@ -173,14 +189,16 @@ def _read_year(match: re.Match[str]) -> str | None:
 
 
 RULES = (
-    spaced("date", _ISO, _read_iso),
-    spaced("date", _NUMERIC, _read_numeric),
-    spaced("date", _MONTH_YEAR, _read_month_year),
-    spaced("date", _NAMED_DAY_FIRST, _read_day_first),
-    spaced("date", _NAMED, _read_named),
-    spaced("date", _DAYS, _read_days),
-    spaced("date", _DAY, lambda match: weekday_name(match["day"])),
-    spaced("date", _DECADE, _read_decade),
-    spaced("cardinal", _ROUND, lambda match: _ROUND_WORDS[len(match["number"].replace(",", ""))]),
+    spaced("date", _ISO, _read_iso, DIGITS),
+    spaced("date", _NUMERIC, _read_numeric, DIGITS),
+    spaced("date", _MONTH_YEAR, _read_month_year, DIGITS),
+    spaced("date", _NAMED_DAY_FIRST, _read_day_first, DIGITS),
+    spaced("date", _NAMED, _read_named, DIGITS),
+    spaced("date", _DAYS, _read_days, "-–"),
+    spaced("date", _DAY, lambda match: weekday_name(match["day"]), DIGITS + "-–"),
+    spaced("date", _MONTHS, _read_months, "-–"),
+    spaced("date", _SHORT_YEAR, _read_short_year, DIGITS),
+    spaced("date", _DECADE, _read_decade, DIGITS),
+    spaced("cardinal", _ROUND, lambda match: _ROUND_WORDS[len(match["number"].replace(",", ""))], DIGITS),
 )
-YEAR_RULE = spaced("date", _YEAR, _read_year)
+YEAR_RULE = spaced("date", _YEAR, _read_year, DIGITS)

@@ -6,7 +6,7 @@ import re
 
 from gateway.text.normalize.english.unit_names import PER
 from gateway.text.normalize.english.words import SCALES, SPACE, any_of, is_adjective, number, sign_words
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _DOLLAR = ("dollar", "dollars", "cent", "cents")
 _POUND = ("pound", "pounds", "penny", "pence")
@@ -83,7 +83,10 @@ _AMOUNT = (
     rf"(?:\d{{1,3}}(?:{_THOUSANDS}\d{{3}}(?!\d))+(?:\.\d+)?|\d{{1,3}}(?:\.\d{{3}}(?!\d))+,\d{{2}}(?!\d)"
     r"|\d{1,3}(?:\.\d{3}(?!\d)){2,}|\d+,\d{2}(?![\d,])|\d+(?:\.\d+)?|\.\d+)"
 )
-_SCALE = rf"(?:(?:[-\s]?(?P<word>thousand|[mbt]rillion|million|billion)\b|{SPACE}?(?P<letters>[bm]n|tn)\b|(?P<letter>[kKmMbBtT]))(?![A-Za-z]))"
+_SCALE = (
+    rf"(?:(?:[-\s]?(?P<word>thousand|[mb]illion|trillion)\b|{SPACE}?(?P<letters>[bm]n|tn)\b"
+    r"|(?P<letter>[kKmMbBtT]))(?![A-Za-z]))"
+)
 _SECOND = rf"{SPACE}?[-–—]{SPACE}?"
 _SIGN = r"(?:(?<![\w)\]])(?P<sign>[-−–+~≈±]))?"
 
@@ -108,6 +111,9 @@ def _read(match: re.Match[str]) -> str | None:
     if to:
         to_scale = SCALES.get((groups.get("to_scale") or "").strip().lower(), "")
         scales = (scale, to_scale) if "to_scale" in groups else ("", scale)
+        if "." in _plain(groups["amount"]) + _plain(to) and not any(scales):
+            first, second = (_amount(_plain(amount), "", names, False) for amount in (groups["amount"], to))
+            return f"{read}{first} to {second}"
         first, second = (
             f"{number(_plain(amount))} {words}".strip()
             for amount, words in zip((groups["amount"], to), scales, strict=True)
@@ -146,4 +152,4 @@ def _amount(amount: str, scale: str, names: tuple[str, str, str, str], adjective
     return f"{number(whole)} {one if whole == '1' else many} and {rest}"
 
 
-RULES = (spaced("currency", _BEFORE, _read), spaced("currency", _AFTER, _read))
+RULES = (spaced("currency", _BEFORE, _read, DIGITS), spaced("currency", _AFTER, _read, DIGITS))

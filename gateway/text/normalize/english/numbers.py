@@ -25,19 +25,20 @@ from gateway.text.normalize.english.words import (
     sign_words,
 )
 from gateway.text.normalize.rules import Rule
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _UNIT_AFTER = (
     rf"(?:{SPACE}?(?P<unit>{any_of(symbol for symbol in UNITS if len(symbol) > 1 and symbol != 'in')})(?!\w))?"
 )
 _SLASH = re.compile(
-    rf"(?<![\w/.,])(?:(?P<whole>\d{{1,3}})[ -])?(?P<num>\d{{1,5}})/(?P<den>\d{{1,5}})(?P<third>/365)?{_UNIT_AFTER}(?![\w/]|[.,]\d)"
+    rf"(?<![\w/.,])(?:(?P<whole>\d{{1,3}})[ -])?(?P<num>\d{{1,5}}(?:\.\d{{1,2}})?)/(?P<den>\d{{1,5}})(?P<third>/365)?"
+    rf"{_UNIT_AFTER}(?![\w/]|[.,]\d)"
 )
 _VULGAR = re.compile(rf"(?:(?<!\w)(?P<whole>\d{{1,6}}){SPACE}?)?(?P<vulgar>[¼-¾⅐-⅞]){_UNIT_AFTER}(?!\w)")
 _PHRASES = {(24, 7): "twenty four seven", (9, 11): "nine eleven", (7, 11): "seven eleven", (20, 20): "twenty twenty"}
 _DENOMINATORS = {*range(2, 11), 12, 16, 20, 32, 50, 64, 100, 1000}
 _BEFORE_DATE = re.compile(
-    r"\b(?:on|by|until|till|due|since|from|before|after|dated?|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Mon|Tue|Wed"
+    r"\b(?:on|by|EOD|until|till|due|since|from|before|after|dated?|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Mon|Tue|Wed"
     r"|Thu|Fri|Sat|Sun),?:? $",
     re.IGNORECASE,
 )
@@ -50,6 +51,8 @@ _OF = re.compile(
 
 def _read_slash(match: re.Match[str]) -> tuple[str, str] | None:
     """The kind of two numbers with a slash, and the words for them."""
+    if "." in match["num"]:
+        return "fraction", f"{number(match['num'])} out of {integer(match['den'])}"
     num, den = int(match["num"]), int(match["den"])
     text_after = after(match)
     if in_equation(match):
@@ -97,7 +100,7 @@ def _slash_rule(category: str) -> Rule:
         found = _read_slash(match)
         return found[1] if found and found[0] == category else None
 
-    return spaced(category, _SLASH, read)
+    return spaced(category, _SLASH, read, "/")
 
 
 def _fraction(num: int, den: int) -> str:
@@ -128,6 +131,8 @@ def _read_range(match: re.Match[str]) -> str | None:
     text_before = before(match, 12)
     if not _BEFORE_RANGE.search(text_before) or in_equation(match) or (match["space"] and "—" in match[0]):
         return None
+    if text_before.endswith("50") and after(match, 2) == "50":
+        return " "
     return " to "
 
 
@@ -137,6 +142,7 @@ _ORDINAL = re.compile(
 _SCALED = re.compile(
     rf"{SIGN}{START}(?P<number>{NUMBER})(?P<scale>k|M|{SPACE}?(?:bn|mn|tn))(?P<plus>\+(?![\w+(]|\s?\d))?(?!\w)"
 )
+_GROUPED = re.compile(r"(?<![\w.,])\d{1,3}(?:\.\d{3}){2,4}(?![\w.])")
 _CARDINAL = re.compile(rf"{SIGN}{START}(?P<number>{NUMBER})(?P<scale>)(?P<plus>\+(?![\w+(]|\s?\d))?")
 
 
@@ -152,8 +158,12 @@ def _read_cardinal(match: re.Match[str]) -> str:
     return f"{read} plus" if match["plus"] else read
 
 
-FRACTION_RULES = (*map(_slash_rule, ("math", "date", "fraction")), spaced("fraction", _VULGAR, _read_vulgar))
-ORDINAL_RULE = spaced("ordinal", _ORDINAL, _read_ordinal)
-RANGE_RULE = Rule("range", _RANGE, _read_range)
-SCALED_RULE = spaced("cardinal", _SCALED, _read_cardinal)
-CARDINAL_RULE = spaced("cardinal", _CARDINAL, _read_cardinal)
+FRACTION_RULES = (
+    *map(_slash_rule, ("math", "date", "fraction")),
+    spaced("fraction", _VULGAR, _read_vulgar, "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"),
+)
+ORDINAL_RULE = spaced("ordinal", _ORDINAL, _read_ordinal, DIGITS)
+RANGE_RULE = Rule("range", _RANGE, _read_range, frozenset("-–—~～"))
+GROUPED_RULE = spaced("cardinal", _GROUPED, lambda match: number(match[0].replace(".", "")), DIGITS)
+SCALED_RULE = spaced("cardinal", _SCALED, _read_cardinal, DIGITS)
+CARDINAL_RULE = spaced("cardinal", _CARDINAL, _read_cardinal, DIGITS)

@@ -17,8 +17,8 @@ _RULERS = (
 _RULER = re.compile(rf"\b(?:{_RULERS})\s$")
 _NUMBERED = re.compile(
     r"\b(?:[Cc]hapter|[Pp]art|[Aa]ct|[Ss]cene|[Vv]olume|[Vv]ol\.|[Bb]ook|[Ss]ection|[Pp]hase|[Tt]ype|[Cc]lass|[Aa]rticle"
-    r"|[Aa]ppendix|[Tt]itle|[Ll]evel|[Ss]tage|[Gg]rade|[Tt]ier|[Ff]igure|Fig\.|[Tt]able|World War|Super Bowl|Mark|Vatican"
-    r"|Apollo|Episode|Season|Symphony|Category|Division|Group|Schedule|Annex|Canto|Psalm)\s$"
+    r"|[Aa]ppendix|[Tt]itle|[Ll]evel|[Ss]tage|[Gg]rade|[Tt]ier|[Ff]igure|Fig\.|[Tt]able|World War|Super Bowl"
+    r"|Mark|Vatican|Apollo|Episode|Season|Symphony|Category|Division|Group|Schedule|Annex|Canto|Psalm)\s$"
 )
 _ROMAN = re.compile(rf"(?<=[A-Za-z.]\s){_NUMERAL}(?P<century>(?=\scentur))?")
 _CAPITALIZED = re.compile(r"\b[A-Z][a-z]{2,20}\s$")

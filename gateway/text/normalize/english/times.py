@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from gateway.text.normalize.english.words import ends_sentence, integer, minutes
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _HALF = r"(?P<half>[aApP]\.[ ]?[mM]\.|[aApP][mM]\b)"
 _CLOCK = re.compile(
-    rf"(?<![\w:])(?<!\d[.,])(?P<hour>[01]?\d|2[0-4])(?:[:h](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:[.,]\d{{1,6}})?)?"
+    rf"(?<![\w:])(?<!\d[.,])(?P<hour>[0-5]?\d)(?:[:h](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:[.,]\d{{1,6}})?)?"
     rf"(?:\s?{_HALF})?|\.(?P<dotted>[0-5]\d)\s?(?P<dotted_half>[aApP]\.?[mM]\b\.?))(?![\w:]|\.\d)"
 )
 _HOUR = re.compile(rf"(?<![\w:])(?<!\d[.,])(?P<hour>1[0-2]|0?[1-9])\s?{_HALF}")
@@ -22,7 +22,9 @@ def read_clock(hour: str, minute: str, second: str | None, half: str) -> str:
 
     :param half: ``AM``, ``PM`` or empty.
     """
-    if minute == "00" and not second:
+    if int(hour) > 24:
+        read = f"{integer(hour)} {minutes(minute) if minute != '00' else 'zero zero'}"
+    elif minute == "00" and not second:
         if half or int(hour) == 0:
             read = f"{integer(str(int(hour)))}" if half else "midnight"
         else:
@@ -54,8 +56,8 @@ def _read_offset(match: re.Match[str]) -> str:
 
 
 RULES = (
-    spaced("time", _CLOCK, _read_clock),
-    spaced("time", _HOUR, lambda match: f"{integer(str(int(match['hour'])))} {_half(match, match['half'])}"),
-    spaced("time", _OFFSET, _read_offset),
+    spaced("time", _CLOCK, _read_clock, DIGITS),
+    spaced("time", _HOUR, lambda match: f"{integer(str(int(match['hour'])))} {_half(match, match['half'])}", DIGITS),
+    spaced("time", _OFFSET, _read_offset, DIGITS),
 )
-RATIO_RULE = spaced("math", _RATIO, lambda match: f"{integer(match['first'])} to {integer(match['second'])}")
+RATIO_RULE = spaced("math", _RATIO, lambda match: f"{integer(match['first'])} to {integer(match['second'])}", DIGITS)

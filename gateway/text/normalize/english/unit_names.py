@@ -50,5 +50,11 @@ def _parse(table: str) -> dict[str, tuple[str, str]]:
 UNITS = _parse(_TABLE)
 """Singular and plural of each unit, by symbol."""
 
-PER = {symbol: one for symbol, (one, _) in UNITS.items()} | {"d": "day", "w": "week", "y": "year", "req": "request"}
+PER = {symbol: one for symbol, (one, _) in UNITS.items()} | {
+    "d": "day",
+    "day": "day",
+    "w": "week",
+    "y": "year",
+    "req": "request",
+}
 """What follows "per", by symbol."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from gateway.text.normalize.english.signs import in_equation
 from gateway.text.normalize.english.unit_names import PER, UNITS
 from gateway.text.normalize.english.words import (
     NUMBER,
@@ -18,16 +19,18 @@ from gateway.text.normalize.english.words import (
     number,
     sign_words,
 )
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _POWERS = {"²": "square", "2": "square", "³": "cubic", "3": "cubic"}
 _SQUARED = r"(?:(?:km|cm|mm|dm|m|ft|in|mi|yd)(?:[²³]|\^?[23](?!\d)))"
-_NOT_AFTER_SPACE = {"A", "N", "t", "in", "L", "J", "MP"}  # "3 A students", "5 in a row"
+_NOT_AFTER_SPACE = {"A", "N", "t", "in", "J", "MP"}  # "3 A students", "5 in a row"
 
 
+_ALWAYS = any_of(set(UNITS) - _NOT_AFTER_SPACE)
+_TIGHT = any_of(_NOT_AFTER_SPACE)
 _UNIT = re.compile(
     rf"{SIGN}{START}(?P<number>{NUMBER})(?P<scale>{SPACE}(?:[mb]illion|thousand){SPACE})?"
-    rf"(?:(?P<gap>[-\s]?)(?P<unit>{_SQUARED}|{any_of(set(UNITS) - _NOT_AFTER_SPACE)})|(?P<tight>{any_of(_NOT_AFTER_SPACE & set(UNITS))}))"
+    rf"(?:(?P<gap>[-\s]?)(?P<unit>{_SQUARED}|{_ALWAYS})|(?P<tight>{_TIGHT}))"
     rf"(?:/(?P<per>[A-Za-z]{{1,10}}[²³]?))?(?P<period>\.(?=\s+[a-z(]|[,;]))?(?![\w°^]|/\w|-\d)"
 )
 
@@ -80,21 +83,34 @@ def _read_feet(match: re.Match[str]) -> str:
 
 
 def _read_prime(match: re.Match[str]) -> str | None:
-    if match["prime"] == '"' and before(match, 200).count('"') % 2:
+    if match["prime"] == '"' and len(re.findall(r'(?<!\d)"', before(match, 200))) % 2:
         return None  # a closing quotation mark
     one, many = UNITS["in" if match["prime"] in '"″' else "ft"]
-    return f"{number(match['number'])} {one if match['number'] == '1' else many}"
+    return f"{number(match['number'])} {one if match['number'] == '1' or is_adjective(match) else many}"
 
 
 _SIZE = re.compile(
     rf"{START}(?P<sizes>\d{{1,5}}(?:\.\d{{1,3}})?(?:(?:{SPACE}?[x×X]{SPACE}?)\d{{1,5}}(?:\.\d{{1,3}})?){{1,3}})(?![\w^_]|[.,]\d)"
 )
-_X = re.compile(rf"(?<=[\d)])(?P<space>{SPACE}?)[x×](?P=space)(?=[$€£¥(]|\d)")
-_TIMES = re.compile(rf"{SIGN}{START}(?P<number>{NUMBER})[x×](?![\w^²³])|(?<!\w)[x×](?P<after>{NUMBER})(?!\w)")
+_X = re.compile(rf"(?<=[\w)\"'′″]){SPACE}x{SPACE}(?=[$€£¥(]|\d)")
+_PER = re.compile(rf"(?<=\bper )(?P<unit>{any_of(symbol for symbol in PER if len(symbol) > 1)})(?!\w)")
+_RATE = re.compile(
+    rf"(?<![\w/])(?P<unit>m|{any_of(symbol for symbol in UNITS if len(symbol) > 1 and symbol not in ('in', 'min'))})"
+    r"/(?P<per>s|sec|min|h|hr|day|kg|L|ml|mL|dL|mol)(?![\w/])"
+)
+_FEET_AND_INCHES = re.compile(
+    rf"(?<=\d){SPACE}?(?:ft|feet)\.?{SPACE}(?P<inches>\d{{1,2}}){SPACE}?in\b\.?(?!{SPACE}(?:a|the)\b)"
+)
+_TIMES = re.compile(rf"{SIGN}{START}(?P<number>{NUMBER})[x×](?![\w^²³])|(?<!\w)[x×](?!86|64)(?P<after>{NUMBER})(?!\w)")
 
 
 def _read_size(match: re.Match[str]) -> str | None:
-    if re.match(r"\s*[=+÷*/]", after(match)) or re.search(r"[=+÷*/]\s*$", before(match, 4)) or " × " in match["sizes"]:
+    sizes = match["sizes"]
+    if (
+        " × " in sizes
+        or (re.match(r"\s*[=+÷*/]", after(match)))
+        or (" " in sizes and re.search(r"[=+÷*/]\s*$", before(match, 4)))
+    ):
         return None
     parts = re.split(r"\s?[x×X]\s?", match["sizes"])
     names = all(part.isdecimal() and len(part) >= 3 for part in parts)
@@ -104,6 +120,8 @@ def _read_size(match: re.Match[str]) -> str | None:
 def _read_times(match: re.Match[str]) -> str:
     if match["after"]:
         return f"times {number(match['after'])}"
+    if match[0][-1] == "x" and (in_equation(match) or re.match(r"\s?[=+*/<>≤≥-]", after(match))):
+        return f"{sign_words(match['sign'])}{number(match['number'])} x"  # algebra
     return f"{sign_words(match['sign'])}{number(match['number'])} times"
 
 
@@ -116,13 +134,15 @@ def _read_percent(match: re.Match[str]) -> str:
 
 
 RULES = (
-    spaced("percent", _PERCENT, _read_percent),
-    spaced("unit", _DEGREES, _read_degrees),
-    spaced("unit", _FEET, _read_feet),
-    spaced("unit", _SIZE, _read_size),
-    spaced("unit", _UNIT, _read_unit),
-    spaced("unit", _PRIME, _read_prime),
-    spaced("unit", _TIMES, _read_times),
-    spaced("math", _X, lambda _: "times"),
-    spaced("unit", re.compile(r"(?<![\w/])km/h(?!\w)"), lambda _: "kilometers per hour"),
+    spaced("percent", _PERCENT, _read_percent, DIGITS),
+    spaced("unit", _DEGREES, _read_degrees, DIGITS),
+    spaced("unit", _FEET, _read_feet, DIGITS),
+    spaced("unit", _FEET_AND_INCHES, lambda match: f"feet {number(match['inches'])} inches", DIGITS),
+    spaced("unit", _SIZE, _read_size, DIGITS),
+    spaced("unit", _UNIT, _read_unit, DIGITS),
+    spaced("unit", _PRIME, _read_prime, DIGITS),
+    spaced("unit", _TIMES, _read_times, DIGITS),
+    spaced("math", _X, lambda match: "times" if before(match, 1).isdecimal() else "by", DIGITS),
+    spaced("unit", _PER, lambda match: PER[match["unit"]]),
+    spaced("unit", _RATE, lambda match: f"{UNITS[match['unit']][1]} per {PER[match['per']]}", "/"),
 )
