@@ -35,7 +35,7 @@ def _sentence_language(sentence: str, language: str) -> str | None:
     """The language of a sentence; None if it has no letters."""
     if sentence.isascii() and language not in _OTHER_SCRIPTS:
         return language if any(map(str.isalpha, sentence)) else None
-    scripts = Counter(name for char in sentence if (name := script(char)))
+    scripts = Counter(name for char in sentence if char.isalpha() and (name := script(char)))  # not №
     if not scripts:
         return None
     if scripts["HIRAGANA"] or scripts["KATAKANA"]:

@@ -26,6 +26,11 @@ def word_after(match: re.Match[str]) -> str:
     return found[1] if found else ""
 
 
+def ends_line(match: re.Match[str]) -> bool:
+    """Whether the text or the line ends after a match."""
+    return not match.string[match.end() : match.end() + 20].split("\n", 1)[0].strip()
+
+
 def ends_sentence(match: re.Match[str]) -> bool:
     """Whether the text ends after a match, or a line, or goes on with a capital letter."""
     rest = match.string[match.end() : match.end() + 3]

@@ -28,7 +28,7 @@ def _year(year: int) -> str:
     return words.replace(" honderd ", "honderd").replace(" honderd", "honderd")
 
 
-def _clock(hour: int, minute: int) -> str:
+def _clock(hour: int, minute: int, before: str) -> str:
     words = f"{numbers.cardinal(hour, 'nl')} uur"
     return f"{words} {numbers.cardinal(minute, 'nl')}" if minute else words
 

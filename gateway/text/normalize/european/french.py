@@ -35,7 +35,7 @@ def _plural(number: Number) -> int:
 _FEMININE = frozenset("heure heures page pages minute minutes personne personnes année années fois semaine semaines".split())
 
 
-def _gender(word: str) -> str:
+def _gender(word: str, number: int) -> str:
     return "f" if word in _FEMININE or word.endswith(("tion", "tions")) else ""
 
 
@@ -44,7 +44,7 @@ def _date(day: int, month: int, year: int | None, before: str) -> str:
     return words if year is None else f"{words} {numbers.cardinal(year, 'fr')}"
 
 
-def _clock(hour: int, minute: int) -> str:
+def _clock(hour: int, minute: int, before: str) -> str:
     words = _agree(numbers.cardinal(hour, "fr"), hour, "f") + (" heures" if hour > 1 else " heure")
     return f"{words} {_agree(numbers.cardinal(minute, 'fr'), minute, 'f')}" if minute else words
 

@@ -47,7 +47,7 @@ _NOT_FEMININE = frozenset(
 _FEMININE_WORDS = frozenset("Nacht Person Uhr Frau Stadt Hand Wand Mail E-Mail Tür Wahl Zahl Million App Box".split())
 
 
-def _gender(word: str) -> str:
+def _gender(word: str, number: int) -> str:
     if not word[0].isupper():
         return ""
     feminine = word in _FEMININE_WORDS or (_FEMININE.search(word) and word not in _NOT_FEMININE)
@@ -63,7 +63,7 @@ def _year(year: int) -> str:
     return numbers.year(year, "de") if 1100 <= year < 2000 else numbers.cardinal(year, "de")
 
 
-def _clock(hour: int, minute: int) -> str:
+def _clock(hour: int, minute: int, before: str) -> str:
     words = "ein Uhr" if hour == 1 else f"{numbers.cardinal(hour, 'de')} Uhr"
     return f"{words} {numbers.cardinal(minute, 'de')}" if minute else words
 

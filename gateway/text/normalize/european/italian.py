@@ -27,7 +27,7 @@ def ordinal(number: int, ending: str) -> str:
     return words[:-1] + "a" if ending in ("ª", "a") else words
 
 
-def _gender(word: str) -> str:
+def _gender(word: str, number: int) -> str:
     if not word.islower() or len(word) < 3 or word in ("alla", "della", "nella", "dalla", "sulla", "era", "ora"):
         return ""
     return "f" if re.search(r"(?:a|zione|sione|tà)$", word) and not re.search(r"(?:ema|amma)$", word) else "m" if word[-1] == "o" else ""
@@ -38,7 +38,7 @@ def _date(day: int, month: int, year: int | None, before: str) -> str:
     return words if year is None else f"{words} {numbers.cardinal(year, 'it')}"
 
 
-def _clock(hour: int, minute: int) -> str:
+def _clock(hour: int, minute: int, before: str) -> str:
     words = "una" if hour == 1 else numbers.cardinal(hour, "it")
     return f"{words} e {numbers.cardinal(minute, 'it')}" if minute else words
 

@@ -74,6 +74,8 @@ class Numerals:
         whole = self.written(number.integer, "" if number.fraction else gender)
         if not number.fraction:
             return whole
+        if len(number.integer) < 10 and (read := self.words.read_decimals(number.integer, number.fraction)):
+            return read
         mark = self.words.decimal if number.mark == self.words.decimal_mark else self.words.point
         return f"{whole} {mark} {self._decimals(number.fraction)}"
 

@@ -30,7 +30,7 @@ def ordinal(number: int, ending: str) -> str:
 _NOT_NOUNS = frozenset("para pela pelas cada mesma essa esta uma nossa toda todas era fora".split())
 
 
-def _gender(word: str) -> str:
+def _gender(word: str, number: int) -> str:
     if not word.islower() or len(word) < 3 or word in _NOT_NOUNS:
         return ""
     if re.search(r"(?:dias?|mapas?|emas?|amas?)$", word):
@@ -43,7 +43,7 @@ def _date(day: int, month: int, year: int | None, before: str) -> str:
     return words if year is None else f"{words} de {numbers.cardinal(year, 'pt_BR')}"
 
 
-def _clock(hour: int, minute: int) -> str:
+def _clock(hour: int, minute: int, before: str) -> str:
     words = _agree(numbers.cardinal(hour, "pt_BR"), hour, "f")
     return f"{words} e {numbers.cardinal(minute, 'pt_BR')}" if minute else words + (" horas" if hour > 1 else " hora")
 

@@ -42,9 +42,9 @@ class DataLanguage:
             *EMOJI_RULES,
             spaced("currency", re.compile(r"(?<=[€$£¥₹₽])/(?=[^\W\d_])"), lambda match: words.per_word),
             *(rule for rule in addresses if rule.category == "address"),
+            *date_rules(self._numerals),
             *words.rules(self._numerals),
             *_abbreviation_rules(words),
-            *date_rules(self._numerals),
             *quantity_rules(self._numerals),
             spaced("cardinal", _GROUPED, self._read_number),
             *(rule for rule in addresses if rule.category != "address"),
@@ -80,7 +80,8 @@ class DataLanguage:
         if words.year and len(match[0]) == 4 and match[0].isdecimal() and 1100 <= int(match[0]) < 2000:
             return words.year(int(match[0]))
         counts = (following := word_after(match)) and word_before(match) not in words.labels
-        return self._numerals.number(number, words.guess_gender(following) if counts else "")
+        gender = words.guess_gender(following, number.value) if counts and number.value is not None else ""
+        return self._numerals.number(number, gender)
 
     def _read_raised(self, match: re.Match[str]) -> str:
         words = self._numerals.words
@@ -105,9 +106,6 @@ def _any_of(written: Iterable[str]) -> str:
 
 
 def _abbreviation_rules(words: Words) -> Iterable[Rule]:
-    def keeps_its_period(match: re.Match[str]) -> bool:
-        return ends_sentence(match)
-
     def before_capital(match: re.Match[str]) -> bool:
         return match.string[match.end() : match.end() + 2].strip()[:1].isupper()
 
@@ -179,7 +177,7 @@ def _fraction_rules(numerals: Numerals) -> Iterable[Rule]:
         rest = words.half if (top, bottom) == (1, 2) else f"{words.mixed} {named}".strip()
         if noun and words.half_last:
             return f"{whole} {numerals.form(Number(match['whole']), noun)} {rest}"
-        return f"{whole} {rest} {noun.forms[1 % len(noun.forms)]}" if noun else f"{whole} {rest}"
+        return f"{whole} {rest} {noun.forms[(words.fraction_form or 1) % len(noun.forms)]}" if noun else f"{whole} {rest}"
 
     unit = rf"(?:[ \u00a0]?(?P<unit>{_any_of(units)})(?![\w²³/]))?"
     whole = r"(?<![\w.,/])(?:(?P<whole>\d{1,4})[ \u00a0]"

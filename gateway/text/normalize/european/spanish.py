@@ -43,7 +43,7 @@ _NOT_NOUNS = frozenset(
 )
 
 
-def _gender(word: str) -> str:
+def _gender(word: str, number: int) -> str:
     if word in _NOT_NOUNS or len(word) < 4 or not word.islower():
         return ""
     if re.search(r"(?:días?|mapas?|emas?|amas?|planetas?)$", word):
@@ -56,7 +56,7 @@ def _date(day: int, month: int, year: int | None, before: str) -> str:
     return words if year is None else f"{words} de {numbers.cardinal(year, 'es')}"
 
 
-def _clock(hour: int, minute: int) -> str:
+def _clock(hour: int, minute: int, before: str) -> str:
     words = _agree(numbers.cardinal(hour, "es"), hour, "f")
     return f"{words} y {numbers.cardinal(minute, 'es')}" if minute else words + (" horas" if hour > 1 else " hora")
 
@@ -74,7 +74,7 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
     def read_ordinal(match: re.Match[str]) -> str:
         number, ending = int(match["number"]), match["ending"]
         shortened = ending in ("º", "°") and number % 10 in (1, 3) and word_after(match)[:1].islower()
-        return ordinal(number, "er" if shortened and _gender(word_after(match)) == "m" else ending)
+        return ordinal(number, "er" if shortened and _gender(word_after(match), number) == "m" else ending)
 
     number = r"(?<![\w.,])(?P<number>\d{1,3})"
     return (

@@ -69,15 +69,18 @@ class Words:
 
     :param numbers: the language's name in ``num2words``, or a function that reads an integer.
     :param months: names in dates, January first.
-    :param month_link: pattern between day and month; ``year_link``: between month and year.
+    :param month_link: pattern between day and month; ``year_link``: between month and year; ``year_sign``: after
+        the year, part of the date.
     :param date: reads (day, month, year or None, word before the date).
-    :param clock: reads (hour, minute).
+    :param clock: reads (hour, minute, word before the time).
     :param agree: adapts the words of an integer to the gender of what it counts; with gender "" it only corrects what
         ``num2words`` gets wrong.
     :param plural: selects the form of a noun after a number.
-    :param guess_gender: gender of a word that follows a number; "" if it is not known to be a noun.
+    :param guess_gender: gender of (word, the number before it); "" if it is not known to be a noun.
     :param labels: words before a number that it names and does not count, e.g. ``page``.
     :param decimals_as_number: read up to three decimals as a number, e.g. three comma fourteen.
+    :param read_decimals: reads (digits before, digits after the decimal mark) where the language has another way; None
+        where it has not.
     :param after_magnitude: a noun as it follows ``million``, with a space or a preposition.
     :param cents: how cents follow, with {cents} for the number and {name} for the noun.
     :param currencies: by symbol, see :data:`CURRENCY_CODES`.
@@ -116,13 +119,15 @@ class Words:
     month_abbreviations: Mapping[str, int] = field(default_factory=dict)
     month_link: str = r"\.?\s"
     year_link: str = r"\s"
+    year_sign: str = ""
     date: Callable[[int, int, int | None, str], str]
-    clock: Callable[[int, int], str]
+    clock: Callable[[int, int, str], str]
     agree: Callable[[str, int, str], str] = _same
     plural: Callable[[Number], int] = one_or_more
-    guess_gender: Callable[[str], str] = lambda word: ""
+    guess_gender: Callable[[str, int], str] = lambda word, number: ""
     labels: frozenset[str] = frozenset()
     decimals_as_number: bool = True
+    read_decimals: Callable[[str, str], str | None] = lambda integer, fraction: None
     after_magnitude: Callable[[str], str] = _followed
     cents: str = "{cents}"
     currencies: Mapping[str, Noun]
