@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 
 from gateway.text.normalize import numbers
-from gateway.text.normalize.european.words import Number, Words, nouns
+from gateway.text.normalize.european.words import Number, Words, listed, nouns
 
-MONTHS = "يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر".split()
+MONTHS = listed("يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر")
 
 
 def _agree(words: str, number: int, gender: str) -> str:

@@ -46,4 +46,6 @@ _ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10}
 def roman_value(written: str) -> int:
     """The value of a Roman numeral."""
     values = [_ROMAN_DIGITS[char] for char in written]
-    return sum(-value if value < following else value for value, following in zip(values, [*values[1:], 0], strict=True))
+    return sum(
+        -value if value < following else value for value, following in zip(values, [*values[1:], 0], strict=True)
+    )

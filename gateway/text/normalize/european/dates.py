@@ -11,9 +11,7 @@ from gateway.text.normalize.rules import Rule
 from gateway.text.normalize.shared import spaced
 
 _ISO = r"(?<![\w.,/-])(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?:T(?=\d))?(?!\w|-\d)"
-_NUMERIC = (
-    r"(?<![\w.,/-])(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})(?!\w|[./-]\d)"
-)
+_NUMERIC = r"(?<![\w.,/-])(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})(?!\w|[./-]\d)"
 _SHORT = re.compile(r"(?<![\w.,/-])(?P<day>\d{1,2})/(?P<month>0\d|1[0-2])(?<=\d\d/\d\d)(?!\w|[./-]\d|\s?=)")
 
 
@@ -73,5 +71,7 @@ def date_rules(numerals: Numerals) -> Iterable[Rule]:
 
     gap = r"(?:[ \u00a0./-]| ?\(|\) ?| [-/] )"
     yield spaced("phone", re.compile(rf"(?<!\w)\+\d{{1,15}}(?:{gap}\d{{1,12}}){{0,8}}(?!\w)"), read_phone)
-    yield spaced("phone", re.compile(rf"(?<![\w.,/+-])\(?0\d{{1,6}}(?:{gap}\d{{1,10}}){{1,8}}(?![\w]|[.,]\d)"), read_phone)
+    yield spaced(
+        "phone", re.compile(rf"(?<![\w.,/+-])\(?0\d{{1,6}}(?:{gap}\d{{1,10}}){{1,8}}(?![\w]|[.,]\d)"), read_phone
+    )
     yield spaced("phone", re.compile(r"(?<![\w.,/+-])0\d{6,14}(?![\w]|[.,]\d)"), read_phone)

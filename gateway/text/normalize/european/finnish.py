@@ -11,14 +11,11 @@ from collections.abc import Sequence
 from gateway.text.normalize import numbers
 from gateway.text.normalize.european.context import word_after
 from gateway.text.normalize.european.numerals import Numerals
-from gateway.text.normalize.european.words import Words, nouns
+from gateway.text.normalize.european.words import Words, listed, nouns
 from gateway.text.normalize.rules import Rule
 from gateway.text.normalize.shared import spaced
 
-MONTHS = [
-    f"{name}kuuta"
-    for name in "tammi helmi maalis huhti touko kesä heinä elo syys loka marras joulu".split()
-]
+MONTHS = [f"{name}kuuta" for name in listed("tammi helmi maalis huhti touko kesä heinä elo syys loka marras joulu")]
 
 
 def _year(year: int) -> str:
@@ -43,7 +40,11 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
     def read_ordinal(match: re.Match[str]) -> str | None:
         return numerals.ordinal(int(match["number"])) if word_after(match).islower() else None
 
-    return (spaced("ordinal", re.compile(r"(?<![\w.,/:-])(?P<number>\d{1,3})\.(?= [a-zäö]{2})(?! \w{3,6}kuuta)"), read_ordinal),)
+    return (
+        spaced(
+            "ordinal", re.compile(r"(?<![\w.,/:-])(?P<number>\d{1,3})\.(?= [a-zäö]{2})(?! \w{3,6}kuuta)"), read_ordinal
+        ),
+    )
 
 
 WORDS = Words(
@@ -58,7 +59,17 @@ WORDS = Words(
     clock_leads=("klo", "kello"),
     year=_year,
     cents="{cents} {name}",
-    currencies=nouns({"€": "|euro|euroa", "$": "|dollari|dollaria", "£": "|punta|puntaa", "¥": "|jeni|jeniä", "CHF": "|frangi|frangia", "kr": "|kruunu|kruunua", "₽": "|rupla|ruplaa"}),
+    currencies=nouns(
+        {
+            "€": "|euro|euroa",
+            "$": "|dollari|dollaria",
+            "£": "|punta|puntaa",
+            "¥": "|jeni|jeniä",
+            "CHF": "|frangi|frangia",
+            "kr": "|kruunu|kruunua",
+            "₽": "|rupla|ruplaa",
+        }
+    ),
     cent_names=nouns({"€": "|sentti|senttiä", "$": "|sentti|senttiä", "£": "|penny|pennyä"}),
     magnitudes=nouns(
         {
@@ -185,7 +196,11 @@ WORDS = Words(
         "µ": "mikro",
     },
     joins_suffixes=True,
-    rulers=frozenset("Kustaa Kaarle Aleksanteri Nikolai Pietari Katariina Elisabet Paavali Johannes Pius Ludvig Henrik Fredrik".split()),
+    rulers=frozenset(
+        listed(
+            "Kustaa Kaarle Aleksanteri Nikolai Pietari Katariina Elisabet Paavali Johannes Pius Ludvig Henrik Fredrik"
+        )
+    ),
     regnal=_regnal,
     rules=_rules,
 )

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from gateway.text.normalize import numbers
 from gateway.text.normalize.european.context import ROMAN, roman_value, word_after, word_before
 from gateway.text.normalize.european.numerals import Numerals
-from gateway.text.normalize.european.words import Number, Words, nouns
+from gateway.text.normalize.european.words import Number, Words, listed, nouns
 from gateway.text.normalize.rules import Rule
 from gateway.text.normalize.shared import spaced
 
-MONTHS = "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia".split()
+MONTHS = listed("stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia")
 
 
 def ordinal(number: int, ending: str) -> str:
@@ -37,7 +37,9 @@ def _agree(words: str, number: int, gender: str) -> str:
     return re.sub(r"dwa$", "dwie", words) if gender == "f" else words
 
 
-_FEMININE = frozenset("godziny minuty sekundy osoby strony książki kobiety córki siostry sztuki tony rzeczy noce części".split())
+_FEMININE = frozenset(
+    listed("godziny minuty sekundy osoby strony książki kobiety córki siostry sztuki tony rzeczy noce części")
+)
 
 
 def _gender(word: str, number: int) -> str:
@@ -64,7 +66,11 @@ def _date(day: int, month: int, year: int | None, before: str) -> str:
 
 
 def _clock(hour: int, minute: int, before: str) -> str:
-    words = ordinal(hour, "ej" if before in ("o", "po", "od", "do", "przed", "około", "godzinie") else "a") if hour else "zero"
+    words = (
+        ordinal(hour, "ej" if before in ("o", "po", "od", "do", "przed", "około", "godzinie") else "a")
+        if hour
+        else "zero"
+    )
     return f"{words} {'zero ' * (minute < 10)}{numbers.cardinal(minute, 'pl')}" if minute else words
 
 
@@ -112,7 +118,7 @@ WORDS = Words(
     agree=_agree,
     plural=_plural,
     guess_gender=_gender,
-    labels=frozenset("strona rozdział numer tom część poziom wersja artykuł punkt sala linia".split()),
+    labels=frozenset(listed("strona rozdział numer tom część poziom wersja artykuł punkt sala linia")),
     cents="{cents} {name}",
     currencies=nouns(
         {
@@ -216,8 +222,26 @@ WORDS = Words(
         "p.n.e.": "przed naszą erą",
         "n.e.": "naszej ery",
     },
-    titles={"ul.": "ulica", "al.": "aleja", "dr": "doktor", "prof.": "profesor", "św.": "święty", "inż.": "inżynier", "mgr": "magister"},
-    counters={"nr": "numer", "str.": "strona", "s.": "strona", "godz.": "godzina", "art.": "artykuł", "ust.": "ustęp", "pkt": "punkt", "rozdz.": "rozdział", "m.": "mieszkania"},
+    titles={
+        "ul.": "ulica",
+        "al.": "aleja",
+        "dr": "doktor",
+        "prof.": "profesor",
+        "św.": "święty",
+        "inż.": "inżynier",
+        "mgr": "magister",
+    },
+    counters={
+        "nr": "numer",
+        "str.": "strona",
+        "s.": "strona",
+        "godz.": "godzina",
+        "art.": "artykuł",
+        "ust.": "ustęp",
+        "pkt": "punkt",
+        "rozdz.": "rozdział",
+        "m.": "mieszkania",
+    },
     closing=frozenset(["itd.", "itp.", "p.n.e.", "n.e."]),
     signs={
         "+": "plus",
@@ -253,7 +277,12 @@ WORDS = Words(
         "^": "do potęgi",
         "µ": "mikro",
     },
-    rulers=frozenset("Jan Paweł Zygmunt Kazimierz Ludwik Karol Henryk Fryderyk Wilhelm Pius Benedykt Napoleon Mikołaj Aleksander Piotr Elżbieta Katarzyna Bolesław Władysław August Mieszko".split()),
+    rulers=frozenset(
+        listed(
+            "Jan Paweł Zygmunt Kazimierz Ludwik Karol Henryk Fryderyk Wilhelm Pius Benedykt Napoleon Mikołaj "
+            "Aleksander Piotr Elżbieta Katarzyna Bolesław Władysław August Mieszko"
+        )
+    ),
     regnal=_regnal,
     rules=_rules,
 )

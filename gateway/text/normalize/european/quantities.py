@@ -29,15 +29,15 @@ def quantity_rules(numerals: Numerals) -> Iterable[Rule]:
 
     percent = [sign for sign in ("%", "‰") if sign in units]
     yield spaced(
-        "percent", re.compile(rf"{START}(?P<number>{NUMBER}){_SPACE}(?P<unit>{_alternatives(percent)})(?!\w)"), read_unit
+        "percent",
+        re.compile(rf"{START}(?P<number>{NUMBER}){_SPACE}(?P<unit>{_alternatives(percent)})(?!\w)"),
+        read_unit,
     )
     names = _alternatives(set(units).difference(percent)).replace("°", "[°º][ ]?")
     per = _alternatives(words.per)
     yield spaced(
         "unit",
-        re.compile(
-            rf"{START}(?P<number>{NUMBER}){_SPACE}(?P<unit>{names})(?:/(?P<per>{per}))?(?![\w²³^]|['’]\w)"
-        ),
+        re.compile(rf"{START}(?P<number>{NUMBER}){_SPACE}(?P<unit>{names})(?:/(?P<per>{per}))?(?![\w²³^]|['’]\w)"),
         read_unit,
     )
 
@@ -47,7 +47,9 @@ def quantity_rules(numerals: Numerals) -> Iterable[Rule]:
         return numerals.counted(number, words.magnitudes[match["magnitude"]]) + _period(match)
 
     long = _alternatives(name for name in words.magnitudes if len(name) > 2)
-    yield spaced("cardinal", re.compile(rf"{START}(?P<number>{NUMBER}){_SPACE}(?P<magnitude>{long})(?!\w)"), read_magnitude)
+    yield spaced(
+        "cardinal", re.compile(rf"{START}(?P<number>{NUMBER}){_SPACE}(?P<magnitude>{long})(?!\w)"), read_magnitude
+    )
 
 
 def _currency_rules(numerals: Numerals) -> Iterable[Rule]:
@@ -90,9 +92,7 @@ def read_money(numerals: Numerals, number: Number, noun: Noun, cent: Noun | None
         return numerals.counted(whole, noun)
     if not whole.value:
         return numerals.counted(cents, cent)
-    tail = numerals.words.cents.format(
-        cents=numerals.number(cents, cent.gender), name=numerals.form(cents, cent)
-    )
+    tail = numerals.words.cents.format(cents=numerals.number(cents, cent.gender), name=numerals.form(cents, cent))
     return f"{numerals.counted(whole, noun)} {tail}"
 
 

@@ -21,7 +21,7 @@ from gateway.text.normalize.european.context import (
     words_before,
 )
 from gateway.text.normalize.european.dates import date_rules
-from gateway.text.normalize.european.numerals import NUMBER, START, Numerals, ascii_digits
+from gateway.text.normalize.european.numerals import GROUP, NUMBER, START, Numerals, ascii_digits
 from gateway.text.normalize.european.quantities import all_units, quantity_rules
 from gateway.text.normalize.european.words import Number, Words
 from gateway.text.normalize.rules import Rule
@@ -70,7 +70,9 @@ class DataLanguage:
                     continue
             before, after = text[: match.start()][-1:], text[match.end() :][:1]
             left, right = " " * (not before.isspace()), " " * (not after.isspace())
-            edits.append(Edit(*match.span(), f"{left}{spoken}{right}", "cardinal" if match[0][0].isnumeric() else "sign"))
+            edits.append(
+                Edit(*match.span(), f"{left}{spoken}{right}", "cardinal" if match[0][0].isnumeric() else "sign")
+            )
         return edits
 
     def _read_number(self, match: re.Match[str]) -> str | None:
@@ -91,13 +93,15 @@ class DataLanguage:
 
 
 _NUMERALS: Final = "₀-₉①-⓿❶-➓㈠-㉉㊀-㊰Ⅰ-ⅿ"
-_GROUPED: Final = re.compile(rf"{START}\d{{1,3}}(?:[., \u00a0\u2009\u202f'’٬]\d{{3}}){{1,5}}(?!\d|[.,]\d{{4}})(?:[.,]\d{{1,12}}(?!\d))?(?![.,]\d)")
+_GROUPED: Final = re.compile(
+    rf"{START}\d{{1,3}}(?:[{GROUP}]\d{{3}}){{1,5}}(?!\d|[.,]\d{{4}})(?:[.,]\d{{1,12}}(?!\d))?(?![.,]\d)"
+)
 _CARDINAL: Final = re.compile(rf"(?<!\d)(?<!\d[.,]){NUMBER}|\d+")
 _RAISED: Final = re.compile(r"[⁰¹²³⁴-⁹]{1,9}|\^\d{1,9}")
 
 
 def _address_words(numerals: Numerals) -> AddressWords:
-    return AddressWords(number=numerals.written, **numerals.words.address)  # type: ignore[arg-type]  # names of fields
+    return AddressWords(number=numerals.written, **numerals.words.address)
 
 
 def _any_of(written: Iterable[str]) -> str:
@@ -172,12 +176,16 @@ def _fraction_rules(numerals: Numerals) -> Iterable[Rule]:
             return None
         noun = units.get(match["unit"] or "")
         if not match["whole"]:
-            return f"{named}{words.fraction_of if bottom > 2 else ' '}{noun.forms[words.fraction_form]}" if noun else named
+            return (
+                f"{named}{words.fraction_of if bottom > 2 else ' '}{noun.forms[words.fraction_form]}" if noun else named
+            )
         whole = numerals.integer(int(match["whole"]), noun.gender if noun else "")
         rest = words.half if (top, bottom) == (1, 2) else f"{words.mixed} {named}".strip()
         if noun and words.half_last:
             return f"{whole} {numerals.form(Number(match['whole']), noun)} {rest}"
-        return f"{whole} {rest} {noun.forms[(words.fraction_form or 1) % len(noun.forms)]}" if noun else f"{whole} {rest}"
+        return (
+            f"{whole} {rest} {noun.forms[(words.fraction_form or 1) % len(noun.forms)]}" if noun else f"{whole} {rest}"
+        )
 
     unit = rf"(?:[ \u00a0]?(?P<unit>{_any_of(units)})(?![\w²³/]))?"
     whole = r"(?<![\w.,/])(?:(?P<whole>\d{1,4})[ \u00a0]"
@@ -225,7 +233,11 @@ def _mark_rules(words: Words) -> Iterable[Rule]:
     yield Rule("code", re.compile(r"(?<=[^\W\d_])[-‑](?=\d)"), lambda match: " ")
     if words.joins_suffixes:
         yield Rule("cardinal", re.compile(r"(?<=\d)[-‑](?=[^\W\d_A-ZÄÖÜ])"), lambda match: "")
-    yield Rule("sign", re.compile(r"(?<=[^\W\d_]{3})/(?=[^\W\d_])|(?<=[^\W\d_])/(?=[^\W\d_]{1,2}\b)"), _slash_between_words(words))
+    yield Rule(
+        "sign",
+        re.compile(r"(?<=[^\W\d_]{3})/(?=[^\W\d_])|(?<=[^\W\d_])/(?=[^\W\d_]{1,2}\b)"),
+        _slash_between_words(words),
+    )
     yield spaced("sign", re.compile("/"), read_slash)
     yield spaced("sign", re.compile(r"(?<!\w)#(?=\d)"), lambda match: words.number_sign)
 

@@ -12,13 +12,25 @@ from collections.abc import Sequence
 from gateway.text.normalize import numbers
 from gateway.text.normalize.european.context import ROMAN, roman_value, word_before
 from gateway.text.normalize.european.numerals import Numerals
-from gateway.text.normalize.european.words import Number, Words, nouns
+from gateway.text.normalize.european.words import Number, Words, listed, nouns
 from gateway.text.normalize.rules import Rule
 from gateway.text.normalize.shared import spaced
 
-MONTHS = "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split()
+MONTHS = listed("января февраля марта апреля мая июня июля августа сентября октября ноября декабря")
 
-_THIRD = {"ый": "ий", "ого": "ьего", "ому": "ьему", "ом": "ьем", "ым": "ьим", "ая": "ья", "ой": "ьей", "ую": "ью", "ое": "ье", "ые": "ьи", "ых": "ьих"}
+_THIRD = {
+    "ый": "ий",
+    "ого": "ьего",
+    "ому": "ьему",
+    "ом": "ьем",
+    "ым": "ьим",
+    "ая": "ья",
+    "ой": "ьей",
+    "ую": "ью",
+    "ое": "ье",
+    "ые": "ьи",
+    "ых": "ьих",
+}
 
 
 def ordinal(number: int, ending: str) -> str:
@@ -93,7 +105,18 @@ def _regnal(number: int, name: str) -> str:
 
 
 _WRITTEN_ENDINGS = {"й": "ый", "ый": "ый", "я": "ая", "ая": "ая", "го": "ого", "ого": "ого", "му": "ому", "ому": "ому"}
-_WRITTEN_ENDINGS |= {"м": "ом", "ом": "ом", "ым": "ым", "ю": "ую", "ую": "ую", "х": "ых", "ых": "ых", "ое": "ое", "е": "ое", "ые": "ые"}
+_WRITTEN_ENDINGS |= {
+    "м": "ом",
+    "ом": "ом",
+    "ым": "ым",
+    "ю": "ую",
+    "ую": "ую",
+    "х": "ых",
+    "ых": "ых",
+    "ое": "ое",
+    "е": "ое",
+    "ые": "ые",
+}
 
 
 def _rules(numerals: Numerals) -> Sequence[Rule]:
@@ -118,9 +141,15 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
 
     endings = "|".join(sorted(_WRITTEN_ENDINGS, key=len, reverse=True))
     return (
-        spaced("date", re.compile(r"(?<![\w.,-])(?P<number>[12]\d{3})[ \u00a0]?(?P<noun>году|года|год|г\.|г)(?!\w)"), read_year),
+        spaced(
+            "date",
+            re.compile(r"(?<![\w.,-])(?P<number>[12]\d{3})[ \u00a0]?(?P<noun>году|года|год|г\.|г)(?!\w)"),
+            read_year,
+        ),
         spaced("roman", re.compile(rf"{ROMAN}[ \u00a0](?P<noun>веке|века|век|в\.)(?!\w)"), read_century),
-        spaced("ordinal", re.compile(rf"(?<![\w.,-])(?P<number>\d{{1,4}})[-‑](?P<ending>{endings})(?!\w)"), read_ordinal),
+        spaced(
+            "ordinal", re.compile(rf"(?<![\w.,-])(?P<number>\d{{1,4}})[-‑](?P<ending>{endings})(?!\w)"), read_ordinal
+        ),
     )
 
 
@@ -139,7 +168,7 @@ WORDS = Words(
     agree=_agree,
     plural=_plural,
     guess_gender=_gender,
-    labels=frozenset("страница глава номер дом квартира том часть уровень версия статья пункт рисунок таблица".split()),
+    labels=frozenset(listed("страница глава номер дом квартира том часть уровень версия статья пункт рисунок таблица")),
     cents="{cents} {name}",
     currencies=nouns(
         {
@@ -263,7 +292,18 @@ WORDS = Words(
         "напр.": "например",
     },
     titles={"ул.": "улица", "пр.": "проспект", "г.": "город", "им.": "имени", "проф.": "профессор"},
-    counters={"№": "номер", "стр.": "страница", "с.": "страница", "д.": "дом", "кв.": "квартира", "рис.": "рисунок", "гл.": "глава", "ст.": "статья", "п.": "пункт", "ок.": "около"},
+    counters={
+        "№": "номер",
+        "стр.": "страница",
+        "с.": "страница",
+        "д.": "дом",
+        "кв.": "квартира",
+        "рис.": "рисунок",
+        "гл.": "глава",
+        "ст.": "статья",
+        "п.": "пункт",
+        "ок.": "около",
+    },
     closing=frozenset(["т. д.", "т. п.", "др.", "н. э."]),
     signs={
         "+": "плюс",
@@ -300,7 +340,12 @@ WORDS = Words(
         "^": "в степени",
         "µ": "микро",
     },
-    rulers=frozenset("Пётр Петр Петра Петре Николай Николая Александр Александра Иван Ивана Павел Павла Екатерина Екатерины Елизавета Елизаветы Людовик Людовика Карл Наполеон Пий Вильгельм Фридрих Генрих".split()),
+    rulers=frozenset(
+        listed(
+            "Пётр Петр Петра Петре Николай Николая Александр Александра Иван Ивана Павел Павла Екатерина "
+            "Екатерины Елизавета Елизаветы Людовик Людовика Карл Наполеон Пий Вильгельм Фридрих Генрих"
+        )
+    ),
     regnal=_regnal,
     rules=_rules,
 )

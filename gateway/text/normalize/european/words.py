@@ -41,6 +41,11 @@ class Noun(NamedTuple):
     forms: tuple[str, ...]
 
 
+def listed(words: str) -> tuple[str, ...]:
+    """Split a list of words at spaces."""
+    return tuple(words.split())
+
+
 def nouns(table: Mapping[str, str]) -> dict[str, Noun]:
     """Parse a table of nouns, each as ``gender|singular|plural|…``; a noun with one form has no plural."""
     parsed = {}
