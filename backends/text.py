@@ -61,34 +61,53 @@ def require_scripts(text: str, known: Collection[str], engine: str, symbols: Col
         beside = (*scripts[max(0, position - 1) : position], *scripts[position + 1 : position + 2])
         if name in symbols and name not in beside:
             continue
-        label = name if name == "CJK" else name.title()
-        raise InvalidJob(
-            f"{engine} cannot speak {text[position]!r} ({label} script, character {position + 1} of the text)",
-            param="text",
-            needs_languages=SCRIPT_LANGUAGES.get(name, ()),
-        )
+        raise cannot_speak(engine, text[position], position)
+
+
+def cannot_speak(engine: str, char: str, position: int, param: str = "text") -> InvalidJob:
+    """The refusal of a character, with the languages that use its script, if known.
+
+    :param position: of the character in the text, from 0.
+    :param param: name of the request's field.
+    """
+    name = script(char)
+    described = unicodedata.name(char, f"U+{ord(char):04X}") if name is None else f"{_label(name)} script"
+    return InvalidJob(
+        f"{engine} cannot speak {char!r} ({described}, character {position + 1} of the text)",
+        param=param,
+        needs_languages=SCRIPT_LANGUAGES.get(name or "", ()),
+    )
+
+
+def _label(name: str) -> str:
+    return name if name == "CJK" else name.title()
+
+
+SPOKEN_PUNCTUATION = frozenset("#%&*/@\\＃％＆＊／＠＼§¶†‡•")
+"""Characters that Unicode counts as punctuation and that are read as a word."""
+
+
+def is_spoken(char: str) -> bool:
+    """Whether a character is a letter, a digit or a sign, and so is missed if it is not spoken."""
+    return unicodedata.category(char)[0] in "LNS" or char in SPOKEN_PUNCTUATION
 
 
 @dataclass(frozen=True, slots=True)
 class Alphabet:
-    """The characters that an engine can speak. Punctuation and white space need not be in it.
+    """The characters that an engine can speak. Punctuation, white space and combining marks need not be in it.
 
     :param scripts: scripts whose letters it speaks, as in :func:`script`, e.g. ``LATIN``.
     :param characters: other letters, digits and signs that it speaks.
+    :param markup: a regular expression of markup that it interprets; it takes time linear in the text.
     """
 
     scripts: tuple[str, ...] = ()
     characters: str = ""
+    markup: str | None = None
 
     def has(self, char: str) -> bool:
         """Whether the engine speaks a character, or it is not a letter, a digit or a sign."""
-        if unicodedata.category(char)[0] in "PZCM" and char not in SPOKEN_PUNCTUATION:
-            return True
-        return char in self.characters or script(char) in self.scripts
-
-
-SPOKEN_PUNCTUATION = frozenset("#%&*/@\\＃％＆＊／＠＼§¶†‡•")
-"""Punctuation in Unicode that is spoken as a word."""
+        return not is_spoken(char) or char in self.characters or script(char) in self.scripts
 
 
 _CLAUSE_ENDS = (", ", "; ", ": ", "— ", " – ", "，", "、", "；", "：")

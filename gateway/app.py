@@ -34,6 +34,7 @@ from gateway.service.codec import CodecService
 from gateway.service.live.sessions import LiveSessions
 from gateway.service.synthesize import Synthesizer
 from gateway.settings import EngineSettings, Settings
+from gateway.text.lexicons.store import LexiconStore
 from gateway.voices.fs import FileVoiceStore
 from gateway.voices.store import VoiceStore
 
@@ -73,6 +74,18 @@ def voice_store(settings: Settings) -> VoiceStore:
     folder = settings.data_dir / "voices"
     try:
         return FileVoiceStore(folder, max_voices=settings.limits.voices)
+    except OSError as error:
+        raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror or error}") from None
+
+
+def lexicon_store(settings: Settings) -> LexiconStore:
+    """Open the store of pronunciation dictionaries.
+
+    :raises ConfigError: if its folder cannot be read.
+    """
+    folder, limits = settings.data_dir / "lexicons", settings.limits
+    try:
+        return LexiconStore(folder, settings.lexicons.default, limits.lexicons, limits.lexicon_entries)
     except OSError as error:
         raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror or error}") from None
 
@@ -121,7 +134,9 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     clips = ClipReader(settings.limits)
-    synthesizer = Synthesizer(engines, store, clips, settings.limits, metrics)
+    lexicons = lexicon_store(settings)
+    lexicons.log_problems()
+    synthesizer = Synthesizer(engines, store, lexicons, clips, settings.limits, metrics)
     live_sessions = LiveSessions(synthesizer, settings.live, metrics)
     app.state.services = Services(
         settings=settings,
@@ -135,6 +150,7 @@ def create_app(
         files=files,
         aliases=Aliases(settings.aliases, engines, models, store),
         live=live_sessions,
+        lexicons=lexicons,
         codec=CodecService(engines, clips, settings.limits, metrics),
     )
     errors.install(app)

@@ -14,7 +14,8 @@ GatewayError
 ├── Forbidden               the settings do not allow the request
 ├── NotFound
 │   ├── EngineNotFound
-│   └── VoiceNotFound
+│   ├── VoiceNotFound
+│   └── LexiconNotFound
 ├── Conflict                the object exists already, or requests must not change it
 ├── EngineUnavailable       not loaded yet, restarting or failed to load; retry later
 ├── LoadFailed              a model could not be loaded
@@ -139,6 +140,12 @@ class VoiceNotFound(NotFound):
     """Neither the engine nor the voice store has a voice with this name or ID."""
 
     type = "voice_not_found"
+
+
+class LexiconNotFound(NotFound):
+    """No pronunciation dictionary has this name, or its file is damaged; the message lists the stored ones."""
+
+    type = "lexicon_not_found"
 
 
 class Conflict(GatewayError):

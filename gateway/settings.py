@@ -30,7 +30,8 @@ PREFIX = "VOXGATE_"
 # Variables with that prefix that are not settings: the configuration file, and the CLI's server and key.
 NOT_SETTINGS = frozenset({"VOXGATE_CONFIG", "VOXGATE_SERVER", "VOXGATE_API_KEY", "VOXGATE_SAGEMAKER"})
 
-ENGINE_NAME = KEY_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
+ENGINE_NAME = KEY_NAME = LEXICON_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
+_LexiconName = Annotated[str, Field(pattern=f"^{LEXICON_NAME.pattern}$")]
 _Path = Annotated[str, Field(pattern="^/")]
 _Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s?#@*]+)$")]  # without a path
 
@@ -83,6 +84,8 @@ class Limits(_Block):
         512 * 2**20, ge=2**20, description="unread audio of all clients; beyond it, requests get 503"
     )
     voices: int = Field(1000, ge=0, description="stored voices")
+    lexicons: int = Field(100, ge=0, description="stored pronunciation dictionaries")
+    lexicon_entries: int = Field(5000, ge=1, le=20_000, description="entries of a pronunciation dictionary")
     deadline_s: Seconds = Field(300.0, gt=0, description="time limit for a request's audio")
     stall_s: Seconds = Field(60.0, gt=0, description="disconnect a client that reads nothing for this time")
     drain_s: Seconds = Field(25.0, ge=0, description="time for running requests to finish after SIGTERM")
@@ -113,6 +116,12 @@ class LiveSettings(_Block):
     idle_s: Seconds = Field(300.0, gt=0, description="close a session after this time without text and audio")
     segment_bytes: int = Field(300, ge=100, le=5000, description="maximum size of a text segment, in bytes of UTF-8")
     ahead: int = Field(1, ge=0, le=8, description="segments to synthesize ahead of the one being sent")
+
+
+class LexiconSettings(_Block):
+    """Pronunciation dictionaries."""
+
+    default: tuple[_LexiconName, ...] = Field((), description="used by requests that do not select any, in this order")
 
 
 class AliasSettings(_Block):
@@ -179,12 +188,13 @@ class Settings(BaseSettings):
     default_engine: str = Field(description="engine of requests that do not name one")
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("voxgate", appauthor=False)),
-        description="folder of uploaded voices; relative to the working directory",
+        description="folder of uploaded voices and dictionaries; relative to the working directory",
     )
     engines: dict[str, EngineSettings] = Field(description="the engines by name", min_length=1)
     limits: Limits = Field(default_factory=Limits, description="limits on requests")
     fish_api: FishApi = Field(default_factory=FishApi, description="the classic Fish-Speech API")
     live: LiveSettings = Field(default_factory=LiveSettings, description="live sessions")
+    lexicons: LexiconSettings = Field(default_factory=LexiconSettings, description="pronunciation dictionaries")
     aliases: AliasSettings = Field(default_factory=AliasSettings, description="names that other APIs use")
     access: AccessSettings = Field(default_factory=AccessSettings, description="API keys")
     cors: Cors = Field(default_factory=Cors, description="cross-origin requests")

@@ -56,6 +56,25 @@ def test_requests_of_the_readme_work(default: Gateway, tmp_path: Path) -> None:
     assert re.sub(without_id, "", printed[3]) == re.sub(without_id, "", shown.strip())
 
 
+@pytest.mark.slow
+def test_examples_of_the_lexicons_page_work(default: Gateway, tmp_path: Path) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "VOXGATE_SERVER": default.url, "COLUMNS": "200"}
+    printed = [
+        subprocess.run(
+            ["bash", "-ec", block.replace("http://localhost:8000", default.url)],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for block in blocks("docs/lexicons.md", "sh")
+    ]
+    assert printed[:2] == [block.strip() for block in blocks("docs/lexicons.md", "json")]
+    assert re.findall(r"│ ([a-z]+) +│ en ", printed[2]) == ["jargon", "names", "products"]
+
+
 def test_chinese_readme_has_the_sections_code_links_and_tables_of_the_english_one() -> None:
     english, chinese = (re.sub(r"^\[.*\]\(README.*\)$", "", (ROOT / name).read_text(), flags=re.M) for name in READMES)
     for pattern in (r"^```.*?^```$", r"\]\(([^)]+)\)", r"`[^`\n]+`", r"[\d.,]*\d×?"):

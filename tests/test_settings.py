@@ -106,6 +106,7 @@ def test_aliases_are_read_from_the_environment(tmp_path: Path, monkeypatch: pyte
         (BASE + "aliases: {model: {}}\n", "aliases.model: unknown key (set in {path})"),
         (BASE + "hub: {endpoint: x}\n", "hub: endpoint: unknown key; known keys: "),
         (BASE + "hub: {endpoints: [nonsense]}\n", "hub: endpoints[0]: 'nonsense' is not a URL"),
+        (BASE + "lexicons: {default: [a b]}\n", "lexicons.default.0: String should match pattern"),
         (BASE + "include: engines.yaml\n", "include must be a list"),
         (BASE + "include: [missing.yaml]\n", "missing.yaml: No such file or directory"),
         (BASE + "include: [c.yaml]\n", "includes itself"),

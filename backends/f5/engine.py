@@ -70,6 +70,7 @@ class F5Engine(Engine):
             max_text_chars=MAX_TEXT_CHARS,
             max_jobs=self._loaded.max_jobs,
             options_schema=json_schema(F5Options),
+            alphabet=self._loaded.vocabulary.alphabet(self._scripts),
         )
 
     def add(self, job: Job) -> None:
@@ -82,12 +83,22 @@ class F5Engine(Engine):
         """
         options = parse_job_options(F5Options, self._config.defaults, job.options)
         reference = self._reference(job)
-        require_scripts(job.text, self._scripts, self._config.name)
-        self._loaded.vocabulary.require(job.text)
+        self._require_speakable(job.text, "text")
+        if job.reference is not None:
+            self._require_speakable(job.reference.text, "reference_text")
         if reference is None:
             self._untranscribed[job.id] = job, options
         else:
             self._start(job, reference, options)
+
+    def _require_speakable(self, text: str, param: str) -> None:
+        if param == "reference_text" and not text.strip():
+            return  # it will be transcribed
+        try:
+            require_scripts(text, self._scripts, self._config.name)
+            self._loaded.vocabulary.require(text)
+        except InvalidJob as error:
+            raise InvalidJob(error.message, param=param, needs_languages=error.needs_languages) from None
 
     def _reference(self, job: Job) -> EncodedReference | None:
         """Return the job's reference, or None if it must be transcribed first."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import unicodedata
+from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 
 from backends.errors import InvalidJob, LoadError
 from backends.hub import HubError, parse_reference
+from backends.text import Alphabet, is_spoken, script
 
 
 class Converter(Protocol):
@@ -22,6 +25,7 @@ class Converter(Protocol):
 
 
 PACKAGE = "package://f5_tts"
+_PINYIN = re.compile("[a-züv]+[1-5]")  # a syllable with its tone, e.g. ni3
 UNKNOWN = 0  # id of the space, which f5-tts substitutes for symbols that a vocabulary lacks
 
 
@@ -42,10 +46,23 @@ class Vocabulary:
         """Convert text to symbol ids; an unknown symbol becomes a space."""
         return [self._symbols.get(symbol, UNKNOWN) for symbol in self._convert_text(text)]
 
-    def require(self, text: str) -> None:
-        """Reject a text without letters or digits, or with letters the vocabulary lacks.
+    def alphabet(self, scripts: Collection[str]) -> Alphabet:
+        """The characters that can be spoken, among them letters of these scripts only.
 
-        :raises InvalidJob: names the first unknown letter.
+        Chinese characters are in it if the vocabulary has pinyin; one with an unknown reading is refused by
+        :meth:`require`.
+        """
+        single = (symbol for symbol in self._symbols if len(symbol) == 1)
+        has_pinyin = any(_PINYIN.fullmatch(symbol) for symbol in self._symbols)
+        return Alphabet(
+            ("CJK",) if has_pinyin and "CJK" in scripts else (),
+            "".join(char for char in single if is_spoken(char) and (script(char) or "") in {*scripts, ""}),
+        )
+
+    def require(self, text: str) -> None:
+        """Reject a text without letters or digits, or with letters, digits or signs the vocabulary lacks.
+
+        :raises InvalidJob: names the first unknown symbol.
         """
         if not any(unicodedata.category(char)[0] in "LN" for char in text):
             raise InvalidJob("the text has no letters or digits to speak", param="text")
@@ -70,8 +87,8 @@ class Vocabulary:
         return [symbol if symbol in self._symbols else alone for symbol, alone in zip(symbols, isolated, strict=True)]
 
     def _unknown(self, symbols: list[str]) -> list[str]:
-        """Letters and readings that the vocabulary lacks."""
-        return [symbol for symbol in symbols if symbol not in self._symbols and any(char.isalpha() for char in symbol)]
+        """Letters, digits, signs and readings that the vocabulary lacks."""
+        return [symbol for symbol in symbols if symbol not in self._symbols and any(map(is_spoken, symbol))]
 
     def _compose(self, text: str) -> str:
         """Compose combining marks with their letters (NFC) if the vocabulary lacks a mark."""

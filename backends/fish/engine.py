@@ -74,6 +74,7 @@ class FishEngine(Engine):
             max_jobs=self._pipeline.slots,
             options_schema=json_schema(self._generation.options),
             codec=CodecInfo(sizes.codebooks, codec.codebook_size, sizes.samples_per_frame),
+            alphabet=self._pipeline.front_end.alphabet,
         )
 
     def _default_speaker(self) -> str | None:

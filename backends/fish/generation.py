@@ -16,6 +16,7 @@ import numpy.typing as npt
 from backends.base import Audio, Codes, EngineConfig, Job, Progress
 from backends.fish.options import FishOptions
 from backends.hub import Hub
+from backends.text import Alphabet
 
 if TYPE_CHECKING:
     import torch
@@ -261,6 +262,10 @@ class FrontEnd(Protocol):
     @property
     def languages(self) -> tuple[str, ...]:
         """Supported languages, BCP 47."""
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """The characters of texts in these languages, and the markup that is interpreted."""
 
     def prepare(self, job: Job, options: FishOptions, voice: VoicePrompt) -> PreparedText:
         """Normalize, split and tokenize a job's text.

@@ -6,7 +6,7 @@ The wheel of ``hibari-tts`` 0.2.1 on PyPI includes the ONNX weights of the voice
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -33,7 +33,7 @@ from backends.common.tempo import change_tempo
 from backends.errors import InvalidJob, LoadError
 from backends.hub import Hub, HubSettings
 from backends.options import Options, json_schema, parse_config, parse_job_options
-from backends.text import require_scripts, split_at
+from backends.text import Alphabet, is_spoken, require_scripts, split_at
 
 if TYPE_CHECKING:
     from hibari import Hibari
@@ -42,6 +42,8 @@ VOICE = "heart"
 REPOSITORY = "hf://maureesewilliams/hibari/voices"
 SCRIPTS = frozenset({"LATIN"})
 SYMBOLS = frozenset({"GREEK"})  # single letters, as in formulas, are read by name; words would be spelled out
+SIGNS = "0123456789$£€¢%&+@#=<>~°^§±×÷©¼½¾²³"  # read by hibari-tts's own normalizer
+_PLAIN = str.maketrans("’‒―", "'-—")  # as hibari-tts's normalizer replaces them
 MAX_SENTENCE_CHARS = 240  # about 16 s of speech, computed in 0.15 s on one core
 FASTEST_NATIVE = 2.0  # the model's shortest phonemes limit its pace; time compression does the rest
 
@@ -117,7 +119,9 @@ class LiteEngine(Engine):
             progress(f"loading voice {name}", 0, None)
             accent = VOICES[name]["accent"]
             g2p = next((voice.g2p for other, voice in self._voices.items() if VOICES[other]["accent"] == accent), None)
-            self._voices[name] = Hibari(voice=name, model=path, threads=self._threads, g2p=g2p)
+            self._voices[name] = Hibari(
+                voice=name, model=path, threads=self._threads, g2p=g2p or _g2p(VOICES[name]["british"])
+            )
             self._speak(self._voices[name], "Ready.", 1.0, np.random.default_rng(0))
         return Capabilities(
             model=f"hibari-tts {version('hibari-tts')}",
@@ -132,6 +136,7 @@ class LiteEngine(Engine):
             max_text_chars=100_000,
             max_jobs=8,
             options_schema=json_schema(LiteOptions),
+            alphabet=Alphabet(tuple(SCRIPTS), SIGNS),
         )
 
     def add(self, job: Job) -> None:
@@ -190,6 +195,24 @@ class LiteEngine(Engine):
         """Release the models."""
         self._utterances.clear()
         self._voices.clear()
+
+
+def _g2p(british: bool) -> Callable[[str], str]:
+    """Make hibari-tts's conversion to phonemes.
+
+    It skips hibari-tts's normalizer for texts without digits and signs: the gateway has written their abbreviations
+    out, and the normalizer reads "The answer is no." as "number".
+    """
+    from hibari.g2p import G2P
+
+    convert = G2P(british=british)
+
+    def phonemize(text: str) -> str:
+        plain = " ".join(text.translate(_PLAIN).split())
+        phonemes: str = convert(plain, normalize_text=any(is_spoken(char) and not char.isalpha() for char in plain))
+        return phonemes
+
+    return phonemize
 
 
 def _sentences(text: str, voice: Hibari) -> list[tuple[int, int]]:

@@ -205,6 +205,14 @@ class EngineContract(ABC):
         assert caught.value.param == "text"
         assert caught.value.needs_languages
 
+    def test_every_character_of_the_alphabet_is_accepted(self, runner: EngineRunner) -> None:
+        """The gateway sends any text of these characters."""
+        if (alphabet := runner.capabilities.alphabet) is None:
+            pytest.skip("only the engine knows what it can speak")
+        for char in alphabet.characters:
+            runner.engine.add(runner.job(f"character {char}", f"{runner.profile.text} {char} {char}"))
+            runner.engine.abort(f"character {char}")
+
     def test_failing_job_fails_alone(self, runner: EngineRunner) -> None:
         """It ends with one ``Failed`` that has a message; other jobs are unaffected."""
         if runner.profile.failing_job is None:

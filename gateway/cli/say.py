@@ -42,6 +42,7 @@ def say(
         bool | None,
         typer.Option("--markdown/--no-markdown", help="Convert Markdown to plain text; default: only with --response."),
     ] = None,
+    show_text: Annotated[bool, typer.Option("--show-text", help="Also print the text as it is spoken.")] = False,
     server: ServerOption = None,
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
@@ -65,15 +66,17 @@ def say(
     with exit_on_error():
         request = parse(SpeechRequest, fields)
     if found := find_server(server, config, api_key):
-        data, summary = _by_server(found, request)
+        data, summary, spoken = _by_server(found, request)
     else:
         settings = settings_or_exit(config)
         from gateway.cli.local import speak  # importing the whole gateway takes a second, and a server needs none of it
 
         with exit_on_error():
-            data, summary = asyncio.run(speak(settings, request))
+            data, summary, spoken = asyncio.run(speak(settings, request))
     output.write_bytes(data)
     err.print(f"{output}: {summary}", soft_wrap=True)
+    if show_text:
+        typer.echo(spoken)
 
 
 def _plain(text: str, response: bool, markdown: bool | None) -> str:
@@ -106,12 +109,12 @@ def _option(item: str) -> tuple[str, Any]:
         return key, value
 
 
-def _by_server(server: RemoteGateway, request: SpeechRequest) -> tuple[bytes, str]:
+def _by_server(server: RemoteGateway, request: SpeechRequest) -> tuple[bytes, str, str]:
     body = request.model_dump(exclude_none=True)
     if request.reference_audio is not None:
         body["reference_audio"] = base64.b64encode(request.reference_audio).decode()
     with progress_bar() as bar:
         bar.add_task(f"waiting for {server.url}", total=None)
-        response = server.request("POST", "/tts", json=body)
-    info = {name: response.headers[f"x-voxgate-{name}"] for name in ("duration", "engine", "model", "voice", "seed")}
-    return response.content, "{duration} s, engine {engine} ({model}), voice {voice}, seed {seed}".format(**info)
+        answer = server.request("POST", "/tts", json={**body, "response": "base64"}).json()
+    summary = "{duration_s:.3f} s, engine {engine} ({model}), voice {voice}, seed {seed}".format(**answer)
+    return base64.b64decode(answer["audio"]), summary, answer["spoken_text"]

@@ -8,9 +8,11 @@ from typing import Annotated, Any, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gateway.errors import InvalidRequest
+from gateway.text.normalize.rules import CATEGORIES
 from gateway.voices.store import LANGUAGE_TAG, MAX_TRANSCRIPT_CHARS
 
 MAX_SEED = 2**32 - 1
+MIN_SPEED, MAX_SPEED = 0.25, 4.0
 MAX_OPTION_VALUES = 1000  # schema validation takes microseconds per value
 MAX_OPTION_DEPTH = 32
 
@@ -38,7 +40,7 @@ class VoiceSpec(BaseModel):
         None, description="transcript of reference_audio"
     )
     language: Language | None = Field(None, description="the text's language as a BCP 47 tag, e.g. en or zh-CN")
-    speed: float = Field(1.0, ge=0.25, le=4.0, description="1 is the voice's natural speed, 2 twice as fast")
+    speed: float = Field(1.0, ge=MIN_SPEED, le=MAX_SPEED, description="1 is the voice's natural speed, 2 twice as fast")
     seed: int | None = Field(None, ge=0, le=MAX_SEED, description="the same seed gives the same bytes; default: random")
     format: Name = Field("wav", description="wav, mp3, flac, opus (in Ogg), aac (ADTS) or pcm (16-bit little-endian)")
     sample_rate: int | None = Field(
@@ -51,7 +53,22 @@ class VoiceSpec(BaseModel):
         0.0, ge=-20.0, le=20.0, allow_inf_nan=False, description="in dB; samples beyond full scale are clipped"
     )
     stream: bool = Field(False, description="send audio while it is generated")
+    normalize: bool | dict[str, bool] = Field(
+        True, description="speak numbers, dates, signs … as words; or false, or an object that turns categories off"
+    )
+    ssml: bool | None = Field(None, description="whether the text is SSML; default: if it starts with <speak")
+    lexicons: list[Name] | None = Field(
+        None, description="names of pronunciation dictionaries; default: those of the setting lexicons.default"
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="engine-specific; schema in GET /v1/engines")
+
+    @field_validator("normalize")
+    @classmethod
+    def _categories_exist(cls, normalize: bool | dict[str, bool]) -> bool | dict[str, bool]:
+        for name in normalize if isinstance(normalize, dict) else ():
+            if name not in CATEGORIES:
+                raise ValueError(f"unknown category {name!r}: must be one of {', '.join(CATEGORIES)}")
+        return normalize
 
     @field_validator("options")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,8 @@ from gateway.audio.threads import in_thread
 from gateway.engine.catalog import ConfiguredEngine
 from gateway.errors import DeadlineExceeded, GatewayError, Overloaded, SynthesisFailed
 from gateway.metrics import Metrics
+from gateway.text.mapped_text import MappedText
+from gateway.text.sections import Pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,32 @@ class SpeechInfo:
     format: AudioFormat
     sample_rate_hz: int
     bitrate_kbps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenPassage:
+    """A passage of the text and the job that speaks it.
+
+    :param text: the job's text.
+    :param gain: factor applied to every sample.
+    """
+
+    job: Job
+    text: MappedText
+    gain: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteSpeech:
+    """A complete audio file.
+
+    :param spoken_text: the text as it was spoken.
+    """
+
+    info: SpeechInfo
+    data: bytes
+    duration_s: float
+    spoken_text: str
 
 
 class Backlog:
@@ -59,24 +87,23 @@ class Speech:
 
     :ivar engine_rate_hz: the sample rate of :meth:`chunks`, in Hz.
     :ivar consumed_s: duration of the audio that :meth:`chunks` has yielded.
+    :param parts: passages and pauses, spoken in order.
     :param translate_error: converts the engine client's exceptions to user-facing ones.
-    :param gain: factor applied to every sample.
     """
 
     def __init__(
         self,
         info: SpeechInfo,
-        job: Job,
+        parts: Sequence[SpokenPassage | Pause],
         engine: ConfiguredEngine,
         engine_rate_hz: int,
         deadline_s: float,
         metrics: Metrics,
         backlog: Backlog,
         translate_error: Callable[[Exception], Exception],
-        gain: float = 1.0,
     ):
         self.info = info
-        self._job = job
+        self._parts = parts
         self._engine = engine
         self.engine_rate_hz = engine_rate_hz
         self.consumed_s = 0.0
@@ -85,12 +112,16 @@ class Speech:
         self._backlog = backlog
         self._backlog_bytes = 0
         self._translate_error = translate_error
-        self._gain = gain
         self._chunks: asyncio.Queue[AudioChunk | None] = asyncio.Queue()
         self._first: AudioChunk | None = None
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
         self._arrived_at = asyncio.get_running_loop().time()
+
+    @property
+    def spoken_text(self) -> str:
+        """The text as it is spoken; passages are separated by spaces."""
+        return " ".join(part.text.text.strip() for part in self._parts if isinstance(part, SpokenPassage))
 
     async def start(self) -> None:
         """Start the job and wait for the first audio, so that early errors precede the first byte of the response.
@@ -125,11 +156,11 @@ class Speech:
                 yield data
 
     async def chunks(self) -> AsyncIterator[AudioChunk]:
-        """Iterate over the engine's unencoded audio at the requested volume."""
+        """Iterate over the unencoded audio. The spans of the chunks are in the request's text."""
         chunk = self._first
         while chunk is not None:
             self.consumed_s += len(chunk.samples) / self.engine_rate_hz
-            yield chunk if self._gain == 1.0 else replace(chunk, samples=chunk.samples * np.float32(self._gain))
+            yield chunk
             chunk = await self._next()
 
     def take_unread(self) -> tuple[list[AudioChunk], bool]:
@@ -199,17 +230,41 @@ class Speech:
         label = self._engine.label
         started_at = loop.time()
         generated_s = 0.0
-        async with contextlib.aclosing(self._engine.client.submit(self._job)) as chunks:
-            async for chunk in chunks:
-                if not generated_s:
-                    self._metrics.first_audio_s.labels(label).observe(loop.time() - self._arrived_at)
-                generated_s += len(chunk.samples) / self.engine_rate_hz
-                self._add_to_backlog(chunk.samples.nbytes)
-                self._chunks.put_nowait(chunk)
+        silence_s = 0.0  # of pauses that are sent with the next passage, so that its refusal comes before any audio
+        for part in self._parts:
+            if isinstance(part, Pause):
+                silence_s += part.duration_s
+                continue
+            async with contextlib.aclosing(self._engine.client.submit(part.job)) as chunks:
+                async for chunk in chunks:
+                    if not generated_s:
+                        self._metrics.first_audio_s.labels(label).observe(loop.time() - self._arrived_at)
+                    generated_s += len(chunk.samples) / self.engine_rate_hz
+                    self._put_silence(silence_s)
+                    silence_s = 0.0
+                    self._put(_in_request(chunk, part))
+        self._put_silence(silence_s)
         if not generated_s:
-            raise SynthesisFailed("the engine finished without generating audio")
+            if any(isinstance(part, SpokenPassage) for part in self._parts):
+                raise SynthesisFailed("the engine finished without generating audio")
+            return
         self._metrics.audio_s.labels(label).inc(generated_s)
         self._metrics.realtime_factor.labels(label).observe((loop.time() - started_at) / generated_s)
+
+    def _put(self, chunk: AudioChunk) -> None:
+        self._add_to_backlog(chunk.samples.nbytes)
+        self._chunks.put_nowait(chunk)
+
+    def _put_silence(self, duration_s: float) -> None:
+        if samples := round(duration_s * self.engine_rate_hz):
+            self._put(AudioChunk("", np.zeros(samples, np.float32)))
+
+
+def _in_request(chunk: AudioChunk, passage: SpokenPassage) -> AudioChunk:
+    """A job's chunk at the passage's volume, with its span in the request's text."""
+    span = chunk.text_span and passage.text.span(*chunk.text_span)
+    samples = chunk.samples if passage.gain == 1.0 else chunk.samples * np.float32(passage.gain)
+    return replace(chunk, samples=samples, text_span=span)
 
 
 def _retrieve_exception(pump: asyncio.Task[None]) -> None:

@@ -7,21 +7,26 @@ import hashlib
 import itertools
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jsonschema
 
 from backends.base import Capabilities, Job, Reference
 from backends.errors import InvalidJob
+from backends.text import cannot_speak
 from gateway.audio.formats import check_bitrate, choose_rate, get_format
 from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.errors import InvalidRequest, VoiceNotFound
 from gateway.metrics import Metrics
 from gateway.service.clips import ClipReader
-from gateway.service.request import MAX_SEED, SpeechRequest, VoiceSpec
-from gateway.service.speech import Backlog, Speech, SpeechInfo
+from gateway.service.request import MAX_SEED, MAX_SPEED, MIN_SPEED, SpeechRequest, VoiceSpec
+from gateway.service.speech import Backlog, CompleteSpeech, Speech, SpeechInfo, SpokenPassage
 from gateway.settings import Limits
+from gateway.text.lexicons.store import LexiconStore
+from gateway.text.sections import Passage, PreparedText
+from gateway.text.segments import has_speech
+from gateway.text.stage import TextOptions, prepare, select_categories
 from gateway.voices.store import VoiceStore
 
 
@@ -30,6 +35,7 @@ class ResolvedRequest:
     """A validated request with engine, voice and output format resolved, without its text.
 
     :param reference: the decoded clip to clone; None for a built-in voice.
+    :param text_options: for the text stage.
     :param max_text_chars: longest text.
     """
 
@@ -38,15 +44,25 @@ class ResolvedRequest:
     capabilities: Capabilities
     info: SpeechInfo
     reference: Reference | None
+    text_options: TextOptions
     max_text_chars: int
 
 
 class Synthesizer:
     """Turn requests into speech."""
 
-    def __init__(self, engines: Engines, voices: VoiceStore, clips: ClipReader, limits: Limits, metrics: Metrics):
+    def __init__(
+        self,
+        engines: Engines,
+        voices: VoiceStore,
+        lexicons: LexiconStore,
+        clips: ClipReader,
+        limits: Limits,
+        metrics: Metrics,
+    ):
         self._engines = engines
         self._voices = voices
+        self._lexicons = lexicons
         self._clips = clips
         self._limits = limits
         self._metrics = metrics
@@ -61,12 +77,13 @@ class Synthesizer:
         self._check_length(request.text, self._limits.text_chars)
         return await self.open_text(await self.resolve(request), request.text)
 
-    async def open_text(self, resolved: ResolvedRequest, text: str) -> Speech:
+    async def open_text(self, resolved: ResolvedRequest, text: str, start: int = 0) -> Speech:
         """Start a speech of a resolved request, as :meth:`open`. Several texts can share one resolved request.
 
+        :param start: position of the text in the user's whole text, for errors.
         :raises GatewayError: if the text is invalid or synthesis fails before the first audio.
         """
-        speech = self._prepare(resolved, text)
+        speech = await self._prepare_speech(resolved, text, start)
         try:
             await speech.start()
         except BaseException:
@@ -74,8 +91,8 @@ class Synthesizer:
             raise
         return speech
 
-    async def speak(self, request: SpeechRequest) -> tuple[SpeechInfo, bytes, float]:
-        """Synthesize a complete audio file; return its properties, its bytes and its duration in seconds.
+    async def speak(self, request: SpeechRequest) -> CompleteSpeech:
+        """Synthesize a complete audio file.
 
         :raises GatewayError: if the request is invalid or synthesis fails.
         """
@@ -84,7 +101,20 @@ class Synthesizer:
             data, duration_s = await speech.read()
         finally:
             await speech.aclose()
-        return speech.info, data, duration_s
+        return CompleteSpeech(speech.info, data, duration_s, speech.spoken_text)
+
+    async def inspect(self, spec: VoiceSpec, text: str) -> PreparedText:
+        """Run the text stage only. The result tells what the engine cannot speak; nothing is spoken.
+
+        :raises GatewayError: if a field or the markup is invalid, or the engine is unavailable.
+        """
+        engine = self._engines.get(spec.engine)
+        capabilities = self._capabilities(engine)
+        self._check_language(spec.language, engine, capabilities)
+        self._check_length(text, self._limits.text_chars)
+        voices = [voice.name for voice in capabilities.voices]
+        voice = spec.voice or next(iter(voices), "")
+        return await asyncio.to_thread(prepare, text, await self._text_options(spec), capabilities, voice)
 
     async def resolve(self, spec: VoiceSpec) -> ResolvedRequest:
         """Resolve and validate a request apart from its text, and decode its reference clip.
@@ -95,8 +125,9 @@ class Synthesizer:
         fmt = get_format(spec.format)
         self._backlog.check()
         capabilities = self._capabilities(engine)
-        voice, reference = await self._voice(spec, engine, capabilities)
-        self._check_language(spec, engine, capabilities)
+        self._check_language(spec.language, engine, capabilities)
+        text_options = await self._text_options(spec)
+        voice, reference = await self._voice(spec, engine, capabilities, text_options)
         self._check_options(spec.options, capabilities)
         check_bitrate(fmt, spec.bitrate)
         info = SpeechInfo(
@@ -109,35 +140,61 @@ class Synthesizer:
             bitrate_kbps=spec.bitrate,
         )
         max_text_chars = min(self._limits.text_chars, capabilities.max_text_chars)
-        return ResolvedRequest(spec, engine, capabilities, info, reference, max_text_chars)
+        return ResolvedRequest(spec, engine, capabilities, info, reference, text_options, max_text_chars)
 
-    def _prepare(self, resolved: ResolvedRequest, text: str) -> Speech:
-        spec, engine, capabilities = resolved.spec, resolved.engine, resolved.capabilities
+    async def _prepare_speech(self, resolved: ResolvedRequest, text: str, start: int) -> Speech:
         self._backlog.check()
         self._check_length(text, self._limits.text_chars)
-        self._check_length(text, capabilities.max_text_chars)
-        job = Job(
-            id=str(next(self._job_ids)),
-            text=text,
-            seed=resolved.info.seed,
-            speed=spec.speed,
-            language=spec.language,
-            voice=None if resolved.reference else resolved.info.voice,
-            reference=resolved.reference,
-            stream=spec.stream,
-            options=spec.options,
-        )
+        engine, capabilities = resolved.engine, resolved.capabilities
+        prepared = await asyncio.to_thread(prepare, text, resolved.text_options, capabilities, resolved.info.voice)
+        self._check_speakable(prepared, engine, "text", start)
+        for passage in prepared.passages:
+            self._check_length(passage.text.text, capabilities.max_text_chars)
         return Speech(
             resolved.info,
-            job,
+            [
+                await self._passage(resolved, section) if isinstance(section, Passage) else section
+                for section in prepared.sections
+            ],
             engine,
             engine_rate_hz=capabilities.sample_rate_hz,
             deadline_s=self._limits.deadline_s,
             metrics=self._metrics,
             backlog=self._backlog,
             translate_error=lambda error: self._translate_error(error, engine),
-            gain=10.0 ** (spec.volume / 20.0),
         )
+
+    async def _passage(self, resolved: ResolvedRequest, passage: Passage) -> SpokenPassage:
+        """Make the job of a passage; what SSML sets for it takes precedence."""
+        spec, voice, reference = resolved.spec, resolved.info.voice, resolved.reference
+        if passage.voice is not None:
+            other = VoiceSpec(voice=passage.voice)
+            voice, reference = await self._voice(other, resolved.engine, resolved.capabilities, resolved.text_options)
+        if passage.language is not None:
+            self._check_language(passage.language, resolved.engine, resolved.capabilities, param="text")
+        job = Job(
+            id=str(next(self._job_ids)),
+            text=passage.text.text,
+            seed=resolved.info.seed,
+            speed=min(max(spec.speed * passage.speed, MIN_SPEED), MAX_SPEED),
+            language=passage.language or spec.language,
+            voice=None if reference else voice,
+            reference=reference,
+            stream=spec.stream,
+            options=spec.options,
+        )
+        return SpokenPassage(job, passage.text, gain=10.0 ** ((spec.volume + passage.gain_db) / 20.0))
+
+    def _check_speakable(self, prepared: PreparedText, engine: ConfiguredEngine, param: str, start: int = 0) -> None:
+        for refusal in prepared.refused:
+            error = cannot_speak(engine.name, refusal.char, start + refusal.position, param)
+            raise self._translate_error(error, engine)
+
+    async def _text_options(self, spec: VoiceSpec) -> TextOptions:
+        names = spec.lexicons
+        has_lexicons = names or (names is None and self._lexicons.default)
+        lexicons = await asyncio.to_thread(self._lexicons.select, names) if has_lexicons else ()
+        return TextOptions(spec.language, select_categories(spec.normalize), spec.ssml, lexicons)
 
     def _check_length(self, text: str, limit: int) -> None:
         if len(text) > limit:
@@ -151,14 +208,15 @@ class Synthesizer:
         raise engine.client.unavailable_error()
 
     async def _voice(
-        self, spec: VoiceSpec, engine: ConfiguredEngine, capabilities: Capabilities
+        self, spec: VoiceSpec, engine: ConfiguredEngine, capabilities: Capabilities, text_options: TextOptions
     ) -> tuple[str, Reference | None]:
         """The voice's name, and its reference if it is cloned."""
         if spec.reference_audio is not None:
             self._check_cloning(engine, capabilities, param="reference_audio")
             if spec.voice is not None:
                 raise InvalidRequest("cannot be combined with reference_audio: send one of them", param="voice")
-            return "reference", await self._reference(spec, spec.reference_audio)
+            reference = await self._reference(spec, spec.reference_audio)
+            return "reference", await self._with_spoken_transcript(reference, engine, capabilities, text_options)
         if spec.reference_text is not None:
             raise InvalidRequest("requires reference_audio", param="reference_text")
         built_in = [voice.name for voice in capabilities.voices]
@@ -177,7 +235,11 @@ class Synthesizer:
                 param="voice",
             ) from None
         self._check_cloning(engine, capabilities, param="voice")
-        return voice.name, await asyncio.to_thread(self._voices.load_reference, voice)
+        reference = await asyncio.to_thread(self._voices.load_reference, voice)
+        try:
+            return voice.name, await self._with_spoken_transcript(reference, engine, capabilities, text_options)
+        except InvalidRequest as error:
+            raise InvalidRequest(f"the transcript of voice {voice.name!r}: {error.message}", param="voice") from None
 
     async def _reference(self, spec: VoiceSpec, audio: bytes) -> Reference:
         clip = await self._clips.read(audio, param="reference_audio")
@@ -186,20 +248,38 @@ class Synthesizer:
         digest = hashlib.sha256(content).hexdigest()
         return Reference(clip.samples, clip.rate_hz, text, digest)
 
+    async def _with_spoken_transcript(
+        self, reference: Reference, engine: ConfiguredEngine, capabilities: Capabilities, text_options: TextOptions
+    ) -> Reference:
+        """The reference with its transcript as it was spoken, which is what engines compare the audio with.
+
+        :raises InvalidRequest: if the engine cannot speak the transcript.
+        """
+        if not has_speech(reference.text):
+            return reference
+        prepared = await asyncio.to_thread(prepare, reference.text, replace(text_options, ssml=False), capabilities)
+        self._check_speakable(prepared, engine, "reference_text")
+        if (spoken := prepared.spoken_text) == reference.text:
+            return reference
+        digest = hashlib.sha256(f"{reference.digest}\0{spoken}".encode()).hexdigest()
+        return replace(reference, text=spoken, digest=digest)
+
     def _check_cloning(self, engine: ConfiguredEngine, capabilities: Capabilities, param: str) -> None:
         if capabilities.cloning == "none":
             others = self._engines_that(lambda other: other.cloning != "none")
             raise InvalidRequest(f"engine {engine.name!r} cannot clone voices{others}", param=param)
 
-    def _check_language(self, spec: VoiceSpec, engine: ConfiguredEngine, capabilities: Capabilities) -> None:
-        if spec.language is None:
+    def _check_language(
+        self, tag: str | None, engine: ConfiguredEngine, capabilities: Capabilities, param: str = "language"
+    ) -> None:
+        if tag is None:
             return
-        language = spec.language.split("-", 1)[0].lower()
+        language = tag.split("-", 1)[0].lower()
         if language not in capabilities.languages:
             others = self._engines_that(lambda other: language in other.languages)
             raise InvalidRequest(
                 f"engine {engine.name!r} does not support {language}, only {', '.join(capabilities.languages)}{others}",
-                param="language",
+                param=param,
             )
 
     def _check_options(self, options: dict[str, Any], capabilities: Capabilities) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gateway.text.mapped_text import Edit, MappedText
 
@@ -60,17 +60,30 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A character that the engine cannot speak.
+
+    :param position: in the input, in characters from 0.
+    """
+
+    char: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedText:
     """A text as it will be spoken.
 
     :param sections: in order; adjacent passages differ in voice or prosody, or a pause is between them.
     :param changes: all edits, in the order of the input.
     :param ignored: parts of SSML that have no effect, e.g. ``emphasis``.
+    :param refused: the first characters that the engine cannot speak.
     """
 
     sections: tuple[Section, ...]
     changes: tuple[Change, ...] = ()
-    ignored: tuple[str, ...] = field(default=())
+    ignored: tuple[str, ...] = ()
+    refused: tuple[Refusal, ...] = ()
 
     @property
     def passages(self) -> list[Passage]:

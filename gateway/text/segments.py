@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+from gateway.text.sentences import is_cjk
 
 FIRST_CLAUSE_MIN_BYTES = 24
 """Shortest first segment that may end at a clause: about two seconds of speech."""
@@ -77,11 +80,15 @@ class Segmenter:
     that would be too long ends after its last clause, otherwise between words, otherwise anywhere. Text without letters
     and digits does not form a segment.
 
+    A sentence with a letter that cannot be spoken is a segment of its own: no other sentence is refused with it.
+
     :param max_bytes: length limit of a segment.
+    :param can_speak: whether the engine can speak a character; default: all.
     """
 
-    def __init__(self, max_bytes: int):
+    def __init__(self, max_bytes: int, can_speak: Callable[[str], bool] = lambda char: True):
         self._max_bytes = max_bytes
+        self._can_speak = can_speak
         self._text = ""  # from the start of the current segment
         self._start = 0
         self._reset_segment(first=True)
@@ -116,7 +123,9 @@ class Segmenter:
         self._at = 0  # characters scanned
         self._bytes = 0  # size of the scanned characters
         self._has_speech = False  # whether they include a letter or a digit
+        self._has_foreign = False  # whether they include a letter that cannot be spoken
         self._mark: _Mark | None = None
+        self._sentence_end = 0  # after the last sentence; 0 without one
         self._clause_end = 0  # after the last clause; 0 without one
         self._word_end = 0  # after the last white space
 
@@ -132,6 +141,10 @@ class Segmenter:
         at, char = self._at, self._text[self._at]
         if (end := self._resolve_mark(at, char)) or (end := self._forced_end(at, char)):
             return end
+        if char.isalpha() and not self._can_speak(char):
+            if self._sentence_end:
+                return self._sentence_end
+            self._has_foreign = True
         self._at += 1
         self._bytes += _size(char)
         self._has_speech = self._has_speech or char.isalnum()
@@ -151,14 +164,14 @@ class Segmenter:
         if not mark.spaced and (char in _ENDS or char in _STRONG):
             return 0  # "?!", "..."
         self._mark = None
-        if not mark.strong and (not mark.spaced or mark.abbreviated):
+        if not mark.strong and (mark.abbreviated or not (mark.spaced or is_cjk(char))):
             return 0  # 3.14, example.com, Dr. Who
         if mark.kind == "clause" or (not mark.strong and char.islower()):
             self._clause_end = at  # "Stop!" he said
         min_bytes = FIRST_CLAUSE_MIN_BYTES if self._first else self._max_bytes
         if mark.kind == "sentence" and (mark.strong or not char.islower()):
-            min_bytes = 0 if self._first else SENTENCE_MIN_BYTES
-            self._clause_end = at
+            min_bytes = 0 if self._first or self._has_foreign else SENTENCE_MIN_BYTES
+            self._clause_end = self._sentence_end = at
         return at if self._has_speech and self._bytes >= min_bytes else 0
 
     def _note_mark(self, at: int, char: str) -> None:

@@ -1,15 +1,16 @@
 """The text stage: what is written in a request becomes what the engine speaks.
 
 For every API, batch and live, in this order: SSML and pauses divide the text into sections; in each passage Unicode is
-cleaned up, then the pronunciation dictionaries and the normalizer replace what is not spoken as written; last, every
-character that the engine cannot speak is refused. Every spoken character keeps its place in the input.
+cleaned up, then the pronunciation dictionaries and the normalizer replace what is not spoken as written; last, the
+characters that the engine cannot speak are found. Every spoken character keeps its place in the input.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from backends.base import Capabilities
 from backends.text import Alphabet
@@ -18,7 +19,8 @@ from gateway.text.cleanup import cleanup_edits
 from gateway.text.lexicon import Lexicon, lexicon_edits
 from gateway.text.mapped_text import Edit, MappedText
 from gateway.text.normalize import CATEGORIES, normalization_edits
-from gateway.text.sections import Change, Passage, PreparedText, Section
+from gateway.text.sections import Change, Passage, PreparedText, Refusal, Section
+from gateway.text.segments import has_speech
 from gateway.text.ssml import parse_ssml, split_pauses
 
 
@@ -38,19 +40,21 @@ class TextOptions:
     lexicons: Sequence[Lexicon] = field(default=())
 
 
-def prepare(
-    text: str, options: TextOptions, capabilities: Capabilities, voice: str, param: str = "text"
-) -> PreparedText:
+MAX_REFUSED = 20  # enough to correct a text
+
+
+def prepare(text: str, options: TextOptions, capabilities: Capabilities, voice: str = "") -> PreparedText:
     """Prepare a text for an engine. Takes a few milliseconds per thousand characters.
 
     :param voice: name of the voice, which selects entries of the pronunciation dictionaries.
-    :param param: name of the request's field, for errors.
-    :raises InvalidRequest: names the character that the engine cannot speak and its place, or the invalid markup.
+    :raises InvalidRequest: for invalid markup, and for a text without anything to speak.
     """
     language = primary_language(options.language, capabilities)
     categories = options.categories.difference(capabilities.normalizes)
+    alphabet = capabilities.alphabet or _ANY
     changes: list[Change] = []
     ignored: Sequence[str] = ()
+    refused: list[Refusal] = []
     if options.ssml or (options.ssml is None and text.lstrip().startswith("<speak")):
         sections, changes, ignored = parse_ssml(text, language)
     else:
@@ -62,13 +66,16 @@ def prepare(
             continue
         spoken = primary_language(section.language, capabilities) if section.language else language
         clean = _apply(section.text, cleanup_edits(section.text.text), changes)
-        entries = lexicon_edits(clean.text, options.lexicons, spoken, section.voice or voice)
-        read = _apply(clean, normalization_edits(clean.text, spoken, categories, entries), changes)
-        if capabilities.alphabet is not None:
-            require_alphabet(read, capabilities.alphabet, param)
-        prepared.append(replace(section, text=read))
+        markup = [Edit(*found.span(), found[0], _MARKUP) for found in _markup(alphabet, clean.text)]
+        words = _outside(lexicon_edits(clean.text, options.lexicons, spoken, section.voice or voice), markup)
+        read = _apply(clean, normalization_edits(clean.text, spoken, categories, [*markup, *words]), changes)
+        refused += _refused(read, alphabet, MAX_REFUSED - len(refused))
+        if has_speech(read.text):
+            prepared.append(replace(section, text=read))
+    if not prepared:
+        raise InvalidRequest("has nothing to speak: it needs a letter or a digit", param="text")
     changes.sort(key=lambda change: (change.start, change.end))
-    return PreparedText(tuple(prepared), tuple(changes), tuple(ignored))
+    return PreparedText(tuple(prepared), tuple(changes), tuple(ignored), tuple(refused))
 
 
 def primary_language(language: str | None, capabilities: Capabilities) -> str:
@@ -76,40 +83,44 @@ def primary_language(language: str | None, capabilities: Capabilities) -> str:
     return (language or (capabilities.languages or ("en",))[0]).split("-", 1)[0].lower()
 
 
-def require_alphabet(text: MappedText, alphabet: Alphabet, param: str) -> None:
-    """Refuse a text with a letter, digit or sign that the engine cannot speak.
+def select_categories(normalize: bool | Mapping[str, bool]) -> frozenset[str]:
+    """The categories that a request's ``normalize`` selects; an omitted one is selected."""
+    if isinstance(normalize, bool):
+        return frozenset(CATEGORIES) if normalize else frozenset()
+    return frozenset(name for name in CATEGORIES if normalize.get(name, True))
 
-    :raises InvalidRequest: names the first one and its place in the input.
-    """
-    unknown = {char for char in set(text.text) if not alphabet.has(char)}
-    if not unknown:
-        return
-    at = next(index for index, char in enumerate(text.text) if char in unknown)
-    start, _ = text.span(at, at + 1)
-    char = text.text[at]
-    name = unicodedata.name(char, "")
-    described = f"{char!r} ({name})" if name else repr(char)
-    raise InvalidRequest(f"the engine cannot speak {described}, at character {start + 1} of the text", param=param)
+
+_ANY = Alphabet(("*",))  # the engine itself refuses what it cannot speak
+_MARKUP = "markup"
+
+
+def _markup(alphabet: Alphabet, text: str) -> list[re.Match[str]]:
+    return list(_compiled(alphabet.markup).finditer(text)) if alphabet.markup else []
+
+
+@lru_cache(maxsize=64)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _outside(edits: Sequence[Edit], markup: Sequence[Edit]) -> list[Edit]:
+    return [edit for edit in edits if not any(edit.start < own.end and own.start < edit.end for own in markup)]
+
+
+def _refused(text: MappedText, alphabet: Alphabet, limit: int) -> list[Refusal]:
+    """The first letters, digits and signs outside of markup that are not in the alphabet."""
+    if alphabet is _ANY or all(map(alphabet.has, set(text.text))):
+        return []
+    found: list[Refusal] = []
+    position = 0
+    for start, end in (*(markup.span() for markup in _markup(alphabet, text.text)), (len(text), len(text))):
+        for index in range(position, start):
+            if len(found) < limit and not alphabet.has(char := text.text[index]):
+                found.append(Refusal(char, text.span(index, index + 1)[0]))
+        position = end
+    return found
 
 
 def _apply(text: MappedText, edits: Sequence[Edit], changes: list[Change]) -> MappedText:
-    changes += [Change.of(edit, text) for edit in edits]
+    changes += [Change.of(edit, text) for edit in edits if edit.category != _MARKUP]
     return text.apply(edits)
-
-
-def select_categories(normalize: bool | dict[str, bool]) -> frozenset[str]:
-    """The categories that a request's ``normalize`` selects; an omitted one is selected.
-
-    :raises InvalidRequest: names an unknown category.
-    """
-    if isinstance(normalize, bool):
-        return frozenset(CATEGORIES) if normalize else frozenset()
-    return frozenset(name for name in CATEGORIES if normalize.get(name, True)) if _known(normalize) else frozenset()
-
-
-def _known(names: Collection[str]) -> bool:
-    for name in names:
-        if name not in CATEGORIES:
-            known = ", ".join(CATEGORIES)
-            raise InvalidRequest(f"unknown category {name!r}: must be one of {known}", param="normalize")
-    return True

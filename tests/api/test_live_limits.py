@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from support.socket import Socket
 
 from backends.base import AudioChunk, Job
 from backends.errors import InvalidJob
+from backends.text import Alphabet
 from gateway.engine.client import State
-from gateway.engine.fake import FakeEngine
+from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine
 from gateway.errors import SynthesisFailed
 from gateway.service.live.sessions import LiveSessions
 
@@ -114,6 +116,22 @@ async def test_unloaded_engine_is_an_error_with_a_retry_delay(tmp_path: Path) ->
     assert event["error"]["type"] == "engine_unavailable"
     assert event["retry_after_s"] == 5.0
     assert gateway.engine.state is State.LOADING
+
+
+async def test_unspeakable_letter_refuses_its_own_sentence_only(tmp_path: Path) -> None:
+    capabilities = replace(FAKE_CAPABILITIES, alphabet=Alphabet(("LATIN",)))
+    gateway = in_memory(tmp_path, [FakeEngine(script=proportional, capabilities=capabilities)])
+    text = "It is late. Three is жар there. It costs $5 now."
+    async with Socket(gateway.app) as socket:
+        await started(socket)
+        socket.send("text", text=text)
+        socket.send("end")
+        events, _ = await socket.rest()
+    (refused,) = of(events, "segment_refused")
+    assert text[refused["start"] : refused["end"]] == "Three is жар there. "
+    assert refused["error"]["message"] == "fake cannot speak 'ж' (Cyrillic script, character 22 of the text)"
+    assert [job.text for job in gateway.engine.jobs] == ["It is late.", "It costs five dollars now."]
+    assert [text[event["start"] : event["end"]] for event in of(events, "segment")][-1] == "It costs $5 now."
 
 
 async def test_refused_segment_is_skipped_and_reported(tmp_path: Path) -> None:

@@ -148,7 +148,9 @@ async def test_equal_seeds_give_equal_bytes(gateway: InMemory) -> None:
 async def test_response_wrapped_in_json(gateway: InMemory, fmt: str) -> None:
     response = await gateway.client.post("/tts", json={"text": "x", "response": "base64", "format": fmt, "seed": 1})
     answer = response.json()
-    assert set(answer) == {"audio", "format", "sample_rate", "duration_s", "engine", "model", "voice", "seed"}
+    described = {"engine", "model", "voice", "seed", "spoken_text"}
+    assert set(answer) == {"audio", "format", "sample_rate", "duration_s", *described}
+    assert answer["spoken_text"] == "x"
     assert (answer["format"], answer["duration_s"], answer["engine"]) == (fmt, 0.2, "fake")
     plain = await gateway.client.post("/tts", json={"text": "x", "format": fmt, "seed": 1})
     assert base64.b64decode(answer["audio"]) == plain.content

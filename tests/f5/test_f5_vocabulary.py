@@ -26,11 +26,18 @@ def test_text_becomes_the_official_ids(official: Vocabulary, symbols: list[str])
     assert [symbols[index] for index in official.ids("Hi, 你好")] == ["H", "i", ",", " ", " ", "ni2", " ", "hao3"]
 
 
-def test_unknown_symbol_becomes_a_space_and_unknown_letter_is_rejected(official: Vocabulary) -> None:
-    assert official.ids("🜁") == [0]
-    official.require("Hi 🜁 42")
-    with pytest.raises(InvalidJob, match="ꙮ"):
-        official.require("aꙮ")
+def test_unknown_punctuation_becomes_a_space_and_unknown_letters_and_signs_are_rejected(official: Vocabulary) -> None:
+    assert official.ids("⁋") == [0]
+    official.require("Hi ⁋ 42")
+    for unknown in "ꙮ🜁":
+        with pytest.raises(InvalidJob, match=unknown):
+            official.require(f"a{unknown}")
+
+
+def test_alphabet_has_single_symbols_and_chinese_where_the_vocabulary_has_pinyin(official: Vocabulary) -> None:
+    alphabet = official.alphabet({"CJK", "LATIN"})
+    assert [char for char in "aZé9$中ж!🜁" if not alphabet.has(char)] == ["ж", "🜁"]
+    assert not official.alphabet({"LATIN"}).has("中")
 
 
 def test_unknown_reading_in_context_falls_back_to_the_reading_in_isolation(

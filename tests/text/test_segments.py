@@ -45,6 +45,7 @@ def texts(text: str, max_bytes: int = 300) -> list[str]:
         ("他说：“好的。”然后他就走了，再也没有回来。", ["他说：“好的。”", "然后他就走了，再也没有回来。"]),
         ("यह पहला वाक्य है। यह दूसरा है।", ["यह पहला वाक्य है। ", "यह दूसरा है।"]),
         ("am 3. Oktober war es. Gut.", ["am 3. Oktober war es. ", "Gut."]),
+        ("Good morning.你好，世界。", ["Good morning.", "你好，世界。"]),
         ("… 😀 *** —", []),
         ("   ", []),
         ("", []),
@@ -151,3 +152,26 @@ def test_endless_text_without_speech_is_not_kept() -> None:
         assert segmenter.feed(" \n...!" * 100) == []
     assert segmenter.position == 60_000
     assert len(segmenter._text) <= 200
+
+
+def latin_only(char: str) -> bool:
+    return char.isascii()
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Hi. Да. How are you?", ["Hi. ", "Да. ", "How are you?"]),
+        (
+            "One is here. Two is there. I like ж a lot. Bye now. See you.",
+            ["One is here. ", "Two is there. ", "I like ж a lot. ", "Bye now. See you."],
+        ),
+        ("So it is. 你好。 Then it was.", ["So it is. ", "你好。 ", "Then it was."]),
+        ("There is ж in here and no end", ["There is ж in here and no end"]),
+    ],
+)
+def test_sentence_with_an_unspeakable_letter_is_a_segment_of_its_own(text: str, expected: list[str], size: int) -> None:
+    segmenter = Segmenter(300, latin_only)
+    segments = [one for at in range(0, len(text), size) for one in segmenter.feed(text[at : at + size])]
+    assert [segment.text for segment in segments + segmenter.flush()] == expected

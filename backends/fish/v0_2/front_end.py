@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 
 from backends.base import Codes, Job
@@ -10,12 +11,13 @@ from backends.fish.generation import PreparedText, Prompt, TextChunk, VoicePromp
 from backends.fish.options import FishOptions
 from backends.fish.v0_2.options import FishV02Options
 from backends.fish.v0_2.text.chunks import chunk_texts, split_text
-from backends.fish.v0_2.text.languages import Order, parse_order
-from backends.fish.v0_2.text.normalize import check_letters, normalize, normalize_with_origins
+from backends.fish.v0_2.text.languages import MARKUP, Order, parse_order
+from backends.fish.v0_2.text.normalize import check_letters, normalize, normalize_with_origins, supported_scripts
 from backends.fish.v0_2.text.phonemizer import Phonemizer
 from backends.fish.v0_2.text.prompt import prompt_rows, spell, with_codes
 from backends.fish.v0_2.text.symbols import SUBTAGS
 from backends.fish.v0_2.text.tokenizer import Tokenizer
+from backends.text import Alphabet
 
 CHARS_PER_TOKEN = 8  # hardly any token of the tokenizer is longer
 NAMES = {subtag: name for name, subtag in SUBTAGS.items()}
@@ -35,6 +37,11 @@ class FrontEnd:
     languages: tuple[str, ...]
     max_tokens: int
     engine: str
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """Letters, digits and tags; other signs are left out by the model's own cleaning."""
+        return Alphabet(tuple(sorted(supported_scripts(self.languages))), string.digits, MARKUP.pattern)
 
     def prepare(self, job: Job, options: FishOptions, voice: VoicePrompt) -> PreparedText:
         """Normalize, split and tokenize a job's text.

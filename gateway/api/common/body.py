@@ -36,6 +36,7 @@ _DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w=.+-]+)*;base64,", re.ASCII
 _PLAIN = str.maketrans("-_", "+/", string.whitespace)  # both alphabets; whitespace removed
 _MAX_FORM_FIELDS = 32
 _JSON_FIELDS = frozenset({"options"})  # form fields that hold a JSON object
+_MAYBE_JSON = frozenset({"normalize", "lexicons"})  # fields of forms and query strings that may be JSON or plain text
 
 
 async def read(
@@ -182,7 +183,7 @@ def _json_field(name: str, value: str) -> Any:
     try:
         return msgspec.json.decode(value)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidRequest(f"must be a JSON object: {error}", param=name) from None
+        raise InvalidRequest(f"must be JSON: {error}", param=name) from None
 
 
 @cache
@@ -198,6 +199,10 @@ def _converted(model: type[BaseModel], name: str, text: str) -> Any:
         return text
     if bytes in (model.model_fields[name].annotation, *getattr(model.model_fields[name].annotation, "__args__", ())):
         return decode_base64(text, name)
+    if name == "lexicons" and not text.startswith("["):
+        return text.split(",")
+    if name in _MAYBE_JSON and text[:1] in ("{", "["):
+        return _json_field(name, text)
     try:
         return _adapter(model, name).validate_strings(text)
     except ValidationError as error:

@@ -41,6 +41,7 @@ STATUS: Mapping[type[GatewayError], int] = {
     errors.NotFound: 404,
     errors.EngineNotFound: 404,
     errors.VoiceNotFound: 404,
+    errors.LexiconNotFound: 404,
     errors.Conflict: 409,
     errors.EngineUnavailable: 503,
     errors.LoadFailed: 500,

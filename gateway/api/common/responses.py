@@ -46,9 +46,10 @@ async def complete_audio(
 
     :raises GatewayError: if synthesis fails.
     """
-    info, data, duration_s = await cancel_on_disconnect(request, services.synthesizer.speak(wanted))
-    described = {**speech_headers(info), **duration_header(duration_s), **headers}
-    return Response(data, media_type=info.format.content_type(info.sample_rate_hz), headers=described)
+    speech = await cancel_on_disconnect(request, services.synthesizer.speak(wanted))
+    described = {**speech_headers(speech.info), **duration_header(speech.duration_s), **headers}
+    content_type = speech.info.format.content_type(speech.info.sample_rate_hz)
+    return Response(speech.data, media_type=content_type, headers=described)
 
 
 async def streamed_audio(

@@ -14,7 +14,7 @@ from gateway.api.common.openapi import FORM, JSON, request_body
 from gateway.api.common.responses import complete_audio, duration_header, speech_headers, streamed_audio
 from gateway.errors import InvalidRequest
 from gateway.service.request import SpeechRequest
-from gateway.service.speech import SpeechInfo
+from gateway.service.speech import CompleteSpeech
 
 
 class TtsBody(SpeechRequest):
@@ -96,20 +96,22 @@ async def respond(request: Request, services: Services, body: TtsBody) -> Respon
     if body.response == "base64":
         if body.stream:
             raise InvalidRequest("base64 cannot be streamed: use binary, or stream false", param="response")
-        info, data, duration_s = await cancel_on_disconnect(request, services.synthesizer.speak(body))
-        headers = {**speech_headers(info), **duration_header(duration_s)}
-        return JSONResponse(_wrapped(info, data, duration_s), headers=headers)
+        speech = await cancel_on_disconnect(request, services.synthesizer.speak(body))
+        headers = {**speech_headers(speech.info), **duration_header(speech.duration_s)}
+        return JSONResponse(_wrapped(speech), headers=headers)
     return await (streamed_audio if body.stream else complete_audio)(request, services, body)
 
 
-def _wrapped(info: SpeechInfo, data: bytes, duration_s: float) -> dict[str, Any]:
+def _wrapped(speech: CompleteSpeech) -> dict[str, Any]:
+    info = speech.info
     return {
-        "audio": base64.b64encode(data).decode(),
+        "audio": base64.b64encode(speech.data).decode(),
         "format": info.format.name,
         "sample_rate": info.sample_rate_hz,
-        "duration_s": round(duration_s, 3),
+        "duration_s": round(speech.duration_s, 3),
         "engine": info.engine,
         "model": info.model,
         "voice": info.voice,
         "seed": info.seed,
+        "spoken_text": speech.spoken_text,
     }

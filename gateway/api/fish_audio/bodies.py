@@ -62,7 +62,7 @@ class FishTtsBody(_Body):
     sample_rate: int | None = Field(None, description="in Hz; default: the engine's")
     mp3_bitrate: int = Field(128, ge=8, le=320, description="in kbit/s")
     opus_bitrate: int = Field(32, ge=-1000, le=256, description="in kbit/s; 0 or less: chosen for the sample rate")
-    normalize: bool = True
+    normalize: bool = Field(True, description="speak numbers, dates, signs … as words")
     latency: Literal["low", "normal", "balanced"] = Field(
         "balanced", description="normal: do not shorten the first text chunk for an early start"
     )

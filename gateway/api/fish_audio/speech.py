@@ -101,6 +101,7 @@ async def spec_fields(body: FishTtsBody, model: str | None, services: Services) 
         "sample_rate": body.sample_rate,
         "speed": body.prosody.speed,
         "volume": body.prosody.volume,
+        "normalize": body.normalize,
         "seed": None if body.seed is None else body.seed % (MAX_SEED + 1),
         "options": {name: clamp_option(name, value) for name, value in options.items() if capabilities.supports(name)},
         **_bitrate(body),
@@ -111,8 +112,6 @@ async def spec_fields(body: FishTtsBody, model: str | None, services: Services) 
     elif body.references:
         fields |= {"reference_audio": body.references[0].audio, "reference_text": body.references[0].text}
         unused += [f"references.{index}" for index in range(1, len(body.references))]
-    if not body.normalize:
-        unused.append("normalize")
     return fields, unused
 
 

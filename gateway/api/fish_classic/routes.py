@@ -213,9 +213,10 @@ def _supported(options: Mapping[str, Any], engine: ConfiguredEngine) -> dict[str
 
 async def _speak(wanted: SpeechRequest, engine: ConfiguredEngine, services: Services) -> Response:
     """Respond with the complete file, so that every error has a status; without a length, as the original server."""
-    info, data, _ = await services.synthesizer.speak(wanted.model_copy(update={"engine": engine.name}))
+    speech = await services.synthesizer.speak(wanted.model_copy(update={"engine": engine.name}))
+    info = speech.info
     disposition = f"attachment; filename=audio.{info.format.extension}"
     headers = {**speech_headers(info), "Content-Disposition": disposition}
-    response = Response(data, media_type="application/octet-stream", headers=headers)
+    response = Response(speech.data, media_type="application/octet-stream", headers=headers)
     del response.headers["content-length"]
     return response

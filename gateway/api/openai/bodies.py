@@ -58,6 +58,9 @@ class SpeechBody(BaseModel):
     language: str | None = Field(None, description="extension: as in /tts")
     reference_audio: str | None = Field(None, description="extension: as in /tts, base64 or a data URL")
     reference_text: str | None = Field(None, description="extension: as in /tts")
+    normalize: bool | dict[str, bool] = Field(True, description="extension: as in /tts")
+    ssml: bool | None = Field(None, description="extension: as in /tts")
+    lexicons: list[str] | None = Field(None, description="extension: as in /tts")
     options: dict[str, Any] = Field(default_factory=dict, description="extension: as in /tts")
 
     def speech_request(self, engine: str | None, voice: str | None, options: dict[str, Any]) -> SpeechRequest:
@@ -77,6 +80,9 @@ class SpeechBody(BaseModel):
             "format": self.response_format,
             "sample_rate": rate_hz if self.sample_rate is None else self.sample_rate,
             "stream": self.stream,
+            "normalize": self.normalize,
+            "ssml": self.ssml,
+            "lexicons": self.lexicons,
             "options": options,
         }
         if self.reference_audio is not None:

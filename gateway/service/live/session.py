@@ -78,7 +78,9 @@ class LiveSession:
         self._max_chars = settings.text_chars
         self._max_started = settings.ahead + 1
         self._rate_hz = resolved.capabilities.sample_rate_hz
-        self._segmenter = Segmenter(min(settings.segment_bytes, resolved.max_text_chars))
+        alphabet = resolved.capabilities.alphabet
+        max_bytes = min(settings.segment_bytes, resolved.max_text_chars)
+        self._segmenter = Segmenter(max_bytes, alphabet.has) if alphabet else Segmenter(max_bytes)
         self._encoder = Encoder(
             self.info.format,
             self._rate_hz,
@@ -284,14 +286,15 @@ class LiveSession:
 
     async def _open(self, item: _QueuedSegment) -> Speech:
         text = item.segment.text.strip()
+        start = item.segment.end - len(item.segment.text.lstrip())
         try:
-            return await self._synthesizer.open_text(self._resolved, text)
+            return await self._synthesizer.open_text(self._resolved, text, start)
         except (QueueFull, Overloaded):
             if self._queue[0] is item:
                 raise
         # The session's own jobs may occupy the engine: try again when this segment is the first in the queue.
         await self._wait_until(lambda: self._queue[0] is item)
-        return await self._synthesizer.open_text(self._resolved, text)
+        return await self._synthesizer.open_text(self._resolved, text, start)
 
     def _next_to_open(self) -> _QueuedSegment | None:
         """The next segment to open; None if no segment may be opened now."""

@@ -10,29 +10,10 @@ from collections.abc import Collection, Sequence
 
 from gateway.text.mapped_text import Edit
 from gateway.text.normalize.languages import language_for
-from gateway.text.normalize.rules import find_edits
+from gateway.text.normalize.rules import CATEGORIES, find_edits
 from gateway.text.normalize.scripts import language_runs
 
-CATEGORIES: dict[str, str] = {
-    "abbreviation": "Dr., e.g., No. 5",
-    "address": "URLs, e-mail and IP addresses, file names, @names and #hashtags",
-    "cardinal": "1,234 and 3.14",
-    "code": "versions, model names and other mixtures of letters and digits",
-    "currency": "$5.99, 5,99 €",
-    "date": "2024-05-17, May 5th, 1990s",
-    "emoji": "pictographs, which are not spoken",
-    "fraction": "1/2, ½",
-    "math": "+, =, ≥, x²",
-    "ordinal": "21st, 3.",
-    "percent": "15.3 %",
-    "phone": "phone numbers",
-    "range": "10-12",
-    "roman": "Louis XIV",
-    "sign": "other signs: &, ©, §",
-    "time": "14:30, 9am",
-    "unit": "5 km/h, 20 °C",
-}
-"""The categories of normalization, with examples. A request may turn each of them off."""
+__all__ = ["CATEGORIES", "normalization_edits"]
 
 
 def normalization_edits(

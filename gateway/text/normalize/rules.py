@@ -10,19 +10,43 @@ from typing import Protocol
 
 from gateway.text.mapped_text import Edit
 
+CATEGORIES: dict[str, str] = {
+    "abbreviation": "Dr., e.g., No. 5",
+    "address": "URLs, e-mail and IP addresses, file names, @names and #hashtags",
+    "cardinal": "1,234 and 3.14",
+    "code": "versions, model names and other mixtures of letters and digits",
+    "currency": "$5.99, 5,99 €",
+    "date": "2024-05-17, May 5th, 1990s",
+    "emoji": "pictographs, which are not spoken",
+    "fraction": "1/2, ½",
+    "math": "+, =, ≥, x²",
+    "ordinal": "21st, 3.",
+    "percent": "15.3 %",
+    "phone": "phone numbers",
+    "range": "10-12",
+    "roman": "Louis XIV",
+    "sign": "other signs: &, ©, §",
+    "time": "14:30, 9am",
+    "unit": "5 km/h, 20 °C",
+}
+"""The categories of normalization, with examples. A request may turn each of them off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A kind of written text and how it is read.
 
-    :param category: one of :data:`gateway.text.normalize.CATEGORIES`.
+    :param category: one of :data:`CATEGORIES`.
     :param pattern: takes time linear in the text.
     :param read: returns the words to speak for a match; None: the match is not of this kind.
+    :param needs: characters of which every match has at least one, so that a text without them is not searched; empty:
+        every text is.
     """
 
     category: str
     pattern: re.Pattern[str]
     read: Callable[[re.Match[str]], str | None]
+    needs: frozenset[str] = frozenset()
 
 
 class Language(Protocol):
@@ -51,8 +75,9 @@ def find_edits(
     taken = bytearray(end - start)  # 1 for characters that an edit replaces
     for edit in fixed:
         taken[edit.start - start : edit.end - start] = b"\1" * (edit.end - edit.start)
+    characters = frozenset(text[start:end])
     for rule in language.rules:
-        if rule.category not in categories:
+        if rule.category not in categories or (rule.needs and rule.needs.isdisjoint(characters)):
             continue
         for match in rule.pattern.finditer(text, start, end):
             first, last = match.span()

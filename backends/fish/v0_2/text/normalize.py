@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection
 
 from backends.errors import InvalidJob
 from backends.text import SCRIPT_LANGUAGES, require_scripts, script
@@ -32,13 +33,18 @@ _VOICING_MARKS = {"ﾞ": "\u3099", "ﾟ": "\u309a"}  # half-width; they belong t
 _ITERATION_MARK = "々"  # repeats the character before it
 
 
+def supported_scripts(languages: Collection[str]) -> frozenset[str]:
+    """The scripts of texts in these languages."""
+    scripts = {name for name in _SUPPORTED_SCRIPTS if set(SCRIPT_LANGUAGES[name]) & set(languages)}
+    return frozenset(scripts | {"LATIN"})
+
+
 def check_letters(text: str, languages: tuple[str, ...], engine: str) -> None:
     """Reject a text with letters that the model does not support.
 
     :raises InvalidJob: naming the first such letter.
     """
-    scripts = {name for name in _SUPPORTED_SCRIPTS if set(SCRIPT_LANGUAGES[name]) & set(languages)}
-    require_scripts(text, frozenset(scripts | {"LATIN"}), engine)
+    require_scripts(text, supported_scripts(languages), engine)
     for position, char in enumerate(text):
         if ord(char) > 127 and script(char) is not None and not _normalized(char, before="一"):
             raise InvalidJob(f"{engine} cannot speak {char!r} (character {position + 1} of the text)", param="text")
