@@ -6,9 +6,12 @@ Numbers are read in the masculine form of counting, without case endings; ordina
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from gateway.text.normalize import numbers
+from gateway.text.normalize.european.numerals import NUMBER, Numerals
 from gateway.text.normalize.european.words import Number, Words, listed, nouns
+from gateway.text.normalize.rules import Rule
 
 MONTHS = listed("يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر")
 
@@ -33,6 +36,14 @@ def _date(day: int, month: int, year: int | None, before: str) -> str:
 
 def _clock(hour: int, minute: int, before: str) -> str:
     return f"{_read(hour)} و{_read(minute)} دقيقة" if minute else _read(hour)
+
+
+def _rules(numerals: Numerals) -> Sequence[Rule]:
+    def read_after_and(match: re.Match[str]) -> str | None:
+        number = numerals.parse(match["number"])
+        return number and "و" + numerals.number(number)
+
+    return (Rule("cardinal", re.compile(rf"(?<!\w)و(?P<number>{NUMBER})(?!\w)"), read_after_and),)
 
 
 WORDS = Words(
@@ -149,4 +160,5 @@ WORDS = Words(
         "^": "أس",
         "µ": "ميكرو",
     },
+    rules=_rules,
 )

@@ -48,7 +48,7 @@ def date_rules(numerals: Numerals) -> Iterable[Rule]:
         spoken = words.clock(hour, minute, word_before(match))
         return f"{spoken} {numerals.integer(int(second))}" if second else spoken
 
-    start = r"(?<![^\WT])(?<![.,:+-])(?P<hour>\d{1,2})"
+    start = r"(?<![^\WT])(?<![.,:+/-])(?P<hour>\d{1,2})"
     minute = r"(?P<minute>[0-5]\d)(?!\d)"
     signs = rf"[ \u00a0]?(?:{words.clock_signs})(?!\w)" if words.clock_signs else "(?!)"
     ends = rf"(?::(?P<second>[0-5]\d))?(?![:\d]|\.\d)(?:{signs})?"

@@ -127,6 +127,7 @@ WORDS = Words(
     fractions={(1, 2): "een half", (1, 4): "een kwart", (3, 4): "driekwart"},
     denominators={3: ("derde",), 4: ("vierde",), 5: ("vijfde",), 6: ("zesde",), 8: ("achtste",), 10: ("tiende",)},
     half="en een half",
+    halves={"": "een halve"},
     mixed="",
     squared="kwadraat",
     cubed="tot de derde",

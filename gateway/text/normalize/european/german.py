@@ -258,6 +258,7 @@ WORDS = Words(
         100: ("Hundertstel",),
     },
     half="einhalb",
+    halves={"m": "ein halber", "f": "eine halbe", "n": "ein halbes"},
     mixed="",
     squared="Quadrat",
     cubed="hoch drei",

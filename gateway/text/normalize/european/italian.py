@@ -168,6 +168,8 @@ WORDS = Words(
     },
     fraction_of=" di ",
     half="e mezzo",
+    half_feminine="e mezza",
+    halves={"f": "mezza"},
     half_last=True,
     mixed="e",
     squared="al quadrato",

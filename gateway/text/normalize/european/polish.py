@@ -163,6 +163,7 @@ WORDS = Words(
             "s": "f|sekunda|sekundy|sekund|sekundy",
             "ha": "m|hektar|hektary|hektarów|hektara",
             "dB": "m|decybel|decybele|decybeli|decybela",
+            "gr": "m|grosz|grosze|groszy|grosza",
             "szt.": "f|sztuka|sztuki|sztuk|sztuki",
         }
     ),

@@ -27,7 +27,7 @@ def quantity_rules(numerals: Numerals) -> Iterable[Rule]:
         spoken = numerals.counted(number, units[re.sub(r"\s", "", match["unit"]).replace("º", "°")])
         return (f"{spoken} {words.per[match['per']]}" if match.groupdict().get("per") else spoken) + _period(match)
 
-    percent = [sign for sign in ("%", "‰") if sign in units]
+    percent = [sign for sign in ("%", "‰", "٪") if sign in units]
     yield spaced(
         "percent",
         re.compile(rf"{START}(?P<number>{NUMBER}){_SPACE}(?P<unit>{_alternatives(percent)})(?!\w)"),
@@ -67,13 +67,13 @@ def _currency_rules(numerals: Numerals) -> Iterable[Rule]:
             return counted + words.after_magnitude(numerals.form(_MILLION, noun))
         return read_money(numerals, number, noun, words.cent_names.get(symbol))
 
-    names = _alternatives(symbols)
+    before = _alternatives(symbol for symbol in symbols if not symbol[0].islower())
     symbols |= {form: symbol for symbol, noun in words.currencies.items() for form in noun.forms}
     words_too = _alternatives(symbols)
     magnitude = rf"(?:{_SPACE}(?P<magnitude>{_alternatives(words.magnitudes)})(?!\w))?"
     attached = rf"(?:{_SPACE}(?P<magnitude>{_alternatives(words.magnitudes)}))?"
     number = rf"(?P<number>{NUMBER})(?:,[-–]{{1,2}})?"
-    yield spaced("currency", re.compile(rf"(?<!\w)(?P<symbol>{names}){_SPACE}{number}{magnitude}"), read)
+    yield spaced("currency", re.compile(rf"(?<!\w)(?P<symbol>{before}){_SPACE}{number}{magnitude}"), read)
     yield spaced("currency", re.compile(rf"{START}{number}{attached}{_SPACE}(?P<symbol>{words_too})(?!\w)"), read)
 
 

@@ -175,17 +175,22 @@ def _fraction_rules(numerals: Numerals) -> Iterable[Rule]:
         if (named := numerals.fraction(top, bottom)) is None or top >= bottom:
             return None
         noun = units.get(match["unit"] or "")
+        half = (top, bottom) == (1, 2)
         if not match["whole"]:
-            return (
-                f"{named}{words.fraction_of if bottom > 2 else ' '}{noun.forms[words.fraction_form]}" if noun else named
-            )
+            if noun is None:
+                feminine = half and words.guess_gender(word_after(match), 1) == "f"
+                return words.halves.get("f", named) if feminine else named
+            named = words.halves.get(noun.gender, named) if half else named
+            return f"{named}{' ' if half else words.fraction_of}{noun.forms[words.fraction_form]}"
         whole = numerals.integer(int(match["whole"]), noun.gender if noun else "")
-        rest = words.half if (top, bottom) == (1, 2) else f"{words.mixed} {named}".strip()
-        if noun and words.half_last:
+        rest = words.half if half else f"{words.mixed} {named}".strip()
+        if noun is None:
+            return f"{whole} {rest}"
+        if half and noun.gender == "f":
+            rest = words.half_feminine or rest
+        if words.half_last:
             return f"{whole} {numerals.form(Number(match['whole']), noun)} {rest}"
-        return (
-            f"{whole} {rest} {noun.forms[(words.fraction_form or 1) % len(noun.forms)]}" if noun else f"{whole} {rest}"
-        )
+        return f"{whole} {rest} {noun.forms[(words.fraction_form or 1) % len(noun.forms)]}"
 
     unit = rf"(?:[ \u00a0]?(?P<unit>{_any_of(units)})(?![\w²³/]))?"
     whole = r"(?<![\w.,/])(?:(?P<whole>\d{1,4})[ \u00a0]"

@@ -120,7 +120,7 @@ WORDS = Words(
         listed(
             "siglo capítulo página páginas número tomo volumen parte acto escena nivel fase tipo grupo sala "
             "puerta línea versión artículo lección unidad tema etapa episodio temporada habitación piso título "
-            "sección aula calle avenida menos más por y coma punto opción paso ejercicio figura tabla clase"
+            "sección aula calle avenida menos más por coma punto opción paso ejercicio figura tabla clase"
         )
     ),
     after_magnitude=lambda noun: f" de {noun}",
@@ -174,6 +174,7 @@ WORDS = Words(
             "Hz": "m|hercio|hercios",
             "V": "m|voltio|voltios",
             "t": "f|tonelada|toneladas",
+            "h": "f|hora|horas",
             "min": "m|minuto|minutos",
             "s": "m|segundo|segundos",
             "seg": "m|segundo|segundos",
@@ -205,6 +206,8 @@ WORDS = Words(
     },
     fraction_of=" de ",
     half="y medio",
+    half_feminine="y media",
+    halves={"f": "media"},
     half_last=True,
     mixed="y",
     squared="al cuadrado",

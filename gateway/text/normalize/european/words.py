@@ -100,7 +100,8 @@ class Words:
     :param denominators: singular and plural of fractions' denominators.
     :param fraction_of: between a fraction and the unit that it is of, except after a half; ``fraction_form``: the form
         of the unit.
-    :param half: read after an integer for ½; ``half_last``: after the unit, if there is one.
+    :param halves: half of a unit, by the unit's gender.
+    :param half: read after an integer for ½; ``half_feminine``: with a feminine unit; ``half_last``: after the unit, if there is one.
     :param mixed: between an integer and another fraction.
     :param times: read for × between numbers; ``times_after``: for ``3x`` before a word.
     :param range: between the numbers of a range, with spaces.
@@ -154,6 +155,8 @@ class Words:
     fraction_of: str = " "
     fraction_form: int = 0
     half: str
+    half_feminine: str = ""
+    halves: Mapping[str, str] = field(default_factory=dict)
     half_last: bool = False
     mixed: str
     squared: str
