@@ -54,6 +54,12 @@ def test_category_that_is_turned_off_is_left_as_written() -> None:
     assert spoken("I have 3 apples.", options, with_digits) == "I have 3 apples."
 
 
+def test_date_stays_whole_if_dates_are_turned_off() -> None:
+    with_digits = replace(LETTERS, alphabet=Alphabet(("LATIN",), "0123456789"))
+    options = TextOptions(categories=select_categories({"date": False}))
+    assert spoken("On 2024-05-17 I had 3 apples.", options, with_digits) == "On 2024-05-17 I had three apples."
+
+
 def test_category_that_the_engine_normalizes_is_left_to_it() -> None:
     own = replace(FAKE_CAPABILITIES, normalizes=("cardinal",))
     assert spoken("I have 3 apples.", capabilities=own) == "I have 3 apples."
