@@ -21,8 +21,8 @@ SIGN = re.compile(r"[\d#%&*/@\\_§¶†‡$€£¥¢+=<>^`|~°×÷≥≤≈±√
 PIECES = (
     "1 12 007 1984 3.14 1,234 5kg $5 €5,99 20% -3 ½ 10:30 9am a word GPT-4 v2.0 x² 3/4 1/2 12/25 2024-05-17 555-1234 #"
     " @ & * ** = < > ≥ ~ _ | \\ / ^ ( ) [ ] . , ! - – — ' \" ` $ € % ° °C × ÷ ± √ π → 😀 © ™ § № 1st 90s II No. no."
-    " St. Dr. http://a.com/1 a@b.com main.py 192.168.1.1 { } ; : ? e5 k M bn USD in m² 5'10\" ① Ⅳ ₂ ⁵ ١٢ ¥ ¢ ‰ ft °F x X 3x"
-    " 1920x1080 '90s T Z … |a| __x__ a_b A1-B2 0x1F 1e5 +1 ¼ ∞ ∑ -$5 $20-30 3-5 2:1 UTC+2 #1 C# ⅔ 5'"
+    " St. Dr. http://a.com/1 a@b.com main.py 192.168.1.1 { } ; : ? e5 k M bn USD in m² 5'10\" ① Ⅳ ₂ ⁵ ١٢ ¥ ¢ ‰ ft °F x"
+    " X 3x 1920x1080 '90s T Z … |a| __x__ a_b A1-B2 0x1F 1e5 +1 ¼ ∞ ∑ -$5 $20-30 3-5 2:1 UTC+2 #1 C# ⅔ 5'"
 ).split()
 
 
@@ -102,7 +102,7 @@ class TestSpeed:
         text = piece * (20_000 // len(piece))
         started = time.perf_counter()
         edits(text)
-        assert time.perf_counter() - started < 10, piece
+        assert time.perf_counter() - started < 4, piece
 
     def test_sentence_without_digits_takes_a_fraction_of_a_millisecond(self) -> None:
         text = "This is a plain sentence of about one hundred characters, which has no digits or signs in it."

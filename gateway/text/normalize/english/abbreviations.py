@@ -132,9 +132,10 @@ _ANYWHERE = {
 _AT_SENTENCE_END = {"etc.", "et al.", "a.m.", "p.m.", "Ph.D.", "dept.", "Dept.", "govt.", "Univ.", "Esq."}
 
 _TITLE = re.compile(
-    rf"\b(?P<title>{any_of(_TITLES)})(?:\.\s?|(?<=\bMr|\bDr|\bSt)\s|(?<=\bMrs)\s|(?<=\bProf)\s)(?=[A-Z][a-z’']|[A-Z]\.|O'|[A-Z]{{2}}|and\s(?:Mrs|Ms|Mr|Dr)\.)"
+    rf"\b(?P<title>{any_of(_TITLES)})(?:\.\s?|(?<=\bMr|\bDr|\bSt)\s|(?<=\bMrs)\s|(?<=\bProf)\s)(?=[A-Z]|and\s(?:Mrs|Ms|Mr|Dr)\.)"
 )
 _STREET = re.compile(rf"(?:(?<=[a-z.])|(?<=\d(?:st|nd|rd|th)))\s(?P<street>{any_of(_STREETS)})\b\.?")
+_VERSUS = re.compile(r"(?<=[a-z])\sv\.\s(?=[A-Z])")
 _AFTER_NAME = re.compile(rf"(?<=\w),?\s(?P<name>{any_of(_AFTER_NAMES)})\.")
 _BEFORE_NUMBER = re.compile(
     rf"(?<![\w.])(?P<word>{any_of(_BEFORE_NUMBERS)})(?:\.\s?|(?<=№)\s?)(?=[#$€£~]?\d|[A-Z]{{1,4}}-?\d|(?:[IVX]{{2,5}}|[IVX](?=[.,;)]))(?!\w))",
@@ -206,6 +207,7 @@ RULES = (
     spaced("abbreviation", _AFTER_NAME, _read_after_name, "."),
     spaced("abbreviation", _BEFORE_NUMBER, _read_before_number, ".№"),
     spaced("abbreviation", _PLACE_NUMBER, lambda _: "number", "#"),
+    spaced("abbreviation", _VERSUS, lambda _: "versus", "."),
     spaced("abbreviation", _WORD, _read_word),
     spaced("abbreviation", _MONTH, _read_month, DIGITS + "."),
 )

@@ -15,7 +15,7 @@ _SOFTWARE = re.compile(
 )
 _RELEASE = re.compile(r"(?<![\w.])(?P<major>\d{1,4})\.(?P<minor>\d{1,3})(?!\w|[.,]\d)")
 _PLACE = re.compile(
-    r"\b(?:[Rr]oom|[Rr]oute|[Ff]light|[Hh]ighway|Hwy|Interstate|[Aa]rea|[Bb]us|[Tt]rain|[Ss]uite|[Aa]pt\.?|Boeing|Airbus"
+    r"\b(?:[Rr]oom|[Rr]oute|[Ff]light|[Hh]ighway|Hwy|Interstate|[Aa]rea|[Bb]us|[Tt]rain|[Ss]uite|[Aa]pt\.?|Boeing(?:['’]s)?|Airbus"
     r"|Porsche|Peugeot|[Ee]rror|[Ss]tatus|[Cc]ode|Box|[A-Z]{2,5})\s$"
 )
 _AIRCRAFT = re.compile(r"(?<=Boeing )(?P<first>\d{3})-(?P<second>\d{1,3})(?!\w)")

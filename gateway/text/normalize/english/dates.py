@@ -181,7 +181,7 @@ _PLURAL = re.compile(
     r" (?!(?:was|is|has|as|this|its|his|does|sees|across|versus|plus|always|perhaps|besides)\b)"
     r"(?:[a-z-]{2,20}s|(?:[a-z]{3,12} )?(?:people|men|women|children|percent|million|billion))\b"
 )
-_AFTER_YEAR = re.compile(r"\s?(?:BCE?|CE|AD)\b|\s?[-–—]\s?\d{4}(?!\d)|\)")
+_AFTER_YEAR = re.compile(r"\s?(?:BCE?|CE|AD)\b|\s?[-–—]\s?\d{4}(?!\d)")
 
 
 def _read_year(match: re.Match[str]) -> str | None:
@@ -189,7 +189,7 @@ def _read_year(match: re.Match[str]) -> str | None:
     text_before, text_after = before(match), after(match)
     if _AFTER_YEAR.match(text_after):
         return year_words(written)
-    if _BEFORE_COUNT.search(text_before) or text_after.startswith(" of "):
+    if text_before.endswith("#") or _BEFORE_COUNT.search(text_before) or text_after.startswith(" of "):
         return None
     if _PLURAL.match(text_after) and not (written >= "1900" and _SURE_BEFORE_YEAR.search(text_before)):
         return None

@@ -52,11 +52,11 @@ _OF = re.compile(
 def _read_slash(match: re.Match[str]) -> tuple[str, str] | None:
     """The kind of two numbers with a slash, and the words for them."""
     if "." in match["num"]:
-        return "fraction", f"{number(match['num'])} out of {integer(match['den'])}"
+        return "fraction", f"{number(match['num'])} out of {integer(match['den'])}{_unit(match, many=True)}"
     num, den = int(match["num"]), int(match["den"])
     text_after = after(match)
     if in_equation(match) and (num >= den or den not in _DENOMINATORS):
-        return "math", f"{number(match['num'])} divided by {number(match['den'])}"
+        return "math", f"{number(match['num'])} divided by {number(match['den'])}{_unit(match, many=True)}"
     if match["whole"] or match["unit"] or match["third"]:
         return _read_quantity(match, num, den)
     if (num, den) == (9, 11):
@@ -88,11 +88,10 @@ def _read_quantity(match: re.Match[str], num: int, den: int) -> tuple[str, str] 
     return "fraction", words + _unit(match)
 
 
-def _unit(match: re.Match[str]) -> str:
+def _unit(match: re.Match[str], many: bool = False) -> str:
     if not match["unit"]:
         return ""
-    one, many = UNITS[match["unit"]]
-    return f" {many if match['whole'] else one}"
+    return f" {UNITS[match['unit']][many or match['whole'] is not None]}"
 
 
 def _slash_rule(category: str) -> Rule:

@@ -12,7 +12,7 @@ _GAP = r"[ .\xa0-]"
 _PHONE = re.compile(
     rf"(?<![\w.,/$€£-])(?<!\d )(?:(?P<plus>\+\d{{1,3}}(?:{_GAP}?\(?\d{{1,5}}\)?){{1,6}})"
     rf"|(?P<national>(?:1{_GAP})?(?:\(\d{{3}}\){_GAP}?|\d{{3}}{_GAP})\d{{3}}{_GAP}\d{{4}})"
-    rf"|(?P<word>1-?8\d\d-[A-Z]{{3,12}}(?:-[A-Z]{{2,8}})?)"
+    rf"|(?P<word>(?:1[ -]?)?(?:\(8\d\d\)[ -]?|8\d\d-)(?:\d{{3}}-)?[A-Z]{{3,12}}(?:-[A-Z]{{2,8}})?)"
     rf"|(?P<local>\d{{3}}-\d{{4}})"
     rf"|(?P<trunk>0\d{{2,4}}(?:[ /-]\d{{2,8}}){{1,4}}))(?!\w|[-/]\d|[.,]\d)"
     r"(?:,?\s(?:ext|x|extension)\b\.?\s?(?P<extension>\d{1,6})(?!\w))?"
@@ -38,7 +38,8 @@ def _read_group(group: str) -> str:
 
 
 _SPELLED = re.compile(
-    r"(?<![\w.,/-])(?:\d{4}(?:[ -]\d{4}){3}|\d{3}-\d{2}-\d{4}|\d{1,5}(?:-\d{1,7}){3,5}|\d(?:-\d){2,8})(?!\w|-\w|[.,]\d)"
+    r"(?<![\w.,/-])(?:\d{4}(?:[ -]\d{4}){3}|\d{3}-\d{2}-\d{4}|\d{2}-\d{2}-\d{2}"
+    r"|\d{1,5}(?:-\d{1,7}){3,5}|\d(?:-\d){2,8})(?!\w|-\w|[.,]\d)"
 )
 _CALLED = re.compile(r"(?<![\w.,-])\d{3,6}(?!\w|[-.,]\d)")
 _CALL = re.compile(r"\b(?:call|called|calling|dial|dialed|dialing|ring|text|texted)\s$", re.IGNORECASE)
@@ -46,7 +47,7 @@ _EMERGENCY = {"911", "112", "999", "988", "411", "311", "211", "811", "000", "10
 _ZIP = re.compile(r"(?<![\w.,-])\d{5}(?:-\d{4})?(?!\w|[-.,]\d)")
 _BEFORE_ZIP = re.compile(
     r"(?:\b(?:zip|postcode|postal code|zip code|pin|PIN code|code)(?: is)?:?|"
-    r"(?:^|[\s,])(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT"
+    r"(?:^|[\s,])(?:NYC|A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT"
     r"|V[AT]|W[AIVY])),?\s$",
     re.IGNORECASE,
 )

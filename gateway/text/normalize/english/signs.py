@@ -232,6 +232,7 @@ SIGN_WORDS = {
     "ª": "a",
     "º": "o",
 }
+_ABOUT = re.compile(r"[~∼](?=\s?[$€£¥]?\.?[\d½¼¾])")
 _SIGN = re.compile(rf"(?:{any_of(SIGN_WORDS)})")
 _BLANK = re.compile(r"_{2,}")
 _UNDERSCORE = re.compile(r"_")
@@ -280,6 +281,7 @@ RULES = (
     spaced("sign", _ARROW, lambda match: _ARROWS[match["arrow"]], "".join(_ARROWS)),
     spaced("math", _OPERATOR, _read_operator, "".join(_OPERATORS)),
     spaced("math", _GREEK_LETTER, lambda match: _LETTERS[match[0]], "".join(_LETTERS)),
+    spaced("math", _ABOUT, lambda _: "about", "~∼"),
     spaced("sign", _BLANK, lambda _: "blank", "_"),
     spaced("sign", _UNDERSCORE, lambda _: "underscore", "_"),
     spaced("sign", _SIGN, lambda match: SIGN_WORDS[match[0]], "".join(SIGN_WORDS)),

@@ -21,8 +21,8 @@ GiB: gibibyte
 TiB: tebibyte; kb: kilobit; Kb: kilobit; Mb: megabit; Gb: gigabit
 W: watt; kW: kilowatt; MW: megawatt; GW: gigawatt; mW: milliwatt; Wh: watt hour; kWh: kilowatt hour
 MWh: megawatt hour
-V: volt; mV: millivolt; kV: kilovolt; A: amp; mA: milliamp; mAh: milliamp hour; Ω: ohm; kΩ: kilohm; MΩ: megohm
-J: joule; kJ: kilojoule; N: newton; Pa: pascal; hPa: hectopascal; kPa: kilopascal; MPa: megapascal; bar: bar
+V: volt; mV: millivolt; kV: kilovolt; mA: milliamp; mAh: milliamp hour; Ω: ohm; kΩ: kilohm; MΩ: megohm
+kJ: kilojoule; Pa: pascal; hPa: hectopascal; kPa: kilopascal; MPa: megapascal; bar: bar
 dB: decibel
 lm: lumen; MP: megapixel; hp: horsepower, horsepower; ppm: part per million, parts per million
 mph: mile per hour, miles per hour; kmh: kilometer per hour, kilometers per hour
@@ -53,6 +53,7 @@ UNITS = _parse(_TABLE)
 PER = {symbol: one for symbol, (one, _) in UNITS.items()} | {
     "d": "day",
     "day": "day",
+    "ea": "piece",
     "w": "week",
     "y": "year",
     "req": "request",

@@ -23,7 +23,7 @@ from gateway.text.normalize.shared import DIGITS, spaced
 
 _POWERS = {"²": "square", "2": "square", "³": "cubic", "3": "cubic"}
 _SQUARED = r"(?:(?:km|cm|mm|dm|m|ft|in|mi|yd)(?:[²³]|\^?[23](?!\d)))"
-_NOT_AFTER_SPACE = {"A", "N", "t", "in", "J", "MP"}  # "3 A students", "5 in a row"
+_NOT_AFTER_SPACE = {"t", "in", "MP"}  # "3 A students", "5 in a row"
 
 
 _ALWAYS = any_of(set(UNITS) - _NOT_AFTER_SPACE)
@@ -33,7 +33,7 @@ _SPENT = re.compile(
 )
 _FRACTION_OF_INCH = re.compile(r"(?:(?<=/\d)|(?<=/\d\d))[\"″](?=\s[a-z])|(?<=[½¼¾])[\"″]")
 _UNIT = re.compile(
-    rf"{SIGN}{START}(?P<number>{NUMBER})(?P<scale>{SPACE}(?:[mb]illion|thousand){SPACE})?"
+    rf"{SIGN}{START}(?<![A-Za-z]-)(?P<number>{NUMBER})(?P<scale>{SPACE}(?:[mb]illion|thousand){SPACE})?"
     rf"(?:(?P<gap>[-\s]?)(?P<unit>{_SQUARED}|{_ALWAYS})|{SPACE}(?P<inch>in)(?=\s?[=,;)]|\.?\s*$)|(?P<tight>{_TIGHT}))"
     rf"(?:/(?P<per>[A-Za-z]{{1,10}}[²³]?))?(?P<period>\.(?=\s+[a-z(]|[,;]))?(?![\w°^]|/\w|-\d)"
 )
@@ -77,15 +77,29 @@ def _read_spent(match: re.Match[str]) -> str:
 
 _SCALE_NAMES = {"C": " Celsius", "F": " Fahrenheit", "K": " Kelvin", "": ""}
 _DEGREES = re.compile(
-    rf"{SIGN}{START}(?P<number>{NUMBER})(?:{SPACE}?[°º˚]{SPACE}?(?P<scale>[CFK]\b)?|{SPACE}?(?P<one>[℃℉]))"
-    rf"(?:(?P<minutes>\d{{1,2}})['′’](?:(?P<seconds>\d{{1,2}}(?:\.\d+)?)[\"″”])?)?(?:{SPACE}?(?P<side>[NSEW])\b)?"
+    rf"{SIGN}{START}(?P<number>{NUMBER})(?:{SPACE}?[°º˚](?:{SPACE}?(?P<scale>[CFK])\b)?|{SPACE}?(?P<one>[℃℉]))"
+    rf"(?:{SPACE}?(?P<minutes>\d{{1,2}})['′’](?:{SPACE}?(?P<seconds>\d{{1,2}}(?:\.\d+)?)[\"″”])?)?(?:{SPACE}?(?P<side>[NSEW])\b)?"
 )
+_TURN = re.compile(r"[ -](?:angle|turn|view|rotation|video|spin|panorama|heat|weather|camera)")
+_FAHRENHEIT = re.compile(rf"{SIGN}{START}(?P<number>\d{{1,4}}(?:\.\d)?)(?P<scale>[CF])(?!\w)")
+_BEFORE_TEMPERATURE = re.compile(
+    r"(?:\b(?:temperatures?|reach(?:ed|es|ing)?|hit|heat(?: it)? to|preheat to|around|below|above)\s|\d[CF] ?[/(]\s?)$",
+    re.IGNORECASE,
+)
+_AFTER_TEMPERATURE = re.compile(r" ?[/(]\d{1,4}[CF]\b")
 _SIDES = {"N": " north", "S": " south", "E": " east", "W": " west"}
+
+
+def _read_temperature(match: re.Match[str]) -> str | None:
+    if not (_BEFORE_TEMPERATURE.search(before(match)) or _AFTER_TEMPERATURE.match(after(match))):
+        return None  # a seat, or a grade
+    return f"{sign_words(match['sign'])}{number(match['number'])} degrees{_SCALE_NAMES[match['scale']]}"
 
 
 def _read_degrees(match: re.Match[str]) -> str:
     scale = match["scale"] or {"℃": "C", "℉": "F"}.get(match["one"] or "", "")
-    word = "degree" if match["number"] == "1" or (after(match, 1) == "-" and after(match)[1:2].isalpha()) else "degrees"
+    singular = match["number"] == "1" or is_adjective(match) or (not scale and _TURN.match(after(match)))
+    word = "degree" if singular else "degrees"
     read = f"{sign_words(match['sign'])}{number(match['number'])} {word}{_SCALE_NAMES[scale]}"
     for group in ("minutes", "seconds"):
         if match[group]:
@@ -111,10 +125,12 @@ def _read_prime(match: re.Match[str]) -> str | None:
 
 
 _SIZE = re.compile(
-    rf"{START}(?P<sizes>\d{{1,5}}(?:\.\d{{1,3}})?(?:(?:{SPACE}?[x×X]{SPACE}?)\d{{1,5}}(?:\.\d{{1,3}})?){{1,3}})(?![\w^_]|[.,]\d)"
+    rf"{START}(?P<sizes>\d{{1,5}}(?:\.\d{{1,3}})?(?:(?:{SPACE}?[x×X]{SPACE}?)\d{{1,5}}(?:\.\d{{1,3}})?){{1,3}})"
+    rf"(?:{SPACE}?(?P<unit>{_ALWAYS})(?!\w))?(?![\w^_]|[.,]\d)"
 )
-_X = re.compile(rf"(?<=[\w)\"'′″]){SPACE}x{SPACE}(?=[$€£¥(]|\d)")
+_X = re.compile(rf"(?<=[\w)\"'′″]){SPACE}x{SPACE}(?=[$€£¥(A-Z]|\d)")
 _PER = re.compile(rf"(?<=\bper )(?P<unit>{any_of(symbol for symbol in PER if len(symbol) > 1)})(?!\w)")
+_PER_PERIOD = re.compile(r"(?<=[a-z])/(?=(?:second|minute|hour|day|night|week|month|quarter|year|person|capita)\b)")
 _RATE = re.compile(
     rf"(?<![\w/])(?P<unit>m|{any_of(symbol for symbol in UNITS if len(symbol) > 1 and symbol not in ('in', 'min'))})"
     r"/(?P<per>s|sec|min|h|hr|day|kg|L|ml|mL|dL|mol)(?![\w/])"
@@ -138,7 +154,8 @@ def _read_size(match: re.Match[str]) -> str | None:
         return None
     parts = re.split(r"\s?[x×X]\s?", match["sizes"])
     names = all(part.isdecimal() and len(part) >= 3 for part in parts)
-    return " by ".join(code_number(part) if names else number(part) for part in parts)
+    read = " by ".join(code_number(part) if names else number(part) for part in parts)
+    return f"{read} {UNITS[match['unit']][1]}" if match["unit"] else read
 
 
 def _read_times(match: re.Match[str]) -> str:
@@ -161,6 +178,7 @@ def _read_percent(match: re.Match[str]) -> str:
 RULES = (
     spaced("percent", _PERCENT, _read_percent, DIGITS),
     spaced("unit", _DEGREES, _read_degrees, DIGITS),
+    spaced("unit", _FAHRENHEIT, _read_temperature, DIGITS),
     spaced("unit", _FEET, _read_feet, DIGITS),
     spaced("unit", _FEET_AND_INCHES, lambda match: f"feet {number(match['inches'])} inches", DIGITS),
     spaced("unit", _SPENT, _read_spent, DIGITS),
@@ -171,5 +189,6 @@ RULES = (
     spaced("unit", _TIMES, _read_times, DIGITS),
     spaced("math", _X, lambda match: "times" if before(match, 1).isdecimal() else "by", DIGITS),
     spaced("unit", _PER, lambda match: PER[match["unit"]]),
+    spaced("unit", _PER_PERIOD, lambda _: "per", "/"),
     spaced("unit", _RATE, lambda match: f"{UNITS[match['unit']][1]} per {PER[match['per']]}", "/"),
 )

@@ -26,6 +26,11 @@ def word_after(match: re.Match[str]) -> str:
     return found[1] if found else ""
 
 
+def ends_line(match: re.Match[str]) -> bool:
+    """Whether the text or the line ends after a match."""
+    return not match.string[match.end() : match.end() + 20].split("\n", 1)[0].strip()
+
+
 def ends_sentence(match: re.Match[str]) -> bool:
     """Whether the text ends after a match, or a line, or goes on with a capital letter."""
     rest = match.string[match.end() : match.end() + 3]
@@ -41,4 +46,6 @@ _ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10}
 def roman_value(written: str) -> int:
     """The value of a Roman numeral."""
     values = [_ROMAN_DIGITS[char] for char in written]
-    return sum(-value if value < following else value for value, following in zip(values, [*values[1:], 0], strict=True))
+    return sum(
+        -value if value < following else value for value, following in zip(values, [*values[1:], 0], strict=True)
+    )

@@ -10,10 +10,8 @@ from gateway.text.normalize.european.numerals import Numerals, ascii_digits
 from gateway.text.normalize.rules import Rule
 from gateway.text.normalize.shared import spaced
 
-_ISO = re.compile(r"(?<![\w.,/-])(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?:T(?=\d))?(?!\w|-\d)")
-_NUMERIC = re.compile(
-    r"(?<![\w.,/-])(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})(?!\w|[./-]\d)"
-)
+_ISO = r"(?<![\w.,/-])(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?:T(?=\d))?(?!\w|-\d)"
+_NUMERIC = r"(?<![\w.,/-])(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})(?!\w|[./-]\d)"
 _SHORT = re.compile(r"(?<![\w.,/-])(?P<day>\d{1,2})/(?P<month>0\d|1[0-2])(?<=\d\d/\d\d)(?!\w|[./-]\d|\s?=)")
 
 
@@ -35,10 +33,11 @@ def date_rules(numerals: Numerals) -> Iterable[Rule]:
         return words.date(day, month, int(found["year"]) if found.get("year") else None, word_before(match))
 
     named = rf"(?<![\w.,/-])(?P<day>\d{{1,2}}){words.month_link}(?P<name>{names})(?!\w)"
-    year = rf"(?:\.?{words.year_link}(?P<year>\d{{4}})(?![\w]|[.,]\d))?"
-    yield spaced("date", _ISO, read_date)
+    sign = rf"(?:[ \u00a0]?(?:{words.year_sign})(?!\w))?" if words.year_sign else ""
+    year = rf"(?:\.?{words.year_link}(?P<year>\d{{4}})(?![\w]|[.,]\d){sign})?"
+    yield spaced("date", re.compile(_ISO + sign), read_date)
     yield spaced("date", re.compile(named + year, re.IGNORECASE), read_date)
-    yield spaced("date", _NUMERIC, read_date)
+    yield spaced("date", re.compile(_NUMERIC + sign), read_date)
     yield spaced("date", _SHORT, read_date)
 
     def read_time(match: re.Match[str]) -> str | None:
@@ -46,10 +45,10 @@ def date_rules(numerals: Numerals) -> Iterable[Rule]:
         second = match.groupdict().get("second")
         if hour > 24 or minute > 59:
             return None
-        spoken = words.clock(hour, minute)
+        spoken = words.clock(hour, minute, word_before(match))
         return f"{spoken} {numerals.integer(int(second))}" if second else spoken
 
-    start = r"(?<![^\WT])(?<![.,:+-])(?P<hour>\d{1,2})"
+    start = r"(?<![^\WT])(?<![.,:+/-])(?P<hour>\d{1,2})"
     minute = r"(?P<minute>[0-5]\d)(?!\d)"
     signs = rf"[ \u00a0]?(?:{words.clock_signs})(?!\w)" if words.clock_signs else "(?!)"
     ends = rf"(?::(?P<second>[0-5]\d))?(?![:\d]|\.\d)(?:{signs})?"
@@ -60,7 +59,7 @@ def date_rules(numerals: Numerals) -> Iterable[Rule]:
         yield spaced("time", re.compile(rf"{start}{signs}"), read_time)
     if words.clock_leads:
         leads = "|".join(rf"(?<=\b{re.escape(lead)} )" for lead in words.clock_leads)
-        yield spaced("time", re.compile(rf"(?:{leads}){start}\.{minute}(?![\d.])"), read_time)
+        yield spaced("time", re.compile(rf"(?:{leads}){start}\.{minute}(?!\d|\.\d)"), read_time)
 
     def read_phone(match: re.Match[str]) -> str | None:
         groups = re.findall(r"\d+", ascii_digits(match[0]))
@@ -72,5 +71,7 @@ def date_rules(numerals: Numerals) -> Iterable[Rule]:
 
     gap = r"(?:[ \u00a0./-]| ?\(|\) ?| [-/] )"
     yield spaced("phone", re.compile(rf"(?<!\w)\+\d{{1,15}}(?:{gap}\d{{1,12}}){{0,8}}(?!\w)"), read_phone)
-    yield spaced("phone", re.compile(rf"(?<![\w.,/+-])\(?0\d{{1,6}}(?:{gap}\d{{1,10}}){{1,8}}(?![\w]|[.,]\d)"), read_phone)
+    yield spaced(
+        "phone", re.compile(rf"(?<![\w.,/+-])\(?0\d{{1,6}}(?:{gap}\d{{1,10}}){{1,8}}(?![\w]|[.,]\d)"), read_phone
+    )
     yield spaced("phone", re.compile(r"(?<![\w.,/+-])0\d{6,14}(?![\w]|[.,]\d)"), read_phone)

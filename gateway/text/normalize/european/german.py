@@ -10,16 +10,23 @@ import re
 from collections.abc import Sequence
 
 from gateway.text.normalize import numbers
-from gateway.text.normalize.european.context import ROMAN, ends_sentence, roman_value, word_after, word_before, words_before
+from gateway.text.normalize.european.context import (
+    ROMAN,
+    ends_sentence,
+    roman_value,
+    word_after,
+    word_before,
+    words_before,
+)
 from gateway.text.normalize.european.numerals import Numerals
-from gateway.text.normalize.european.words import Words, nouns
+from gateway.text.normalize.european.words import Words, listed, nouns
 from gateway.text.normalize.rules import Rule
 from gateway.text.normalize.shared import spaced
 
-MONTHS = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split()
+MONTHS = listed("Januar Februar März April Mai Juni Juli August September Oktober November Dezember")
 
-_WEAK = frozenset("am im vom zum beim dem den des seit ab bis zur einem einen eines einer".split())
-_ARTICLES = frozenset("der die das diese dieser dieses jede jeder jedes eine unsere seine ihre meine".split())
+_WEAK = frozenset(listed("am im vom zum beim dem den des seit ab bis zur einem einen eines einer"))
+_ARTICLES = frozenset(listed("der die das diese dieser dieses jede jeder jedes eine unsere seine ihre meine"))
 _COUNTED_SO = (
     "Platz|Jahrhundert|Jh|Etage|Stock|OG|UG|Klasse|Auflage|Kapitel|Tag|Woche|Mal|Runde|Spieltag|Bundesliga|Liga|Weltkrieg"
     "|Advent|Geburtstag|Semester|Quartal|Halbjahr|Halbzeit|Staffel|Folge|Teil|Versuch|Preis|Schritt|Minute|Person|Grad"
@@ -42,12 +49,12 @@ def _agree(words: str, number: int, gender: str) -> str:
 
 _FEMININE = re.compile(r"(?:ung|heit|keit|schaft|ion|tät|ik|ei|in|e)$")
 _NOT_FEMININE = frozenset(
-    "Name Junge Käse Kunde Kollege Ende Auge Interesse Termin Verein Stein Bein Wein Ei Code Service Film-in Bulle".split()
+    listed("Name Junge Käse Kunde Kollege Ende Auge Interesse Termin Verein Stein Bein Wein Ei Code Service Bulle")
 )
-_FEMININE_WORDS = frozenset("Nacht Person Uhr Frau Stadt Hand Wand Mail E-Mail Tür Wahl Zahl Million App Box".split())
+_FEMININE_WORDS = frozenset(listed("Nacht Person Uhr Frau Stadt Hand Wand Mail E-Mail Tür Wahl Zahl Million App Box"))
 
 
-def _gender(word: str) -> str:
+def _gender(word: str, number: int) -> str:
     if not word[0].isupper():
         return ""
     feminine = word in _FEMININE_WORDS or (_FEMININE.search(word) and word not in _NOT_FEMININE)
@@ -63,7 +70,7 @@ def _year(year: int) -> str:
     return numbers.year(year, "de") if 1100 <= year < 2000 else numbers.cardinal(year, "de")
 
 
-def _clock(hour: int, minute: int) -> str:
+def _clock(hour: int, minute: int, before: str) -> str:
     words = "ein Uhr" if hour == 1 else f"{numbers.cardinal(hour, 'de')} Uhr"
     return f"{words} {numbers.cardinal(minute, 'de')}" if minute else words
 
@@ -85,9 +92,8 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
 
     def read_regnal(match: re.Match[str]) -> str | None:
         before, name = words_before(match)
-        if not name[:1].isupper() or (len(match["roman"]) == 1 and name.rstrip("s") not in _RULERS):
-            return None
-        if name in _LABELS_CAPITAL:
+        known = name in _RULERS or name.removesuffix("s") in _RULERS
+        if name.lower() in _LABELS or not name[:1].isupper() or (len(match["roman"]) == 1 and not known):
             return None
         stem = numbers.ordinal(roman_value(match["roman"]), "de").capitalize()
         if name.endswith("s") and name not in _RULERS:
@@ -108,7 +114,9 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
     nouns_after = rf"(?=[ \u00a0](?:{_COUNTED_SO})\b)"
     roman = ROMAN.replace(r"(?![\w'’])", "")
     return (
-        spaced("date", re.compile(r"(?<![\w.,/-])(?P<day>\d{1,2})\.(?P<month>0?[1-9]|1[0-2])\.(?!\w)"), _read_short_date),
+        spaced(
+            "date", re.compile(r"(?<![\w.,/-])(?P<day>\d{1,2})\.(?P<month>0?[1-9]|1[0-2])\.(?!\w)"), _read_short_date
+        ),
         spaced("roman", re.compile(rf"{roman}\.{nouns_after}"), read_roman_ordinal),
         spaced("roman", re.compile(rf"(?<=[^\W\d_] ){roman}\.(?!\w)"), read_regnal),
         spaced("date", re.compile(r"(?<![\w.,-])(?P<number>(?:\d\d)?\d0)(?P<ending>er[ns]?)\b"), read_decade),
@@ -124,13 +132,16 @@ def _read_short_date(match: re.Match[str]) -> str | None:
 
 
 _RULERS = frozenset(
-    "Ludwig Karl Friedrich Wilhelm Heinrich Otto Franz Joseph Leopold Philipp Georg Elisabeth Katharina Maria Johannes"
-    " Paul Pius Benedikt Gregor Leo Peter Alexander Nikolaus Napoleon Eduard Maximilian Rudolf Konrad Albert Richard Josef"
-    " Jakob Charles Felipe Franziskus August Gustav Christian Viktor".split()
+    listed(
+        "Ludwig Karl Friedrich Wilhelm Heinrich Otto Franz Joseph Leopold Philipp Georg Elisabeth Katharina "
+        "Maria Johannes Paul Pius Benedikt Gregor Leo Peter Alexander Nikolaus Napoleon Eduard Maximilian "
+        "Rudolf Konrad Albert Richard Josef Jakob Charles Felipe Franziskus August Gustav Christian Viktor"
+    )
 )
-_LABELS = "kapitel seite nummer band teil klasse stufe phase akt szene typ gruppe raum zimmer platz gleis linie tor version"
-_LABELS += " schritt punkt level ziffer absatz artikel paragraf abbildung tabelle zeile spalte ebene minus plus mal"
-_LABELS_CAPITAL = frozenset(label.capitalize() for label in _LABELS.split())
+_LABELS = listed(
+    "kapitel seite nummer band teil klasse stufe phase akt szene typ gruppe raum zimmer platz gleis linie tor "
+    "version schritt punkt level ziffer absatz artikel paragraf abbildung tabelle zeile spalte ebene minus plus mal"
+)
 
 WORDS = Words(
     numbers="de",
@@ -141,9 +152,8 @@ WORDS = Words(
     months=MONTHS,
     month_abbreviations={
         name: number
-        for number, names in enumerate(("jan", "feb", "mär", "apr", "", "jun", "jul", "aug", "sep", "okt", "nov", "dez"), 1)
-        if names
-        for name in (names, f"{names}.")
+        for number, short in enumerate(listed("jan feb mär apr mai jun jul aug sep okt nov dez"), 1)
+        for name in (short, f"{short}.")
     }
     | {"jänner": 1, "sept": 9, "sept.": 9},
     date=_date,
@@ -152,7 +162,7 @@ WORDS = Words(
     year=_year,
     agree=_agree,
     guess_gender=_gender,
-    labels=frozenset(_LABELS.split()),
+    labels=frozenset(_LABELS),
     currencies=nouns(
         {
             "€": "m|Euro",
@@ -248,6 +258,7 @@ WORDS = Words(
         100: ("Hundertstel",),
     },
     half="einhalb",
+    halves={"m": "ein halber", "f": "eine halbe", "n": "ein halbes"},
     mixed="",
     squared="Quadrat",
     cubed="hoch drei",

@@ -21,7 +21,7 @@ from gateway.text.normalize.european.context import (
     words_before,
 )
 from gateway.text.normalize.european.dates import date_rules
-from gateway.text.normalize.european.numerals import NUMBER, START, Numerals, ascii_digits
+from gateway.text.normalize.european.numerals import GROUP, NUMBER, START, Numerals, ascii_digits
 from gateway.text.normalize.european.quantities import all_units, quantity_rules
 from gateway.text.normalize.european.words import Number, Words
 from gateway.text.normalize.rules import Rule
@@ -42,9 +42,9 @@ class DataLanguage:
             *EMOJI_RULES,
             spaced("currency", re.compile(r"(?<=[€$£¥₹₽])/(?=[^\W\d_])"), lambda match: words.per_word),
             *(rule for rule in addresses if rule.category == "address"),
+            *date_rules(self._numerals),
             *words.rules(self._numerals),
             *_abbreviation_rules(words),
-            *date_rules(self._numerals),
             *quantity_rules(self._numerals),
             spaced("cardinal", _GROUPED, self._read_number),
             *(rule for rule in addresses if rule.category != "address"),
@@ -70,7 +70,9 @@ class DataLanguage:
                     continue
             before, after = text[: match.start()][-1:], text[match.end() :][:1]
             left, right = " " * (not before.isspace()), " " * (not after.isspace())
-            edits.append(Edit(*match.span(), f"{left}{spoken}{right}", "cardinal" if match[0][0].isnumeric() else "sign"))
+            edits.append(
+                Edit(*match.span(), f"{left}{spoken}{right}", "cardinal" if match[0][0].isnumeric() else "sign")
+            )
         return edits
 
     def _read_number(self, match: re.Match[str]) -> str | None:
@@ -80,7 +82,8 @@ class DataLanguage:
         if words.year and len(match[0]) == 4 and match[0].isdecimal() and 1100 <= int(match[0]) < 2000:
             return words.year(int(match[0]))
         counts = (following := word_after(match)) and word_before(match) not in words.labels
-        return self._numerals.number(number, words.guess_gender(following) if counts else "")
+        gender = words.guess_gender(following, number.value) if counts and number.value is not None else ""
+        return self._numerals.number(number, gender)
 
     def _read_raised(self, match: re.Match[str]) -> str:
         words = self._numerals.words
@@ -90,13 +93,15 @@ class DataLanguage:
 
 
 _NUMERALS: Final = "₀-₉①-⓿❶-➓㈠-㉉㊀-㊰Ⅰ-ⅿ"
-_GROUPED: Final = re.compile(rf"{START}\d{{1,3}}(?:[., \u00a0\u2009\u202f'’٬]\d{{3}}){{1,5}}(?!\d|[.,]\d{{4}})(?:[.,]\d{{1,12}}(?!\d))?(?![.,]\d)")
+_GROUPED: Final = re.compile(
+    rf"{START}\d{{1,3}}(?:[{GROUP}]\d{{3}}){{1,5}}(?!\d|[.,]\d{{4}})(?:[.,]\d{{1,12}}(?!\d))?(?![.,]\d)"
+)
 _CARDINAL: Final = re.compile(rf"(?<!\d)(?<!\d[.,]){NUMBER}|\d+")
 _RAISED: Final = re.compile(r"[⁰¹²³⁴-⁹]{1,9}|\^\d{1,9}")
 
 
 def _address_words(numerals: Numerals) -> AddressWords:
-    return AddressWords(number=numerals.written, **numerals.words.address)  # type: ignore[arg-type]  # names of fields
+    return AddressWords(number=numerals.written, **numerals.words.address)
 
 
 def _any_of(written: Iterable[str]) -> str:
@@ -105,9 +110,6 @@ def _any_of(written: Iterable[str]) -> str:
 
 
 def _abbreviation_rules(words: Words) -> Iterable[Rule]:
-    def keeps_its_period(match: re.Match[str]) -> bool:
-        return ends_sentence(match)
-
     def before_capital(match: re.Match[str]) -> bool:
         return match.string[match.end() : match.end() + 2].strip()[:1].isupper()
 
@@ -173,13 +175,22 @@ def _fraction_rules(numerals: Numerals) -> Iterable[Rule]:
         if (named := numerals.fraction(top, bottom)) is None or top >= bottom:
             return None
         noun = units.get(match["unit"] or "")
+        half = (top, bottom) == (1, 2)
         if not match["whole"]:
-            return f"{named}{words.fraction_of if bottom > 2 else ' '}{noun.forms[words.fraction_form]}" if noun else named
+            if noun is None:
+                feminine = half and words.guess_gender(word_after(match), 1) == "f"
+                return words.halves.get("f", named) if feminine else named
+            named = words.halves.get(noun.gender, named) if half else named
+            return f"{named}{' ' if half else words.fraction_of}{noun.forms[words.fraction_form]}"
         whole = numerals.integer(int(match["whole"]), noun.gender if noun else "")
-        rest = words.half if (top, bottom) == (1, 2) else f"{words.mixed} {named}".strip()
-        if noun and words.half_last:
+        rest = words.half if half else f"{words.mixed} {named}".strip()
+        if noun is None:
+            return f"{whole} {rest}"
+        if half and noun.gender == "f":
+            rest = words.half_feminine or rest
+        if words.half_last:
             return f"{whole} {numerals.form(Number(match['whole']), noun)} {rest}"
-        return f"{whole} {rest} {noun.forms[1 % len(noun.forms)]}" if noun else f"{whole} {rest}"
+        return f"{whole} {rest} {noun.forms[(words.fraction_form or 1) % len(noun.forms)]}"
 
     unit = rf"(?:[ \u00a0]?(?P<unit>{_any_of(units)})(?![\w²³/]))?"
     whole = r"(?<![\w.,/])(?:(?P<whole>\d{1,4})[ \u00a0]"
@@ -227,7 +238,11 @@ def _mark_rules(words: Words) -> Iterable[Rule]:
     yield Rule("code", re.compile(r"(?<=[^\W\d_])[-‑](?=\d)"), lambda match: " ")
     if words.joins_suffixes:
         yield Rule("cardinal", re.compile(r"(?<=\d)[-‑](?=[^\W\d_A-ZÄÖÜ])"), lambda match: "")
-    yield Rule("sign", re.compile(r"(?<=[^\W\d_]{3})/(?=[^\W\d_])|(?<=[^\W\d_])/(?=[^\W\d_]{1,2}\b)"), _slash_between_words(words))
+    yield Rule(
+        "sign",
+        re.compile(r"(?<=[^\W\d_]{3})/(?=[^\W\d_])|(?<=[^\W\d_])/(?=[^\W\d_]{1,2}\b)"),
+        _slash_between_words(words),
+    )
     yield spaced("sign", re.compile("/"), read_slash)
     yield spaced("sign", re.compile(r"(?<!\w)#(?=\d)"), lambda match: words.number_sign)
 
