@@ -98,7 +98,11 @@ def _cardinal(match: re.Match[str]) -> str:
     """A number; digit by digit if it is a year, an identifier or a number after an English word."""
     written, sign, after_it = fold(match["first"]), fold(match["sign"]), following(match)
     before = match.string[max(0, match.start("first") - 2) : match.start("first")]
-    joined = sign == "-" and is_cjk(before[:1]) and not (_BEFORE_MINUS.match(before) or after_it[:1] in "度分°")
+    joined = (
+        sign == "-"
+        and is_cjk(before[:1])
+        and not (_BEFORE_MINUS.match(before) or after_it.startswith(("度", "分", "°")))
+    )
     if joined:  # 歼-20, 北京-2024
         return ("，" if len(written) > 2 else "") + model_number(written)
     read = amount(written, after_it)

@@ -70,6 +70,11 @@ def number(written: str) -> str:
     return sign + read + ("点" + digits(decimals) if decimals else "")
 
 
+def is_counted(following: str) -> bool:
+    """Whether the text after a number is a measure word."""
+    return _TWO_BEFORE.match(following) is not None
+
+
 def amount(written: str, following: str) -> str:
     """A number before a word: two is 两 before a measure word.
 
@@ -78,7 +83,7 @@ def amount(written: str, following: str) -> str:
     read = number(written)
     if not read.endswith("二") or fold(written).lstrip("-+±") != "2":
         return read
-    return read[:-1] + "两" if _TWO_BEFORE.match(following) and not _TWO_STAYS.match(following) else read
+    return read[:-1] + "两" if is_counted(following) and not _TWO_STAYS.match(following) else read
 
 
 def fraction(numerator: int, denominator: int) -> str:

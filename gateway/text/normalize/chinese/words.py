@@ -18,7 +18,7 @@ UNITS = pairs(
     mA:毫安 mAh:毫安时 Ah:安时 Ω:欧姆 kΩ:千欧 MΩ:兆欧 μF:微法 kN:千牛 N·m:牛米 Pa:帕 hPa:百帕 kPa:千帕
     MPa:兆帕 bar:巴 mmHg:毫米汞柱 kJ:千焦 MJ:兆焦 cal:卡 kcal:千卡 dB:分贝 lx:勒克斯 lm:流明 mol:摩尔
     mmol:毫摩尔 px:像素 fps:帧 rpm:转 KB kB:KB MB GB TB PB Mb Gb Kbps kbps:Kbps Mbps Gbps bit:比特 dpi:DPI
-    ppm:PPM ppi:PPI ℃:摄氏度 °C:摄氏度 ºC:摄氏度 °c:摄氏度 ℉:华氏度 °F:华氏度 °:度 º:度 K
+    ppm:PPM ppi:PPI ℃:摄氏度 °C:摄氏度 ºC:摄氏度 °c:摄氏度 ℉:华氏度 °F:华氏度 °:度 º:度
     """
 )
 """Units after a number. Sizes of files stay letters, as people say them."""

@@ -77,7 +77,11 @@ def _cardinal(match: re.Match[str]) -> str:
     """A number; digit by digit if it is an identifier or a number after an English word."""
     written, sign = fold(match["first"]), fold(match["sign"])
     before = match.string[max(0, match.start("first") - 2) : match.start("first")]
-    if sign == "-" and is_cjk(before[:1]) and not (before[0] in "はがを約度温がも" or following(match)[:1] in "度点%"):
+    if (
+        sign == "-"
+        and is_cjk(before[:1])
+        and not (before[0] in "はがを約度温がも" or following(match).startswith(("度", "点", "%")))
+    ):
         return " " + model_number(written)
     read = "一千" if written == "1000" and following(match).startswith(("万", "億", "兆")) else number(written)
     if written.isdigit() and not is_cjk(following(match)[:1]) and len(written) > 8:
