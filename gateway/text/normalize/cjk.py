@@ -16,7 +16,7 @@ from gateway.text.normalize.rules import Rule
 from gateway.text.sentences import is_cjk
 
 # A pattern starts where no digit is before it, so that a long run of digits is tried once.
-START = r"(?<![\d.．])"
+START = r"(?<!\d)(?<!\d[.．])"
 DIGITS = "0123456789０１２３４５６７８９"
 LATIN = "A-Za-zＡ-Ｚａ-ｚ"
 SIGN = rf"(?:(?<![\d{LATIN})）\]%％℃°])[-－−+＋±])?"

@@ -110,6 +110,12 @@ CODE_RULES = (
 """Numbers that are read digit by digit."""
 
 NAME_RULES = (
+    rule("code", r"(?<=[图圖表题題式])\d{1,3}-\d{1,3}(?![\d-])", lambda m: "杠".join(map(number, m[0].split("-")))),
+    rule(
+        "abbreviation",
+        r"(?<![A-Za-z])[Pp]{1,2}\.\s?(\d{1,5})(?:[-–~～](\d{1,5}))?(?!\d)",
+        lambda m: f"第{'到'.join(number(page) for page in m.groups() if page)}页",
+    ),
     rule("code", r"(?<![\d.])(?:985|211|996|1314|2?3{3,9}|666)(?![\d.%％])", _identifier(digits)),
     rule("code", "7-11(?=便利|超商|店)", lambda _: "七十一"),
     rule(

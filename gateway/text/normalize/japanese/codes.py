@@ -65,6 +65,12 @@ CODE_RULES = (
 """Numbers that are read digit by digit or in groups."""
 
 NAME_RULES = (
+    rule("code", rf"(?<=[図表問式])\d{{1,3}}{_HYPHEN}\d{{1,3}}(?![\d-])", _house),
+    rule(
+        "abbreviation",
+        r"(?<![A-Za-z])pp?\.\s?(\d{1,5})(?:[-–〜～](\d{1,5}))?(?!\d)",
+        lambda m: "から".join(number(page) for page in m.groups() if page) + "ページ",
+    ),
     rule("abbreviation", r"(?<![A-Za-z])(?:N[oO]\.?|№)\s?1(?!\d)", lambda _: "ナンバーワン"),
     rule("abbreviation", r"(?<![A-Za-z])(?:N[oO]\.?|№)\s?(\d{1,12})(?!\d)", lambda m: f"ナンバー{number(m[1])}"),
     rule("abbreviation", r"(?<![A-Za-z])[Vv]ol\.\s?(\d{1,4})(?!\d)", lambda m: f"第{number(m[1])}巻"),

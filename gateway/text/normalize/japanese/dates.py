@@ -83,6 +83,7 @@ def _duration(match: re.Match[str]) -> str | None:
 
 
 DATE_RULES = (
+    rule("date", r"(?<![A-Za-z])([RHSTM])(\d{1,2})(?=年)", lambda m: f"{_ERAS[m[1]]}{cardinal(int(m[2]))}"),
     rule("date", rf"(?<![\d/-])(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}})(?!\d|\2\d)(?:T(?=\d))?{_RANGE}", _year_first),
     rule("date", r"(?<![\d/.-])(\d{1,2})([-/.])(\d{1,2})\2((?:19|20)\d\d)(?!\d)", _year_last),
     rule(
@@ -122,6 +123,7 @@ DATE_RULES = (
         _clock,
     ),
     rule("time", rf"{START}(\d{{1,2}}){_TO}(?=\s?時(?!間|代))", _numbers),
+    rule("time", r"(?<=時)\s?00\s?分", lambda _: ""),
     rule("time", r"(?<=時)\s?(\d{1,2})(?=\s?分)", lambda m: _zero(m[1])),
     rule("time", r"(?<![\d/])24\s?/\s?7(?![\d/])", lambda _: "二十四時間三百六十五日"),
     rule(
