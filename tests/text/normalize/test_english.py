@@ -1,4 +1,4 @@
-"""Properties of the English normalizer; what it says is in the golden table."""
+"""Properties of the English normalizer; the golden table has its readings."""
 
 from __future__ import annotations
 
@@ -100,9 +100,9 @@ class TestSpeed:
     )  # fmt: skip
     def test_time_is_linear_in_the_text(self, piece: str) -> None:
         text = piece * (20_000 // len(piece))
-        started = time.perf_counter()
+        started = time.process_time()
         edits(text)
-        assert time.perf_counter() - started < 4, piece
+        assert time.process_time() - started < 4, piece
 
     def test_sentence_without_digits_takes_a_fraction_of_a_millisecond(self) -> None:
         text = "This is a plain sentence of about one hundred characters, which has no digits or signs in it."
@@ -114,6 +114,6 @@ class TestSpeed:
 
 
 def seconds(text: str) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     edits(text)
-    return time.perf_counter() - started
+    return time.process_time() - started

@@ -1,4 +1,4 @@
-"""Dates, years and decades. Numeric dates have the month first, as in the US, unless dots separate them."""
+"""Dates. Numeric dates have the month first, as in the US, unless dots separate them."""
 
 from __future__ import annotations
 
@@ -6,22 +6,37 @@ import re
 
 from gateway.text.normalize.english.times import read_clock
 from gateway.text.normalize.english.words import (
-    START,
-    after,
     before,
     ends_sentence,
-    minutes,
     ordinal_words,
-    plural,
     year_words,
 )
 from gateway.text.normalize.numbers import cardinal
 from gateway.text.normalize.shared import DIGITS, spaced
 
-MONTHS = (
-    "January February March April May June July August September October November December".split()  # noqa: SIM905
-)
-_WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()  # noqa: SIM905
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+_WEEKDAYS = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+]
 MONTH = rf"(?:{'|'.join(f'{month[:3]}(?:{month[3:]})?' for month in MONTHS)}|Sept)"
 """A month's name or its abbreviation."""
 _WEEKDAY = r"(?:Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)"
@@ -130,72 +145,10 @@ def _read_days(match: re.Match[str]) -> str:
 
 
 _MONTHS = re.compile(rf"\b(?P<first>{MONTH})\.?\s?[-–]\s?(?P<last>{MONTH})\b")
-_SHORT_YEAR = re.compile(r"(?<!\w)['’](?P<year>\d\d)(?![\w'’\"])")
-_BEFORE_SHORT_YEAR = re.compile(r"\b(?:of|in|since|the|until|till|to|from|by|and|class|summer|winter|spring|fall)\s$")
 
 
 def _read_months(match: re.Match[str]) -> str:
     return f"{month_name(match['first'])} to {month_name(match['last'])}"
-
-
-def _read_short_year(match: re.Match[str]) -> str | None:
-    return minutes(match["year"]) if _BEFORE_SHORT_YEAR.search(before(match)) else None
-
-
-_DECADE = re.compile(r"(?:(?<!\w)['’‘])?(?<![\w.,])(?P<decade>(?:1[1-9]|20)\d0|[1-9]0)['’]?s\b")
-_DECADE_CONTEXT = re.compile(
-    r"\b(?:the|his|her|their|my|our|your|early|mid|late|low|high|upper|lower|and|to|of)[ -]$", re.IGNORECASE
-)
-_ROUND = re.compile(r"(?<![\w.,])(?P<number>10{2,6}|1,000|10,000|100,000|1,000,000)s(?= of\b)")
-_ROUND_WORDS = {3: "hundreds", 4: "thousands", 5: "tens of thousands", 6: "hundreds of thousands", 7: "millions"}
-
-
-def _read_decade(match: re.Match[str]) -> str | None:
-    written = match["decade"]
-    if len(written) == 2:
-        in_context = match[0][0] in "'’‘" or _DECADE_CONTEXT.search(before(match))
-        return plural(cardinal(int(written), "en")) if in_context else None
-    if written == "2000":
-        return "two thousands"
-    century = cardinal(int(written[:2]), "en")
-    return f"{century} {plural(cardinal(int(written[2:]), 'en')) if written[2] != '0' else 'hundreds'}"
-
-
-_YEAR = re.compile(
-    rf"{START}(?P<year>(?:1[1-9]|20)\d\d)(?!\w|[.,:]\d|/\d)|(?<=[A-Za-z]\s)(?P<early>10\d\d)(?!\w|[.,:/-]\d)"
-)
-_BEFORE_YEAR = re.compile(
-    rf"(?:\b(?:in|since|until|till|by|from|of|during|before|after|year|early|late|mid|circa|ca\.?|c\.|the|this|last|next"
-    rf"|spring|summer|autumn|fall|winter|back in|class of|{MONTH}\.?|[1-4])|[©'’])[ -]$|\($|\d{{4}}\s?[-–—]\s?$",
-    re.IGNORECASE,
-)
-_SURE_BEFORE_YEAR = re.compile(
-    rf"\b(?:the|since|year|early|late|mid|this|last|next|Q[1-4]|FY|H[12]|{MONTH}\.?)[ -]$", re.IGNORECASE
-)
-_BEFORE_COUNT = re.compile(
-    r"\b(?:over|than|about|around|nearly|almost|some|only|exactly|least|most|approximately|roughly|all|these|those|another"
-    r"|all of|page|room|number|no\.|total of|up to|like|every|per|times|plus|minus)\s$",
-    re.IGNORECASE,
-)
-_PLURAL = re.compile(
-    r" (?!(?:was|is|has|as|this|its|his|does|sees|across|versus|plus|always|perhaps|besides)\b)"
-    r"(?:[a-z-]{2,20}s|(?:[a-z]{3,12} )?(?:people|men|women|children|percent|million|billion))\b"
-)
-_AFTER_YEAR = re.compile(r"\s?(?:BCE?|CE|AD)\b|\s?[-–—]\s?\d{4}(?!\d)")
-
-
-def _read_year(match: re.Match[str]) -> str | None:
-    written = match["year"] or match["early"]
-    text_before, text_after = before(match), after(match)
-    if _AFTER_YEAR.match(text_after):
-        return year_words(written)
-    if text_before.endswith("#") or _BEFORE_COUNT.search(text_before) or text_after.startswith(" of "):
-        return None
-    if _PLURAL.match(text_after) and not (written >= "1900" and _SURE_BEFORE_YEAR.search(text_before)):
-        return None
-    if written < "1900" and not _BEFORE_YEAR.search(text_before):
-        return None
-    return year_words(written)
 
 
 RULES = (
@@ -208,8 +161,4 @@ RULES = (
     spaced("date", _DAYS, _read_days, "-–"),
     spaced("date", _DAY, _read_day),
     spaced("date", _MONTHS, _read_months, "-–"),
-    spaced("date", _SHORT_YEAR, _read_short_year, DIGITS),
-    spaced("date", _DECADE, _read_decade, DIGITS),
-    spaced("cardinal", _ROUND, lambda match: _ROUND_WORDS[len(match["number"].replace(",", ""))], DIGITS),
 )
-YEAR_RULE = spaced("date", _YEAR, _read_year, DIGITS)

@@ -1,4 +1,4 @@
-"""Signs: Markdown marks and bullets, mathematics, arrows, Greek letters and other symbols."""
+"""Signs: mathematics, arrows, Greek letters and other symbols."""
 
 from __future__ import annotations
 
@@ -8,19 +8,6 @@ import unicodedata
 from gateway.text.normalize.english.words import NUMBER, SIGN, START, after, any_of, before, integer, number, sign_words
 from gateway.text.normalize.rules import Rule
 from gateway.text.normalize.shared import DIGITS, spaced
-
-_LINE_MARK = re.compile(
-    r"(?<![^\n])[ \t]{0,8}(?:#{1,6}[ \t]+|(?:>[ \t]?){1,4}(?=\S)|[-*+•‣◦▪–][ \t]+(?=\S))(?:\[[ xX]\][ \t]+)?"
-)
-_RULER_LINE = re.compile(r"(?<![^\n])[ \t]{0,8}(?:[-*_=~|:][ \t]?){3,200}(?![^\n])")
-_FENCE = re.compile(r"(?<![^\n])[ \t]{0,8}```[\w+-]{0,20}[ \t]*(?:\n|$)")
-_EMPHASIS = re.compile(
-    r"\*{2,3}(?=\S)|(?<=\S)\*{2,3}|(?<!\w)__(?=\w)|(?<=\w)__(?!\w)|~~(?=\S)|(?<=\S)~~|`{1,3}(?=\S)|(?<=\S)`{1,3}"
-)
-_ITALIC = re.compile(
-    r"(?<![\w*\\])\*(?=[^\W\d_\"'“(][^*\n]{0,300}\*(?![\w*]))|(?<=[^\s*/])\*(?![\w*/])"
-    r"|(?<!\w)_(?=[^\W_][^_\n]{0,300}_(?!\w))|(?<=\w)_(?!\w)"
-)
 
 _EQUATION = re.compile(r"^[\s\d.,a-z()+*/×÷^-]{0,40}[=≈≠≤≥<>]")
 _AFTER_EQUALS = re.compile(r"[=≈≠≤≥<>]\s*[\s\d.,a-z()+*/×÷^−-]{0,40}$")
@@ -145,7 +132,6 @@ _OPERATOR = re.compile(rf"(?P<operator>{any_of(_OPERATORS)})\ufe0f?")
 _MINUS = re.compile(r"(?<=[\w)\]])(?P<space>[ \xa0]?)[-−–](?P=space)(?=[\w.(√∞])")
 _NEGATIVE = re.compile(r"(?:(?<=[=<>≈≤≥+*×÷(/] )|(?<=[=<>≈≤≥+*×÷(/±]))[-−–](?=[\w.(√∞])|−")
 _STAR = re.compile(r"(?<=[\w)\]])(?: \* (?![A-Z]{2})|\*)(?=[\w(])")
-_POWER_OPERATOR = re.compile(r"(?<=[\d)])\*\*(?=[^\W_]|\()|(?<=[a-z])\*\*(?=\d)")
 _DIVIDE = re.compile(r"(?<=[\w)]) ?/ ?(?=[\w(])")
 
 
@@ -236,12 +222,6 @@ _ABOUT = re.compile(r"[~∼](?=\s?[$€£¥]?\.?[\d½¼¾])")
 _SIGN = re.compile(rf"(?:{any_of(SIGN_WORDS)})")
 _BLANK = re.compile(r"_{2,}")
 _UNDERSCORE = re.compile(r"_")
-_TABLE_BAR = re.compile(r"(?<![^\n])[ \t]{0,8}\|[ \t]*|[ \t]?\|[ \t]*(?![^\n])|[ \t]\|(?=[ \t])")
-
-
-def _read_bar(match: re.Match[str]) -> str:
-    inside = match.start() > 0 and match.string[match.start() - 1] != "\n" and after(match, 1) not in ("", "\n")
-    return "," if inside else ""
 
 
 def sign_name(char: str) -> str:
@@ -254,20 +234,6 @@ def sign_name(char: str) -> str:
     )
 
 
-def _drop(match: re.Match[str]) -> str:
-    return ""
-
-
-MARK_RULES = (
-    Rule("sign", _FENCE, _drop, frozenset("`")),
-    Rule("sign", _RULER_LINE, _drop, frozenset("-*_=~|:")),
-    Rule("sign", _LINE_MARK, _drop, frozenset("#>-*+•‣◦▪–")),
-    Rule("sign", _TABLE_BAR, _read_bar, frozenset("|")),
-    Rule("math", _POWER_OPERATOR, lambda _: " to the power of ", frozenset("*")),
-    Rule("sign", _EMPHASIS, _drop, frozenset("*_~`")),
-    Rule("sign", _ITALIC, _drop, frozenset("*_")),
-)
-"""Markdown marks and bullets, which are not spoken."""
 POWER_RULES = (
     spaced("math", _SCIENTIFIC, _read_scientific, DIGITS),
     spaced("math", _POWER, _read_power, "^⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ"),

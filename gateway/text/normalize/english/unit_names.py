@@ -58,4 +58,4 @@ PER = {symbol: one for symbol, (one, _) in UNITS.items()} | {
     "y": "year",
     "req": "request",
 }
-"""What follows "per", by symbol."""
+"""The words after "per", by symbol."""
