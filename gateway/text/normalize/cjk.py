@@ -1,4 +1,4 @@
-"""What the Chinese and the Japanese normalizer share: parts of patterns, and the reading of what no rule claims."""
+"""Shared by the Chinese and the Japanese normalizer: parts of patterns, and a reader of what no rule claims."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Leftovers:
                 found += [
                     Edit(position + at, position + at + 1, self._word(char), self._category(char))
                     for at, char in enumerate(run)
-                    if is_sign(char)
+                    if char in self.signs or is_sign(char)
                 ]
             position += len(run)
         return found

@@ -58,7 +58,7 @@ def _money(match: re.Match[str]) -> str:
     currency = PREFIXES[match["currency"]]
     scale = (match["scale"] or "").strip()
     read = "到".join(_price(written, scale, currency) for written in (match["first"], match["last"]) if written)
-    read = _sign(match) + read + ("" if scale in SCALES else scale)
+    read = _sign(match) + _MINUS_OR_PLUS.get(fold(match["inner"]), "") + read + ("" if scale in SCALES else scale)
     return _each(match, f"新台币{read}元" if currency == "新台币" else read + currency)
 
 
@@ -138,10 +138,11 @@ _WON = (
     "战胜|戰勝|击败|擊敗|大胜|大勝|获胜|獲勝|险胜|險勝|胜|勝|赢|贏|领先|領先|落后|"
     "落後|负于|不敌|不敵|取胜|取勝|逆转|逆轉|力克|淘汰|战平|戰平|的比分|横扫|橫掃|完胜|完勝"
 )
-_SCORE = after("比分 总分 總分 大比分 比分是 比分为 比數 以", "[:： 是为為]")
+_SCORE = after("比分 总分 總分 大比分 比分是 比分为 比數", "[:： 是为為]")
 _COLON = r"\s?[-–:：∶]\s?"
 
 SCORE_RULES = (
+    rule("math", r"(?<=以)\d{1,3}[:：]\d{1,3}(?![\d.:：])", _ratio),
     rule("math", rf"{_SCORE}(?<![\d.])\d{{1,3}}{_COLON}\d{{1,3}}(?![\d.:：-])", _ratio),
     rule("math", rf"(?<![\d.:：-])\d{{1,3}}{_COLON}\d{{1,3}}(?=\s?(?:{_WON}))", _ratio),
 )
@@ -151,13 +152,13 @@ AMOUNT_RULES = (
     ),
     rule(
         "currency",
-        rf"(?<![{LATIN}])(?P<sign>[-−+＋]?)(?P<currency>{_CURRENCY})\s?(?P<first>[-−]?{NUMBER})(?:{TO}(?:{_CURRENCY})?(?P<last>{NUMBER}))?{_SCALE}"
+        rf"(?<![{LATIN}])(?P<sign>[-−+＋]?)(?P<currency>{_CURRENCY})\s?(?P<inner>[-−]?)(?P<first>{NUMBER})(?:{TO}(?:{_CURRENCY})?(?P<last>{NUMBER}))?{_SCALE}"
         rf"(?:\s?(?:元|美元|块|塊|圓))?{_PER}",
         _money,
     ),
     rule(
         "currency",
-        rf"{_FIRST}(?:\s?(?:{_CURRENCY})?{TO}(?P<last>{NUMBER}))?{_SCALE}\s?(?P<currency>{_CURRENCY})(?![{LATIN}\d]){_PER}",
+        rf"{_FIRST}(?:\s?(?:{_CURRENCY})?{TO}(?P<last>{NUMBER}))?{_SCALE}\s?(?P<inner>)(?P<currency>{_CURRENCY})(?![{LATIN}\d]){_PER}",
         _money,
     ),
     rule(

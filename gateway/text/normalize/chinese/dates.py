@@ -155,4 +155,4 @@ DATE_RULES = (
         lambda m: f"{number(m[1])}分{number(m[2])}秒",
     ),
 )
-"""Dates and times. A later rule of numbers reads what is left, e.g. the hour in 8点半."""
+"""Dates and times. Later rules of numbers read the rest, e.g. the hour in 8点半."""

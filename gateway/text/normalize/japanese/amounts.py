@@ -48,7 +48,8 @@ def _measured(match: re.Match[str]) -> str:
 def _money(match: re.Match[str]) -> str:
     scale = (match["scale"] or "").strip()
     amounts = [_price(written, scale) for written in (match["first"], match["last"]) if written]
-    read = _sign(match) + "から".join(amounts) + ("" if scale in SCALES else scale) + PREFIXES[match["currency"]]
+    sign = _sign(match) or _MINUS_OR_PLUS.get(fold(match["inner"]), "")
+    read = sign + "から".join(amounts) + ("" if scale in SCALES else scale) + PREFIXES[match["currency"]]
     return (PER[match["per"]] if match["per"] else "") + read
 
 
@@ -127,13 +128,13 @@ AMOUNT_RULES = (
     ),
     rule(
         "currency",
-        rf"(?<![{LATIN}])(?P<sign>[-−+＋]?)(?P<currency>{_CURRENCY})\s?(?P<first>[-−]?{NUMBER})(?:{_TO}(?:{_CURRENCY})?(?P<last>{NUMBER}))?{_SCALE}"
+        rf"(?<![{LATIN}])(?P<sign>[-−+＋]?)(?P<currency>{_CURRENCY})\s?(?P<inner>[-−]?)(?P<first>{NUMBER})(?:{_TO}(?:{_CURRENCY})?(?P<last>{NUMBER}))?{_SCALE}"
         rf"(?:\s?(?:円|ドル))?{_PER}",
         _money,
     ),
     rule(
         "currency",
-        rf"{_FIRST}(?:\s?(?:{_CURRENCY})?{_TO}(?P<last>{NUMBER}))?{_SCALE}\s?(?P<currency>{_CURRENCY})(?![{LATIN}\d]){_PER}",
+        rf"{_FIRST}(?:\s?(?:{_CURRENCY})?{_TO}(?P<last>{NUMBER}))?{_SCALE}\s?(?P<inner>)(?P<currency>{_CURRENCY})(?![{LATIN}\d]){_PER}",
         _money,
     ),
     rule(
