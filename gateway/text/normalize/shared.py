@@ -109,7 +109,7 @@ def address_rules(words: AddressWords) -> tuple[Rule, ...]:
 
 # Top-level domains that are not English words or file name extensions; the country codes that people write.
 _TLD = (
-    "(?:com|org|net|edu|gov|mil|int|info|biz|dev|app|io|ai|me|tv|eu|xyz|online|shop|blog|cloud|tech|store"
+    "(?:com|org|net|edu|gov|mil|int|info|biz|dev|app|io|ai|me|tv|co|ly|gg|fm|eu|xyz|online|shop|blog|cloud|tech|store"
     "|(?:co|com|ac|org|gov)\\.(?:uk|jp|kr|nz|za|in|au|br|cn)|uk|us|ca|de|fr|es|nl|ch|be|jp|cn|ru|br|au|nz|kr|pl|se|dk|cz)"
 )
 _DOMAIN = rf"(?:[a-z0-9][a-z0-9-]{{0,62}}\.){{1,8}}{_TLD}"

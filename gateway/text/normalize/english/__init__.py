@@ -49,6 +49,7 @@ class English:
         *EMOJI_RULES,
         *marks.RULES,
         *_ADDRESSES,
+        codes.HEXADECIMAL_RULE,
         *phones.RULES,
         *dates.RULES,
         *years.RULES,

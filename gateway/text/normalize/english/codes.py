@@ -37,6 +37,9 @@ _MIXED_PART = re.compile(r"\d+(?:\.\d+)?|[A-Za-z]+")
 _SNAKE = re.compile(r"(?<!\w)(?P<name>_{0,2}[A-Za-z\d]{1,40}(?:_{1,2}[A-Za-z\d]{1,40}){1,12}_{0,2})(?!\w)")
 _SNAKE_PART = re.compile(r"_+|\d+|[A-Za-z]+")
 _LINEAGE = re.compile(r"(?<![\w.])(?P<letter>[A-Z])(?P<numbers>(?:\.\d{1,4}){2,6})(?!\w)")
+_HEXADECIMAL = re.compile(
+    r"(?<![\w-])(?:(?:[\dA-Fa-f]{2}[:-]){5}[\dA-Fa-f]{2}|[\dA-Fa-f]{8}-(?:[\dA-Fa-f]{4}-){3}[\dA-Fa-f]{12})(?![\w-])"
+)
 _SUBSCRIPT = re.compile(r"[₀-₉]{1,15}")
 _RETIREMENT = re.compile(
     r"(?<!\w)(?P<number>401|403|457|501)(?:\((?P<letter>[a-z])\)|(?P<plain>k)(?!\w))(?:\((?P<paragraph>\d)\))?"
@@ -93,10 +96,16 @@ def _read_lineage(match: re.Match[str]) -> str:
     return " dot ".join([match["letter"], *map(code_number, match["numbers"].strip(".").split("."))])
 
 
+def _read_hexadecimal(match: re.Match[str]) -> str:
+    groups = re.split("[:-]", match[0])
+    return ", ".join(" ".join(integer(char) if char.isdecimal() else char for char in group) for group in groups)
+
+
 def _read_subscript(match: re.Match[str]) -> str:
     return code_number("".join(str(ord(char) - 0x2080) for char in match[0]))
 
 
+HEXADECIMAL_RULE = spaced("code", _HEXADECIMAL, _read_hexadecimal, DIGITS)
 RULES = (
     spaced("code", _RELEASE, _read_release, DIGITS),
     spaced("code", _RETIREMENT, _read_retirement, DIGITS),

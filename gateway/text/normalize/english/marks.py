@@ -8,7 +8,8 @@ from gateway.text.normalize.english.words import after
 from gateway.text.normalize.rules import Rule
 
 _LINE_MARK = re.compile(
-    r"(?<![^\n])[ \t]{0,8}(?:#{1,6}[ \t]+|(?:>[ \t]?){1,4}(?=\S)|[-*+•‣◦▪–][ \t]+(?=\S))(?:\[[ xX]\][ \t]+)?"
+    r"(?<![^\n])[ \t]{0,8}(?:#{1,6}[ \t]+|(?:>[ \t]?){0,3}>(?:[ \t]+(?=\S)|(?=[A-Z\"“]))"
+    r"|[-*+•‣◦▪–][ \t]+(?=\S))(?:\[[ xX]\][ \t]+)?"
 )
 _RULER_LINE = re.compile(r"(?<![^\n])[ \t]{0,8}(?:[-*_=~|:][ \t]?){3,200}(?![^\n])")
 _FENCE = re.compile(r"(?<![^\n])[ \t]{0,8}```[\w+-]{0,20}[ \t]*(?:\n|$)")
@@ -21,7 +22,7 @@ _ITALIC = re.compile(
 )
 
 _POWER_OPERATOR = re.compile(r"(?<=[\d)])\*\*(?=[^\W_]|\()|(?<=[a-z])\*\*(?=\d)")
-_TABLE_BAR = re.compile(r"(?<![^\n])[ \t]{0,8}\|[ \t]*|[ \t]?\|[ \t]*(?![^\n])|[ \t]\|(?=[ \t])")
+_TABLE_BAR = re.compile(r"(?<![^\n])[ \t]{0,8}\|[ \t]*|[ \t]?\|[ \t]*(?![^\n])|[ \t][|•·](?=[ \t])")
 
 
 def _read_bar(match: re.Match[str]) -> str:
@@ -37,7 +38,7 @@ RULES = (
     Rule("sign", _FENCE, _drop, frozenset("`")),
     Rule("sign", _RULER_LINE, _drop, frozenset("-*_=~|:")),
     Rule("sign", _LINE_MARK, _drop, frozenset("#>-*+•‣◦▪–")),
-    Rule("sign", _TABLE_BAR, _read_bar, frozenset("|")),
+    Rule("sign", _TABLE_BAR, _read_bar, frozenset("|•·")),
     Rule("math", _POWER_OPERATOR, lambda _: " to the power of ", frozenset("*")),
     Rule("sign", _EMPHASIS, _drop, frozenset("*_~`")),
     Rule("sign", _ITALIC, _drop, frozenset("*_")),

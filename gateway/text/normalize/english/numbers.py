@@ -6,7 +6,7 @@ import re
 import unicodedata
 from fractions import Fraction
 
-from gateway.text.normalize.english.dates import read_date
+from gateway.text.normalize.english.dates import MONTH, read_date
 from gateway.text.normalize.english.signs import in_equation
 from gateway.text.normalize.english.unit_names import UNITS
 from gateway.text.normalize.english.words import (
@@ -31,15 +31,15 @@ _UNIT_AFTER = (
     rf"(?:{SPACE}?(?P<unit>{any_of(symbol for symbol in UNITS if len(symbol) > 1 and symbol != 'in')})(?!\w))?"
 )
 _SLASH = re.compile(
-    rf"(?<![\w/.,])(?:(?P<whole>\d{{1,3}})[ -])?(?P<num>\d{{1,5}}(?:\.\d{{1,2}})?)/(?P<den>\d{{1,5}})(?P<third>/365)?"
-    rf"{_UNIT_AFTER}(?![\w/]|[.,]\d)"
+    rf"(?<![\w/.,])(?<![A-Za-z]-)(?:(?P<whole>\d{{1,3}})[ -])?(?P<num>\d{{1,5}}(?:\.\d{{1,2}})?)/(?P<den>\d{{1,5}})"
+    rf"(?P<third>/365)?{_UNIT_AFTER}(?![\w/]|[.,]\d)"
 )
 _VULGAR = re.compile(rf"(?:(?<!\w)(?P<whole>\d{{1,6}}){SPACE}?)?(?P<vulgar>[¼-¾⅐-⅞]){_UNIT_AFTER}(?!\w)")
 _PHRASES = {(24, 7): "twenty four seven", (9, 11): "nine eleven", (7, 11): "seven eleven", (20, 20): "twenty twenty"}
 _DENOMINATORS = {*range(2, 11), 12, 16, 20, 32, 50, 64, 100, 1000}
 _BEFORE_DATE = re.compile(
     r"\b(?:on|by|EOD|until|till|due|since|from|before|after|dated?|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Mon|Tue|Wed"
-    r"|Thu|Fri|Sat|Sun),?:? $",
+    r"|Thu|Fri|Sat|Sun),?:? $|(?<!\d)\d{1,2}/(?:1[3579]|2[1-9]|3[01])\s?[-–]\s?$",
     re.IGNORECASE,
 )
 _RATED = re.compile(r"\b(?:rate[ds]?|rating|scores?|scored|gave|give|got)\b[^.!?\n]{0,15}$", re.IGNORECASE)
@@ -119,7 +119,7 @@ def _read_vulgar(match: re.Match[str]) -> str:
     return f"{number(match['whole'])} and {'a half' if words == 'one half' else words}{_unit(match)}"
 
 
-_RANGE = re.compile(rf"(?P<space>{SPACE}?)[-–—](?P=space)(?=(?:[$€£¥~]|[A-Z]{{1,2}}\$)?\.?[\d½¼¾])")
+_RANGE = re.compile(rf"(?P<space>{SPACE}?)[-–—](?P=space)(?={MONTH}\b\.?\s\d|(?:[$€£¥~]|[A-Z]{{1,2}}\$)?\.?[\d½¼¾])")
 _BEFORE_RANGE = re.compile(
     r"(?:[\d½¼¾](?:st|nd|rd|th)?|\d ?(?:%|‰|°[CF]?|[€£¢]|[ap]\.?m\.?|[kKmMbB]n?|[A-Za-z]{1,3}|million|billion))$",
     re.IGNORECASE,

@@ -8,6 +8,7 @@ from gateway.text.normalize.english.signs import in_equation
 from gateway.text.normalize.english.unit_names import PER, UNITS
 from gateway.text.normalize.english.words import (
     NUMBER,
+    SCALES,
     SIGN,
     SPACE,
     START,
@@ -33,9 +34,9 @@ _SPENT = re.compile(
 )
 _FRACTION_OF_INCH = re.compile(r"(?:(?<=/\d)|(?<=/\d\d))[\"″](?=\s[a-z])|(?<=[½¼¾])[\"″]")
 _UNIT = re.compile(
-    rf"{SIGN}{START}(?<![A-Za-z]-)(?P<number>{NUMBER})(?P<scale>{SPACE}(?:[mb]illion|thousand){SPACE})?"
+    rf"{SIGN}{START}(?<!\W[A-Z][a-z]-)(?P<number>{NUMBER})(?P<scale>{SPACE}(?:[mb]illion|thousand){SPACE}|[kM]{SPACE})?"
     rf"(?:(?P<gap>[-\s]?)(?P<unit>{_SQUARED}|{_ALWAYS})|{SPACE}(?P<inch>in)(?=\s?[=,;)]|\.?\s*$)|(?P<tight>{_TIGHT}))"
-    rf"(?:/(?P<per>[A-Za-z]{{1,10}}[²³]?))?(?P<period>\.(?=\s+[a-z(]|[,;]))?(?![\w°^]|/\w|-\d)"
+    rf"(?:/(?P<per>[A-Za-z]{{1,10}}[²³]?))?(?P<period>\.(?=\s+[a-z(]|[,;]))?(?![\w°^]|/\w)"
 )
 
 
@@ -59,8 +60,9 @@ def _read_unit(match: re.Match[str]) -> str | None:
     one, many = _names(match["unit"] or match["tight"] or match["inch"])
     if match["gap"] == "\n":
         return None
+    scale = SCALES[match["scale"].strip().lower()] if match["scale"] else ""
     singular = match["number"] == "1" or match["gap"] == "-" or is_adjective(match)
-    read = f"{sign_words(match['sign'])}{number(match['number'])}{match['scale'] or ''} {one if singular else many}"
+    read = f"{sign_words(match['sign'])}{number(match['number'])} {scale} {one if singular else many}"
     if per := match["per"]:
         read += f" per {_per(per)}"
     return re.sub(r"\s+", " ", read)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from gateway.text.normalize.numbers import MAX_DIGITS, cardinal, digits, ordinal, year
 
-START = r"(?<![\w^])(?<!\d\.)(?<![A-Z]-)(?<!\^[-−])"
+START = r"(?<![\w^])(?<!\d\.)(?<!\W[A-Z]-)(?<!^[A-Z]-)(?<!\^[-−])"
 """Before the first character of a number."""
 NUMBER = r"(?:\d{1,3}(?:,\d{3}(?!\d))+(?:\.\d+)?|\d{1,3}(?:[ \xa0\u202f]\d{3}(?!\d)){2,}"
 NUMBER += r"|\d{1,3}(?:[\xa0\u202f]\d{3}| 000)(?!\d)|\d+(?:\.\d+)?|(?<!\d)\.\d+)"

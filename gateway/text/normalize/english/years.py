@@ -9,8 +9,11 @@ from gateway.text.normalize.english.words import START, after, before, minutes, 
 from gateway.text.normalize.numbers import cardinal
 from gateway.text.normalize.shared import DIGITS, spaced
 
+_SEASON = re.compile(r"(?<![\w./-])(?P<first>(?:19|20)\d\d)/(?P<second>\d\d)(?![\w/]|\.\d)")
 _SHORT_YEAR = re.compile(r"(?<!\w)['’](?P<year>\d\d)(?![\w'’\"])")
-_BEFORE_SHORT_YEAR = re.compile(r"\b(?:of|in|since|the|until|till|to|from|by|and|class|summer|winter|spring|fall)\s$")
+_BEFORE_SHORT_YEAR = re.compile(
+    r"\b(?:of|in|since|the|until|till|to|from|by|and|class|summer|winter|spring|fall)\s$", re.IGNORECASE
+)
 
 
 def _read_short_year(match: re.Match[str]) -> str | None:
@@ -73,7 +76,13 @@ def _read_year(match: re.Match[str]) -> str | None:
     return year_words(written)
 
 
+def _read_season(match: re.Match[str]) -> str | None:
+    first, second = match["first"], match["second"]
+    return f"{year_words(first)} {minutes(second)}" if (int(first) + 1) % 100 == int(second) else None
+
+
 RULES = (
+    spaced("date", _SEASON, _read_season, DIGITS),
     spaced("date", _SHORT_YEAR, _read_short_year, DIGITS),
     spaced("date", _DECADE, _read_decade, DIGITS),
     spaced("cardinal", _ROUND, lambda match: _ROUND_WORDS[len(match["number"].replace(",", ""))], DIGITS),
