@@ -77,7 +77,11 @@ def _rounded(value: int) -> str:
 
 def _range(match: re.Match[str]) -> str:
     first, last = (fold(match[name]) for name in ("first", "last"))
-    if "-" in fold(match["dash"]) and not match["sign"] and float(first.replace(",", "")) >= float(last.replace(",", "")):
+    if (
+        "-" in fold(match["dash"])
+        and not match["sign"]
+        and float(first.replace(",", "")) >= float(last.replace(",", ""))
+    ):
         return f"{number(first)}比{number(last)}"
     return f"{_sign(match)}{amount(first, following(match))}到{amount(last, following(match))}"
 
@@ -118,9 +122,7 @@ def _roman(match: re.Match[str]) -> str | None:
     return cardinal(_ROMANS.index(match[1]) + 1) if match[1] in _ROMANS else None
 
 
-_WON = (
-    "战胜|戰勝|击败|擊敗|大胜|大勝|获胜|獲勝|险胜|險勝|胜|勝|赢|贏|领先|領先|落后|落後|负于|不敌|不敵|取胜|取勝|逆转|逆轉|力克|淘汰|战平|戰平|的比分|横扫|橫掃|完胜|完勝"
-)
+_WON = "战胜|戰勝|击败|擊敗|大胜|大勝|获胜|獲勝|险胜|險勝|胜|勝|赢|贏|领先|領先|落后|落後|负于|不敌|不敵|取胜|取勝|逆转|逆轉|力克|淘汰|战平|戰平|的比分|横扫|橫掃|完胜|完勝"
 _SCORE = after("比分 总分 總分 大比分 比分是 比分为 比數 以", "[:： 是为為]")
 _COLON = r"\s?[-–:：∶]\s?"
 

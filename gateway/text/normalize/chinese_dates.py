@@ -9,16 +9,16 @@ from gateway.text.normalize.chinese_rules import RANGE_FOLLOWS, TO, following, r
 from gateway.text.normalize.cjk import START, after
 
 _SEASON = "赛季|賽季|学年|學年|财年|財年"
-_EDITION = (
-    f"{_SEASON}|届|屆|款|版(?!本)|春晚|春运|春夏|秋冬|奥运|奧運|世界杯|世界盃|欧洲杯|歐洲盃|世锦赛|亚运|亞運|高考|跨年|大选|大選"
-)
+_EDITION = f"{_SEASON}|届|屆|款|版(?!本)|春晚|春运|春夏|秋冬|奥运|奧運|世界杯|世界盃|欧洲杯|歐洲盃|世锦赛|亚运|亞運|高考|跨年|大选|大選"
 _DURATION = after("用时 用時 时长 時長 片长 片長 成绩 成績 耗时 耗時 历时 歷時 跑出")
 
 
 def _year(match: re.Match[str]) -> str | None:
     """A year digit by digit, and a number of years as a cardinal."""
     first, second = match[1], match[2]
-    if max(len(first), len(second or "")) < 4 or not all(1000 < int(year) < 3000 for year in (first, second) if year and len(year) == 4):
+    if max(len(first), len(second or "")) < 4 or not all(
+        1000 < int(year) < 3000 for year in (first, second) if year and len(year) == 4
+    ):
         return None
     return digits(first) + (f"到{digits(second)}" if second else "")
 
@@ -56,7 +56,9 @@ def _clock(match: re.Match[str]) -> str | None:
         read += f"{_padded(minute)}分"
     if second:
         read += f"{_padded(second)}秒"
-    if half and not re.search("[上下中]午|凌晨|早上|晚上|傍晚|清晨|夜里", match.string[max(0, match.start() - 3) : match.start()]):
+    if half and not re.search(
+        "[上下中]午|凌晨|早上|晚上|傍晚|清晨|夜里", match.string[max(0, match.start() - 3) : match.start()]
+    ):
         read = ("上午" if half == "am" else "晚上" if 6 <= int(hour) < 12 else "下午") + read
     return read + ("到" if match["to"] else "")
 
@@ -71,7 +73,9 @@ def _duration(match: re.Match[str]) -> str | None:
     parts = [written for written in match.groups() if written]
     if any(int(float(part)) > 59 for part in parts[1:]):
         return None
-    read = [amount(part if "." in part else str(int(part)), unit) + unit for part, unit in zip(parts, units, strict=True)]
+    read = [
+        amount(part if "." in part else str(int(part)), unit) + unit for part, unit in zip(parts, units, strict=True)
+    ]
     return "".join(read)
 
 

@@ -115,7 +115,11 @@ def marks_rules() -> tuple[Rule, ...]:
     marks = r"\*{2,}|_{2,}|~{2,}|`{1,3}|(?<![^\n])#{1,6}[ \t]|(?<![^\n])[ \t]{0,8}[-*+•·][ \t]+|(?<![^\n])>[ \t]"
     return (
         Rule("sign", re.compile(marks), lambda _: ""),
-        Rule("sign", re.compile(r"(?<![\w/&])[#＃](?=\d{0,10}[^\W\d])|(?<=[\u3040-\u9fff])[#＃](?!\d|[键鍵号號キ])"), lambda _: ""),
+        Rule(
+            "sign",
+            re.compile(r"(?<![\w/&])[#＃](?=\d{0,10}[^\W\d])|(?<=[\u3040-\u9fff])[#＃](?!\d|[键鍵号號キ])"),
+            lambda _: "",
+        ),
     )
 
 

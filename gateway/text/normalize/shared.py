@@ -140,7 +140,8 @@ _EXTENSION = (
     "|webp|mp[34]|wav|flac|ogg|opus|m4a|avi|mov|mkv|webm|log|sql|db|lock|env|safetensors|onnx|srt|vtt|epub|iso|apk|dmg)"
 )
 _FILE = re.compile(
-    rf"(?<![^\W{_CJK}])(?<![.@/\\-])(?:{_NAME}[/\\]){{0,20}}{_NAME}(?:\.{_NAME}){{0,5}}\.{_EXTENSION}(?![^\W{_CJK}]|\.\w)", re.I
+    rf"(?<![^\W{_CJK}])(?<![.@/\\-])(?:{_NAME}[/\\]){{0,20}}{_NAME}(?:\.{_NAME}){{0,5}}\.{_EXTENSION}(?![^\W{_CJK}]|\.\w)",
+    re.I,
 )
 _HANDLE = re.compile(r"(?<![\w@.])@[A-Za-z]\w{0,30}(?:\.\w{1,30}){0,3}", re.ASCII)
 _HASHTAG = re.compile(r"(?<![\w#&/])#(?=\d{0,10}[^\W\d])\w{2,60}")

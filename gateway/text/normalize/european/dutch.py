@@ -69,6 +69,7 @@ WORDS = Words(
     date=_date,
     clock=_clock,
     clock_signs="uur|u",
+    clock_leads=("om", "van", "tot", "vanaf"),
     year=_year,
     agree=_agree,
     currencies=nouns(
@@ -121,7 +122,14 @@ WORDS = Words(
     prefixes={"k": "kilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "milli"},
     square=("vierkante {}",),
     cube=("kubieke {}",),
-    per={"h": "per uur", "u": "per uur", "s": "per seconde", "min": "per minuut", "kg": "per kilogram"},
+    per={
+        "h": "per uur",
+        "u": "per uur",
+        "s": "per seconde",
+        "min": "per minuut",
+        "kg": "per kilogram",
+        "l": "per liter",
+    },
     per_word="per",
     over="slash",
     fractions={(1, 2): "een half", (1, 4): "een kwart", (3, 4): "driekwart"},

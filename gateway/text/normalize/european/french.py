@@ -73,6 +73,7 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
     roman = ROMAN.replace(r"(?![\w'’])", "")
     return (
         spaced("roman", re.compile(rf"{roman}\^?{endings}"), read_roman),
+        Rule("abbreviation", re.compile(r"(?<=e )s\.(?!\w)"), lambda match: "siècle"),
         spaced("ordinal", re.compile(rf"(?<![\w.,])(?P<number>\d{{1,4}}) ?(?<! )\^?{endings}"), read_ordinal),
     )
 
@@ -158,6 +159,7 @@ WORDS = Words(
             "V": "m|volt|volts",
             "t": "f|tonne|tonnes",
             "h": "f|heure|heures",
+            "j": "m|jour|jours",
             "min": "f|minute|minutes",
             "mn": "f|minute|minutes",
             "s": "f|seconde|secondes",
@@ -172,7 +174,14 @@ WORDS = Words(
     prefixes={"k": "kilo", "M": "méga", "G": "giga", "T": "téra", "c": "centi", "d": "déci", "m": "milli"},
     square=("{} carré", "{} carrés"),
     cube=("{} cube", "{} cubes"),
-    per={"h": "par heure", "s": "par seconde", "min": "par minute", "kg": "par kilogramme", "m²": "par mètre carré"},
+    per={
+        "h": "par heure",
+        "s": "par seconde",
+        "min": "par minute",
+        "kg": "par kilogramme",
+        "m²": "par mètre carré",
+        "l": "par litre",
+    },
     per_word="par",
     over="sur",
     fractions={(1, 2): "un demi"},

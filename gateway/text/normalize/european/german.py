@@ -25,11 +25,17 @@ from gateway.text.normalize.shared import spaced
 
 MONTHS = listed("Januar Februar März April Mai Juni Juli August September Oktober November Dezember")
 
-_WEAK = frozenset(listed("am im vom zum beim dem den des seit ab bis zur einem einen eines einer"))
+_WEAK = frozenset(
+    listed(
+        "am im vom zum beim dem den des seit ab bis zur einem einen eines einer jedem jeden diesem diesen meinem "
+        "meinen seinem seinen ihrem ihren unserem unseren"
+    )
+)
 _ARTICLES = frozenset(listed("der die das diese dieser dieses jede jeder jedes eine unsere seine ihre meine"))
 _COUNTED_SO = (
-    "Platz|Jahrhundert|Jh|Etage|Stock|OG|UG|Klasse|Auflage|Kapitel|Tag|Woche|Mal|Runde|Spieltag|Bundesliga|Liga|Weltkrieg"
-    "|Advent|Geburtstag|Semester|Quartal|Halbjahr|Halbzeit|Staffel|Folge|Teil|Versuch|Preis|Schritt|Minute|Person|Grad"
+    "Platz|Jahrhundert|Jh|Etage|Stock|OG|UG|Klasse|Auflage|Kapitel|Tag|Woche|Mal|Runde|Spieltag|Bundesliga|Liga"
+    "|Weltkrieg|Advent|Geburtstag|Semester|Quartal|Halbjahr|Halbzeit|Staffel|Folge|Teil|Versuch|Preis|Schritt|"
+    "Minute|Person|Grad"
 )
 
 
@@ -55,7 +61,7 @@ _FEMININE_WORDS = frozenset(listed("Nacht Person Uhr Frau Stadt Hand Wand Mail E
 
 
 def _gender(word: str, number: int) -> str:
-    if not word[0].isupper():
+    if not word[0].isupper() or (word.isupper() and len(word) > 1):
         return ""
     feminine = word in _FEMININE_WORDS or (_FEMININE.search(word) and word not in _NOT_FEMININE)
     return "f" if feminine else "m"
@@ -87,6 +93,9 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
             return ordinal(int(match["number"]), before) if following else None
         return ordinal(int(match["number"]), before) if re.match(rf"(?:{_COUNTED_SO})\b", following) else None
 
+    def read_first_of_range(match: re.Match[str]) -> str:
+        return ordinal(int(match["number"]), word_before(match))
+
     def read_roman_ordinal(match: re.Match[str]) -> str:
         return ordinal(roman_value(match["roman"]), word_before(match))
 
@@ -98,6 +107,8 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
         stem = numbers.ordinal(roman_value(match["roman"]), "de").capitalize()
         if name.endswith("s") and name not in _RULERS:
             spoken = f"des {stem}n"
+        elif name in _QUEENS:
+            spoken = f"die {stem}"
         elif before.lower() in ("von", "mit", "unter", "bei", "zu", "nach", "seit", "neben", "vor"):
             spoken = f"dem {stem}n"
         elif before.lower() in ("für", "gegen", "durch", "um", "ohne"):
@@ -122,6 +133,9 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
         spaced("date", re.compile(r"(?<![\w.,-])(?P<number>(?:\d\d)?\d0)(?P<ending>er[ns]?)\b"), read_decade),
         spaced("ordinal", re.compile(rf"{number}(?=[ \u00a0][^\W\d_])(?!\s(?:{'|'.join(MONTHS)})\b)"), read_ordinal),
         spaced("address", re.compile(r"(?<=, )\d{5}(?= [A-ZÄÖÜ])"), lambda match: numerals.digits(match[0])),
+        spaced("ordinal", re.compile(rf"{number}(?= ?[-–] ?\d{{1,2}}\.)"), read_first_of_range),
+        spaced("range", re.compile(r"(?<=\d\.)[-–](?=\d)|(?<=\d\. )[-–](?= \d)"), lambda match: "bis"),
+        Rule("abbreviation", re.compile(r"(?<=[a-zäöüß]{2})str\.(?!\w)"), lambda match: "straße"),
         spaced("sign", re.compile("§§"), lambda match: "Paragrafen"),
     )
 
@@ -138,6 +152,7 @@ _RULERS = frozenset(
         "Rudolf Konrad Albert Richard Josef Jakob Charles Felipe Franziskus August Gustav Christian Viktor"
     )
 )
+_QUEENS = frozenset(listed("Elisabeth Katharina Maria Margarethe Beatrix Victoria Christina Anna Isabella"))
 _LABELS = listed(
     "kapitel seite nummer band teil klasse stufe phase akt szene typ gruppe raum zimmer platz gleis linie tor "
     "version schritt punkt level ziffer absatz artikel paragraf abbildung tabelle zeile spalte ebene minus plus mal"
@@ -159,6 +174,7 @@ WORDS = Words(
     date=_date,
     clock=_clock,
     clock_signs="Uhr",
+    clock_leads=("um", "von"),
     year=_year,
     agree=_agree,
     guess_gender=_gender,

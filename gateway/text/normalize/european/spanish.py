@@ -45,7 +45,16 @@ _NOT_NOUNS = frozenset(
 )
 
 
+_GENDERS = dict.fromkeys(listed("día año me pie gol bar"), "m")
+_GENDERS |= dict.fromkeys(
+    listed("mano foto moto noche tarde clase parte calle llave nube serie imagen vez voz red flor clave nave torre"),
+    "f",
+)
+
+
 def _gender(word: str, number: int) -> str:
+    if known := _GENDERS.get(word.removesuffix("s")):
+        return known
     if word in _NOT_NOUNS or len(word) < 4 or not word.islower():
         return ""
     if re.search(r"(?:días?|mapas?|emas?|amas?|planetas?)$", word):
@@ -72,7 +81,7 @@ def _regnal(number: int, name: str) -> str:
     return ordinal(number, "ª" if name in _QUEENS else "º")
 
 
-_PHONE = re.compile(r"(?<![\w.,/+-])[679]\d\d(?: \d{3} \d{3}| \d\d \d\d \d\d)(?!\w|[., ]\d)")
+_PHONE = re.compile(r"(?<![\w.,/+-])(?:9\d \d{3} \d\d \d\d|[679]\d\d(?: \d{3} \d{3}| \d\d \d\d \d\d))(?!\w|[., ]\d)")
 
 
 def _rules(numerals: Numerals) -> Sequence[Rule]:
@@ -84,7 +93,9 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
     number = r"(?<![\w.,])(?P<number>\d{1,3})"
     return (
         spaced(
-            "ordinal", re.compile(rf"{number}\.?(?P<ending>[ºª°]|er|[rdtm][oa]s?|v[oa])(?!\w| ?[CF]\b)"), read_ordinal
+            "ordinal",
+            re.compile(rf"{number}\.?(?P<ending>[ºª]|°(?= [^\W\d_])|er|[rdtm][oa]s?|v[oa])(?!\w| ?[CF]\b)"),
+            read_ordinal,
         ),
         spaced("phone", _PHONE, lambda match: ", ".join(map(numerals.digits, match[0].split(" ")))),
     )
@@ -118,7 +129,7 @@ WORDS = Words(
     guess_gender=_gender,
     labels=frozenset(
         listed(
-            "siglo capítulo página páginas número tomo volumen parte acto escena nivel fase tipo grupo sala "
+            "siglo s capítulo página páginas número tomo volumen parte acto escena nivel fase tipo grupo sala "
             "puerta línea versión artículo lección unidad tema etapa episodio temporada habitación piso título "
             "sección aula calle avenida menos más por coma punto opción paso ejercicio figura tabla clase"
         )
@@ -148,6 +159,7 @@ WORDS = Words(
         {
             "M": "m|millón|millones",
             "mill.": "m|millón|millones",
+            "mil": "m|mil",
             "millón": "m|millón|millones",
             "millones": "m|millón|millones",
             "billón": "m|billón|billones",
@@ -189,7 +201,14 @@ WORDS = Words(
     prefixes={"k": "kilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "mili"},
     square=("{} cuadrado", "{} cuadrados"),
     cube=("{} cúbico", "{} cúbicos"),
-    per={"h": "por hora", "s": "por segundo", "min": "por minuto", "kg": "por kilogramo", "m²": "por metro cuadrado"},
+    per={
+        "h": "por hora",
+        "s": "por segundo",
+        "min": "por minuto",
+        "kg": "por kilogramo",
+        "l": "por litro",
+        "m²": "por metro cuadrado",
+    },
     per_word="por",
     over="barra",
     fractions={(1, 2): "medio"},
@@ -214,7 +233,7 @@ WORDS = Words(
     cubed="al cubo",
     power="elevado a",
     times="por",
-    times_after="por",
+    times_after="veces",
     divided="entre",
     range="a",
     ratio="a",
@@ -271,6 +290,7 @@ WORDS = Words(
         "nº": "número",
         "n°": "número",
         "núm.": "número",
+        "s.": "siglo",
         "pág.": "página",
         "págs.": "páginas",
         "p.": "página",

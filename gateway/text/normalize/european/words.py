@@ -81,7 +81,7 @@ class Words:
     :param agree: adapts the words of an integer to the gender of what it counts; with gender "" it only corrects what
         ``num2words`` gets wrong.
     :param plural: selects the form of a noun after a number.
-    :param guess_gender: gender of (word, the number before it); "" if it is not known to be a noun.
+    :param guess_gender: gender of (word, the number before it); "" if the word is not known to be a noun.
     :param labels: words before a number that it names and does not count, e.g. ``page``.
     :param decimals_as_number: read up to three decimals as a number, e.g. three comma fourteen.
     :param read_decimals: reads (digits before, digits after the decimal mark) where the language has another way; None
@@ -101,7 +101,8 @@ class Words:
     :param fraction_of: between a fraction and the unit that it is of, except after a half; ``fraction_form``: the form
         of the unit.
     :param halves: half of a unit, by the unit's gender.
-    :param half: read after an integer for ½; ``half_feminine``: with a feminine unit; ``half_last``: after the unit, if there is one.
+    :param half: read after an integer for ½; ``half_feminine``: with a feminine unit; ``half_last``: after
+        the unit, if there is one.
     :param mixed: between an integer and another fraction.
     :param times: read for × between numbers; ``times_after``: for ``3x`` before a word.
     :param range: between the numbers of a range, with spaces.
