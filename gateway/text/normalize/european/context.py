@@ -1,11 +1,11 @@
-"""What is written around a match of a rule. Looks at a few characters, so that rules take linear time."""
+"""The context of a rule's match, and Roman numerals. Each function takes constant time."""
 
 from __future__ import annotations
 
 import re
 
 _WORDS_BEFORE = re.compile(r"(?:([^\W\d_]{1,30})[ \u00a0]{1,2})?([^\W\d_]{1,30})\.?[ \u00a0]{0,2}$")
-_LISTED_BEFORE = re.compile(r"(?:\d{1,2}\. ?(?:[-–]|und|bis|oder) ?){1,2}$")
+_LISTED_BEFORE = re.compile(r"(?:\d{1,2}\.(?: ?(?:[-–]|und|bis|oder)|,) ?){1,4}$")
 _WORD_AFTER = re.compile(r"[ \u00a0]([^\W\d_]{2,40})")
 _REACH = 70
 
@@ -26,7 +26,7 @@ def word_before(match: re.Match[str]) -> str:
 
 
 def word_after(match: re.Match[str]) -> str:
-    """The word after a match and a space; "" if there is none."""
+    """The word after a match and a space; "" if another character follows."""
     found = _WORD_AFTER.match(match.string, match.end())
     return found[1] if found else ""
 

@@ -13,6 +13,7 @@ from gateway.text.normalize.shared import spaced
 
 _ISO = r"(?<![\w.,/-])(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?:T(?=\d))?(?!\w|-\d)"
 _NUMERIC = r"(?<![\w.,/-])(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})(?!\w|[./-]\d)"
+_MONTH = re.compile(r"(?<![\w.,/-])(?P<month>0[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\w/]|[.,-]\d|\s?=)")
 _SHORT = re.compile(r"(?<![\w.,/-])(?P<day>\d{1,2})/(?P<month>0\d|(?<=\d\d/)1[0-2])(?!\w|[./-]\d|\s?=)")
 
 _ACCOUNT = re.compile(r"(?<=\b[A-Z]{2})\d\d(?: \d{4}){3,7}(?: \d{1,3})?(?!\w)")  # IBAN
@@ -39,6 +40,14 @@ def date_rules(numerals: Numerals) -> Iterable[Rule]:
     named = rf"(?<![\w,/])(?<!\d\.)(?<!\w-)(?P<day>\d{{1,2}}){words.month_link}(?P<name>{names})(?!\w)"
     sign = rf"(?:[ \u00a0]?(?:{words.year_sign})(?!\w))?" if words.year_sign else ""
     year = rf"(?:\.?{words.year_link}(?P<year>\d{{4}})(?![\w]|[.,]\d){sign})?"
+
+    def read_month(match: re.Match[str]) -> str:
+        year = int(match["year"])
+        spoken = words.year(year) if words.year else numerals.integer(year)
+        return words.month_and_year.format(month=words.months[int(match["month"]) - 1], year=spoken)
+
+    if words.month_and_year:
+        yield spaced("date", _MONTH, read_month)
     yield spaced("date", re.compile(_ISO + sign), read_date)
     yield spaced("date", re.compile(named + year, re.IGNORECASE), read_date)
     yield spaced("date", re.compile(_NUMERIC + sign), read_date)
@@ -83,6 +92,7 @@ def date_rules(numerals: Numerals) -> Iterable[Rule]:
     def read_groups(match: re.Match[str]) -> str:
         return ", ".join(map(numerals.digits, re.findall(r"\d+", match[0])))
 
+    yield spaced("code", _ACCOUNT, read_groups)
     gap = r"(?:[ \u00a0./-]| ?\(|\) ?| [-/] )"
     yield spaced("phone", re.compile(rf"(?<!\w)\+\d{{1,15}}(?:{gap}\d{{1,12}}){{0,8}}(?!\w)"), read_phone)
     yield spaced(
@@ -91,5 +101,4 @@ def date_rules(numerals: Numerals) -> Iterable[Rule]:
     yield spaced("phone", re.compile(r"(?<![\w.,/+-])0\d{6,14}(?![\w]|[.,]\d)"), read_phone)
     area = r"(?<![\w.,/+-])\(\d{2,5}\) ?\d{3,8}(?:[ -]\d{2,5}){0,3}(?!\w|[.,]\d)"
     yield spaced("phone", re.compile(area), read_phone)
-    yield spaced("code", _ACCOUNT, read_groups)
     yield spaced("code", _LONG_CODE, read_groups)

@@ -66,6 +66,7 @@ WORDS = Words(
         "nov.": 11,
         "dec.": 12,
     },
+    month_and_year="{month} {year}",
     date=_date,
     clock=_clock,
     clock_signs="uur|u",
@@ -107,6 +108,7 @@ WORDS = Words(
             "B": "|byte",
             "W": "|watt",
             "Wh": "|wattuur",
+            "Pa": "|pascal",
             "Hz": "|hertz",
             "V": "|volt",
             "t": "|ton",
@@ -119,7 +121,16 @@ WORDS = Words(
             "dB": "|decibel",
         }
     ),
-    prefixes={"k": "kilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "milli"},
+    prefixes={
+        "h": "hecto",
+        "k": "kilo",
+        "M": "mega",
+        "G": "giga",
+        "T": "tera",
+        "c": "centi",
+        "d": "deci",
+        "m": "milli",
+    },
     square=("vierkante {}",),
     cube=("kubieke {}",),
     per={

@@ -39,12 +39,17 @@ _COUNTED_SO = (
 )
 
 
-def ordinal(number: int, before: str) -> str:
-    """An ordinal number after a word, which decides its ending."""
+def ordinal(number: int, before: str, noun: str = "") -> str:
+    """An ordinal number, with the ending after an article or a preposition, or without one before a noun."""
     stem = numbers.ordinal(number, "de")
     if before in _WEAK:
         return stem + "n"
-    return stem if before in _ARTICLES else stem + "r"
+    if before in _ARTICLES or _gender(noun, number) == "f":
+        return stem
+    return stem + ("s" if noun in _NEUTER else "r")
+
+
+_NEUTER = frozenset(listed("Jahrhundert Kapitel Mal Semester Quartal Halbjahr Geschoss Bild Spiel Buch Kind Jahr"))
 
 
 def _agree(words: str, number: int, gender: str) -> str:
@@ -53,7 +58,7 @@ def _agree(words: str, number: int, gender: str) -> str:
     return "eine" if gender == "f" else "ein"
 
 
-_FEMININE = re.compile(r"(?:ung|heit|keit|schaft|ion|tät|ik|ei|in|e)$")
+_FEMININE = re.compile(r"(?:ung|heit|keit|schaft|ion|tät|ik|liga|ei|in|e)$")
 _NOT_FEMININE = frozenset(
     listed("Name Junge Käse Kunde Kollege Ende Auge Interesse Termin Verein Stein Bein Wein Ei Code Service Bulle")
 )
@@ -61,7 +66,7 @@ _FEMININE_WORDS = frozenset(listed("Nacht Person Uhr Frau Stadt Hand Wand Mail E
 
 
 def _gender(word: str, number: int) -> str:
-    if not word[0].isupper() or (word.isupper() and len(word) > 1):
+    if not word[:1].isupper() or (word.isupper() and len(word) > 1):
         return ""
     feminine = word in _FEMININE_WORDS or (_FEMININE.search(word) and word not in _NOT_FEMININE)
     return "f" if feminine else "m"
@@ -90,8 +95,10 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
         before = word_before(match)
         following = word_after(match)
         if before in _WEAK or before in _ARTICLES or following[:1].islower():
-            return ordinal(int(match["number"]), before) if following else None
-        return ordinal(int(match["number"]), before) if re.match(rf"(?:{_COUNTED_SO})\b", following) else None
+            return ordinal(int(match["number"]), before, following) if following else None
+        return (
+            ordinal(int(match["number"]), before, following) if re.match(rf"(?:{_COUNTED_SO})\b", following) else None
+        )
 
     def read_first_of_range(match: re.Match[str]) -> str:
         return ordinal(int(match["number"]), word_before(match))
@@ -133,7 +140,9 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
         spaced("date", re.compile(r"(?<![\w.,-])(?P<number>(?:\d\d)?\d0)(?P<ending>er[ns]?)\b"), read_decade),
         spaced("ordinal", re.compile(rf"{number}(?=[ \u00a0][^\W\d_])(?!\s(?:{'|'.join(MONTHS)})\b)"), read_ordinal),
         spaced("address", re.compile(r"(?<=, )\d{5}(?= [A-ZÄÖÜ])"), lambda match: numerals.digits(match[0])),
-        spaced("ordinal", re.compile(rf"{number}(?= ?[-–] ?\d{{1,2}}\.)"), read_first_of_range),
+        spaced(
+            "ordinal", re.compile(rf"{number}(?=(?: ?[-–] ?|, | und | oder | bis )\d{{1,2}}\.)"), read_first_of_range
+        ),
         spaced("range", re.compile(r"(?<=\d\.)[-–](?=\d)|(?<=\d\. )[-–](?= \d)"), lambda match: "bis"),
         Rule("abbreviation", re.compile(r"(?<=[a-zäöüß]{2})str\.(?!\w)"), lambda match: "straße"),
         spaced("sign", re.compile("§§"), lambda match: "Paragrafen"),
@@ -169,8 +178,10 @@ WORDS = Words(
         name: number
         for number, short in enumerate(listed("jan feb mär apr mai jun jul aug sep okt nov dez"), 1)
         for name in (short, f"{short}.")
+        if name != "mai."  # the end of a sentence
     }
     | {"jänner": 1, "sept": 9, "sept.": 9},
+    month_and_year="{month} {year}",
     date=_date,
     clock=_clock,
     clock_signs="Uhr",
@@ -224,6 +235,7 @@ WORDS = Words(
             "B": "n|Byte",
             "W": "n|Watt",
             "Wh": "f|Wattstunde|Wattstunden",
+            "Pa": "n|Pascal",
             "Hz": "n|Hertz",
             "V": "n|Volt",
             "t": "f|Tonne|Tonnen",
@@ -247,7 +259,16 @@ WORDS = Words(
             "Stk.": "n|Stück",
         }
     ),
-    prefixes={"k": "Kilo", "M": "Mega", "G": "Giga", "T": "Tera", "c": "Zenti", "d": "Dezi", "m": "Milli"},
+    prefixes={
+        "h": "Hekto",
+        "k": "Kilo",
+        "M": "Mega",
+        "G": "Giga",
+        "T": "Tera",
+        "c": "Zenti",
+        "d": "Dezi",
+        "m": "Milli",
+    },
     square=("Quadrat{}",),
     cube=("Kubik{}",),
     per={
@@ -318,6 +339,8 @@ WORDS = Words(
         "exkl.": "exklusive",
         "zzgl.": "zuzüglich",
         "vgl.": "vergleiche",
+        "gegr.": "gegründet",
+        "lt.": "laut",
         "sog.": "sogenannte",
         "max.": "maximal",
         "mind.": "mindestens",

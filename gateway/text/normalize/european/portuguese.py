@@ -63,7 +63,7 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
         spaced("code", _CPF, lambda match: ", ".join(map(numerals.digits, re.split("[.-]", match[0])))),
         spaced(
             "ordinal",
-            re.compile(r"(?<![\w.,])(?P<number>\d{1,3})\.?(?P<ending>[ºª]|°(?= [^\W\d_]))(?!\w| ?[CF]\b)"),
+            re.compile(r"(?<![\w.,+−-])(?P<number>\d{1,3})\.?(?P<ending>[ºª]|°(?= [^\W\d_]))(?!\w| ?[CF]\b)"),
             lambda match: ordinal(int(match["number"]), match["ending"]),
         ),
     )
@@ -88,6 +88,7 @@ WORDS = Words(
     },
     month_link=r"[º°]?\s(?:de\s)?",
     year_link=r"\s(?:de\s)?",
+    month_and_year="{month} de {year}",
     date=_date,
     clock=_clock,
     clock_signs="horas?|h",
@@ -143,6 +144,7 @@ WORDS = Words(
             "B": "m|byte|bytes",
             "W": "m|watt|watts",
             "Wh": "m|watt-hora|watts-hora",
+            "Pa": "m|pascal|pascals",
             "Hz": "m|hertz",
             "V": "m|volt|volts",
             "t": "f|tonelada|toneladas",
@@ -153,7 +155,16 @@ WORDS = Words(
             "dB": "m|decibel|decibéis",
         }
     ),
-    prefixes={"k": "quilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "mili"},
+    prefixes={
+        "h": "hecto",
+        "k": "quilo",
+        "M": "mega",
+        "G": "giga",
+        "T": "tera",
+        "c": "centi",
+        "d": "deci",
+        "m": "mili",
+    },
     square=("{} quadrado", "{} quadrados"),
     cube=("{} cúbico", "{} cúbicos"),
     per={"h": "por hora", "s": "por segundo", "min": "por minuto", "kg": "por quilo", "l": "por litro"},

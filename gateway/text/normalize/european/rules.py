@@ -96,7 +96,7 @@ class DataLanguage:
         return self._numerals.number(number, gender)
 
     def _is_name(self, match: re.Match[str]) -> bool:
-        """Whether a number names what is before it and does not count what follows, as in page 1."""
+        """Whether a number names the word before it, as in page 1, and does not count the word after it."""
         words = self._numerals.words
         before = match.string[max(0, match.start() - 12) : match.start()].rstrip()
         return before.endswith((*words.counters, "§", "#")) or word_before(match) in words.labels
@@ -173,11 +173,13 @@ def _roman_rules(numerals: Numerals) -> Iterable[Rule]:
         number = roman_value(match["roman"])
         if name.lower() in words.labels:
             return numerals.integer(number)
+        if match.string[match.start() - 2] == ".":
+            return None
         if name[:1].isupper() and (name in words.rulers or (len(match["roman"]) > 1 and len(name) > 2)):
             return regnal(number, name)
         return None
 
-    yield spaced("roman", re.compile(rf"(?:(?<=[^\W\d_] )|(?<=[^\W\d_]\u00a0)){ROMAN}"), read)
+    yield spaced("roman", re.compile(rf"(?:(?<=[^\W\d_][ \u00a0])|(?<=[^\W\d_]\. )){ROMAN}"), read)
 
 
 def _fraction_rules(numerals: Numerals) -> Iterable[Rule]:
@@ -195,16 +197,17 @@ def _fraction_rules(numerals: Numerals) -> Iterable[Rule]:
         if not match["whole"]:
             if noun is None:
                 following = word_after(match)
-                feminine = half and following and words.guess_gender(following, 1) == "f"
-                return words.halves.get("f", named) if feminine else named
+                return words.halves.get(words.guess_gender(following, 1), named) if half and following else named
             named = words.halves.get(noun.gender, named) if half else named
             return f"{named}{' ' if half else words.fraction_of}{noun.forms[words.fraction_form % len(noun.forms)]}"
-        whole = numerals.integer(int(match["whole"]), noun.gender if noun else "")
+        following = "" if noun else word_after(match)
+        gender = noun.gender if noun else words.guess_gender(following, int(match["whole"])) if following else ""
+        whole = numerals.integer(int(match["whole"]), gender)
         rest = words.half if half else f"{words.mixed} {named}".strip()
+        if half and gender == "f":
+            rest = words.half_feminine or rest
         if noun is None:
             return f"{whole} {rest}"
-        if half and noun.gender == "f":
-            rest = words.half_feminine or rest
         if words.half_last:
             return f"{whole} {numerals.form(Number(match['whole']), noun)} {rest}"
         return f"{whole} {rest} {noun.forms[(words.fraction_form or 1) % len(noun.forms)]}"

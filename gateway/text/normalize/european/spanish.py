@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from gateway.text.normalize import numbers
-from gateway.text.normalize.european.context import word_after
+from gateway.text.normalize.european.context import ROMAN, roman_value, word_after
 from gateway.text.normalize.european.numerals import Numerals
 from gateway.text.normalize.european.words import Words, listed, nouns
 from gateway.text.normalize.rules import Rule
@@ -69,7 +69,9 @@ def _date(day: int, month: int, year: int | None, before: str) -> str:
 
 def _clock(hour: int, minute: int, before: str) -> str:
     words = _agree(numbers.cardinal(hour, "es"), hour, "f")
-    return f"{words} y {numbers.cardinal(minute, 'es')}" if minute else words + (" horas" if hour > 1 else " hora")
+    if minute:
+        return f"{words} y {numbers.cardinal(minute, 'es')}"
+    return words if before in ("las", "la") else words + (" horas" if hour > 1 else " hora")
 
 
 _QUEENS = frozenset(listed("Isabel Catalina María Juana Cristina Victoria Margarita Beatriz"))
@@ -84,19 +86,26 @@ def _regnal(number: int, name: str) -> str:
 _PHONE = re.compile(r"(?<![\w.,/+-])(?:9\d \d{3} \d\d \d\d|[679]\d\d(?: \d{3} \d{3}| \d\d \d\d \d\d))(?!\w|[., ]\d)")
 
 
+_NUMBERED = "República|Guerra|Cruzada|Edición|Congreso|Concilio|Reich|Festival|Premio|Torneo|[Mm]ilenio"
+
+
 def _rules(numerals: Numerals) -> Sequence[Rule]:
     def read_ordinal(match: re.Match[str]) -> str:
         number, ending = int(match["number"]), match["ending"]
         shortened = ending in ("º", "°") and number % 10 in (1, 3) and word_after(match)[:1].islower()
         return ordinal(number, "er" if shortened and _gender(word_after(match), number) == "m" else ending)
 
-    number = r"(?<![\w.,])(?P<number>\d{1,3})"
+    def read_numbered(match: re.Match[str]) -> str:
+        return ordinal(roman_value(match["roman"]), "ª" if _gender(word_after(match).lower(), 1) == "f" else "º")
+
+    number = r"(?<![\w.,+−-])(?P<number>\d{1,3})"
     return (
         spaced(
             "ordinal",
             re.compile(rf"{number}\.?(?P<ending>[ºª]|°(?= [^\W\d_])|er|[rdtm][oa]s?|v[oa])(?!\w| ?[CF]\b)"),
             read_ordinal,
         ),
+        spaced("roman", re.compile(rf"{ROMAN}(?= (?:{_NUMBERED})\b)"), read_numbered),
         spaced("phone", _PHONE, lambda match: ", ".join(map(numerals.digits, match[0].split(" ")))),
     )
 
@@ -121,6 +130,7 @@ WORDS = Words(
     },
     month_link=r"(?:\.?º)?\s(?:de\s)?",
     year_link=r"\s(?:del?\s)?",
+    month_and_year="{month} de {year}",
     date=_date,
     clock=_clock,
     clock_signs="horas?|hrs?\\.?|h",
@@ -183,6 +193,7 @@ WORDS = Words(
             "B": "m|byte|bytes",
             "W": "m|vatio|vatios",
             "Wh": "m|vatio hora|vatios hora",
+            "Pa": "m|pascal|pascales",
             "Hz": "m|hercio|hercios",
             "V": "m|voltio|voltios",
             "t": "f|tonelada|toneladas",
@@ -198,7 +209,7 @@ WORDS = Words(
             "Mbit": "m|megabit|megabits",
         }
     ),
-    prefixes={"k": "kilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "mili"},
+    prefixes={"h": "hecto", "k": "kilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "mili"},
     square=("{} cuadrado", "{} cuadrados"),
     cube=("{} cúbico", "{} cúbicos"),
     per={

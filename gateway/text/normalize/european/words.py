@@ -1,4 +1,4 @@
-"""What the normalizer knows about a language: its words, its notation and its agreement."""
+"""Data of a language: its words, its notation and its agreement."""
 
 from __future__ import annotations
 
@@ -76,6 +76,7 @@ class Words:
     :param months: names in dates, January first.
     :param month_link: pattern between day and month; ``year_link``: between month and year; ``year_sign``: after
         the year, part of the date.
+    :param month_and_year: how 05/2024 is read, with {month} and {year}; empty: as two numbers.
     :param date: reads (day, month, year or None, word before the date).
     :param clock: reads (hour, minute, word before the time).
     :param agree: adapts the words of an integer to the gender of what it counts; with gender "" it only corrects what
@@ -95,7 +96,7 @@ class Words:
     :param per: units after a slash, with the preposition.
     :param clock_signs: pattern of what follows a full hour.
     :param clock_leads: words before a time that is written with a period.
-    :param over: what is read for a slash between numbers.
+    :param over: words for a slash between numbers.
     :param fractions: fractions with a name.
     :param denominators: singular and plural of fractions' denominators.
     :param fraction_of: between a fraction and the unit that it is of, except after a half; ``fraction_form``: the form
@@ -127,6 +128,7 @@ class Words:
     month_link: str = r"\.?\s"
     year_link: str = r"\s"
     year_sign: str = ""
+    month_and_year: str = ""
     date: Callable[[int, int, int | None, str], str]
     clock: Callable[[int, int, str], str]
     agree: Callable[[str, int, str], str] = _same
