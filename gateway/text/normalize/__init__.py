@@ -28,6 +28,8 @@ def normalization_edits(
     :param categories: those of :data:`CATEGORIES` that apply.
     :param fixed: edits that take precedence, e.g. of a pronunciation dictionary; they are part of the result.
     """
+    if not categories:
+        return list(fixed)
     found: list[Edit] = []
     for start, end, spoken in language_runs(text, language):
         own = [edit for edit in fixed if start <= edit.start < end]

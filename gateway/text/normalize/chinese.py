@@ -14,9 +14,9 @@ from gateway.text.normalize.chinese_amounts import AMOUNT_RULES, NUMBER_RULES, S
 from gateway.text.normalize.chinese_codes import CODE_RULES, NAME_RULES, model_number
 from gateway.text.normalize.chinese_dates import DATE_RULES
 from gateway.text.normalize.chinese_numbers import cardinal, digits, fraction
-from gateway.text.normalize.chinese_rules import following, rule
+from gateway.text.normalize.chinese_rules import rule
 from gateway.text.normalize.chinese_words import GREEK, MATH, SIGNS, in_script_of
-from gateway.text.normalize.cjk import Leftovers, compact, fold, marks_rules
+from gateway.text.normalize.cjk import Leftovers, compact, fold, following, marks_rules
 from gateway.text.normalize.rules import Language, Rule
 from gateway.text.normalize.shared import EMOJI_RULES, AddressWords, address_rules
 

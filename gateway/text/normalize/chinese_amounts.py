@@ -6,9 +6,9 @@ import re
 
 from gateway.text.normalize.chinese_codes import model_number
 from gateway.text.normalize.chinese_numbers import amount, cardinal, digits, fraction, number
-from gateway.text.normalize.chinese_rules import TO, following, rule
-from gateway.text.normalize.chinese_words import PER, PREFIXES, SCALES, UNITS
-from gateway.text.normalize.cjk import LATIN, NUMBER, SIGN, START, after, any_of, fold
+from gateway.text.normalize.chinese_rules import TO, rule
+from gateway.text.normalize.chinese_words import PER, PREFIXES, UNITS
+from gateway.text.normalize.cjk import LATIN, NUMBER, SCALES, SIGN, START, after, any_of, fold, following, roman
 from gateway.text.sentences import is_cjk
 
 _PER = rf"(?:\s?[/／]\s?(?P<per>{any_of(PER)})(?![{LATIN}]))?"
@@ -115,11 +115,9 @@ def _mixed_fraction(match: re.Match[str]) -> str:
     return whole + fraction(int(match[2]), int(match[3]))
 
 
-_ROMANS = "I II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI XVII XVIII XIX XX".split()
-
-
 def _roman(match: re.Match[str]) -> str | None:
-    return cardinal(_ROMANS.index(match[1]) + 1) if match[1] in _ROMANS else None
+    value = roman(match[1])
+    return cardinal(value) if value else None
 
 
 _WON = "战胜|戰勝|击败|擊敗|大胜|大勝|获胜|獲勝|险胜|險勝|胜|勝|赢|贏|领先|領先|落后|落後|负于|不敌|不敵|取胜|取勝|逆转|逆轉|力克|淘汰|战平|戰平|的比分|横扫|橫掃|完胜|完勝"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gateway.text.normalize.chinese_numbers import cardinal, digits, number
-from gateway.text.normalize.chinese_rules import following, rule
+from gateway.text.normalize.chinese_rules import rule
 from gateway.text.normalize.cjk import LATIN, after, fold
 
 _CALL = after(

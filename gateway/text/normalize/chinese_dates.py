@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gateway.text.normalize.chinese_numbers import amount, cardinal, digits, number
-from gateway.text.normalize.chinese_rules import RANGE_FOLLOWS, TO, following, rule
+from gateway.text.normalize.chinese_rules import RANGE_FOLLOWS, TO, rule
 from gateway.text.normalize.cjk import START, after
 
 _SEASON = "赛季|賽季|学年|學年|财年|財年"

@@ -20,8 +20,3 @@ def rule(category: str, pattern: str, read: Callable[[re.Match[str]], str | None
         return words and in_script_of(match.string, match.start(), match.end(), words)
 
     return Rule(category, re.compile(pattern), read_in_script)
-
-
-def following(match: re.Match[str]) -> str:
-    """The few characters after a match."""
-    return match.string[match.end() : match.end() + 6]

@@ -45,9 +45,6 @@ PREFIXES = {
 }  # fmt: skip
 """Currencies before or after an amount."""
 
-SCALES = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "million": 6, "B": 9, "bn": 9, "billion": 9, "T": 12, "trillion": 12}
-"""English powers of ten after an amount of money."""
-
 GREEK = dict(zip(
     "αβγδεζηθικλμνξοπρστυφχψω",
     "阿尔法 贝塔 伽马 德尔塔 艾普西隆 泽塔 伊塔 西塔 约塔 卡帕 兰姆达 缪 纽 克西 奥密克戎 派 柔 西格马 陶 宇普西隆 斐 希 普西 欧米伽".split(),
@@ -75,16 +72,19 @@ _TO_TRADITIONAL = str.maketrans(
     "个为亚亿兰兹减华单卢号奥学尔属币帧张恒摄无时权条欧泽积约纳纽编缪节谢贝负转达钟铢镑门韩页马两点万于双线东盾话题杠岁对会",
     "個為亞億蘭茲減華單盧號奧學爾屬幣幀張恆攝無時權條歐澤積約納紐編繆節謝貝負轉達鐘銖鎊門韓頁馬兩點萬於雙線東盾話題槓歲對會",
 )
+_HAN = re.compile("[\u4e00-\u9fff]")
 _NEIGHBORHOOD = 40  # characters
 
 
 def in_script_of(text: str, start: int, end: int, words: str) -> str:
     """Words in the Traditional or Simplified characters of the text around ``text[start:end]``."""
-    around = text[max(0, start - _NEIGHBORHOOD) : end + _NEIGHBORHOOD]
-    return words.translate(_TO_TRADITIONAL) if is_traditional(around) else words
+    traditional = words.translate(_TO_TRADITIONAL)
+    if traditional == words:
+        return words
+    return traditional if is_traditional(text[max(0, start - _NEIGHBORHOOD) : end + _NEIGHBORHOOD]) else words
 
 
 def is_traditional(text: str) -> bool:
-    """Whether a text has characters that only Traditional Chinese has, by their absence from the Simplified standard."""
-    han = "".join(char for char in text if "\u4e00" <= char <= "\u9fff")
+    """Whether more characters of a text are in the standard of Traditional Chinese than in that of Simplified."""
+    han = "".join(_HAN.findall(text))
     return len(han.encode("gb2312", "ignore")) < len(han.encode("big5", "ignore"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
@@ -21,6 +21,11 @@ LATIN = "A-Za-zＡ-Ｚａ-ｚ"
 SIGN = rf"(?:(?<![\d{LATIN})）\]%％℃°])[-－−+＋±])?"
 INTEGER = r"(?:\d{1,3}(?:,\d{3}(?!\d)){1,5}|\d{1,16}(?!\d))"
 NUMBER = rf"{INTEGER}(?:[.．]\d{{1,12}}(?!\d))?"
+
+SCALES = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "million": 6, "B": 9, "bn": 9, "billion": 9, "T": 12, "trillion": 12}
+"""English powers of ten after an amount of money."""
+
+_ROMANS = "I II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI XVII XVIII XIX XX".split()
 
 
 class Numbers(Protocol):
@@ -132,8 +137,23 @@ def compact(rule: Rule) -> Rule:
             return words
         before, after_it = match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1]
         core = words.strip(" ")
-        left = " " if words[0] == " " and not is_cjk(before + core[:1]) else ""
-        right = " " if words[-1] == " " and not is_cjk(after_it + core[-1:]) else ""
+        left = " " if words[0] == " " and not (is_cjk(before) or is_cjk(core[:1])) else ""
+        right = " " if words[-1] == " " and not (is_cjk(after_it) or is_cjk(core[-1:])) else ""
         return left + core + right
 
     return replace(rule, read=read)
+
+
+def rule(category: str, pattern: str, read: Callable[[re.Match[str]], str | None]) -> Rule:
+    """A rule by its pattern's source."""
+    return Rule(category, re.compile(pattern), read)
+
+
+def following(match: re.Match[str]) -> str:
+    """The few characters after a match."""
+    return match.string[match.end() : match.end() + 6]
+
+
+def roman(written: str) -> int | None:
+    """The value of a Roman numeral up to 20."""
+    return _ROMANS.index(written) + 1 if written in _ROMANS else None

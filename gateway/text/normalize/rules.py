@@ -69,15 +69,16 @@ def find_edits(
 ) -> list[Edit]:
     """Return the edits of ``text[start:end]`` in order.
 
+    :param categories: the categories to read. What belongs to another one stays as written; no rule reads parts of it.
     :param fixed: edits that take precedence over every rule; they are part of the result.
     """
     found = list(fixed)
-    taken = bytearray(end - start)  # 1 for characters that an edit replaces
+    taken = bytearray(end - start)  # 1 for characters that are read, or stay as written
     for edit in fixed:
         taken[edit.start - start : edit.end - start] = b"\1" * (edit.end - edit.start)
     characters = frozenset(text[start:end])
     for rule in language.rules:
-        if rule.category not in categories or (rule.needs and rule.needs.isdisjoint(characters)):
+        if rule.needs and rule.needs.isdisjoint(characters):
             continue
         for match in rule.pattern.finditer(text, start, end):
             first, last = match.span()
@@ -86,7 +87,8 @@ def find_edits(
             if (spoken := rule.read(match)) is None:
                 continue
             taken[first - start : last - start] = b"\1" * (last - first)
-            found.append(Edit(first, last, spoken, rule.category))
+            if rule.category in categories:
+                found.append(Edit(first, last, spoken, rule.category))
     for first, last in _free_parts(text, start, end, taken):
         found += [
             Edit(first + edit.start, first + edit.end, edit.spoken, edit.category)

@@ -73,7 +73,7 @@ def spaced(
     return Rule(category, pattern, read_spaced, frozenset(needs))
 
 
-_NO_SPACE_AFTER = " \t\n\r\xa0([{'\"‘“«¿¡-–—/"
+_NO_SPACE_AFTER = " \t\n\r\xa0([{'\"‘“«¿¡-–—"
 
 
 def apart(text: str, start: int, end: int, words: str) -> str:
@@ -109,7 +109,7 @@ def address_rules(words: AddressWords) -> tuple[Rule, ...]:
 
 # Top-level domains that are not English words or file name extensions; the country codes that people write.
 _TLD = (
-    "(?:com|org|net|edu|gov|mil|int|info|biz|dev|app|io|ai|me|tv|eu|xyz|online|shop|blog|cloud|tech|store"
+    "(?:com|org|net|edu|gov|mil|int|info|biz|dev|app|io|ai|me|tv|co|ly|gg|fm|eu|xyz|online|shop|blog|cloud|tech|store"
     "|(?:co|com|ac|org|gov)\\.(?:uk|jp|kr|nz|za|in|au|br|cn)|uk|us|ca|de|fr|es|nl|ch|be|jp|cn|ru|br|au|nz|kr|pl|se|dk|cz)"
 )
 _DOMAIN = rf"(?:[a-z0-9][a-z0-9-]{{0,62}}\.){{1,8}}{_TLD}"
@@ -144,7 +144,7 @@ _FILE = re.compile(
     re.I,
 )
 _HANDLE = re.compile(r"(?<![\w@.])@[A-Za-z]\w{0,30}(?:\.\w{1,30}){0,3}", re.ASCII)
-_HASHTAG = re.compile(r"(?<![\w#&/])#(?=\d{0,10}[^\W\d])\w{2,60}")
+_HASHTAG = re.compile(r"(?<![\w#&/])#(?=\d{0,10}[^\W\d])(?!\d{1,5}[A-Za-z]?(?!\w))\w{2,60}(?!\w|-\d)")
 _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_")
 _VERSION = re.compile(
     r"(?<![\w.])(?:(?P<v>[vV])\.?(?P<first>\d{1,6}(?:\.\d{1,6}){0,5})|(?P<long>\d{1,6}(?:\.\d{1,6}){2,5}))"
@@ -191,7 +191,7 @@ def _read_url(match: re.Match[str], words: AddressWords) -> str:
     for segment in path.split("/"):
         if (name := unquote(segment)) and not _is_identifier(name):
             read += [words.slash, _spell(_PATH_WORD_SIGNS.sub(" ", name), words)]
-    tail = match[0][len(written) :]
+    tail = re.sub("[*_~]", "", match[0][len(written) :])
     return words.gap.join(filter(None, read)) + tail
 
 
@@ -219,8 +219,7 @@ _SEQUENCE = (
 )
 _EMOJI = re.compile(f"(?<![^\n])(?:{_SEQUENCE} ?)+|[ \t]{{0,2}}(?:{_SEQUENCE})+(?: +(?:{_SEQUENCE})+)*")
 _EMOTICON = re.compile(
-    r"(?<!\S)(?:[:;=][-'^o]?[)(DPpOo|/\\*\]\[3]|[xX]D|<3|\^_*\^|:'[()]|¯\\_\(ツ\)_/¯)(?=[\s.,!?]|$)[ \t]?"
-    r"|[ \t][:;]-?[)(DP](?=[\s.,!?]|$)"
+    r"(?:(?<![^\n])|[ \t])(?:[:;=][-'^o]?[)(DPpOo|/\\*\]\[3]|[xX]D|<3|\^_*\^|:'[()]|¯\\_\(ツ\)_/¯)(?=[\s.,!?]|$)"
 )
 
 

@@ -7,7 +7,7 @@ import re
 from gateway.text.normalize.english.words import before, integer, ordinal_words
 from gateway.text.normalize.shared import spaced
 
-_NUMERAL = r"(?P<numeral>(?=[IVXL])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?![\w'’])"
+_NUMERAL = r"(?P<numeral>(?=[IVXL])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?!\w|['’](?!s\b))"
 _RULERS = (
     "Louis|Henry|Elizabeth|George|Charles|Edward|James|William|Richard|Napoleon|Paul|Benedict|Pius|Leo|Gregory|Clement"
     "|Innocent|Urban|Philip|Frederick|Nicholas|Alexander|Catherine|Ivan|Francis|Peter|Mary|Wilhelm|Ferdinand|Alfonso"
