@@ -111,6 +111,10 @@ def test_language_that_num2words_lacks_has_no_normalizer() -> None:
     assert spoken("Room 12", "xx") == "Room 12"
 
 
+def test_letters_of_a_currency_inside_a_word_are_not_read() -> None:
+    assert spoken("Akrobat ∮ CHFX", "de") == "Akrobat ∮ CHFX"
+
+
 def test_leftovers_beside_a_dictionary_edit_are_read() -> None:
     text = "ab12"
     fixed = normalization_edits("12", "de", frozenset(CATEGORIES))

@@ -11,7 +11,7 @@ from gateway.text.normalize.european.words import Number
 from gateway.text.normalize.rules import Rule
 from gateway.text.normalize.shared import spaced
 
-_ISO = r"(?<![\w.,/-])(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?:T(?=\d))?(?!\w|-\d)"
+_ISO = r"(?<![\w.,/-])(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?:T(?=\d)|(?!\w|-\d))"
 _NUMERIC = r"(?<![\w.,/-])(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})(?!\w|[./-]\d)"
 _MONTH = re.compile(r"(?<![\w.,/-])(?P<month>0[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\w/]|[.,-]\d|\s?=)")
 _SHORT = re.compile(r"(?<![\w.,/-])(?P<day>\d{1,2})/(?P<month>0\d|(?<=\d\d/)1[0-2])(?!\w|[./-]\d|\s?=)")
@@ -64,7 +64,7 @@ def date_rules(numerals: Numerals) -> Iterable[Rule]:
         spoken = words.clock(hour, minute, word_before(match))
         return f"{spoken} {numerals.integer(int(second))}" if second else spoken
 
-    start = r"(?<![^\WT])(?<![.,:+/-])(?P<hour>\d{1,2})"
+    start = r"(?<![^\WT])(?<![.,:+/])(?<![^\W\d_h]-)(?P<hour>\d{1,2})"
     minute = r"(?P<minute>[0-5]\d)(?!\d)"
     signs = rf"[ \u00a0]?(?:{words.clock_signs})(?!\w)" if words.clock_signs else "(?!)"
     ends = rf"(?::(?P<second>[0-5]\d)(?:[ \u00a0]h\b)?)?(?![:\d]|\.\d)(?:{signs})?"

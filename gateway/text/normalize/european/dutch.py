@@ -222,7 +222,6 @@ WORDS = Words(
         "®": "geregistreerd",
         "™": "handelsmerk",
         "°": "graden",
-        "º": "graden",
         "%": "procent",
         "‰": "promille",
         "/": "slash",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from gateway.text.normalize import numbers
-from gateway.text.normalize.european.context import ROMAN, roman_value, word_before
+from gateway.text.normalize.european.context import ROMAN, roman_value
 from gateway.text.normalize.european.numerals import Numerals
 from gateway.text.normalize.european.words import Number, Words, listed, nouns
 from gateway.text.normalize.rules import Rule
@@ -65,9 +65,6 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
 
     def read_roman(match: re.Match[str]) -> str:
         return ordinal(roman_value(match["roman"]), match["ending"])
-
-    def read_century(match: re.Match[str]) -> str | None:
-        return numerals.integer(roman_value(match["roman"])) if word_before(match) in WORDS.labels else None
 
     endings = r"(?P<ending>ers?|res?|ères?|eres?|ndes?|nds?|èmes?|emes?|es?|ème)(?!\w)"
     roman = ROMAN.replace(r"(?![\w'’])", "")
@@ -245,7 +242,6 @@ WORDS = Words(
         "c. à c.": "cuillère à café",
         "av. J.-C.": "avant Jésus-Christ",
         "apr. J.-C.": "après Jésus-Christ",
-        "s'il vous plaît": "s'il vous plaît",
         "svp": "s'il vous plaît",
         "Mme": "madame",
         "Mmes": "mesdames",
@@ -305,7 +301,6 @@ WORDS = Words(
         "®": "marque déposée",
         "™": "marque",
         "°": "degrés",
-        "º": "degrés",
         "%": "pour cent",
         "‰": "pour mille",
         "/": "slash",

@@ -32,10 +32,11 @@ _WEAK = frozenset(
     )
 )
 _ARTICLES = frozenset(listed("der die das diese dieser dieses jede jeder jedes eine unsere seine ihre meine"))
+_STRONG = frozenset(listed("an in aus mit von zu auf"))
 _COUNTED_SO = (
     "Platz|Jahrhundert|Jh|Etage|Stock|OG|UG|Klasse|Auflage|Kapitel|Tag|Woche|Mal|Runde|Spieltag|Bundesliga|Liga"
     "|Weltkrieg|Advent|Geburtstag|Semester|Quartal|Halbjahr|Halbzeit|Staffel|Folge|Teil|Versuch|Preis|Schritt|"
-    "Minute|Person|Grad"
+    "Minute|Person|Grad|Stelle|Hand"
 )
 
 
@@ -44,6 +45,8 @@ def ordinal(number: int, before: str, noun: str = "") -> str:
     stem = numbers.ordinal(number, "de")
     if before in _WEAK:
         return stem + "n"
+    if before in _STRONG:
+        return stem + "r"
     if before in _ARTICLES or _gender(noun, number) == "f":
         return stem
     return stem + ("s" if noun in _NEUTER else "r")
@@ -402,7 +405,6 @@ WORDS = Words(
         "#": "Raute",
         "_": "Unterstrich",
         "^": "hoch",
-        "º": "Grad",
         "µ": "Mikro",
     },
     joins_suffixes=True,

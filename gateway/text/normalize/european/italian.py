@@ -265,7 +265,6 @@ WORDS = Words(
         "®": "marchio registrato",
         "™": "marchio",
         "°": "gradi",
-        "º": "gradi",
         "%": "per cento",
         "‰": "per mille",
         "/": "barra",

@@ -283,7 +283,6 @@ WORDS = Words(
         "®": "znak zastrzeżony",
         "™": "znak towarowy",
         "°": "stopni",
-        "º": "stopni",
         "%": "procent",
         "‰": "promili",
         "/": "ukośnik",

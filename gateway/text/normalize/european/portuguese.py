@@ -267,7 +267,6 @@ WORDS = Words(
         "®": "marca registrada",
         "™": "marca",
         "°": "graus",
-        "º": "graus",
         "%": "por cento",
         "‰": "por mil",
         "/": "barra",

@@ -36,7 +36,8 @@ class DataLanguage:
 
     def __init__(self, words: Words) -> None:
         self._numerals = Numerals(words)
-        self._signs = {**{symbol: noun.forms[-1] for symbol, noun in words.currencies.items()}, **words.signs}
+        symbols = {symbol: noun.forms[-1] for symbol, noun in words.currencies.items() if len(symbol) == 1}
+        self._signs = {**symbols, **words.signs}
         self._rest = re.compile(rf"\d+|[{_NUMERALS}]|{_any_of(self._signs)}")
         addresses = address_rules(_address_words(self._numerals))
         self.rules: Sequence[Rule] = (
@@ -220,7 +221,7 @@ def _fraction_rules(numerals: Numerals) -> Iterable[Rule]:
 
 
 _BEFORE: Final = r"(?:(?<=\d)|(?<=\d\s))"
-_MONEY_BEFORE: Final = r"(?:(?<=[\d%€$£°½])|(?<=[\d%€$£°½]\s))"
+_MONEY_BEFORE: Final = r"(?:(?<=[\d%€$£°½])|(?<=[\d%€$£°½]\s)|(?<=\dh)|(?<=\d h))"
 _NUMBER_BEFORE = re.compile(r"([\d.,:]{1,20})\D{0,4}$")
 _NUMBER_AFTER = re.compile(r"\D{0,3}([\d.,:]{1,20})")
 _CODE = re.compile(r"(?<![\d:.,])0\d+$")  # a number with leading zeros
@@ -302,7 +303,7 @@ def _sign_rules(signs: Mapping[str, str]) -> Iterable[Rule]:
     yield Rule("sign", _DECORATION, _drop)
     yield Rule("sign", re.compile(r"(?<=\w)_(?=\w)"), lambda match: " ")
     yield spaced("math", re.compile(_any_of(_COMBINED)), lambda match: signs.get(_COMBINED[match[0]]))
-    math = [sign for sign in signs if unicodedata.category(sign[0]) == "Sm"]
+    math = [sign for sign in signs if unicodedata.category(sign) == "Sm"]
     yield spaced("math", re.compile(_any_of(math)), lambda match: signs[match[0]])
-    others = [sign for sign in signs if sign not in math and not sign[0].isalpha()]
+    others = [sign for sign in signs if sign not in math]
     yield spaced("sign", re.compile(_any_of(others)), lambda match: signs[match[0]])

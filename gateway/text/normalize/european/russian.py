@@ -123,14 +123,14 @@ _IN_MONTH = "январе|феврале|марте|апреле|мае|июне
 
 
 def _rules(numerals: Numerals) -> Sequence[Rule]:
-    def by_noun(noun: str, match: re.Match[str]) -> str:
+    def by_noun(noun: str) -> str:
         return "ом" if noun in ("году", "веке") else "ый" if noun in ("год", "век") else "ого"
 
     def read_year(match: re.Match[str]) -> str:
         noun = match["noun"]
         if noun in ("г.", "г"):
             noun = "году" if word_before(match) in ("в", "во", "о") else "года"
-        return f"{ordinal(int(match['number']), by_noun(noun, match))} {noun}"
+        return f"{ordinal(int(match['number']), by_noun(noun))} {noun}"
 
     def read_month_and_year(match: re.Match[str]) -> str:
         return f"{match['month']} {ordinal(int(match['number']), 'ого')} года"
@@ -139,7 +139,7 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
         noun = match["noun"]
         if noun == "в.":
             noun = "веке" if word_before(match) in ("в", "во", "о") else "века"
-        return f"{ordinal(roman_value(match['roman']), by_noun(noun, match))} {noun}"
+        return f"{ordinal(roman_value(match['roman']), by_noun(noun))} {noun}"
 
     def read_ordinal(match: re.Match[str]) -> str:
         number, ending = int(match["number"]), _WRITTEN_ENDINGS[match["ending"]]
@@ -342,7 +342,6 @@ WORDS = Words(
         "®": "зарегистрированный знак",
         "™": "товарный знак",
         "°": "градусов",
-        "º": "градусов",
         "%": "процентов",
         "‰": "промилле",
         "/": "слэш",

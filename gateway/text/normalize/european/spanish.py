@@ -334,8 +334,6 @@ WORDS = Words(
         "®": "marca registrada",
         "™": "marca",
         "°": "grados",
-        "º": "grados",
-        "ª": "",
         "%": "por ciento",
         "‰": "por mil",
         "/": "barra",
