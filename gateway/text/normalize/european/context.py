@@ -1,17 +1,22 @@
-"""What is written around a match of a rule. Looks at a few characters, so that rules take linear time."""
+"""The context of a rule's match, and Roman numerals. Each function takes constant time."""
 
 from __future__ import annotations
 
 import re
 
-_WORDS_BEFORE = re.compile(r"(?:([^\W\d_]{1,30})[ \u00a0]{1,2})?([^\W\d_]{1,30})[ \u00a0]{0,2}$")
+_WORDS_BEFORE = re.compile(r"(?:([^\W\d_]{1,30})[ \u00a0]{1,2})?([^\W\d_]{1,30})\.?[ \u00a0]{0,2}$")
+_LISTED_BEFORE = re.compile(r"(?:\d{1,2}\.(?: ?(?:[-–]|und|bis|oder)|,) ?){1,4}$")
 _WORD_AFTER = re.compile(r"[ \u00a0]([^\W\d_]{2,40})")
 _REACH = 70
 
 
 def words_before(match: re.Match[str]) -> tuple[str, str]:
-    """The two words before a match, the nearer one last; "" where other characters are between."""
-    found = _WORDS_BEFORE.search(match.string[max(0, match.start() - _REACH) : match.start()])
+    """The two words before a match, the nearer one last; "" where other characters are between.
+
+    In "am 1. und 2. Mai", the word before 2. is am.
+    """
+    before = _LISTED_BEFORE.sub("", match.string[max(0, match.start() - _REACH) : match.start()])
+    found = _WORDS_BEFORE.search(before)
     return (found[1] or "", found[2]) if found else ("", "")
 
 
@@ -21,7 +26,7 @@ def word_before(match: re.Match[str]) -> str:
 
 
 def word_after(match: re.Match[str]) -> str:
-    """The word after a match and a space; "" if there is none."""
+    """The word after a match and a space; "" if another character follows."""
     found = _WORD_AFTER.match(match.string, match.end())
     return found[1] if found else ""
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from gateway.text.normalize import numbers
-from gateway.text.normalize.european.context import ROMAN, roman_value, word_before
+from gateway.text.normalize.european.context import ROMAN, roman_value
 from gateway.text.normalize.european.numerals import Numerals
 from gateway.text.normalize.european.words import Number, Words, listed, nouns
 from gateway.text.normalize.rules import Rule
@@ -66,13 +66,11 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
     def read_roman(match: re.Match[str]) -> str:
         return ordinal(roman_value(match["roman"]), match["ending"])
 
-    def read_century(match: re.Match[str]) -> str | None:
-        return numerals.integer(roman_value(match["roman"])) if word_before(match) in WORDS.labels else None
-
     endings = r"(?P<ending>ers?|res?|ères?|eres?|ndes?|nds?|èmes?|emes?|es?|ème)(?!\w)"
     roman = ROMAN.replace(r"(?![\w'’])", "")
     return (
         spaced("roman", re.compile(rf"{roman}\^?{endings}"), read_roman),
+        Rule("abbreviation", re.compile(r"(?<=e )s\.(?!\w)"), lambda match: "siècle"),
         spaced("ordinal", re.compile(rf"(?<![\w.,])(?P<number>\d{{1,4}}) ?(?<! )\^?{endings}"), read_ordinal),
     )
 
@@ -95,6 +93,7 @@ WORDS = Words(
         "déc.": 12,
     },
     month_link=r"(?:er)?\s",
+    month_and_year="{month} {year}",
     date=_date,
     clock=_clock,
     clock_signs="heures?|h",
@@ -154,10 +153,12 @@ WORDS = Words(
             "To": "m|téraoctet|téraoctets",
             "W": "m|watt|watts",
             "Wh": "m|wattheure|wattheures",
+            "Pa": "m|pascal|pascals",
             "Hz": "m|hertz",
             "V": "m|volt|volts",
             "t": "f|tonne|tonnes",
             "h": "f|heure|heures",
+            "j": "m|jour|jours",
             "min": "f|minute|minutes",
             "mn": "f|minute|minutes",
             "s": "f|seconde|secondes",
@@ -169,10 +170,26 @@ WORDS = Words(
             "Mbit": "m|mégabit|mégabits",
         }
     ),
-    prefixes={"k": "kilo", "M": "méga", "G": "giga", "T": "téra", "c": "centi", "d": "déci", "m": "milli"},
+    prefixes={
+        "h": "hecto",
+        "k": "kilo",
+        "M": "méga",
+        "G": "giga",
+        "T": "téra",
+        "c": "centi",
+        "d": "déci",
+        "m": "milli",
+    },
     square=("{} carré", "{} carrés"),
     cube=("{} cube", "{} cubes"),
-    per={"h": "par heure", "s": "par seconde", "min": "par minute", "kg": "par kilogramme", "m²": "par mètre carré"},
+    per={
+        "h": "par heure",
+        "s": "par seconde",
+        "min": "par minute",
+        "kg": "par kilogramme",
+        "m²": "par mètre carré",
+        "l": "par litre",
+    },
     per_word="par",
     over="sur",
     fractions={(1, 2): "un demi"},
@@ -221,9 +238,10 @@ WORDS = Words(
         "c.-à-d.": "c'est-à-dire",
         "etc.": "et cetera",
         "env.": "environ",
+        "c. à s.": "cuillère à soupe",
+        "c. à c.": "cuillère à café",
         "av. J.-C.": "avant Jésus-Christ",
         "apr. J.-C.": "après Jésus-Christ",
-        "s'il vous plaît": "s'il vous plaît",
         "svp": "s'il vous plaît",
         "Mme": "madame",
         "Mmes": "mesdames",
@@ -283,7 +301,6 @@ WORDS = Words(
         "®": "marque déposée",
         "™": "marque",
         "°": "degrés",
-        "º": "degrés",
         "%": "pour cent",
         "‰": "pour mille",
         "/": "slash",

@@ -29,16 +29,20 @@ def ordinal(number: int, ending: str) -> str:
     return words[:-1] + "a" if ending in ("ª", "a") else words
 
 
-def _gender(word: str, number: int) -> str:
-    if not word.islower() or len(word) < 3 or word in ("alla", "della", "nella", "dalla", "sulla", "era", "ora"):
-        return ""
-    return (
-        "f"
-        if re.search(r"(?:a|zione|sione|tà)$", word) and not re.search(r"(?:ema|amma)$", word)
-        else "m"
-        if word[-1] == "o"
-        else ""
+_NOT_NOUNS = frozenset(
+    listed(
+        "alla della nella dalla sulla era come sono dove anche che per con del nel sul dal non più fino dopo prima "
+        "contro oppure mentre quando quello questo questa quella solo molto hanno viene"
     )
+)
+
+
+def _gender(word: str, number: int) -> str:
+    if not word.islower() or len(word) < 3 or word in _NOT_NOUNS:
+        return ""
+    if re.search(r"(?:a|zione|sione|tà)$", word) and not re.search(r"(?:ema|amma)$", word):
+        return "f"
+    return "m" if word[-1] in "oe" else ""
 
 
 def _date(day: int, month: int, year: int | None, before: str) -> str:
@@ -67,7 +71,7 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
         ),
         spaced(
             "ordinal",
-            re.compile(r"(?<![\w.,])(?P<number>\d{1,3})(?P<ending>[ºª°])(?!\w| ?[CF]\b)"),
+            re.compile(r"(?<![\w.,+−-])(?P<number>\d{1,3})(?P<ending>[ºª]|°(?= [^\W\d_]))(?!\w| ?[CF]\b)"),
             lambda match: ordinal(int(match["number"]), match["ending"]),
         ),
         Rule("date", re.compile(r"(?<!\w)['’](?=\d0(?!\d))"), lambda match: ""),
@@ -92,6 +96,7 @@ WORDS = Words(
         "dic.": 12,
     },
     month_link=r"[º°]?\s",
+    month_and_year="{month} {year}",
     date=_date,
     clock=_clock,
     clock_leads=("alle", "ore", "dalle", "le"),
@@ -140,6 +145,7 @@ WORDS = Words(
             "B": "m|byte",
             "W": "m|watt",
             "Wh": "m|wattora",
+            "Pa": "m|pascal",
             "Hz": "m|hertz",
             "V": "m|volt",
             "t": "f|tonnellata|tonnellate",
@@ -151,10 +157,19 @@ WORDS = Words(
             "mq": "m|metro quadrato|metri quadrati",
         }
     ),
-    prefixes={"k": "chilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "milli"},
+    prefixes={
+        "h": "etto",
+        "k": "chilo",
+        "M": "mega",
+        "G": "giga",
+        "T": "tera",
+        "c": "centi",
+        "d": "deci",
+        "m": "milli",
+    },
     square=("{} quadrato", "{} quadrati"),
     cube=("{} cubo", "{} cubi"),
-    per={"h": "all'ora", "s": "al secondo", "min": "al minuto", "kg": "al chilogrammo"},
+    per={"h": "all'ora", "s": "al secondo", "min": "al minuto", "kg": "al chilogrammo", "l": "al litro"},
     per_word="per",
     over="su",
     fractions={(1, 2): "mezzo"},
@@ -176,7 +191,7 @@ WORDS = Words(
     cubed="al cubo",
     power="elevato a",
     times="per",
-    times_after="per",
+    times_after="volte",
     divided="diviso",
     range="a",
     ratio="a",
@@ -250,7 +265,6 @@ WORDS = Words(
         "®": "marchio registrato",
         "™": "marchio",
         "°": "gradi",
-        "º": "gradi",
         "%": "per cento",
         "‰": "per mille",
         "/": "barra",

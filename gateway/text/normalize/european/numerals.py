@@ -14,8 +14,8 @@ NUMBER = (
 )
 """A number with group marks and decimals, in the notation of any language. The second form is Indian."""
 
-START = r"(?<![\w.,٫/])"
-"""Where a number that counts something can start: not inside a word or another number."""
+START = r"(?<![\w.,٫/])(?<![^\W\d_]-)"
+"""The start of a number that counts something: not inside a word or another number."""
 
 _SPACES = re.compile("[ \u00a0\u2009\u202f'’]")
 

@@ -67,7 +67,7 @@ def _date(day: int, month: int, year: int | None, before: str) -> str:
 
 def _clock(hour: int, minute: int, before: str) -> str:
     words = (
-        ordinal(hour, "ej" if before in ("o", "po", "od", "do", "przed", "około", "godzinie") else "a")
+        ordinal(hour, "ej" if before in ("o", "po", "od", "do", "przed", "około", "godzinie", "godz") else "a")
         if hour
         else "zero"
     )
@@ -78,10 +78,19 @@ def _regnal(number: int, name: str) -> str:
     return ordinal(number, "a" if name.endswith("a") else "y")
 
 
+_IN_MONTH = "styczniu|lutym|marcu|kwietniu|maju|czerwcu|lipcu|sierpniu|wrześniu|październiku|listopadzie|grudniu"
+
+
 def _rules(numerals: Numerals) -> Sequence[Rule]:
     def read_year(match: re.Match[str]) -> str:
         ending = "ym" if word_before(match) in ("w", "po", "o") else "ego"
         return f"{ordinal(int(match['number']), ending)} roku"
+
+    def read_month_and_year(match: re.Match[str]) -> str:
+        return f"{match['month']} {ordinal(int(match['number']), 'ego')} roku"
+
+    def read_decade(match: re.Match[str]) -> str:
+        return ordinal(int(match["number"]), "e" if word_before(match) == "lata" else "ych")
 
     def read_century(match: re.Match[str]) -> str:
         ending = "y" if match["noun"] == "wiek" else "ym" if word_before(match) in ("w", "po", "o") else "ego"
@@ -95,6 +104,12 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
         return ordinal(int(match["number"]), ending)
 
     return (
+        spaced(
+            "date",
+            re.compile(rf"\b(?P<month>{_IN_MONTH}) (?P<number>[12]\d{{3}})(?: roku\b| r\.)?(?!\w)"),
+            read_month_and_year,
+        ),
+        spaced("date", re.compile(r"(?:(?<=lata )|(?<=lat )|(?<=latach ))(?P<number>\d0)\.?(?!\w)"), read_decade),
         spaced("date", re.compile(r"(?<![\w.,-])(?P<number>[12]\d{3}) ?(?:roku\b|r\.(?!\w))"), read_year),
         spaced("roman", re.compile(rf"{ROMAN} (?P<noun>wieku|wiek|w\.)(?!\w)"), read_century),
         spaced(
@@ -170,7 +185,7 @@ WORDS = Words(
     prefixes={"k": "kilo", "M": "mega", "G": "giga", "T": "tera", "c": "centy", "d": "decy", "m": "mili"},
     square=("{} kwadratowy", "{} kwadratowe", "{} kwadratowych", "{} kwadratowego"),
     cube=("{} sześcienny", "{} sześcienne", "{} sześciennych", "{} sześciennego"),
-    per={"h": "na godzinę", "s": "na sekundę", "min": "na minutę", "kg": "za kilogram"},
+    per={"h": "na godzinę", "s": "na sekundę", "min": "na minutę", "kg": "za kilogram", "l": "na litr"},
     per_word="na",
     over="łamane przez",
     fractions={(1, 2): "pół", (1, 4): "ćwierć"},
@@ -236,6 +251,7 @@ WORDS = Words(
         "nr": "numer",
         "str.": "strona",
         "s.": "strona",
+        "o godz.": "o godzinie",
         "godz.": "godzina",
         "art.": "artykuł",
         "ust.": "ustęp",
@@ -267,7 +283,6 @@ WORDS = Words(
         "®": "znak zastrzeżony",
         "™": "znak towarowy",
         "°": "stopni",
-        "º": "stopni",
         "%": "procent",
         "‰": "promili",
         "/": "ukośnik",

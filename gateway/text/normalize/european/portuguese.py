@@ -55,11 +55,15 @@ def _regnal(number: int, name: str) -> str:
     return ordinal(number, "ª" if name in _QUEENS else "º") if number <= 10 else numbers.cardinal(number, "pt_BR")
 
 
+_CPF = re.compile(r"(?<![\w.,-])\d{3}\.\d{3}\.\d{3}-\d\d(?!\w)")  # tax number
+
+
 def _rules(numerals: Numerals) -> Sequence[Rule]:
     return (
+        spaced("code", _CPF, lambda match: ", ".join(map(numerals.digits, re.split("[.-]", match[0])))),
         spaced(
             "ordinal",
-            re.compile(r"(?<![\w.,])(?P<number>\d{1,3})\.?(?P<ending>[ºª°])(?!\w| ?[CF]\b)"),
+            re.compile(r"(?<![\w.,+−-])(?P<number>\d{1,3})\.?(?P<ending>[ºª]|°(?= [^\W\d_]))(?!\w| ?[CF]\b)"),
             lambda match: ordinal(int(match["number"]), match["ending"]),
         ),
     )
@@ -84,6 +88,7 @@ WORDS = Words(
     },
     month_link=r"[º°]?\s(?:de\s)?",
     year_link=r"\s(?:de\s)?",
+    month_and_year="{month} de {year}",
     date=_date,
     clock=_clock,
     clock_signs="horas?|h",
@@ -91,7 +96,7 @@ WORDS = Words(
     guess_gender=_gender,
     labels=frozenset(
         listed(
-            "século capítulo página número tomo volume parte ato cena nível fase tipo grupo sala versão artigo "
+            "século séc capítulo página número tomo volume parte ato cena nível fase tipo grupo sala versão artigo "
             "mais menos vezes por"
         )
     ),
@@ -139,6 +144,7 @@ WORDS = Words(
             "B": "m|byte|bytes",
             "W": "m|watt|watts",
             "Wh": "m|watt-hora|watts-hora",
+            "Pa": "m|pascal|pascals",
             "Hz": "m|hertz",
             "V": "m|volt|volts",
             "t": "f|tonelada|toneladas",
@@ -149,10 +155,19 @@ WORDS = Words(
             "dB": "m|decibel|decibéis",
         }
     ),
-    prefixes={"k": "quilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "mili"},
+    prefixes={
+        "h": "hecto",
+        "k": "quilo",
+        "M": "mega",
+        "G": "giga",
+        "T": "tera",
+        "c": "centi",
+        "d": "deci",
+        "m": "mili",
+    },
     square=("{} quadrado", "{} quadrados"),
     cube=("{} cúbico", "{} cúbicos"),
-    per={"h": "por hora", "s": "por segundo", "min": "por minuto", "kg": "por quilo"},
+    per={"h": "por hora", "s": "por segundo", "min": "por minuto", "kg": "por quilo", "l": "por litro"},
     per_word="por",
     over="barra",
     fractions={(1, 2): "meio"},
@@ -221,6 +236,7 @@ WORDS = Words(
         "n.º": "número",
         "nº": "número",
         "n°": "número",
+        "séc.": "século",
         "pág.": "página",
         "p.": "página",
         "art.": "artigo",
@@ -251,7 +267,6 @@ WORDS = Words(
         "®": "marca registrada",
         "™": "marca",
         "°": "graus",
-        "º": "graus",
         "%": "por cento",
         "‰": "por mil",
         "/": "barra",

@@ -96,7 +96,16 @@ def read_money(numerals: Numerals, number: Number, noun: Noun, cent: Noun | None
     return f"{numerals.counted(whole, noun)} {tail}"
 
 
-_PREFIXED: Mapping[str, str] = {"m": "kcmd", "g": "km", "l": "mcd", "B": "kKMGT", "W": "kMG", "Wh": "kMGT", "Hz": "kMG"}
+_PREFIXED: Mapping[str, str] = {
+    "m": "kcmd",
+    "g": "km",
+    "l": "mcd",
+    "B": "kKMGT",
+    "W": "kMG",
+    "Wh": "kMGT",
+    "Hz": "kMG",
+    "Pa": "hk",
+}
 
 
 def all_units(words: Words) -> dict[str, Noun]:

@@ -119,21 +119,27 @@ _WRITTEN_ENDINGS |= {
 }
 
 
+_IN_MONTH = "январе|феврале|марте|апреле|мае|июне|июле|августе|сентябре|октябре|ноябре|декабре"
+
+
 def _rules(numerals: Numerals) -> Sequence[Rule]:
-    def by_noun(noun: str, match: re.Match[str]) -> str:
+    def by_noun(noun: str) -> str:
         return "ом" if noun in ("году", "веке") else "ый" if noun in ("год", "век") else "ого"
 
     def read_year(match: re.Match[str]) -> str:
         noun = match["noun"]
         if noun in ("г.", "г"):
             noun = "году" if word_before(match) in ("в", "во", "о") else "года"
-        return f"{ordinal(int(match['number']), by_noun(noun, match))} {noun}"
+        return f"{ordinal(int(match['number']), by_noun(noun))} {noun}"
+
+    def read_month_and_year(match: re.Match[str]) -> str:
+        return f"{match['month']} {ordinal(int(match['number']), 'ого')} года"
 
     def read_century(match: re.Match[str]) -> str:
         noun = match["noun"]
         if noun == "в.":
             noun = "веке" if word_before(match) in ("в", "во", "о") else "века"
-        return f"{ordinal(roman_value(match['roman']), by_noun(noun, match))} {noun}"
+        return f"{ordinal(roman_value(match['roman']), by_noun(noun))} {noun}"
 
     def read_ordinal(match: re.Match[str]) -> str:
         number, ending = int(match["number"]), _WRITTEN_ENDINGS[match["ending"]]
@@ -141,6 +147,11 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
 
     endings = "|".join(sorted(_WRITTEN_ENDINGS, key=len, reverse=True))
     return (
+        spaced(
+            "date",
+            re.compile(rf"\b(?P<month>{_IN_MONTH}) (?P<number>[12]\d{{3}})(?: года| г\.)?(?!\w)"),
+            read_month_and_year,
+        ),
         spaced(
             "date",
             re.compile(r"(?<![\w.,-])(?P<number>[12]\d{3})[ \u00a0]?(?P<noun>году|года|год|г\.|г)(?!\w)"),
@@ -242,7 +253,7 @@ WORDS = Words(
         }
     ),
     prefixes={"k": "кило", "M": "мега", "G": "гига", "T": "тера"},
-    per={"ч": "в час", "с": "в секунду", "мин": "в минуту", "кг": "за килограмм"},
+    per={"ч": "в час", "с": "в секунду", "мин": "в минуту", "кг": "за килограмм", "л": "на литр"},
     per_word="в",
     over="дробь",
     fractions={(1, 2): "одна вторая", (1, 3): "одна треть", (2, 3): "две трети", (1, 4): "четверть"},
@@ -299,6 +310,7 @@ WORDS = Words(
         "с.": "страница",
         "д.": "дом",
         "кв.": "квартира",
+        "каб.": "кабинет",
         "рис.": "рисунок",
         "гл.": "глава",
         "ст.": "статья",
@@ -330,7 +342,6 @@ WORDS = Words(
         "®": "зарегистрированный знак",
         "™": "товарный знак",
         "°": "градусов",
-        "º": "градусов",
         "%": "процентов",
         "‰": "промилле",
         "/": "слэш",

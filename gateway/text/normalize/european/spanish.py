@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from gateway.text.normalize import numbers
-from gateway.text.normalize.european.context import word_after
+from gateway.text.normalize.european.context import ROMAN, roman_value, word_after
 from gateway.text.normalize.european.numerals import Numerals
 from gateway.text.normalize.european.words import Words, listed, nouns
 from gateway.text.normalize.rules import Rule
@@ -45,7 +45,16 @@ _NOT_NOUNS = frozenset(
 )
 
 
+_GENDERS = dict.fromkeys(listed("día año me pie gol bar"), "m")
+_GENDERS |= dict.fromkeys(
+    listed("mano foto moto noche tarde clase parte calle llave nube serie imagen vez voz red flor clave nave torre"),
+    "f",
+)
+
+
 def _gender(word: str, number: int) -> str:
+    if known := _GENDERS.get(word.removesuffix("s")):
+        return known
     if word in _NOT_NOUNS or len(word) < 4 or not word.islower():
         return ""
     if re.search(r"(?:días?|mapas?|emas?|amas?|planetas?)$", word):
@@ -60,7 +69,9 @@ def _date(day: int, month: int, year: int | None, before: str) -> str:
 
 def _clock(hour: int, minute: int, before: str) -> str:
     words = _agree(numbers.cardinal(hour, "es"), hour, "f")
-    return f"{words} y {numbers.cardinal(minute, 'es')}" if minute else words + (" horas" if hour > 1 else " hora")
+    if minute:
+        return f"{words} y {numbers.cardinal(minute, 'es')}"
+    return words if before in ("las", "la") else words + (" horas" if hour > 1 else " hora")
 
 
 _QUEENS = frozenset(listed("Isabel Catalina María Juana Cristina Victoria Margarita Beatriz"))
@@ -72,7 +83,10 @@ def _regnal(number: int, name: str) -> str:
     return ordinal(number, "ª" if name in _QUEENS else "º")
 
 
-_PHONE = re.compile(r"(?<![\w.,/+-])[679]\d\d(?: \d{3} \d{3}| \d\d \d\d \d\d)(?!\w|[., ]\d)")
+_PHONE = re.compile(r"(?<![\w.,/+-])(?:9\d \d{3} \d\d \d\d|[679]\d\d(?: \d{3} \d{3}| \d\d \d\d \d\d))(?!\w|[., ]\d)")
+
+
+_NUMBERED = "República|Guerra|Cruzada|Edición|Congreso|Concilio|Reich|Festival|Premio|Torneo|[Mm]ilenio"
 
 
 def _rules(numerals: Numerals) -> Sequence[Rule]:
@@ -81,11 +95,17 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
         shortened = ending in ("º", "°") and number % 10 in (1, 3) and word_after(match)[:1].islower()
         return ordinal(number, "er" if shortened and _gender(word_after(match), number) == "m" else ending)
 
-    number = r"(?<![\w.,])(?P<number>\d{1,3})"
+    def read_numbered(match: re.Match[str]) -> str:
+        return ordinal(roman_value(match["roman"]), "ª" if _gender(word_after(match).lower(), 1) == "f" else "º")
+
+    number = r"(?<![\w.,+−-])(?P<number>\d{1,3})"
     return (
         spaced(
-            "ordinal", re.compile(rf"{number}\.?(?P<ending>[ºª°]|er|[rdtm][oa]s?|v[oa])(?!\w| ?[CF]\b)"), read_ordinal
+            "ordinal",
+            re.compile(rf"{number}\.?(?P<ending>[ºª]|°(?= [^\W\d_])|er|[rdtm][oa]s?|v[oa])(?!\w| ?[CF]\b)"),
+            read_ordinal,
         ),
+        spaced("roman", re.compile(rf"{ROMAN}(?= (?:{_NUMBERED})\b)"), read_numbered),
         spaced("phone", _PHONE, lambda match: ", ".join(map(numerals.digits, match[0].split(" ")))),
     )
 
@@ -110,6 +130,7 @@ WORDS = Words(
     },
     month_link=r"(?:\.?º)?\s(?:de\s)?",
     year_link=r"\s(?:del?\s)?",
+    month_and_year="{month} de {year}",
     date=_date,
     clock=_clock,
     clock_signs="horas?|hrs?\\.?|h",
@@ -118,7 +139,7 @@ WORDS = Words(
     guess_gender=_gender,
     labels=frozenset(
         listed(
-            "siglo capítulo página páginas número tomo volumen parte acto escena nivel fase tipo grupo sala "
+            "siglo s capítulo página páginas número tomo volumen parte acto escena nivel fase tipo grupo sala "
             "puerta línea versión artículo lección unidad tema etapa episodio temporada habitación piso título "
             "sección aula calle avenida menos más por coma punto opción paso ejercicio figura tabla clase"
         )
@@ -148,6 +169,7 @@ WORDS = Words(
         {
             "M": "m|millón|millones",
             "mill.": "m|millón|millones",
+            "mil": "m|mil",
             "millón": "m|millón|millones",
             "millones": "m|millón|millones",
             "billón": "m|billón|billones",
@@ -171,6 +193,7 @@ WORDS = Words(
             "B": "m|byte|bytes",
             "W": "m|vatio|vatios",
             "Wh": "m|vatio hora|vatios hora",
+            "Pa": "m|pascal|pascales",
             "Hz": "m|hercio|hercios",
             "V": "m|voltio|voltios",
             "t": "f|tonelada|toneladas",
@@ -186,10 +209,17 @@ WORDS = Words(
             "Mbit": "m|megabit|megabits",
         }
     ),
-    prefixes={"k": "kilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "mili"},
+    prefixes={"h": "hecto", "k": "kilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "mili"},
     square=("{} cuadrado", "{} cuadrados"),
     cube=("{} cúbico", "{} cúbicos"),
-    per={"h": "por hora", "s": "por segundo", "min": "por minuto", "kg": "por kilogramo", "m²": "por metro cuadrado"},
+    per={
+        "h": "por hora",
+        "s": "por segundo",
+        "min": "por minuto",
+        "kg": "por kilogramo",
+        "l": "por litro",
+        "m²": "por metro cuadrado",
+    },
     per_word="por",
     over="barra",
     fractions={(1, 2): "medio"},
@@ -214,7 +244,7 @@ WORDS = Words(
     cubed="al cubo",
     power="elevado a",
     times="por",
-    times_after="por",
+    times_after="veces",
     divided="entre",
     range="a",
     ratio="a",
@@ -271,6 +301,7 @@ WORDS = Words(
         "nº": "número",
         "n°": "número",
         "núm.": "número",
+        "s.": "siglo",
         "pág.": "página",
         "págs.": "páginas",
         "p.": "página",
@@ -303,8 +334,6 @@ WORDS = Words(
         "®": "marca registrada",
         "™": "marca",
         "°": "grados",
-        "º": "grados",
-        "ª": "",
         "%": "por ciento",
         "‰": "por mil",
         "/": "barra",

@@ -1,4 +1,4 @@
-"""What the normalizer knows about a language: its words, its notation and its agreement."""
+"""Data of a language: its words, its notation and its agreement."""
 
 from __future__ import annotations
 
@@ -76,12 +76,13 @@ class Words:
     :param months: names in dates, January first.
     :param month_link: pattern between day and month; ``year_link``: between month and year; ``year_sign``: after
         the year, part of the date.
+    :param month_and_year: how 05/2024 is read, with {month} and {year}; empty: as two numbers.
     :param date: reads (day, month, year or None, word before the date).
     :param clock: reads (hour, minute, word before the time).
     :param agree: adapts the words of an integer to the gender of what it counts; with gender "" it only corrects what
         ``num2words`` gets wrong.
     :param plural: selects the form of a noun after a number.
-    :param guess_gender: gender of (word, the number before it); "" if it is not known to be a noun.
+    :param guess_gender: gender of (word, the number before it); "" if the word is not known to be a noun.
     :param labels: words before a number that it names and does not count, e.g. ``page``.
     :param decimals_as_number: read up to three decimals as a number, e.g. three comma fourteen.
     :param read_decimals: reads (digits before, digits after the decimal mark) where the language has another way; None
@@ -95,13 +96,14 @@ class Words:
     :param per: units after a slash, with the preposition.
     :param clock_signs: pattern of what follows a full hour.
     :param clock_leads: words before a time that is written with a period.
-    :param over: what is read for a slash between numbers.
+    :param over: words for a slash between numbers.
     :param fractions: fractions with a name.
     :param denominators: singular and plural of fractions' denominators.
     :param fraction_of: between a fraction and the unit that it is of, except after a half; ``fraction_form``: the form
         of the unit.
     :param halves: half of a unit, by the unit's gender.
-    :param half: read after an integer for ½; ``half_feminine``: with a feminine unit; ``half_last``: after the unit, if there is one.
+    :param half: read after an integer for ½; ``half_feminine``: with a feminine unit; ``half_last``: after
+        the unit, if there is one.
     :param mixed: between an integer and another fraction.
     :param times: read for × between numbers; ``times_after``: for ``3x`` before a word.
     :param range: between the numbers of a range, with spaces.
@@ -126,6 +128,7 @@ class Words:
     month_link: str = r"\.?\s"
     year_link: str = r"\s"
     year_sign: str = ""
+    month_and_year: str = ""
     date: Callable[[int, int, int | None, str], str]
     clock: Callable[[int, int, str], str]
     agree: Callable[[str, int, str], str] = _same
