@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -173,8 +174,8 @@ def _dual_stack_socket(port: int, backlog: int) -> socket.socket:
     """
     try:
         return socket.create_server(("::", port), family=socket.AF_INET6, backlog=backlog, dualstack_ipv6=True)
-    except (OSError, ValueError) as error:
-        err.print(f"cannot listen on [::]:{port}: {getattr(error, 'strerror', None) or error}", markup=False)
+    except OSError as error:
+        err.print(f"cannot listen on [::]:{port}: {os.strerror(error.errno or 0)}", markup=False)
         raise SystemExit(1) from None
 
 
