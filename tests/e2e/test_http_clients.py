@@ -191,8 +191,12 @@ def test_http_1_0_client_gets_complete_answers_and_errors(gateway: Gateway) -> N
 
 
 def test_http_1_0_connection_closes_after_a_failed_stream(gateway: Gateway) -> None:
-    fields = {"text": "x" * 40, "stream": True, "options": {"fail_at": 5}}
-    assert exchange(gateway, request_1_0("/tts", **fields)).startswith(b"HTTP/1.1 ")
+    fields = {"text": "x" * 40, "stream": True, "format": "pcm", "seed": 1}
+    answer = exchange(gateway, request_1_0("/tts", **fields, options={"fail_at": 20}))
+    body = answer.partition(b"
+
+")[2]
+    assert 0 < len(body) < len(spoken(gateway, **fields))
 
 
 def test_streams_ask_proxies_not_to_buffer(gateway: Gateway) -> None:
@@ -236,15 +240,15 @@ def test_documentation_works_whether_the_proxy_removes_the_prefix_or_not(gateway
 
 
 @pytest.mark.parametrize("prefix", ["", "/speech"])
-def test_requests_and_links_work_behind_a_prefix(gateway: Gateway, prefix: str, clip: bytes) -> None:
+def test_requests_and_links_work_below_a_prefix(gateway: Gateway, prefix: str, clip: bytes) -> None:
     assert gateway.client.post(f"{prefix}/tts", content=BODY).content == spoken(gateway)
     assert gateway.client.get(f"{prefix}/tts?text=Hello.&seed=1").content == spoken(gateway)
     stored = gateway.client.post(f"{prefix}/v1/voices", data={"name": "Ann"}, files={"audio": clip})
     assert stored.status_code in (200, 201), stored.text
-    shown = gateway.client.get(
-        f"{prefix}/model/Ann", headers={"host": "example.com", "x-forwarded-proto": "https"}
-    ).json()
-    link = shown["samples"][0]["audio"]
+    # A proxy on this machine is trusted over IPv4 too.
+    head = f"GET {prefix}/model/Ann HTTP/1.1\r\nHost: example.com\r\nX-Forwarded-Proto: https\r\nConnection: close"
+    shown = exchange(gateway, f"{head}\r\n\r\n".encode()).partition(b"\r\n\r\n")[2]
+    link = json.loads(shown)["samples"][0]["audio"]
     assert link.startswith("https://example.com/speech/v1/voices/")
     read_audio(gateway.client.get(link.removeprefix("https://example.com")).content)
     with connect(f"ws://127.0.0.1:{port_of(gateway)}{prefix}/tts/stream", proxy=None):
@@ -255,19 +259,6 @@ def test_path_that_only_begins_like_the_prefix_is_unknown(gateway: Gateway) -> N
     for path in ("/speechless", "/speech/speech/health", "/speechhealth", "//speech/health"):
         assert httpx.get(f"{gateway.url}{path}", trust_env=False).status_code == 404, path
 
-
-def test_local_proxy_is_trusted_over_ipv4(gateway: Gateway) -> None:
-    head = b"GET /docs/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
-    assert b"location: /speech/docs" in exchange(gateway, head)
-
-
-@pytest.mark.parametrize("root_path", ["/tts", "/v1/speech", "/docs", "speech", "/speech/", "/a b", "/a?b", "//a", "/"])
-def test_prefix_like_a_route_or_malformed_is_refused_at_start(tmp_path: Path, root_path: str) -> None:
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump({**TONE, "data_dir": str(tmp_path)}))
-    arguments = ["serve", "-c", str(tmp_path / "c.yaml"), "--root-path", root_path]
-    done = subprocess.run([sys.executable, "-m", "gateway", *arguments], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2, done.stderr
-    assert "root_path" in done.stderr
 
 
 def test_every_get_route_answers_head_without_body(gateway: Gateway) -> None:
