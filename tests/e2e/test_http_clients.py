@@ -192,7 +192,7 @@ def test_http_1_0_client_gets_complete_answers_and_errors(gateway: Gateway) -> N
 
 def test_http_1_0_connection_closes_after_a_failed_stream(gateway: Gateway) -> None:
     fields = {"text": "x" * 40, "stream": True, "format": "pcm", "seed": 1}
-    answer = exchange(gateway, request_1_0("/tts", **fields, options={"fail_at": 20}))
+    answer = exchange(gateway, request_1_0("/tts", **fields, options={"fail_at": 10}))
     body = answer.partition(b"\r\n\r\n")[2]
     assert 0 < len(body) < len(spoken(gateway, **fields))
 
