@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -36,6 +37,7 @@ from gateway.service.live.sessions import LiveSessions
 from gateway.service.synthesize import Synthesizer
 from gateway.settings import EngineSettings, Settings
 from gateway.text.lexicons.store import LexiconStore
+from gateway.text.normalize.languages import language_for
 from gateway.voices.fs import FileVoiceStore
 from gateway.voices.store import VoiceStore
 
@@ -119,6 +121,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         engines.start()
+        await asyncio.to_thread(language_for, "en")  # takes 60 ms, which the first request would wait for
         try:
             yield
         finally:
