@@ -13,6 +13,7 @@ _LATIN = "en"  # the language of Latin letters in a text whose language has anot
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
 _CJK_OR_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _CHINESE_WORDS = re.compile("[我你您她们們这這吗嗎呢吧啊么麼很没沒]")
+_GREEK_WORD = re.compile("[\u0370-\u03ff\u1f00-\u1fff]{2}")
 _ASCII_WORD = re.compile(r"[!-~]+")
 # Not units, currencies or names of models, which every language has: 25°C, 5kg, NT$500, GPT-4.
 _PHRASE = re.compile(r"(?<![A-Za-z\d-])(?:[A-Za-z][a-z'’]{2,}|[A-Za-z][a-z]? [A-Za-z][a-z])(?![A-Za-z\d-])")
@@ -60,6 +61,8 @@ def _sentence_language(sentence: str, language: str, cjk: str) -> str | None:
         if language not in _OTHER_SCRIPTS:
             return language
         return _LATIN if _PHRASE.search(sentence) else None
+    if name == "GREEK" and not _GREEK_WORD.search(sentence):
+        return None  # a formula
     languages = SCRIPT_LANGUAGES.get(name, ())
     return language if language in languages or not languages else languages[0]
 

@@ -35,6 +35,9 @@ CASES = [
     # Some kana in a Chinese name, and a foreign word in an English sentence.
     ("zh", ["鲜の每日牛奶2元。|zh"]),
     ("zh", ["これは3個です。|ja"]),
+    # A formula is not a Greek sentence.
+    ("en", ["α = 0.05, θ ≤ 90°|en"]),
+    ("de", ["π ≈ 3,14. |de", "Καλημέρα, 3 μήλα.|el"]),
     ("en", ["The word 你好 means hello, 2 times.|en"]),
 ]
 
