@@ -36,6 +36,9 @@ async def live(websocket: WebSocket) -> None:
 class FishDialect(Dialect):
     """Messages are maps with an ``event``; clients ignore unknown events."""
 
+    reusable = True  # LiveKit keeps sockets in a pool
+    or_silence = True
+
     def __init__(self, websocket: WebSocket):
         self._websocket = websocket
 
@@ -85,8 +88,8 @@ class FishDialect(Dialect):
         match event:
             case EncodedAudio(data) if data:
                 return _encode("audio", audio=data)
-            case SegmentRefused(error=error):
-                raise error
+            case SegmentRefused(start=start, end=end, error=error):
+                return _encode("segment_refused", start=start, end=end, message=error.message)
             case SessionFinished(drained=True):
                 return _encode("finish", reason="error", message="the gateway is shutting down")
             case SessionFinished():

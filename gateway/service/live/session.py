@@ -33,7 +33,7 @@ from gateway.service.live.events import (
 from gateway.service.live.playback import PlaybackPosition
 from gateway.service.live.tasks import cancel_and_wait
 from gateway.service.speech import Speech
-from gateway.service.synthesize import ResolvedRequest, Synthesizer
+from gateway.service.synthesize import SILENCE_S, ResolvedRequest, Synthesizer
 from gateway.settings import LiveSettings
 from gateway.text.segments import Segment, Segmenter
 
@@ -68,13 +68,17 @@ class LiveSession:
 
     An asynchronous context manager. Inside it, one task iterates :meth:`events` and another calls the other methods.
 
+    :param or_silence: whether a text without anything to speak becomes a short silence.
     :ivar info: describes the audio of the whole session.
     """
 
-    def __init__(self, synthesizer: Synthesizer, resolved: ResolvedRequest, settings: LiveSettings):
+    def __init__(
+        self, synthesizer: Synthesizer, resolved: ResolvedRequest, settings: LiveSettings, or_silence: bool = False
+    ):
         self.info = resolved.info
         self._synthesizer = synthesizer
         self._resolved = resolved
+        self._or_silence = or_silence
         self._max_chars = settings.text_chars
         self._max_started = settings.ahead + 1
         self._rate_hz = resolved.capabilities.sample_rate_hz
@@ -357,25 +361,28 @@ class LiveSession:
         )
 
     def _split(self, samples: Audio) -> Iterator[Audio]:
-        size = max(1, int(MAX_CHUNK_S * self._rate_hz))
-        for start in range(0, len(samples), size):
-            yield samples[start : start + size]
+        if size := len(samples):  # in equal parts: some clients drop very short ones
+            yield from np.array_split(samples, math.ceil(size / max(1, int(MAX_CHUNK_S * self._rate_hz))))
 
     async def _flush_encoder(self) -> None:
         """Push the encoder's delayed audio out with silence; the next text may come much later."""
-        silence = self._silence()
-        if len(silence):
-            self._playback.add_silence(len(silence))
-            await self._emit(EncodedAudio(await self._encode(silence), len(silence)))
+        if len(silence := self._silence()):
+            await self._emit_silence(silence)
 
     async def _finish_encoder(self) -> None:
         """Finish the encoder. Its last output is kept even if an interruption cancels this task."""
+        if self._or_silence and self.position and not self._segment_count:
+            await self._emit_silence(np.zeros(round(SILENCE_S * self._rate_hz), np.float32))
         finishing = start_in_thread(self._encoder.finish)
         cancelled = await wait_until_done(finishing)
         self._encoder_finished = True
         self._outbox += [EncodedAudio(finishing.result()), self._finished()]
         if cancelled is not None:
             raise cancelled
+
+    async def _emit_silence(self, silence: Audio) -> None:
+        self._playback.add_silence(len(silence))
+        await self._emit(EncodedAudio(await self._encode(silence), len(silence)))
 
     def _silence(self) -> Audio:
         return np.zeros(math.ceil(self._encoder.lag_s * self._rate_hz), np.float32)
