@@ -249,7 +249,9 @@ class _Connection:
             session.detach()
             await cancel_and_wait(*tasks)
         if events in done:
-            await self._send(events.result())  # now that no task would take the next start for a command of this session
+            await self._send(
+                events.result()
+            )  # now that no task would take the next start for a command of this session
         return self._sessions.draining.is_set()
 
     async def _send_events(self, session: LiveSession) -> WireMessage | None:

@@ -55,7 +55,7 @@ async def speak(request: Request, services: ServicesDep) -> Response:
     """Speak `input` with the engine and voice selected by `model` and `voice`."""
     body, unknown = await read(request, SpeechBody)
     wanted, unused = await _speech_request(body, services)
-    unused += unknown
+    unused = [*unknown, *unused]
     try:
         return await _respond(request, services, body, wanted, unused)
     except (InvalidRequest, VoiceNotFound) as error:

@@ -320,7 +320,7 @@ class LiveSession:
                 if isinstance(item, _QueuedSegment):
                     await self._speak(item)
                 elif isinstance(item, _FlushMarker):
-                    await self._flush_encoder()
+                    await self._emit_silence(self._silence())  # push the encoder's delayed audio out
                     await self._emit(Flushed(item.position))
                 else:
                     await self._finish_encoder()
@@ -361,13 +361,8 @@ class LiveSession:
         )
 
     def _split(self, samples: Audio) -> Iterator[Audio]:
-        if size := len(samples):  # in equal parts: some clients drop very short ones
-            yield from np.array_split(samples, math.ceil(size / max(1, int(MAX_CHUNK_S * self._rate_hz))))
-
-    async def _flush_encoder(self) -> None:
-        """Push the encoder's delayed audio out with silence; the next text may come much later."""
-        if len(silence := self._silence()):
-            await self._emit_silence(silence)
+        if count := math.ceil(len(samples) / max(1, int(MAX_CHUNK_S * self._rate_hz))):
+            yield from np.array_split(samples, count)  # equal parts: some clients drop very short ones
 
     async def _finish_encoder(self) -> None:
         """Finish the encoder. Its last output is kept even if an interruption cancels this task."""
@@ -381,8 +376,9 @@ class LiveSession:
             raise cancelled
 
     async def _emit_silence(self, silence: Audio) -> None:
-        self._playback.add_silence(len(silence))
-        await self._emit(EncodedAudio(await self._encode(silence), len(silence)))
+        if len(silence):
+            self._playback.add_silence(len(silence))
+            await self._emit(EncodedAudio(await self._encode(silence), len(silence)))
 
     def _silence(self) -> Audio:
         return np.zeros(math.ceil(self._encoder.lag_s * self._rate_hz), np.float32)
