@@ -217,7 +217,7 @@ async def test_refused_sentence_is_skipped_and_reported(tmp_path: Path) -> None:
     assert (refused["event"], refused["start"], refused["end"]) == ("segment_refused", 18, 27)
     assert refused["message"].startswith("fake cannot speak 'Τ'")
     assert finish == {"event": "finish", "reason": "stop"}
-    assert len(audio) == 2 * (17 + 10) * RATE // 20
+    assert len(audio) == 2 * (17 + 4 + 10) * RATE // 20, "with 0.2 s of silence for the refused sentence"
     assert gateway.metric("voxgate_errors_total", type="invalid_request") == 1
 
 
@@ -233,6 +233,18 @@ async def test_session_without_anything_spoken_sends_a_short_silence(tmp_path: P
     assert events[-1] == {"event": "finish", "reason": "stop"}
     assert audio == bytes(2 * RATE // 5)
     assert gateway.engine.jobs == []
+
+
+async def test_flush_without_anything_spoken_sends_a_short_silence(gateway: InMemory) -> None:
+    """Pipecat gives the service up after three flushes without audio."""
+    async with Socket(gateway.app, PATH) as socket:
+        send(socket, "start", request={"text": "", "format": "pcm"})
+        for text in ("Hello.", "😀", "😀", "", "Again."):
+            send(socket, "text", text=text)
+            send(socket, "flush")
+        send(socket, "stop")
+        _, audio = await rest(socket)
+    assert len(audio) == 2 * (6 + 4 + 4 + 0 + 6) * RATE // 20
 
 
 async def test_emoji_divided_by_a_javascript_encoder_is_joined(gateway: InMemory) -> None:

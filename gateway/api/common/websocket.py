@@ -92,7 +92,7 @@ class Dialect(ABC):
     """The message format of one API.
 
     :cvar reusable: whether another session may start on the same socket after one has finished.
-    :cvar or_silence: whether a session without anything to speak sends a short silence instead of no audio.
+    :cvar or_silence: whether text without anything to speak becomes a short silence instead of no audio.
     """
 
     reusable = False

@@ -30,6 +30,7 @@ from gateway.service.live.events import (
     SegmentStarted,
     SessionFinished,
 )
+from gateway.service.live.filler import SilenceFiller
 from gateway.service.live.playback import PlaybackPosition
 from gateway.service.live.tasks import cancel_and_wait
 from gateway.service.speech import Speech
@@ -68,7 +69,7 @@ class LiveSession:
 
     An asynchronous context manager. Inside it, one task iterates :meth:`events` and another calls the other methods.
 
-    :param or_silence: whether a text without anything to speak becomes a short silence.
+    :param or_silence: whether text without anything to speak becomes a short silence.
     :ivar info: describes the audio of the whole session.
     """
 
@@ -78,10 +79,10 @@ class LiveSession:
         self.info = resolved.info
         self._synthesizer = synthesizer
         self._resolved = resolved
-        self._or_silence = or_silence
         self._max_chars = settings.text_chars
         self._max_started = settings.ahead + 1
         self._rate_hz = resolved.capabilities.sample_rate_hz
+        self._filler = SilenceFiller(round(SILENCE_S * self._rate_hz) if or_silence else 0)
         alphabet = resolved.capabilities.alphabet
         max_bytes = min(settings.segment_bytes, resolved.max_text_chars)
         self._segmenter = Segmenter(max_bytes, alphabet.has) if alphabet else Segmenter(max_bytes)
@@ -320,6 +321,7 @@ class LiveSession:
                 if isinstance(item, _QueuedSegment):
                     await self._speak(item)
                 elif isinstance(item, _FlushMarker):
+                    await self._emit_silence(self._filler.flush(item.position, self._segment_count))
                     await self._emit_silence(self._silence())  # push the encoder's delayed audio out
                     await self._emit(Flushed(item.position))
                 else:
@@ -366,8 +368,7 @@ class LiveSession:
 
     async def _finish_encoder(self) -> None:
         """Finish the encoder. Its last output is kept even if an interruption cancels this task."""
-        if self._or_silence and self.position and not self._segment_count:
-            await self._emit_silence(np.zeros(round(SILENCE_S * self._rate_hz), np.float32))
+        await self._emit_silence(self._filler.flush(self.position, self._segment_count))
         finishing = start_in_thread(self._encoder.finish)
         cancelled = await wait_until_done(finishing)
         self._encoder_finished = True
