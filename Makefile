@@ -60,8 +60,8 @@ system-deps: ## ffmpeg and Chromium, which the tests play the gateway's audio wi
 	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends ffmpeg chromium \
 	      $$(command -v npm >/dev/null || echo nodejs npm) >/dev/null; }; }
 
-# One process for each core; OpenMP threads on top of that would only wait for each other.
-JOBS   ?= auto
+# One process for each core, and one for the time in which others wait; OpenMP threads would only wait for each other.
+JOBS   ?= $(shell echo $$(($$(nproc) + 1)))
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20
 
 test: install-dev system-deps client-env ## every test

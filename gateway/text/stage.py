@@ -21,7 +21,7 @@ from gateway.text.mapped_text import Edit, MappedText
 from gateway.text.normalize import CATEGORIES, normalization_edits
 from gateway.text.sections import Change, Passage, PreparedText, Refusal, Section
 from gateway.text.segments import has_speech
-from gateway.text.ssml import parse_ssml, split_pauses
+from gateway.text.ssml import parse_ssml, split_pauses, starts_as_ssml
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def prepare(text: str, options: TextOptions, capabilities: Capabilities, voice: 
     changes: list[Change] = []
     ignored: Sequence[str] = ()
     refused: list[Refusal] = []
-    if options.ssml or (options.ssml is None and text.lstrip().startswith("<speak")):
+    if options.ssml or (options.ssml is None and starts_as_ssml(text)):
         sections, changes, ignored = parse_ssml(text, language)
     else:
         sections = split_pauses(text)

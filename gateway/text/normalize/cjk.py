@@ -1,10 +1,10 @@
-"""What the Chinese and the Japanese normalizer share: parts of patterns, and the reading of what no rule claims."""
+"""Shared by the Chinese and the Japanese normalizer: parts of patterns, and a reader of what no rule claims."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
@@ -16,11 +16,15 @@ from gateway.text.normalize.rules import Rule
 from gateway.text.sentences import is_cjk
 
 # A pattern starts where no digit is before it, so that a long run of digits is tried once.
-START = r"(?<![\d.．])"
+START = r"(?<!\d)(?<!\d[.．])"
+DIGITS = "0123456789０１２３４５６７８９"
 LATIN = "A-Za-zＡ-Ｚａ-ｚ"
 SIGN = rf"(?:(?<![\d{LATIN})）\]%％℃°])[-－−+＋±])?"
-INTEGER = r"(?:\d{1,3}(?:,\d{3}(?!\d)){1,5}|\d{1,16}(?!\d))"
+INTEGER = r"(?:\d{1,3}(?:,\d{3}(?!\d)){1,5}|[０-９]{1,3}(?:，[０-９]{3}(?!\d)){1,5}|\d{1,16}(?!\d))"
 NUMBER = rf"{INTEGER}(?:[.．]\d{{1,12}}(?!\d))?"
+
+SCALES = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "million": 6, "B": 9, "bn": 9, "billion": 9, "T": 12, "trillion": 12}
+"""English powers of ten after an amount of money."""
 
 
 class Numbers(Protocol):
@@ -58,7 +62,7 @@ class Leftovers:
                 found += [
                     Edit(position + at, position + at + 1, self._word(char), self._category(char))
                     for at, char in enumerate(run)
-                    if is_sign(char)
+                    if char in self.signs or is_sign(char)
                 ]
             position += len(run)
         return found
@@ -93,6 +97,12 @@ def fold(written: str) -> str:
     ).replace("−", "-")
 
 
+def pairs(table: str) -> dict[str, str]:
+    """A dictionary from words ``key:value`` between white space; a word alone is its own value."""
+    entries = (entry.partition(":") for entry in table.split())
+    return {key: value or key for key, _, value in entries}
+
+
 def any_of(words: Iterable[str]) -> str:
     """A pattern for one of the words, the longest that fits."""
     return f"(?:{'|'.join(re.escape(word) for word in sorted(words, key=len, reverse=True))})"
@@ -115,7 +125,11 @@ def marks_rules() -> tuple[Rule, ...]:
     marks = r"\*{2,}|_{2,}|~{2,}|`{1,3}|(?<![^\n])#{1,6}[ \t]|(?<![^\n])[ \t]{0,8}[-*+•·][ \t]+|(?<![^\n])>[ \t]"
     return (
         Rule("sign", re.compile(marks), lambda _: ""),
-        Rule("sign", re.compile(r"(?<![\w/&])[#＃](?=\d{0,10}[^\W\d])|(?<=[\u3040-\u9fff])[#＃](?!\d|[键鍵号號キ])"), lambda _: ""),
+        Rule(
+            "sign",
+            re.compile(r"(?<![\w/&])[#＃](?=\d{0,10}[^\W\d])|(?<=[\u3040-\u9fff])[#＃](?!\d|[键鍵号號キ])"),
+            lambda _: "",
+        ),
     )
 
 
@@ -128,8 +142,29 @@ def compact(rule: Rule) -> Rule:
             return words
         before, after_it = match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1]
         core = words.strip(" ")
-        left = " " if words[0] == " " and not is_cjk(before + core[:1]) else ""
-        right = " " if words[-1] == " " and not is_cjk(after_it + core[-1:]) else ""
+        left = " " if words[0] == " " and not (is_cjk(before) or is_cjk(core[:1])) else ""
+        right = " " if words[-1] == " " and not (is_cjk(after_it) or is_cjk(core[-1:])) else ""
         return left + core + right
 
     return replace(rule, read=read)
+
+
+def rule(category: str, pattern: str, read: Callable[[re.Match[str]], str | None], needs: str = DIGITS) -> Rule:
+    """A rule by its pattern's source; most of them need a digit."""
+    return Rule(category, re.compile(pattern), read, frozenset(needs))
+
+
+def following(match: re.Match[str]) -> str:
+    """The few characters after a match."""
+    return match.string[match.end() : match.end() + 6]
+
+
+def roman(written: str) -> int | None:
+    """The value of a Roman numeral up to 20."""
+    return int(_ROMANS.get(written, "0")) or None
+
+
+_ROMANS = pairs(
+    "I:1 II:2 III:3 IV:4 V:5 VI:6 VII:7 VIII:8 IX:9 X:10 "
+    "XI:11 XII:12 XIII:13 XIV:14 XV:15 XVI:16 XVII:17 XVIII:18 XIX:19 XX:20"
+)

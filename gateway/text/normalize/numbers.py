@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
@@ -38,12 +39,21 @@ def year(number: int, language: str) -> str:
     return _read(number, language, "year")
 
 
+@lru_cache(maxsize=1024)
+def decimal(written: str, language: str) -> str | None:
+    """A number with a decimal point; None where the library cannot read it."""
+    try:
+        return _read(Decimal(written), language, "cardinal")
+    except Exception:  # noqa: BLE001 - a ValueError in some languages, a TypeError or an IndexError in others
+        return None
+
+
 def digits(written: str, language: str) -> str:
     """Digits one by one; other characters are left out."""
     return " ".join(cardinal(int(char), language) for char in written if char.isdecimal())
 
 
-def _read(number: int, language: str, kind: Literal["cardinal", "ordinal", "year"]) -> str:
+def _read(number: int | Decimal, language: str, kind: Literal["cardinal", "ordinal", "year"]) -> str:
     with _lock:
         words = str(num2words(number, lang=language, to=kind))
     words = words.replace(",", "")  # a comma would be spoken as a pause

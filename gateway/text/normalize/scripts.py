@@ -12,6 +12,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=[。！？])[
 _LATIN = "en"  # the language of Latin letters in a text whose language has another script
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
 _CJK_OR_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_CHINESE_WORDS = re.compile("[我你您她们們这這吗嗎呢吧啊么麼很没沒]")
 _ASCII_WORD = re.compile(r"[!-~]+")
 # Not units, currencies or names of models, which every language has: 25°C, 5kg, NT$500, GPT-4.
 _PHRASE = re.compile(r"(?<![A-Za-z\d-])(?:[A-Za-z][a-z'’]{2,}|[A-Za-z][a-z]? [A-Za-z][a-z])(?![A-Za-z\d-])")
@@ -71,7 +72,9 @@ def _is_japanese(text: str, language: str) -> bool:
 
 
 def _has_japanese_characters(sentence: str) -> bool:
-    """Whether Japanese has all Chinese characters of a sentence."""
+    """Whether Japanese has all Chinese characters of a sentence, and none of them is a word of Chinese only."""
+    if _CHINESE_WORDS.search(sentence):
+        return False
     characters = "".join(_CJK_OR_KANA.findall(sentence))
     return len(characters.encode("cp932", "ignore")) == 2 * len(characters)
 

@@ -11,13 +11,46 @@ import pytest
 from backends.text import Alphabet
 from gateway.text.mapped_text import MappedText
 from gateway.text.normalize import CATEGORIES, normalization_edits
-from gateway.text.normalize.chinese_numbers import amount, cardinal, number
+from gateway.text.normalize.chinese.numbers import amount, cardinal, number
 
 SPOKEN = Alphabet(scripts=("LATIN", "CJK"))
 PARTS = (
     *"0123456789２①½Ⅳ²%％‰$¥￥€£₩&@#*/\\+-−=<>≥≈×÷±√^~～|°℃㎡№§©®™★→:：.,，。、（）()[]'\"`_㈱○〇\n ",
-    *("年", "月", "日", "点", "分", "万", "个", "第", "号", "元", "房间", "电话", "比分", "到", "周一", "两", "價", "時間"),
-    *("2024", "138", "10", "GPT-4", "km/h", "kg", "v2.0", "http://a.cn/b", "a@b.com", "2024-05-17", "14:30", "😀", "C#"),
+    *(
+        "年",
+        "月",
+        "日",
+        "点",
+        "分",
+        "万",
+        "个",
+        "第",
+        "号",
+        "元",
+        "房间",
+        "电话",
+        "比分",
+        "到",
+        "周一",
+        "两",
+        "價",
+        "時間",
+    ),
+    *(
+        "2024",
+        "138",
+        "10",
+        "GPT-4",
+        "km/h",
+        "kg",
+        "v2.0",
+        "http://a.cn/b",
+        "a@b.com",
+        "2024-05-17",
+        "14:30",
+        "😀",
+        "C#",
+    ),
 )
 
 
@@ -57,7 +90,17 @@ def test_number_keeps_sign_decimals_and_leading_zeros() -> None:
 
 @pytest.mark.parametrize(
     ("following", "words"),
-    [("个", "两"), ("个月", "两"), ("次", "两"), ("公里", "两"), ("月", "二"), ("两", "二"), ("等奖", "二"), ("年级", "二"), ("", "二")],
+    [
+        ("个", "两"),
+        ("个月", "两"),
+        ("次", "两"),
+        ("公里", "两"),
+        ("月", "二"),
+        ("两", "二"),
+        ("等奖", "二"),
+        ("年级", "二"),
+        ("", "二"),
+    ],
 )
 def test_two_is_liang_before_measure_words_only(following: str, words: str) -> None:
     assert amount("2", following) == words
@@ -79,13 +122,41 @@ def test_any_text_is_read_without_digits_and_signs(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["1", "1,", "1-", "1:", "1/", "1.", "-", "a1", "1 ", "*", "~", "#", "@", "¥1", "第", "1年", "二", "１", "+1 ", "2点", "A.", "年1"]
+    "unit",
+    [
+        "1",
+        "1,",
+        "1-",
+        "1:",
+        "1/",
+        "1.",
+        "-",
+        "a1",
+        "1 ",
+        "*",
+        "~",
+        "#",
+        "@",
+        "¥1",
+        "第",
+        "1年",
+        "二",
+        "１",
+        "+1 ",
+        "2点",
+        "A.",
+        "年1",
+        "1元/月",
+        "1，",
+        "5km/h ",
+        "→",
+    ],
 )
 def test_hostile_text_takes_linear_time(unit: str) -> None:
-    text = "中" + unit * (50_000 // len(unit))
-    started = time.perf_counter()
+    text = "中" + unit * (20_000 // len(unit))
+    started = time.process_time()
     spoken(text)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 2
 
 
 def test_edits_are_inside_the_text_in_order_and_do_not_overlap() -> None:

@@ -9,6 +9,7 @@ from gateway.text.normalize.english import (
     abbreviations,
     codes,
     dates,
+    marks,
     money,
     numbers,
     phones,
@@ -17,6 +18,7 @@ from gateway.text.normalize.english import (
     signs,
     times,
     units,
+    years,
 )
 from gateway.text.normalize.english.words import code_number
 from gateway.text.normalize.rules import Language, Rule
@@ -45,12 +47,15 @@ class English:
 
     rules: Sequence[Rule] = (
         *EMOJI_RULES,
-        *signs.MARK_RULES,
+        *marks.RULES,
         *_ADDRESSES,
+        codes.HEXADECIMAL_RULE,
         *phones.RULES,
         *dates.RULES,
+        *years.RULES,
         *money.RULES,
         *times.RULES,
+        numbers.GROUPED_RULE,
         _VERSION,
         *numbers.FRACTION_RULES,
         *units.RULES,
@@ -62,7 +67,7 @@ class English:
         *codes.RULES,
         numbers.RANGE_RULE,
         times.RATIO_RULE,
-        dates.YEAR_RULE,
+        years.YEAR_RULE,
         numbers.CARDINAL_RULE,
         *signs.RULES,
     )

@@ -6,7 +6,7 @@ import re
 
 from gateway.text.normalize.english.dates import MONTHS, month_name
 from gateway.text.normalize.english.words import after, any_of, before, ends_sentence
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _TITLES = {
     "Mr": "Mister",
@@ -119,25 +119,35 @@ _ANYWHERE = {
     "esp.": "especially",
     "cf.": "compare",
     "viz.": "namely",
+    "Ave.": "Avenue",
+    "Blvd.": "Boulevard",
+    "Hwy.": "Highway",
+    "Esq.": "Esquire",
     "n/a": "not applicable",
     "N/A": "not applicable",
     "a.m.": "AM",
     "p.m.": "PM",
 }
 
+_AT_SENTENCE_END = {"etc.", "et al.", "a.m.", "p.m.", "Ph.D.", "dept.", "Dept.", "govt.", "Univ.", "Esq."}
+
 _TITLE = re.compile(
-    rf"\b(?P<title>{any_of(_TITLES)})\.\s?(?=[A-Z][a-z’']|[A-Z]\.|O'|[A-Z]{{2}}|and\s(?:Mrs|Ms|Mr|Dr)\.)"
+    rf"\b(?P<title>{any_of(_TITLES)})(?:\.\s?|(?<=\bMr|\bDr|\bSt)\s|(?<=\bMrs)\s|(?<=\bProf)\s)(?=[A-Z]|and\s(?:Mrs|Ms|Mr|Dr)\.)"
 )
-_STREET = re.compile(rf"(?:(?<=[a-z])|(?<=\d(?:st|nd|rd|th)))\s(?P<street>{any_of(_STREETS)})\b\.?")
+_STREET = re.compile(rf"(?:(?<=[a-z.])|(?<=\d(?:st|nd|rd|th)))\s(?P<street>{any_of(_STREETS)})\b\.?")
+_VERSUS = re.compile(r"(?<=[a-z])\sv\.\s(?=[A-Z])")
 _AFTER_NAME = re.compile(rf"(?<=\w),?\s(?P<name>{any_of(_AFTER_NAMES)})\.")
 _BEFORE_NUMBER = re.compile(
-    rf"(?<![\w.])(?P<word>{any_of(_BEFORE_NUMBERS)})(?:\.\s?|(?<=№)\s?)(?=[#$€£~]?\d|[IVX]{{1,5}}\b)", re.IGNORECASE
+    rf"(?<![\w.])(?P<word>{any_of(_BEFORE_NUMBERS)})(?:\.\s?|(?<=№)\s?)(?=[#$€£~]?\d|[A-Z]{{1,4}}-?\d|(?:[IVX]{{2,5}}|[IVX](?=[.,;)]))(?!\w))",
+    re.IGNORECASE,
 )
-_PLACE_NUMBER = re.compile(r"(?<![\w&#.])#\s?(?=\d)")
+_PLACE_NUMBER = re.compile(r"(?<![\w&#.])#\s?(?=\d|[A-Z]{1,6}-?\d)")
 _HOUSE_SIDE = re.compile(r"(?<=\d)\s(?P<side>[NSEW]|NE|NW|SE|SW)\b\.?(?=\s(?:[A-Z][a-z]|\d))")
 _SIDES = {"N": "North", "S": "South", "E": "East", "W": "West"}
 _WORD = re.compile(rf"(?<![\w./])(?P<word>{any_of(_ANYWHERE)})(?!\w|\.\w)")
-_MONTH = re.compile(rf"\b(?P<month>{any_of([m[:3] for m in MONTHS if m != 'May'] + ['Sept'])})\.")
+_MONTH = re.compile(
+    rf"\b(?P<month>{any_of([m[:3] for m in MONTHS if m != 'May'] + ['Sept'])})(?:\.|(?=\s(?:19|20)\d\d\b))"
+)
 _BEFORE_MONTH = re.compile(
     r"\b(?:in|since|until|till|by|from|of|to|through|last|next|this|early|late|mid|before|after|and|or)[ -]$",
     re.IGNORECASE,
@@ -145,7 +155,7 @@ _BEFORE_MONTH = re.compile(
 _SAINTLY_BEFORE = re.compile(
     r"\b(?:Mount|Mt\.|Fort|Port|Lake|Cape|East|West|North|South|San|Saint|The|In|At|From|To|And)$"
 )
-_NAME_BEFORE = re.compile(r"(?:\b[A-Z][\w’'-]*|\d(?:st|nd|rd|th))$")
+_NAME_BEFORE = re.compile(r"(?:\b[A-Z][\w’'-]*\.?|\d(?:st|nd|rd|th))$")
 
 
 def _read_title(match: re.Match[str]) -> str | None:
@@ -177,7 +187,8 @@ def _read_before_number(match: re.Match[str]) -> str | None:
 
 
 def _read_word(match: re.Match[str]) -> str:
-    return _ANYWHERE[match["word"]] + _period(match)
+    written = match["word"]
+    return _ANYWHERE[written] + (_period(match) if written in _AT_SENTENCE_END else "")
 
 
 def _read_side(match: re.Match[str]) -> str:
@@ -190,12 +201,13 @@ def _read_month(match: re.Match[str]) -> str | None:
 
 
 RULES = (
-    spaced("abbreviation", _HOUSE_SIDE, _read_side),
+    spaced("abbreviation", _HOUSE_SIDE, _read_side, DIGITS),
     spaced("abbreviation", _TITLE, _read_title),
     spaced("abbreviation", _STREET, _read_street),
-    spaced("abbreviation", _AFTER_NAME, _read_after_name),
-    spaced("abbreviation", _BEFORE_NUMBER, _read_before_number),
-    spaced("abbreviation", _PLACE_NUMBER, lambda _: "number"),
+    spaced("abbreviation", _AFTER_NAME, _read_after_name, "."),
+    spaced("abbreviation", _BEFORE_NUMBER, _read_before_number, ".№"),
+    spaced("abbreviation", _PLACE_NUMBER, lambda _: "number", "#"),
+    spaced("abbreviation", _VERSUS, lambda _: "versus", "."),
     spaced("abbreviation", _WORD, _read_word),
-    spaced("abbreviation", _MONTH, _read_month),
+    spaced("abbreviation", _MONTH, _read_month, DIGITS + "."),
 )

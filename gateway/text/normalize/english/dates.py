@@ -1,4 +1,4 @@
-"""Dates, years and decades. Numeric dates have the month first, as in the US, unless dots separate them."""
+"""Dates. Numeric dates have the month first, as in the US, unless dots separate them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,37 @@ import re
 
 from gateway.text.normalize.english.times import read_clock
 from gateway.text.normalize.english.words import (
-    START,
-    after,
     before,
-    cardinal,
+    ends_sentence,
     ordinal_words,
-    plural,
     year_words,
 )
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.numbers import cardinal
+from gateway.text.normalize.shared import DIGITS, spaced
 
-MONTHS = (
-    "January February March April May June July August September October November December".split()  # noqa: SIM905
-)
-_WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()  # noqa: SIM905
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+_WEEKDAYS = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+]
 MONTH = rf"(?:{'|'.join(f'{month[:3]}(?:{month[3:]})?' for month in MONTHS)}|Sept)"
 """A month's name or its abbreviation."""
 _WEEKDAY = r"(?:Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)"
@@ -55,12 +72,13 @@ _NUMERIC = re.compile(
     r"|/(?P<short_second>\d{1,2})/(?P<short_year>\d\d))(?![\w/-]|\.\d)"
 )
 _MONTH_YEAR = re.compile(r"(?<![\w./-])(?P<month>0?[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\w/]|\.\d)")
+_YEAR_MONTH = re.compile(r"(?<![\w./-])(?P<year>(?:19|20)\d\d)-(?P<month>0[1-9]|1[0-2])(?![\w/-]|\.\d)")
 _YEAR_PART = r"(?:,?\s(?P<year>[12]\d{3})(?![\w%]|[.,:]\d))?"
 _NAMED = re.compile(
     rf"\b(?P<month>{MONTH})\.?\s(?P<day>\d{{1,2}}){_SUFFIX}?(?:\s?[-–]\s?(?P<to>\d{{1,2}}){_SUFFIX}?)?(?![\w%:]|[.,/]\d){_YEAR_PART}"
 )
 _NAMED_DAY_FIRST = re.compile(
-    rf"(?<![\w.,:/])(?P<day>\d{{1,2}})(?P<suffix>{_SUFFIX})?(?P<of>\sof)?[\s-](?P<month>{MONTH})\b(?:\.(?=\s\d|,))?{_YEAR_PART}"
+    rf"(?<![\w.,:/])(?P<day>\d{{1,2}}){_SUFFIX}?(?:\s?[-–/]\s?(?P<to>\d{{1,2}}){_SUFFIX}?)?(?P<of>\sof)?[\s-](?P<month>{MONTH})\b(?:\.(?=\s\d|,))?{_YEAR_PART}"
 )
 
 
@@ -96,6 +114,8 @@ def _read_named(match: re.Match[str]) -> str | None:
 def _read_day_first(match: re.Match[str]) -> str | None:
     month = MONTHS.index(month_name(match["month"])) + 1
     read = read_date(match["year"], month, int(match["day"]), "day first")
+    if read and (to := match["to"]):
+        read = read.replace(" of ", f" to {ordinal_words(to)} of ", 1) if 1 <= int(to) <= 31 else None
     if read and (match["of"] or before(match, 4).lower().endswith("the ")):
         return read.removeprefix("the ")
     return read
@@ -110,77 +130,35 @@ def weekday_name(written: str) -> str:
     return next(day for day in _WEEKDAYS if day.startswith(written[:3]))
 
 
-_DAY = re.compile(rf"\b(?P<day>{_WEEKDAY})\b\.?(?=,?\s(?:\d|{MONTH}\b)|\s?[-–]\s?{_WEEKDAY}\b)")
+_DAY = re.compile(
+    rf"\b(?P<day>(?:Mon|Tues?|Wed|Thu|Thurs?|Fri)\.|{_WEEKDAY}\b\.?(?=,?\s(?:\d|{MONTH}\b)|\s?[-–]\s?{_WEEKDAY}\b))"
+)
 _DAYS = re.compile(rf"\b(?P<first>{_WEEKDAY})\.?\s?[-–]\s?(?P<last>{_WEEKDAY})\b")
+
+
+def _read_day(match: re.Match[str]) -> str:
+    return weekday_name(match["day"]) + ("." if match[0].endswith(".") and ends_sentence(match) else "")
 
 
 def _read_days(match: re.Match[str]) -> str:
     return f"{weekday_name(match['first'])} to {weekday_name(match['last'])}"
 
 
-_DECADE = re.compile(r"(?:(?<!\w)['’‘])?(?<![\w.,])(?P<decade>(?:1[1-9]|20)\d0|[1-9]0)['’]?s\b")
-_DECADE_CONTEXT = re.compile(r"\b(?:the|his|her|their|my|our|your|early|mid|late|and|to|of)[ -]$", re.IGNORECASE)
-_ROUND = re.compile(r"(?<![\w.,])(?P<number>10{2,6}|1,000|10,000|100,000|1,000,000)s(?= of\b)")
-_ROUND_WORDS = {3: "hundreds", 4: "thousands", 5: "tens of thousands", 6: "hundreds of thousands", 7: "millions"}
+_MONTHS = re.compile(rf"\b(?P<first>{MONTH})\.?\s?[-–]\s?(?P<last>{MONTH})\b")
 
 
-def _read_decade(match: re.Match[str]) -> str | None:
-    written = match["decade"]
-    if len(written) == 2:
-        in_context = match[0][0] in "'’‘" or _DECADE_CONTEXT.search(before(match))
-        return plural(cardinal(int(written), "en")) if in_context else None
-    if written == "2000":
-        return "two thousands"
-    century = cardinal(int(written[:2]), "en")
-    return f"{century} {plural(cardinal(int(written[2:]), 'en')) if written[2] != '0' else 'hundreds'}"
-
-
-_YEAR = re.compile(
-    rf"{START}(?P<year>(?:1[1-9]|20)\d\d)(?!\w|[.,:]\d|/\d)|(?<=[A-Za-z]\s)(?P<early>10\d\d)(?!\w|[.,:/-]\d)"
-)
-_BEFORE_YEAR = re.compile(
-    rf"(?:\b(?:in|since|until|till|by|from|of|during|before|after|year|early|late|mid|circa|ca\.?|c\.|the|this|last|next"
-    rf"|spring|summer|autumn|fall|winter|back in|class of|{MONTH}\.?|[1-4])|[©'’])[ -]$|\($|\d{{4}}\s?[-–—]\s?$",
-    re.IGNORECASE,
-)
-_SURE_BEFORE_YEAR = re.compile(
-    rf"\b(?:the|since|year|early|late|mid|this|last|next|Q[1-4]|FY|H[12]|{MONTH}\.?)[ -]$", re.IGNORECASE
-)
-_BEFORE_COUNT = re.compile(
-    r"\b(?:over|than|about|around|nearly|almost|some|only|exactly|least|most|approximately|roughly|all|these|those|another"
-    r"|all of|page|room|number|no\.|total of|up to|like|every|per|times|plus|minus)\s$",
-    re.IGNORECASE,
-)
-_PLURAL = re.compile(
-    r" (?!was\b|is\b|has\b|as\b|this\b|its\b|his\b|does\b|sees\b|saw\b|across\b|versus\b|plus\b|always\b|perhaps\b|besides\b)"
-    r"(?:[a-z-]{2,20}s|people|men|women|children|percent|million|billion|(?:[a-z]{3,12} )(?:people|men|women|children))\b"
-)
-_AFTER_YEAR = re.compile(r"\s?(?:BCE?|CE|AD)\b|\s?[-–—]\s?\d{4}(?!\d)|\)")
-
-
-def _read_year(match: re.Match[str]) -> str | None:
-    written = match["year"] or match["early"]
-    text_before, text_after = before(match), after(match)
-    if _AFTER_YEAR.match(text_after):
-        return year_words(written)
-    if _BEFORE_COUNT.search(text_before):
-        return None
-    if _PLURAL.match(text_after) and not (written >= "1900" and _SURE_BEFORE_YEAR.search(text_before)):
-        return None
-    if written < "1900" and not _BEFORE_YEAR.search(text_before):
-        return None
-    return year_words(written)
+def _read_months(match: re.Match[str]) -> str:
+    return f"{month_name(match['first'])} to {month_name(match['last'])}"
 
 
 RULES = (
-    spaced("date", _ISO, _read_iso),
-    spaced("date", _NUMERIC, _read_numeric),
-    spaced("date", _MONTH_YEAR, _read_month_year),
-    spaced("date", _NAMED_DAY_FIRST, _read_day_first),
-    spaced("date", _NAMED, _read_named),
-    spaced("date", _DAYS, _read_days),
-    spaced("date", _DAY, lambda match: weekday_name(match["day"])),
-    spaced("date", _DECADE, _read_decade),
-    spaced("cardinal", _ROUND, lambda match: _ROUND_WORDS[len(match["number"].replace(",", ""))]),
+    spaced("date", _ISO, _read_iso, DIGITS),
+    spaced("date", _NUMERIC, _read_numeric, DIGITS),
+    spaced("date", _MONTH_YEAR, _read_month_year, DIGITS),
+    spaced("date", _YEAR_MONTH, _read_month_year, DIGITS),
+    spaced("date", _NAMED_DAY_FIRST, _read_day_first, DIGITS),
+    spaced("date", _NAMED, _read_named, DIGITS),
+    spaced("date", _DAYS, _read_days, "-–"),
+    spaced("date", _DAY, _read_day),
+    spaced("date", _MONTHS, _read_months, "-–"),
 )
-YEAR_RULE = spaced("date", _YEAR, _read_year)

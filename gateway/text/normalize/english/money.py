@@ -6,7 +6,7 @@ import re
 
 from gateway.text.normalize.english.unit_names import PER
 from gateway.text.normalize.english.words import SCALES, SPACE, any_of, is_adjective, number, sign_words
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _DOLLAR = ("dollar", "dollars", "cent", "cents")
 _POUND = ("pound", "pounds", "penny", "pence")
@@ -83,16 +83,21 @@ _AMOUNT = (
     rf"(?:\d{{1,3}}(?:{_THOUSANDS}\d{{3}}(?!\d))+(?:\.\d+)?|\d{{1,3}}(?:\.\d{{3}}(?!\d))+,\d{{2}}(?!\d)"
     r"|\d{1,3}(?:\.\d{3}(?!\d)){2,}|\d+,\d{2}(?![\d,])|\d+(?:\.\d+)?|\.\d+)"
 )
-_SCALE = rf"(?:(?:[-\s]?(?P<word>thousand|[mbt]rillion|million|billion)\b|{SPACE}?(?P<letters>[bm]n|tn)\b|(?P<letter>[kKmMbBtT]))(?![A-Za-z]))"
+_SCALE = (
+    rf"(?:(?:[-\s]?(?P<word>thousand|lakh|crore|[mb]illion|trillion)\b|{SPACE}?(?P<letters>[bm]n|tn)\b"
+    r"|(?P<letter>[kKmMbBtT]))(?![A-Za-z]))"
+)
 _SECOND = rf"{SPACE}?[-–—]{SPACE}?"
-_SIGN = r"(?:(?<![\w)\]])(?P<sign>[-−–+~≈±]))?"
+_SIGN = r"(?:(?<![\w)\]¢€£%°])(?P<sign>[-−–+~≈±]))?"
 
 
 _BEFORE = re.compile(
     rf"{_SIGN}(?<!\w)(?P<unit>{any_of(set(_NAMES) - {'¢'})})(?P<inner>[-−])?{SPACE}?(?P<amount>{_AMOUNT}){_SCALE}?"
     rf"(?:{_SECOND}(?:[$€£¥₹])?(?P<to>{_AMOUNT})(?P<to_scale>[kKmMbB](?:n\b)?|{SPACE}(?:[mb]illion|trillion))?(?!\w))?"
+    rf"(?:{SPACE}?(?P<code>{any_of(name for name in _NAMES if len(name) == 3 and name.isalpha())})\b)?"
     rf"(?P<per>/(?:[A-Za-z]{{1,12}}\b)?)?(?!\w)"
 )
+_PENCE = re.compile(r"(?<![\w.,/-])(?P<amount>[1-9]\d?)p(?!\w|[-.])")
 _AFTER = re.compile(
     rf"{_SIGN}(?<!\w)(?<!\d[.,])(?P<amount>{_AMOUNT})(?:{_SECOND}(?P<to>{_AMOUNT}))?{_SCALE}?"
     rf"{SPACE}?(?P<unit>{any_of(_NAMES)})(?P<per>/(?:[A-Za-z]{{1,12}}\b)?)?(?!\w|[.,]?\d)"
@@ -101,13 +106,16 @@ _AFTER = re.compile(
 
 def _read(match: re.Match[str]) -> str | None:
     groups = match.groupdict()
-    names = _NAMES[groups["unit"]]
+    names = _NAMES[groups.get("code") or groups["unit"]]
     scale = SCALES.get((groups["word"] or groups["letters"] or groups["letter"] or "").lower(), "")
     read = sign_words(groups["sign"] or groups.get("inner"))
     to = groups["to"]
     if to:
         to_scale = SCALES.get((groups.get("to_scale") or "").strip().lower(), "")
         scales = (scale, to_scale) if "to_scale" in groups else ("", scale)
+        if "." in _plain(groups["amount"]) + _plain(to) and not any(scales):
+            first, second = (_amount(_plain(amount), "", names, False) for amount in (groups["amount"], to))
+            return f"{read}{first} to {second}"
         first, second = (
             f"{number(_plain(amount))} {words}".strip()
             for amount, words in zip((groups["amount"], to), scales, strict=True)
@@ -140,10 +148,18 @@ def _amount(amount: str, scale: str, names: tuple[str, str, str, str], adjective
         return f"{number(whole)} {one if adjective or whole == '1' else many}"
     if len(fraction) != 2 or not minor:
         return f"{number(amount)} {one if adjective else many}"
-    rest = f"{number(fraction.lstrip('0'))} {minor if fraction == '01' else minors}"
+    rest = f"{number(fraction.lstrip('0'))} {minor if adjective or fraction == '01' else minors}"
     if not whole.strip("0"):
         return rest
-    return f"{number(whole)} {one if whole == '1' else many} and {rest}"
+    return f"{number(whole)} {one if adjective or whole == '1' else many} and {rest}"
 
 
-RULES = (spaced("currency", _BEFORE, _read), spaced("currency", _AFTER, _read))
+def _read_pence(match: re.Match[str]) -> str:
+    return f"{number(match['amount'])} {'penny' if match['amount'] == '1' else 'pence'}"
+
+
+RULES = (
+    spaced("currency", _PENCE, _read_pence, DIGITS),
+    spaced("currency", _BEFORE, _read, DIGITS),
+    spaced("currency", _AFTER, _read, DIGITS),
+)

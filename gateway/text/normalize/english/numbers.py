@@ -6,7 +6,7 @@ import re
 import unicodedata
 from fractions import Fraction
 
-from gateway.text.normalize.english.dates import read_date
+from gateway.text.normalize.english.dates import MONTH, read_date
 from gateway.text.normalize.english.signs import in_equation
 from gateway.text.normalize.english.unit_names import UNITS
 from gateway.text.normalize.english.words import (
@@ -25,20 +25,21 @@ from gateway.text.normalize.english.words import (
     sign_words,
 )
 from gateway.text.normalize.rules import Rule
-from gateway.text.normalize.shared import spaced
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _UNIT_AFTER = (
     rf"(?:{SPACE}?(?P<unit>{any_of(symbol for symbol in UNITS if len(symbol) > 1 and symbol != 'in')})(?!\w))?"
 )
 _SLASH = re.compile(
-    rf"(?<![\w/.,])(?:(?P<whole>\d{{1,3}})[ -])?(?P<num>\d{{1,5}})/(?P<den>\d{{1,5}})(?P<third>/365)?{_UNIT_AFTER}(?![\w/]|[.,]\d)"
+    rf"(?<![\w/.,])(?<![A-Za-z]-)(?:(?P<whole>\d{{1,3}})[ -])?(?P<num>\d{{1,5}}(?:\.\d{{1,2}})?)/(?P<den>\d{{1,5}})"
+    rf"(?P<third>/365)?{_UNIT_AFTER}(?![\w/]|[.,]\d)"
 )
 _VULGAR = re.compile(rf"(?:(?<!\w)(?P<whole>\d{{1,6}}){SPACE}?)?(?P<vulgar>[¼-¾⅐-⅞]){_UNIT_AFTER}(?!\w)")
 _PHRASES = {(24, 7): "twenty four seven", (9, 11): "nine eleven", (7, 11): "seven eleven", (20, 20): "twenty twenty"}
 _DENOMINATORS = {*range(2, 11), 12, 16, 20, 32, 50, 64, 100, 1000}
 _BEFORE_DATE = re.compile(
-    r"\b(?:on|by|until|till|due|since|from|before|after|dated?|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Mon|Tue|Wed"
-    r"|Thu|Fri|Sat|Sun),?:? $",
+    r"\b(?:on|by|EOD|until|till|due|since|from|before|after|dated?|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Mon|Tue|Wed"
+    r"|Thu|Fri|Sat|Sun),?:? $|(?<!\d)\d{1,2}/(?:1[3579]|2[1-9]|3[01])\s?[-–]\s?$",
     re.IGNORECASE,
 )
 _RATED = re.compile(r"\b(?:rate[ds]?|rating|scores?|scored|gave|give|got)\b[^.!?\n]{0,15}$", re.IGNORECASE)
@@ -50,10 +51,12 @@ _OF = re.compile(
 
 def _read_slash(match: re.Match[str]) -> tuple[str, str] | None:
     """The kind of two numbers with a slash, and the words for them."""
+    if "." in match["num"]:
+        return "fraction", f"{number(match['num'])} out of {integer(match['den'])}{_unit(match, many=True)}"
     num, den = int(match["num"]), int(match["den"])
     text_after = after(match)
-    if in_equation(match):
-        return "math", f"{number(match['num'])} divided by {number(match['den'])}"
+    if in_equation(match) and (num >= den or den not in _DENOMINATORS):
+        return "math", f"{number(match['num'])} divided by {number(match['den'])}{_unit(match, many=True)}"
     if match["whole"] or match["unit"] or match["third"]:
         return _read_quantity(match, num, den)
     if (num, den) == (9, 11):
@@ -85,11 +88,10 @@ def _read_quantity(match: re.Match[str], num: int, den: int) -> tuple[str, str] 
     return "fraction", words + _unit(match)
 
 
-def _unit(match: re.Match[str]) -> str:
+def _unit(match: re.Match[str], many: bool = False) -> str:
     if not match["unit"]:
         return ""
-    one, many = UNITS[match["unit"]]
-    return f" {many if match['whole'] else one}"
+    return f" {UNITS[match['unit']][many or match['whole'] is not None]}"
 
 
 def _slash_rule(category: str) -> Rule:
@@ -97,7 +99,7 @@ def _slash_rule(category: str) -> Rule:
         found = _read_slash(match)
         return found[1] if found and found[0] == category else None
 
-    return spaced(category, _SLASH, read)
+    return spaced(category, _SLASH, read, "/")
 
 
 def _fraction(num: int, den: int) -> str:
@@ -117,7 +119,7 @@ def _read_vulgar(match: re.Match[str]) -> str:
     return f"{number(match['whole'])} and {'a half' if words == 'one half' else words}{_unit(match)}"
 
 
-_RANGE = re.compile(rf"(?P<space>{SPACE}?)[-–—~～](?P=space)(?=(?:[$€£¥~]|[A-Z]{{1,2}}\$)?\.?[\d½¼¾])")
+_RANGE = re.compile(rf"(?P<space>{SPACE}?)[-–—](?P=space)(?={MONTH}\b\.?\s\d|(?:[$€£¥~]|[A-Z]{{1,2}}\$)?\.?[\d½¼¾])")
 _BEFORE_RANGE = re.compile(
     r"(?:[\d½¼¾](?:st|nd|rd|th)?|\d ?(?:%|‰|°[CF]?|[€£¢]|[ap]\.?m\.?|[kKmMbB]n?|[A-Za-z]{1,3}|million|billion))$",
     re.IGNORECASE,
@@ -128,6 +130,8 @@ def _read_range(match: re.Match[str]) -> str | None:
     text_before = before(match, 12)
     if not _BEFORE_RANGE.search(text_before) or in_equation(match) or (match["space"] and "—" in match[0]):
         return None
+    if text_before.endswith("50") and after(match, 2) == "50":
+        return " "
     return " to "
 
 
@@ -135,8 +139,9 @@ _ORDINAL = re.compile(
     rf"{START}(?P<number>\d{{1,3}}(?:,\d{{3}}){{1,4}}|\d{{1,12}})(?:st|nd|rd|th|ST|ND|RD|TH|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?P<many>s)?(?!\w)"
 )
 _SCALED = re.compile(
-    rf"{SIGN}{START}(?P<number>{NUMBER})(?P<scale>k|M|{SPACE}?(?:bn|mn|tn))(?P<plus>\+(?![\w+(]|\s?\d))?(?!\w)"
+    rf"{SIGN}{START}(?!40[13]k)(?P<number>{NUMBER})(?P<scale>k|M|{SPACE}?(?:bn|mn|tn))(?P<plus>\+(?![\w+(]|\s?\d))?(?!\w)"
 )
+_GROUPED = re.compile(r"(?<![\w.,])\d{1,3}(?:\.\d{3}){2,4}(?![\w.])")
 _CARDINAL = re.compile(rf"{SIGN}{START}(?P<number>{NUMBER})(?P<scale>)(?P<plus>\+(?![\w+(]|\s?\d))?")
 
 
@@ -152,8 +157,12 @@ def _read_cardinal(match: re.Match[str]) -> str:
     return f"{read} plus" if match["plus"] else read
 
 
-FRACTION_RULES = (*map(_slash_rule, ("math", "date", "fraction")), spaced("fraction", _VULGAR, _read_vulgar))
-ORDINAL_RULE = spaced("ordinal", _ORDINAL, _read_ordinal)
-RANGE_RULE = Rule("range", _RANGE, _read_range)
-SCALED_RULE = spaced("cardinal", _SCALED, _read_cardinal)
-CARDINAL_RULE = spaced("cardinal", _CARDINAL, _read_cardinal)
+FRACTION_RULES = (
+    *map(_slash_rule, ("math", "date", "fraction")),
+    spaced("fraction", _VULGAR, _read_vulgar, "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"),
+)
+ORDINAL_RULE = spaced("ordinal", _ORDINAL, _read_ordinal, DIGITS)
+RANGE_RULE = Rule("range", _RANGE, _read_range, frozenset("-–—"))
+GROUPED_RULE = spaced("cardinal", _GROUPED, lambda match: number(match[0].replace(".", "")), DIGITS)
+SCALED_RULE = spaced("cardinal", _SCALED, _read_cardinal, DIGITS)
+CARDINAL_RULE = spaced("cardinal", _CARDINAL, _read_cardinal, DIGITS)

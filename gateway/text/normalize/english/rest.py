@@ -20,6 +20,8 @@ def read_rest(text: str) -> list[Edit]:
 
     :returns: edits in order, without overlaps.
     """
+    if not any(map(_is_unread, text)):
+        return []
     edits = [edit for edit in read_by_grammar(text, "en") if not any(map(_is_unread, edit.spoken))]
     position = 0
     for edit in [*edits, Edit(len(text), len(text), "", "")]:

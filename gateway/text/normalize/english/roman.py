@@ -7,7 +7,7 @@ import re
 from gateway.text.normalize.english.words import before, integer, ordinal_words
 from gateway.text.normalize.shared import spaced
 
-_NUMERAL = r"(?P<numeral>(?=[IVXL])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?![\w'’])"
+_NUMERAL = r"(?P<numeral>(?=[IVXL])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?!\w|['’](?!s\b))"
 _RULERS = (
     "Louis|Henry|Elizabeth|George|Charles|Edward|James|William|Richard|Napoleon|Paul|Benedict|Pius|Leo|Gregory|Clement"
     "|Innocent|Urban|Philip|Frederick|Nicholas|Alexander|Catherine|Ivan|Francis|Peter|Mary|Wilhelm|Ferdinand|Alfonso"
@@ -17,8 +17,8 @@ _RULERS = (
 _RULER = re.compile(rf"\b(?:{_RULERS})\s$")
 _NUMBERED = re.compile(
     r"\b(?:[Cc]hapter|[Pp]art|[Aa]ct|[Ss]cene|[Vv]olume|[Vv]ol\.|[Bb]ook|[Ss]ection|[Pp]hase|[Tt]ype|[Cc]lass|[Aa]rticle"
-    r"|[Aa]ppendix|[Tt]itle|[Ll]evel|[Ss]tage|[Gg]rade|[Tt]ier|[Ff]igure|Fig\.|[Tt]able|World War|Super Bowl|Mark|Vatican"
-    r"|Apollo|Episode|Season|Symphony|Category|Division|Group|Schedule|Annex|Canto|Psalm)\s$"
+    r"|[Aa]ppendix|[Tt]itle|[Ll]evel|[Ss]tage|[Gg]rade|[Tt]ier|[Ff]igure|Fig\.|[Tt]able|World War|Super Bowl"
+    r"|Mark|Vatican|Apollo|Episode|Season|Symphony|Category|Division|Group|Schedule|Annex|Canto|Psalm)\s$"
 )
 _ROMAN = re.compile(rf"(?<=[A-Za-z.]\s){_NUMERAL}(?P<century>(?=\scentur))?")
 _CAPITALIZED = re.compile(r"\b[A-Z][a-z]{2,20}\s$")

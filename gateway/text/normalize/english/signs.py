@@ -1,23 +1,13 @@
-"""Signs: Markdown marks and bullets, mathematics, arrows, Greek letters and other symbols."""
+"""Signs: mathematics, arrows, Greek letters and other symbols."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-from gateway.text.normalize.english.words import SIGN, START, after, any_of, before, integer, number, sign_words
+from gateway.text.normalize.english.words import NUMBER, SIGN, START, after, any_of, before, integer, number, sign_words
 from gateway.text.normalize.rules import Rule
-from gateway.text.normalize.shared import spaced
-
-_LINE_MARK = re.compile(
-    r"(?<![^\n])[ \t]{0,8}(?:#{1,6}[ \t]+|(?:>[ \t]?){1,4}(?=\S)|[-*+•‣◦▪–][ \t]+(?=\S))(?:\[[ xX]\][ \t]+)?"
-)
-_RULER_LINE = re.compile(r"(?<![^\n])[ \t]{0,8}(?:[-*_=~|:][ \t]?){3,200}(?![^\n])")
-_FENCE = re.compile(r"(?<![^\n])[ \t]{0,8}```[\w+-]{0,20}[ \t]*(?:\n|$)")
-_EMPHASIS = re.compile(r"\*{2,3}(?=\S)|(?<=\S)\*{2,3}|(?<!\w)__(?=\w)|(?<=\w)__(?!\w)|~~(?=\S)|(?<=\S)~~|`{1,3}")
-_ITALIC = re.compile(
-    r"(?<![\w*\\])\*(?=[^\s*\d][^*\n]{0,300}\*(?![\w*]))|(?<=[^\s*])\*(?![\w*])|(?<!\w)_(?=[^\W_][^_\n]{0,300}_(?!\w))|(?<=\w)_(?!\w)"
-)
+from gateway.text.normalize.shared import DIGITS, spaced
 
 _EQUATION = re.compile(r"^[\s\d.,a-z()+*/×÷^-]{0,40}[=≈≠≤≥<>]")
 _AFTER_EQUALS = re.compile(r"[=≈≠≤≥<>]\s*[\s\d.,a-z()+*/×÷^−-]{0,40}$")
@@ -29,7 +19,8 @@ def in_equation(match: re.Match[str]) -> bool:
 
 
 _POWER = re.compile(
-    rf"{SIGN}(?<![\w.])(?P<base>\d{{1,15}}(?:\.\d{{1,9}})?|[A-Za-zπ]|(?<=\)))(?:\^\(?(?P<exponent>[-−]?[\da-zA-Z]{{1,9}})\)?(?!\w)|(?P<super>[⁻⁺]?[⁰¹²³⁴-⁹ⁿ]{{1,9}}))"
+    rf"(?:(?<![\w)\]])(?P<sign>[-−–+±]))?(?:{START}(?P<base>{NUMBER}|[A-Za-zπ])|(?<=[A-Za-z)]))"
+    r"(?:\^\(?(?P<exponent>[-−]?(?:\d{1,9}|[a-zA-Z]{1,9}))\)?(?!\w)|(?P<super>[⁻⁺]?[⁰¹²³⁴-⁹ⁿ]{1,9}))"
 )
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
 _SCIENTIFIC = re.compile(
@@ -38,14 +29,14 @@ _SCIENTIFIC = re.compile(
 
 
 def _exponent(written: str) -> str:
-    sign = written[0] if written[0] in "-−+" else ""
-    rest = written.removeprefix(sign)
+    sign = "-" if written[0] in "-−" else ""
+    rest = written.lstrip("-−+")
     return f"{sign_words(sign)}{integer(rest) if rest.isdecimal() else rest}"
 
 
 def _read_power(match: re.Match[str]) -> str:
     exponent = match["exponent"] or match["super"].translate(_SUPERSCRIPTS)
-    base = match["base"]
+    base = match["base"] or ""
     read = sign_words(match["sign"]) + (number(base) if base[:1].isdigit() else _LETTERS.get(base, base))
     named = {"2": "squared", "3": "cubed"}.get(exponent)
     return f"{read} {named or f'to the power of {_exponent(exponent)}'}".strip()
@@ -138,11 +129,17 @@ _ARROWS = {
 }
 _ARROW = re.compile(rf"(?P<arrow>{any_of(_ARROWS)})\ufe0f?")
 _OPERATOR = re.compile(rf"(?P<operator>{any_of(_OPERATORS)})\ufe0f?")
-_MINUS = re.compile(
-    r"(?:(?<=[\w)\]])|(?<=[=<>≈≤≥+*×÷(/] )|(?<=[=<>≈≤≥+*×÷(/]))(?P<space>[ \xa0]?)[-−–](?:[ \xa0]?(?=[\w.(√]))"
-)
-_STAR = re.compile(r"(?<=[\w)])[ ]?\*[ ]?(?=[\w(])")
+_MINUS = re.compile(r"(?<=[\w)\]])(?P<space>[ \xa0]?)[-−–](?P=space)(?=[\w.(√∞])")
+_NEGATIVE = re.compile(r"(?:(?<=[=<>≈≤≥+*×÷(/] )|(?<=[=<>≈≤≥+*×÷(/±]))[-−–](?=[\w.(√∞])|−")
+_STAR = re.compile(r"(?<=[\w)\]])(?: \* (?![A-Z]{2})|\*)(?=[\w(])")
 _DIVIDE = re.compile(r"(?<=[\w)]) ?/ ?(?=[\w(])")
+
+
+def _read_operator(match: re.Match[str]) -> str:
+    words = _OPERATORS[match["operator"]]
+    if match["operator"] == "≈" and not re.search(r"[\w)]\s?$", before(match, 2)):
+        return "approximately"
+    return words
 
 
 def _read_minus(match: re.Match[str]) -> str | None:
@@ -151,7 +148,10 @@ def _read_minus(match: re.Match[str]) -> str | None:
     return " minus "
 
 
-_GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi psi omega"
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi"
+    " psi omega"
+)
 _LETTERS = {chr(0x3B1 + index + (index > 16)): name for index, name in enumerate(_GREEK.split())}
 _LETTERS |= {letter.upper(): name for letter, name in _LETTERS.items()}
 _LETTERS |= {"µ": "micro", "ϕ": "phi", "ϑ": "theta", "ϵ": "epsilon", "ς": "sigma", "Ω": "ohm"}
@@ -218,15 +218,10 @@ SIGN_WORDS = {
     "ª": "a",
     "º": "o",
 }
+_ABOUT = re.compile(r"[~∼](?=\s?[$€£¥]?\.?[\d½¼¾])")
 _SIGN = re.compile(rf"(?:{any_of(SIGN_WORDS)})")
 _BLANK = re.compile(r"_{2,}")
 _UNDERSCORE = re.compile(r"_")
-_TABLE_BAR = re.compile(r"(?<![^\n])[ \t]{0,8}\|[ \t]*|[ \t]?\|[ \t]*(?![^\n])|[ \t]\|(?=[ \t])")
-
-
-def _read_bar(match: re.Match[str]) -> str:
-    inside = match.start() > 0 and match.string[match.start() - 1] != "\n" and after(match, 1) not in ("", "\n")
-    return "," if inside else ""
 
 
 def sign_name(char: str) -> str:
@@ -239,28 +234,21 @@ def sign_name(char: str) -> str:
     )
 
 
-def _drop(match: re.Match[str]) -> str:
-    return ""
-
-
-MARK_RULES = (
-    Rule("sign", _FENCE, _drop),
-    Rule("sign", _RULER_LINE, _drop),
-    Rule("sign", _LINE_MARK, _drop),
-    Rule("sign", _TABLE_BAR, _read_bar),
-    Rule("sign", _EMPHASIS, _drop),
-    Rule("sign", _ITALIC, _drop),
+POWER_RULES = (
+    spaced("math", _SCIENTIFIC, _read_scientific, DIGITS),
+    spaced("math", _POWER, _read_power, "^⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ"),
 )
-"""Markdown marks and bullets, which are not spoken."""
-POWER_RULES = (spaced("math", _SCIENTIFIC, _read_scientific), spaced("math", _POWER, _read_power))
 RULES = (
-    spaced("sign", _SLASH_WORD, _read_slash_word),
-    Rule("math", _STAR, lambda _: " times "),
-    Rule("math", _MINUS, _read_minus),
-    spaced("sign", _ARROW, lambda match: _ARROWS[match["arrow"]]),
-    spaced("math", _OPERATOR, lambda match: _OPERATORS[match["operator"]]),
-    spaced("math", _GREEK_LETTER, lambda match: _LETTERS[match[0]]),
-    spaced("sign", _BLANK, lambda _: "blank"),
-    spaced("sign", _UNDERSCORE, lambda _: "underscore"),
-    spaced("sign", _SIGN, lambda match: SIGN_WORDS[match[0]]),
+    spaced("sign", _SLASH_WORD, _read_slash_word, "/"),
+    Rule("math", _STAR, lambda _: " times ", frozenset("*")),
+    Rule("math", _DIVIDE, lambda match: " divided by " if in_equation(match) else None, frozenset("/")),
+    Rule("math", _MINUS, _read_minus, frozenset("-−–")),
+    spaced("math", _NEGATIVE, lambda match: "minus" if in_equation(match) or match[0] == "−" else None, "-−–"),
+    spaced("sign", _ARROW, lambda match: _ARROWS[match["arrow"]], "".join(_ARROWS)),
+    spaced("math", _OPERATOR, _read_operator, "".join(_OPERATORS)),
+    spaced("math", _GREEK_LETTER, lambda match: _LETTERS[match[0]], "".join(_LETTERS)),
+    spaced("math", _ABOUT, lambda _: "about", "~∼"),
+    spaced("sign", _BLANK, lambda _: "blank", "_"),
+    spaced("sign", _UNDERSCORE, lambda _: "underscore", "_"),
+    spaced("sign", _SIGN, lambda match: SIGN_WORDS[match[0]], "".join(SIGN_WORDS)),
 )

@@ -7,18 +7,21 @@ from collections.abc import Iterable
 
 from gateway.text.normalize.numbers import MAX_DIGITS, cardinal, digits, ordinal, year
 
-START = r"(?<!\w)(?<!\d\.)"
+START = r"(?<![\w^])(?<!\d\.)(?<!\W[A-Z]-)(?<!^[A-Z]-)(?<!\^[-−])"
 """Before the first character of a number."""
-NUMBER = r"(?:\d{1,3}(?:,\d{3}(?!\d))+(?:\.\d+)?|\d{1,3}(?:[ \xa0\u202f]\d{3}(?!\d)){2,}|\d+(?:\.\d+)?|\.\d+)"
+NUMBER = r"(?:\d{1,3}(?:,\d{3}(?!\d))+(?:\.\d+)?|\d{1,3}(?:[ \xa0\u202f]\d{3}(?!\d)){2,}"
+NUMBER += r"|\d{1,3}(?:[\xa0\u202f]\d{3}| 000)(?!\d)|\d+(?:\.\d+)?|(?<!\d)\.\d+)"
 """1,234.5 or 1234.5 or 1 234 567 or .5"""
-SIGN = r"(?:(?<![\w)\]%°\"'”’])(?P<sign>[-−–+±~≈])(?=\.?\d))?"
-"""An optional sign of a number."""
+SIGN = r"(?=[-−–+±~≈.\d])(?:(?<![\w)\]^%°\"'”’])(?P<sign>[-−–+±~≈])(?=\.?\d))?"
+"""An optional sign before a number; the look-ahead makes it fast where there is neither."""
 SPACE = r"[ \xa0\u202f]"
 SCALES = {
     "thousand": "thousand",
     "million": "million",
     "billion": "billion",
     "trillion": "trillion",
+    "lakh": "lakh",
+    "crore": "crore",
     "k": "thousand",
     "m": "million",
     "mn": "million",
@@ -64,8 +67,12 @@ def number(written: str) -> str:
 
 def code_number(written: str) -> str:
     """A number that is a name, in pairs of digits: 4090 is ``forty ninety``, 404 is ``four oh four``."""
-    if len(written) > 4 or len(written) < 3 or written[0] == "0" or written[1:3] == "00" or written[-2:] == "00":
-        return digits(written, "en") if len(written) > 4 else integer(written)
+    if len(written) > 4:
+        return digits(written, "en")
+    if len(written) < 3 or written[0] == "0" or written[1:3] == "00":
+        return integer(written)
+    if written.endswith("00"):
+        return f"{integer(written[:-2])} hundred"
     return f"{integer(written[:-2])} {_pair(written[-2:])}"
 
 
@@ -105,14 +112,17 @@ def after(match: re.Match[str], length: int = 24) -> str:
     return match.string[match.end() : match.end() + length]
 
 
-_ARTICLE = re.compile(r"\b[Aa]n? $")
-_NOUN = re.compile(r"-[a-z]| (?!(?:and|or|to|per|in|for|on|of|is|was|a|each|from|at|by|with|than)\b)[a-z]{2}")
+_ARTICLE = re.compile(r"\b(?:an?|the|this|that|another|per|each|its|their) $", re.IGNORECASE)
+_NOUN = re.compile(
+    r"-[a-z]| (?!(?:and|or|to|per|in|for|on|of|is|was|a|each|from|at|by|with|than|he|she|it|they|we|you|I|who|which"
+    r"|that|into|plus|minus|times|off|more|less)\b)[A-Za-z]{2}"
+)
 
 
 def is_adjective(match: re.Match[str]) -> bool:
     """Whether a quantity stands before a noun, as in "a $5 bill", and has its unit in the singular."""
     return _NOUN.match(after(match)) is not None and (
-        _ARTICLE.search(before(match, 4)) is not None or after(match, 1) == "-"
+        _ARTICLE.search(before(match, 9)) is not None or after(match, 1) == "-"
     )
 
 
@@ -123,5 +133,5 @@ def ends_sentence(match: re.Match[str]) -> bool:
 
 _SENTENCE_START = re.compile(
     r"[\"'”’)\]]{0,2}(?:\s*$|\s*\n|\s+(?![A-Z]{2}|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Jan|Feb|Mar|Apr|May|Jun|Jul"
-    r"|Aug|Sep|Oct|Nov|Dec)[\"'“‘(]?[A-Z])"
+    r"|Aug|Sep|Oct|Nov|Dec|Blvd|Ave|St\.|Rd)[\"'“‘(]?[A-Z])"
 )

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from gateway.text.normalize import numbers
 from gateway.text.normalize.european.numerals import Numerals
-from gateway.text.normalize.european.words import Words, nouns
+from gateway.text.normalize.european.words import Words, listed, nouns
 from gateway.text.normalize.rules import Rule
 from gateway.text.normalize.shared import spaced
 
-MONTHS = "januari februari maart april mei juni juli augustus september oktober november december".split()
+MONTHS = listed("januari februari maart april mei juni juli augustus september oktober november december")
 
 
 def _agree(words: str, number: int, gender: str) -> str:
@@ -28,7 +28,7 @@ def _year(year: int) -> str:
     return words.replace(" honderd ", "honderd").replace(" honderd", "honderd")
 
 
-def _clock(hour: int, minute: int) -> str:
+def _clock(hour: int, minute: int, before: str) -> str:
     words = f"{numbers.cardinal(hour, 'nl')} uur"
     return f"{words} {numbers.cardinal(minute, 'nl')}" if minute else words
 
@@ -55,10 +55,22 @@ WORDS = Words(
     minus="min",
     decimals_as_number=False,
     months=MONTHS,
-    month_abbreviations={"jan.": 1, "feb.": 2, "mrt.": 3, "apr.": 4, "aug.": 8, "sept.": 9, "okt.": 10, "nov.": 11, "dec.": 12},
+    month_abbreviations={
+        "jan.": 1,
+        "feb.": 2,
+        "mrt.": 3,
+        "apr.": 4,
+        "aug.": 8,
+        "sept.": 9,
+        "okt.": 10,
+        "nov.": 11,
+        "dec.": 12,
+    },
+    month_and_year="{month} {year}",
     date=_date,
     clock=_clock,
     clock_signs="uur|u",
+    clock_leads=("om", "van", "tot", "vanaf"),
     year=_year,
     agree=_agree,
     currencies=nouns(
@@ -73,7 +85,16 @@ WORDS = Words(
         }
     ),
     cent_names=nouns({"€": "|cent", "$": "|cent", "£": "|penny|pence"}),
-    magnitudes=nouns({"mln.": "|miljoen", "mln": "|miljoen", "mld.": "|miljard", "mld": "|miljard", "miljoen": "|miljoen", "miljard": "|miljard"}),
+    magnitudes=nouns(
+        {
+            "mln.": "|miljoen",
+            "mln": "|miljoen",
+            "mld.": "|miljard",
+            "mld": "|miljard",
+            "miljoen": "|miljoen",
+            "miljard": "|miljard",
+        }
+    ),
     units=nouns(
         {
             "%": "|procent",
@@ -87,6 +108,7 @@ WORDS = Words(
             "B": "|byte",
             "W": "|watt",
             "Wh": "|wattuur",
+            "Pa": "|pascal",
             "Hz": "|hertz",
             "V": "|volt",
             "t": "|ton",
@@ -99,15 +121,32 @@ WORDS = Words(
             "dB": "|decibel",
         }
     ),
-    prefixes={"k": "kilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "milli"},
+    prefixes={
+        "h": "hecto",
+        "k": "kilo",
+        "M": "mega",
+        "G": "giga",
+        "T": "tera",
+        "c": "centi",
+        "d": "deci",
+        "m": "milli",
+    },
     square=("vierkante {}",),
     cube=("kubieke {}",),
-    per={"h": "per uur", "u": "per uur", "s": "per seconde", "min": "per minuut", "kg": "per kilogram"},
+    per={
+        "h": "per uur",
+        "u": "per uur",
+        "s": "per seconde",
+        "min": "per minuut",
+        "kg": "per kilogram",
+        "l": "per liter",
+    },
     per_word="per",
     over="slash",
     fractions={(1, 2): "een half", (1, 4): "een kwart", (3, 4): "driekwart"},
     denominators={3: ("derde",), 4: ("vierde",), 5: ("vijfde",), 6: ("zesde",), 8: ("achtste",), 10: ("tiende",)},
     half="en een half",
+    halves={"": "een halve"},
     mixed="",
     squared="kwadraat",
     cubed="tot de derde",
@@ -149,7 +188,15 @@ WORDS = Words(
         "tel.": "telefoon",
         "v.Chr.": "voor Christus",
     },
-    titles={"dhr.": "de heer", "mevr.": "mevrouw", "mw.": "mevrouw", "dr.": "doctor", "drs.": "doctorandus", "prof.": "professor", "St.": "Sint"},
+    titles={
+        "dhr.": "de heer",
+        "mevr.": "mevrouw",
+        "mw.": "mevrouw",
+        "dr.": "doctor",
+        "drs.": "doctorandus",
+        "prof.": "professor",
+        "St.": "Sint",
+    },
     counters={"nr.": "nummer", "blz.": "bladzijde", "p.": "pagina", "art.": "artikel", "hfst.": "hoofdstuk"},
     closing=frozenset(["enz.", "etc.", "a.u.b."]),
     signs={
@@ -175,7 +222,6 @@ WORDS = Words(
         "®": "geregistreerd",
         "™": "handelsmerk",
         "°": "graden",
-        "º": "graden",
         "%": "procent",
         "‰": "promille",
         "/": "slash",
@@ -187,7 +233,12 @@ WORDS = Words(
         "µ": "micro",
     },
     joins_suffixes=True,
-    rulers=frozenset("Lodewijk Karel Willem Filips Hendrik Napoleon Paulus Johannes Pius Benedictus George Albert Leopold Boudewijn Frederik Elizabeth".split()),
+    rulers=frozenset(
+        listed(
+            "Lodewijk Karel Willem Filips Hendrik Napoleon Paulus Johannes Pius Benedictus George Albert Leopold "
+            "Boudewijn Frederik Elizabeth"
+        )
+    ),
     regnal=_regnal,
     rules=_rules,
 )

@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 
 from gateway.text.normalize import numbers
-from gateway.text.normalize.european.context import ROMAN, roman_value, word_before
+from gateway.text.normalize.european.context import ROMAN, roman_value
 from gateway.text.normalize.european.numerals import Numerals
-from gateway.text.normalize.european.words import Number, Words, nouns
+from gateway.text.normalize.european.words import Number, Words, listed, nouns
 from gateway.text.normalize.rules import Rule
 from gateway.text.normalize.shared import spaced
 
-MONTHS = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
+MONTHS = listed("janvier février mars avril mai juin juillet août septembre octobre novembre décembre")
 
 
 def ordinal(number: int, ending: str) -> str:
@@ -32,10 +32,12 @@ def _plural(number: Number) -> int:
     return int(int(number.integer) >= 2)
 
 
-_FEMININE = frozenset("heure heures page pages minute minutes personne personnes année années fois semaine semaines".split())
+_FEMININE = frozenset(
+    listed("heure heures page pages minute minutes personne personnes année années fois semaine semaines")
+)
 
 
-def _gender(word: str) -> str:
+def _gender(word: str, number: int) -> str:
     return "f" if word in _FEMININE or word.endswith(("tion", "tions")) else ""
 
 
@@ -44,7 +46,7 @@ def _date(day: int, month: int, year: int | None, before: str) -> str:
     return words if year is None else f"{words} {numbers.cardinal(year, 'fr')}"
 
 
-def _clock(hour: int, minute: int) -> str:
+def _clock(hour: int, minute: int, before: str) -> str:
     words = _agree(numbers.cardinal(hour, "fr"), hour, "f") + (" heures" if hour > 1 else " heure")
     return f"{words} {_agree(numbers.cardinal(minute, 'fr'), minute, 'f')}" if minute else words
 
@@ -64,13 +66,11 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
     def read_roman(match: re.Match[str]) -> str:
         return ordinal(roman_value(match["roman"]), match["ending"])
 
-    def read_century(match: re.Match[str]) -> str | None:
-        return numerals.integer(roman_value(match["roman"])) if word_before(match) in WORDS.labels else None
-
     endings = r"(?P<ending>ers?|res?|ères?|eres?|ndes?|nds?|èmes?|emes?|es?|ème)(?!\w)"
     roman = ROMAN.replace(r"(?![\w'’])", "")
     return (
         spaced("roman", re.compile(rf"{roman}\^?{endings}"), read_roman),
+        Rule("abbreviation", re.compile(r"(?<=e )s\.(?!\w)"), lambda match: "siècle"),
         spaced("ordinal", re.compile(rf"(?<![\w.,])(?P<number>\d{{1,4}}) ?(?<! )\^?{endings}"), read_ordinal),
     )
 
@@ -81,15 +81,28 @@ WORDS = Words(
     point="point",
     minus="moins",
     months=MONTHS,
-    month_abbreviations={"janv.": 1, "févr.": 2, "fév.": 2, "avr.": 4, "juil.": 7, "sept.": 9, "oct.": 10, "nov.": 11, "déc.": 12},
+    month_abbreviations={
+        "janv.": 1,
+        "févr.": 2,
+        "fév.": 2,
+        "avr.": 4,
+        "juil.": 7,
+        "sept.": 9,
+        "oct.": 10,
+        "nov.": 11,
+        "déc.": 12,
+    },
     month_link=r"(?:er)?\s",
+    month_and_year="{month} {year}",
     date=_date,
     clock=_clock,
     clock_signs="heures?|h",
     agree=_agree,
     plural=_plural,
     guess_gender=_gender,
-    labels=frozenset("page pages chapitre numéro tome volume partie acte scène niveau version salle ligne tableau article".split()),
+    labels=frozenset(
+        listed("page pages chapitre numéro tome volume partie acte scène niveau version salle ligne tableau article")
+    ),
     after_magnitude=_of,
     currencies=nouns(
         {
@@ -106,7 +119,9 @@ WORDS = Words(
             "Kč": "f|couronne|couronnes",
         }
     ),
-    cent_names=nouns({"€": "m|centime|centimes", "$": "m|cent|cents", "£": "m|penny|pence", "CHF": "m|centime|centimes"}),
+    cent_names=nouns(
+        {"€": "m|centime|centimes", "$": "m|cent|cents", "£": "m|penny|pence", "CHF": "m|centime|centimes"}
+    ),
     magnitudes=nouns(
         {
             "M": "m|million|millions",
@@ -138,9 +153,12 @@ WORDS = Words(
             "To": "m|téraoctet|téraoctets",
             "W": "m|watt|watts",
             "Wh": "m|wattheure|wattheures",
+            "Pa": "m|pascal|pascals",
             "Hz": "m|hertz",
             "V": "m|volt|volts",
             "t": "f|tonne|tonnes",
+            "h": "f|heure|heures",
+            "j": "m|jour|jours",
             "min": "f|minute|minutes",
             "mn": "f|minute|minutes",
             "s": "f|seconde|secondes",
@@ -152,10 +170,26 @@ WORDS = Words(
             "Mbit": "m|mégabit|mégabits",
         }
     ),
-    prefixes={"k": "kilo", "M": "méga", "G": "giga", "T": "téra", "c": "centi", "d": "déci", "m": "milli"},
+    prefixes={
+        "h": "hecto",
+        "k": "kilo",
+        "M": "méga",
+        "G": "giga",
+        "T": "téra",
+        "c": "centi",
+        "d": "déci",
+        "m": "milli",
+    },
     square=("{} carré", "{} carrés"),
     cube=("{} cube", "{} cubes"),
-    per={"h": "par heure", "s": "par seconde", "min": "par minute", "kg": "par kilogramme", "m²": "par mètre carré"},
+    per={
+        "h": "par heure",
+        "s": "par seconde",
+        "min": "par minute",
+        "kg": "par kilogramme",
+        "m²": "par mètre carré",
+        "l": "par litre",
+    },
     per_word="par",
     over="sur",
     fractions={(1, 2): "un demi"},
@@ -172,6 +206,8 @@ WORDS = Words(
     },
     fraction_of=" de ",
     half="et demi",
+    half_feminine="et demie",
+    halves={"f": "une demi"},
     half_last=True,
     mixed="et",
     squared="au carré",
@@ -202,9 +238,10 @@ WORDS = Words(
         "c.-à-d.": "c'est-à-dire",
         "etc.": "et cetera",
         "env.": "environ",
+        "c. à s.": "cuillère à soupe",
+        "c. à c.": "cuillère à café",
         "av. J.-C.": "avant Jésus-Christ",
         "apr. J.-C.": "après Jésus-Christ",
-        "s'il vous plaît": "s'il vous plaît",
         "svp": "s'il vous plaît",
         "Mme": "madame",
         "Mmes": "mesdames",
@@ -218,7 +255,15 @@ WORDS = Words(
         "TTC": "toutes taxes comprises",
         "qqch.": "quelque chose",
     },
-    titles={"M.": "monsieur", "Dr": "docteur", "Dr.": "docteur", "Pr": "professeur", "Me": "maître", "St": "saint", "Ste": "sainte"},
+    titles={
+        "M.": "monsieur",
+        "Dr": "docteur",
+        "Dr.": "docteur",
+        "Pr": "professeur",
+        "Me": "maître",
+        "St": "saint",
+        "Ste": "sainte",
+    },
     counters={
         "n°": "numéro",
         "nº": "numéro",
@@ -256,7 +301,6 @@ WORDS = Words(
         "®": "marque déposée",
         "™": "marque",
         "°": "degrés",
-        "º": "degrés",
         "%": "pour cent",
         "‰": "pour mille",
         "/": "slash",
@@ -269,8 +313,11 @@ WORDS = Words(
     },
     phone_pairs=True,
     rulers=frozenset(
-        "Louis Henri Charles Philippe François Napoléon Jean Paul Pie Benoît Georges George Édouard Guillaume Frédéric Léopold"
-        " Albert Alexandre Nicolas Élisabeth Elizabeth Catherine Jacques Richard Pierre Léon Jean-Paul Félipe Joseph".split()
+        listed(
+            "Louis Henri Charles Philippe François Napoléon Jean Paul Pie Benoît Georges George Édouard Guillaume "
+            "Frédéric Léopold Albert Alexandre Nicolas Élisabeth Elizabeth Catherine Jacques Richard Pierre Léon "
+            "Jean-Paul Félipe Joseph"
+        )
     ),
     regnal=_regnal,
     rules=_rules,

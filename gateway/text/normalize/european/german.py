@@ -10,28 +10,49 @@ import re
 from collections.abc import Sequence
 
 from gateway.text.normalize import numbers
-from gateway.text.normalize.european.context import ROMAN, ends_sentence, roman_value, word_after, word_before, words_before
+from gateway.text.normalize.european.context import (
+    ROMAN,
+    ends_sentence,
+    roman_value,
+    word_after,
+    word_before,
+    words_before,
+)
 from gateway.text.normalize.european.numerals import Numerals
-from gateway.text.normalize.european.words import Words, nouns
+from gateway.text.normalize.european.words import Words, listed, nouns
 from gateway.text.normalize.rules import Rule
 from gateway.text.normalize.shared import spaced
 
-MONTHS = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split()
+MONTHS = listed("Januar Februar März April Mai Juni Juli August September Oktober November Dezember")
 
-_WEAK = frozenset("am im vom zum beim dem den des seit ab bis zur einem einen eines einer".split())
-_ARTICLES = frozenset("der die das diese dieser dieses jede jeder jedes eine unsere seine ihre meine".split())
+_WEAK = frozenset(
+    listed(
+        "am im vom zum beim dem den des seit ab bis zur einem einen eines einer jedem jeden diesem diesen meinem "
+        "meinen seinem seinen ihrem ihren unserem unseren"
+    )
+)
+_ARTICLES = frozenset(listed("der die das diese dieser dieses jede jeder jedes eine unsere seine ihre meine"))
+_STRONG = frozenset(listed("an in aus mit von zu auf"))
 _COUNTED_SO = (
-    "Platz|Jahrhundert|Jh|Etage|Stock|OG|UG|Klasse|Auflage|Kapitel|Tag|Woche|Mal|Runde|Spieltag|Bundesliga|Liga|Weltkrieg"
-    "|Advent|Geburtstag|Semester|Quartal|Halbjahr|Halbzeit|Staffel|Folge|Teil|Versuch|Preis|Schritt|Minute|Person|Grad"
+    "Platz|Jahrhundert|Jh|Etage|Stock|OG|UG|Klasse|Auflage|Kapitel|Tag|Woche|Mal|Runde|Spieltag|Bundesliga|Liga"
+    "|Weltkrieg|Advent|Geburtstag|Semester|Quartal|Halbjahr|Halbzeit|Staffel|Folge|Teil|Versuch|Preis|Schritt|"
+    "Minute|Person|Grad|Stelle|Hand"
 )
 
 
-def ordinal(number: int, before: str) -> str:
-    """An ordinal number after a word, which decides its ending."""
+def ordinal(number: int, before: str, noun: str = "") -> str:
+    """An ordinal number, with the ending after an article or a preposition, or without one before a noun."""
     stem = numbers.ordinal(number, "de")
     if before in _WEAK:
         return stem + "n"
-    return stem if before in _ARTICLES else stem + "r"
+    if before in _STRONG:
+        return stem + "r"
+    if before in _ARTICLES or _gender(noun, number) == "f":
+        return stem
+    return stem + ("s" if noun in _NEUTER else "r")
+
+
+_NEUTER = frozenset(listed("Jahrhundert Kapitel Mal Semester Quartal Halbjahr Geschoss Bild Spiel Buch Kind Jahr"))
 
 
 def _agree(words: str, number: int, gender: str) -> str:
@@ -40,15 +61,15 @@ def _agree(words: str, number: int, gender: str) -> str:
     return "eine" if gender == "f" else "ein"
 
 
-_FEMININE = re.compile(r"(?:ung|heit|keit|schaft|ion|tät|ik|ei|in|e)$")
+_FEMININE = re.compile(r"(?:ung|heit|keit|schaft|ion|tät|ik|liga|ei|in|e)$")
 _NOT_FEMININE = frozenset(
-    "Name Junge Käse Kunde Kollege Ende Auge Interesse Termin Verein Stein Bein Wein Ei Code Service Film-in Bulle".split()
+    listed("Name Junge Käse Kunde Kollege Ende Auge Interesse Termin Verein Stein Bein Wein Ei Code Service Bulle")
 )
-_FEMININE_WORDS = frozenset("Nacht Person Uhr Frau Stadt Hand Wand Mail E-Mail Tür Wahl Zahl Million App Box".split())
+_FEMININE_WORDS = frozenset(listed("Nacht Person Uhr Frau Stadt Hand Wand Mail E-Mail Tür Wahl Zahl Million App Box"))
 
 
-def _gender(word: str) -> str:
-    if not word[0].isupper():
+def _gender(word: str, number: int) -> str:
+    if not word[:1].isupper() or (word.isupper() and len(word) > 1):
         return ""
     feminine = word in _FEMININE_WORDS or (_FEMININE.search(word) and word not in _NOT_FEMININE)
     return "f" if feminine else "m"
@@ -63,7 +84,7 @@ def _year(year: int) -> str:
     return numbers.year(year, "de") if 1100 <= year < 2000 else numbers.cardinal(year, "de")
 
 
-def _clock(hour: int, minute: int) -> str:
+def _clock(hour: int, minute: int, before: str) -> str:
     words = "ein Uhr" if hour == 1 else f"{numbers.cardinal(hour, 'de')} Uhr"
     return f"{words} {numbers.cardinal(minute, 'de')}" if minute else words
 
@@ -77,21 +98,27 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
         before = word_before(match)
         following = word_after(match)
         if before in _WEAK or before in _ARTICLES or following[:1].islower():
-            return ordinal(int(match["number"]), before) if following else None
-        return ordinal(int(match["number"]), before) if re.match(rf"(?:{_COUNTED_SO})\b", following) else None
+            return ordinal(int(match["number"]), before, following) if following else None
+        return (
+            ordinal(int(match["number"]), before, following) if re.match(rf"(?:{_COUNTED_SO})\b", following) else None
+        )
+
+    def read_first_of_range(match: re.Match[str]) -> str:
+        return ordinal(int(match["number"]), word_before(match))
 
     def read_roman_ordinal(match: re.Match[str]) -> str:
         return ordinal(roman_value(match["roman"]), word_before(match))
 
     def read_regnal(match: re.Match[str]) -> str | None:
         before, name = words_before(match)
-        if not name[:1].isupper() or (len(match["roman"]) == 1 and name.rstrip("s") not in _RULERS):
-            return None
-        if name in _LABELS_CAPITAL:
+        known = name in _RULERS or name.removesuffix("s") in _RULERS
+        if name.lower() in _LABELS or not name[:1].isupper() or (len(match["roman"]) == 1 and not known):
             return None
         stem = numbers.ordinal(roman_value(match["roman"]), "de").capitalize()
         if name.endswith("s") and name not in _RULERS:
             spoken = f"des {stem}n"
+        elif name in _QUEENS:
+            spoken = f"die {stem}"
         elif before.lower() in ("von", "mit", "unter", "bei", "zu", "nach", "seit", "neben", "vor"):
             spoken = f"dem {stem}n"
         elif before.lower() in ("für", "gegen", "durch", "um", "ohne"):
@@ -108,12 +135,19 @@ def _rules(numerals: Numerals) -> Sequence[Rule]:
     nouns_after = rf"(?=[ \u00a0](?:{_COUNTED_SO})\b)"
     roman = ROMAN.replace(r"(?![\w'’])", "")
     return (
-        spaced("date", re.compile(r"(?<![\w.,/-])(?P<day>\d{1,2})\.(?P<month>0?[1-9]|1[0-2])\.(?!\w)"), _read_short_date),
+        spaced(
+            "date", re.compile(r"(?<![\w.,/-])(?P<day>\d{1,2})\.(?P<month>0?[1-9]|1[0-2])\.(?!\w)"), _read_short_date
+        ),
         spaced("roman", re.compile(rf"{roman}\.{nouns_after}"), read_roman_ordinal),
         spaced("roman", re.compile(rf"(?<=[^\W\d_] ){roman}\.(?!\w)"), read_regnal),
         spaced("date", re.compile(r"(?<![\w.,-])(?P<number>(?:\d\d)?\d0)(?P<ending>er[ns]?)\b"), read_decade),
         spaced("ordinal", re.compile(rf"{number}(?=[ \u00a0][^\W\d_])(?!\s(?:{'|'.join(MONTHS)})\b)"), read_ordinal),
         spaced("address", re.compile(r"(?<=, )\d{5}(?= [A-ZÄÖÜ])"), lambda match: numerals.digits(match[0])),
+        spaced(
+            "ordinal", re.compile(rf"{number}(?=(?: ?[-–] ?|, | und | oder | bis )\d{{1,2}}\.)"), read_first_of_range
+        ),
+        spaced("range", re.compile(r"(?<=\d\.)[-–](?=\d)|(?<=\d\. )[-–](?= \d)"), lambda match: "bis"),
+        Rule("abbreviation", re.compile(r"(?<=[a-zäöüß]{2})str\.(?!\w)"), lambda match: "straße"),
         spaced("sign", re.compile("§§"), lambda match: "Paragrafen"),
     )
 
@@ -124,13 +158,17 @@ def _read_short_date(match: re.Match[str]) -> str | None:
 
 
 _RULERS = frozenset(
-    "Ludwig Karl Friedrich Wilhelm Heinrich Otto Franz Joseph Leopold Philipp Georg Elisabeth Katharina Maria Johannes"
-    " Paul Pius Benedikt Gregor Leo Peter Alexander Nikolaus Napoleon Eduard Maximilian Rudolf Konrad Albert Richard Josef"
-    " Jakob Charles Felipe Franziskus August Gustav Christian Viktor".split()
+    listed(
+        "Ludwig Karl Friedrich Wilhelm Heinrich Otto Franz Joseph Leopold Philipp Georg Elisabeth Katharina "
+        "Maria Johannes Paul Pius Benedikt Gregor Leo Peter Alexander Nikolaus Napoleon Eduard Maximilian "
+        "Rudolf Konrad Albert Richard Josef Jakob Charles Felipe Franziskus August Gustav Christian Viktor"
+    )
 )
-_LABELS = "kapitel seite nummer band teil klasse stufe phase akt szene typ gruppe raum zimmer platz gleis linie tor version"
-_LABELS += " schritt punkt level ziffer absatz artikel paragraf abbildung tabelle zeile spalte ebene minus plus mal"
-_LABELS_CAPITAL = frozenset(label.capitalize() for label in _LABELS.split())
+_QUEENS = frozenset(listed("Elisabeth Katharina Maria Margarethe Beatrix Victoria Christina Anna Isabella"))
+_LABELS = listed(
+    "kapitel seite nummer band teil klasse stufe phase akt szene typ gruppe raum zimmer platz gleis linie tor "
+    "version schritt punkt level ziffer absatz artikel paragraf abbildung tabelle zeile spalte ebene minus plus mal"
+)
 
 WORDS = Words(
     numbers="de",
@@ -141,18 +179,20 @@ WORDS = Words(
     months=MONTHS,
     month_abbreviations={
         name: number
-        for number, names in enumerate(("jan", "feb", "mär", "apr", "", "jun", "jul", "aug", "sep", "okt", "nov", "dez"), 1)
-        if names
-        for name in (names, f"{names}.")
+        for number, short in enumerate(listed("jan feb mär apr mai jun jul aug sep okt nov dez"), 1)
+        for name in (short, f"{short}.")
+        if name != "mai."  # the end of a sentence
     }
     | {"jänner": 1, "sept": 9, "sept.": 9},
+    month_and_year="{month} {year}",
     date=_date,
     clock=_clock,
     clock_signs="Uhr",
+    clock_leads=("um", "von"),
     year=_year,
     agree=_agree,
     guess_gender=_gender,
-    labels=frozenset(_LABELS.split()),
+    labels=frozenset(_LABELS),
     currencies=nouns(
         {
             "€": "m|Euro",
@@ -198,6 +238,7 @@ WORDS = Words(
             "B": "n|Byte",
             "W": "n|Watt",
             "Wh": "f|Wattstunde|Wattstunden",
+            "Pa": "n|Pascal",
             "Hz": "n|Hertz",
             "V": "n|Volt",
             "t": "f|Tonne|Tonnen",
@@ -221,7 +262,16 @@ WORDS = Words(
             "Stk.": "n|Stück",
         }
     ),
-    prefixes={"k": "Kilo", "M": "Mega", "G": "Giga", "T": "Tera", "c": "Zenti", "d": "Dezi", "m": "Milli"},
+    prefixes={
+        "h": "Hekto",
+        "k": "Kilo",
+        "M": "Mega",
+        "G": "Giga",
+        "T": "Tera",
+        "c": "Zenti",
+        "d": "Dezi",
+        "m": "Milli",
+    },
     square=("Quadrat{}",),
     cube=("Kubik{}",),
     per={
@@ -248,6 +298,7 @@ WORDS = Words(
         100: ("Hundertstel",),
     },
     half="einhalb",
+    halves={"m": "ein halber", "f": "eine halbe", "n": "ein halbes"},
     mixed="",
     squared="Quadrat",
     cubed="hoch drei",
@@ -291,6 +342,8 @@ WORDS = Words(
         "exkl.": "exklusive",
         "zzgl.": "zuzüglich",
         "vgl.": "vergleiche",
+        "gegr.": "gegründet",
+        "lt.": "laut",
         "sog.": "sogenannte",
         "max.": "maximal",
         "mind.": "mindestens",
@@ -352,7 +405,6 @@ WORDS = Words(
         "#": "Raute",
         "_": "Unterstrich",
         "^": "hoch",
-        "º": "Grad",
         "µ": "Mikro",
     },
     joins_suffixes=True,

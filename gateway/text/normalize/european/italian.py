@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from gateway.text.normalize import numbers
 from gateway.text.normalize.european.context import ROMAN, roman_value
 from gateway.text.normalize.european.numerals import Numerals
-from gateway.text.normalize.european.words import Words, nouns
+from gateway.text.normalize.european.words import Words, listed, nouns
 from gateway.text.normalize.rules import Rule
 from gateway.text.normalize.shared import spaced
 
-MONTHS = "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre".split()
+MONTHS = listed("gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre")
 
 
 def _agree(words: str, number: int, gender: str) -> str:
     if number == 1 and gender:
         return "una" if gender == "f" else "un"
-    return words + "tré" if words.endswith("tre") and words != "tre" and not (words := words[:-3]).endswith(" ") else words
+    return (
+        words + "tré" if words.endswith("tre") and words != "tre" and not (words := words[:-3]).endswith(" ") else words
+    )
 
 
 def ordinal(number: int, ending: str) -> str:
@@ -27,10 +29,20 @@ def ordinal(number: int, ending: str) -> str:
     return words[:-1] + "a" if ending in ("ª", "a") else words
 
 
-def _gender(word: str) -> str:
-    if not word.islower() or len(word) < 3 or word in ("alla", "della", "nella", "dalla", "sulla", "era", "ora"):
+_NOT_NOUNS = frozenset(
+    listed(
+        "alla della nella dalla sulla era come sono dove anche che per con del nel sul dal non più fino dopo prima "
+        "contro oppure mentre quando quello questo questa quella solo molto hanno viene"
+    )
+)
+
+
+def _gender(word: str, number: int) -> str:
+    if not word.islower() or len(word) < 3 or word in _NOT_NOUNS:
         return ""
-    return "f" if re.search(r"(?:a|zione|sione|tà)$", word) and not re.search(r"(?:ema|amma)$", word) else "m" if word[-1] == "o" else ""
+    if re.search(r"(?:a|zione|sione|tà)$", word) and not re.search(r"(?:ema|amma)$", word):
+        return "f"
+    return "m" if word[-1] in "oe" else ""
 
 
 def _date(day: int, month: int, year: int | None, before: str) -> str:
@@ -38,12 +50,12 @@ def _date(day: int, month: int, year: int | None, before: str) -> str:
     return words if year is None else f"{words} {numbers.cardinal(year, 'it')}"
 
 
-def _clock(hour: int, minute: int) -> str:
+def _clock(hour: int, minute: int, before: str) -> str:
     words = "una" if hour == 1 else numbers.cardinal(hour, "it")
     return f"{words} e {numbers.cardinal(minute, 'it')}" if minute else words
 
 
-_QUEENS = frozenset("Elisabetta Caterina Maria Giovanna Cristina Isabella Margherita Vittoria".split())
+_QUEENS = frozenset(listed("Elisabetta Caterina Maria Giovanna Cristina Isabella Margherita Vittoria"))
 
 
 def _regnal(number: int, name: str) -> str:
@@ -52,10 +64,14 @@ def _regnal(number: int, name: str) -> str:
 
 def _rules(numerals: Numerals) -> Sequence[Rule]:
     return (
-        spaced("roman", re.compile(rf"{ROMAN}(?= (?:secolo|sec\.))"), lambda match: ordinal(roman_value(match["roman"]), "º")),
+        spaced(
+            "roman",
+            re.compile(rf"{ROMAN}(?= (?:secolo|sec\.))"),
+            lambda match: ordinal(roman_value(match["roman"]), "º"),
+        ),
         spaced(
             "ordinal",
-            re.compile(r"(?<![\w.,])(?P<number>\d{1,3})(?P<ending>[ºª°])(?!\w| ?[CF]\b)"),
+            re.compile(r"(?<![\w.,+−-])(?P<number>\d{1,3})(?P<ending>[ºª]|°(?= [^\W\d_]))(?!\w| ?[CF]\b)"),
             lambda match: ordinal(int(match["number"]), match["ending"]),
         ),
         Rule("date", re.compile(r"(?<!\w)['’](?=\d0(?!\d))"), lambda match: ""),
@@ -68,14 +84,30 @@ WORDS = Words(
     point="punto",
     minus="meno",
     months=MONTHS,
-    month_abbreviations={"gen.": 1, "feb.": 2, "mar.": 3, "apr.": 4, "ago.": 8, "sett.": 9, "ott.": 10, "nov.": 11, "dic.": 12},
+    month_abbreviations={
+        "gen.": 1,
+        "feb.": 2,
+        "mar.": 3,
+        "apr.": 4,
+        "ago.": 8,
+        "sett.": 9,
+        "ott.": 10,
+        "nov.": 11,
+        "dic.": 12,
+    },
     month_link=r"[º°]?\s",
+    month_and_year="{month} {year}",
     date=_date,
     clock=_clock,
     clock_leads=("alle", "ore", "dalle", "le"),
     agree=_agree,
     guess_gender=_gender,
-    labels=frozenset("capitolo pagina numero tomo volume parte atto scena livello fase tipo gruppo sala versione articolo più meno per".split()),
+    labels=frozenset(
+        listed(
+            "capitolo pagina numero tomo volume parte atto scena livello fase tipo gruppo sala versione articolo "
+            "più meno per"
+        )
+    ),
     after_magnitude=lambda noun: f" di {noun}",
     cents="e {cents}",
     currencies=nouns(
@@ -113,6 +145,7 @@ WORDS = Words(
             "B": "m|byte",
             "W": "m|watt",
             "Wh": "m|wattora",
+            "Pa": "m|pascal",
             "Hz": "m|hertz",
             "V": "m|volt",
             "t": "f|tonnellata|tonnellate",
@@ -124,10 +157,19 @@ WORDS = Words(
             "mq": "m|metro quadrato|metri quadrati",
         }
     ),
-    prefixes={"k": "chilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "milli"},
+    prefixes={
+        "h": "etto",
+        "k": "chilo",
+        "M": "mega",
+        "G": "giga",
+        "T": "tera",
+        "c": "centi",
+        "d": "deci",
+        "m": "milli",
+    },
     square=("{} quadrato", "{} quadrati"),
     cube=("{} cubo", "{} cubi"),
-    per={"h": "all'ora", "s": "al secondo", "min": "al minuto", "kg": "al chilogrammo"},
+    per={"h": "all'ora", "s": "al secondo", "min": "al minuto", "kg": "al chilogrammo", "l": "al litro"},
     per_word="per",
     over="su",
     fractions={(1, 2): "mezzo"},
@@ -141,13 +183,15 @@ WORDS = Words(
     },
     fraction_of=" di ",
     half="e mezzo",
+    half_feminine="e mezza",
+    halves={"f": "mezza"},
     half_last=True,
     mixed="e",
     squared="al quadrato",
     cubed="al cubo",
     power="elevato a",
     times="per",
-    times_after="per",
+    times_after="volte",
     divided="diviso",
     range="a",
     ratio="a",
@@ -177,8 +221,26 @@ WORDS = Words(
         "a.C.": "avanti Cristo",
         "d.C.": "dopo Cristo",
     },
-    titles={"Sig.": "signor", "Sig.ra": "signora", "Dott.": "dottor", "Dott.ssa": "dottoressa", "Prof.": "professor", "Ing.": "ingegner", "Avv.": "avvocato", "S.": "San"},
-    counters={"n.": "numero", "n°": "numero", "nº": "numero", "pag.": "pagina", "p.": "pagina", "art.": "articolo", "cap.": "capitolo", "vol.": "volume"},
+    titles={
+        "Sig.": "signor",
+        "Sig.ra": "signora",
+        "Dott.": "dottor",
+        "Dott.ssa": "dottoressa",
+        "Prof.": "professor",
+        "Ing.": "ingegner",
+        "Avv.": "avvocato",
+        "S.": "San",
+    },
+    counters={
+        "n.": "numero",
+        "n°": "numero",
+        "nº": "numero",
+        "pag.": "pagina",
+        "p.": "pagina",
+        "art.": "articolo",
+        "cap.": "capitolo",
+        "vol.": "volume",
+    },
     closing=frozenset(["ecc.", "etc.", "a.C.", "d.C."]),
     signs={
         "+": "più",
@@ -203,7 +265,6 @@ WORDS = Words(
         "®": "marchio registrato",
         "™": "marchio",
         "°": "gradi",
-        "º": "gradi",
         "%": "per cento",
         "‰": "per mille",
         "/": "barra",
@@ -215,8 +276,11 @@ WORDS = Words(
         "µ": "micro",
     },
     rulers=frozenset(
-        "Luigi Carlo Enrico Filippo Francesco Vittorio Emanuele Umberto Napoleone Paolo Pio Benedetto Giovanni Leone Giorgio"
-        " Edoardo Guglielmo Federico Elisabetta Caterina Alessandro Nicola Leopoldo Felipe Pietro".split()
+        listed(
+            "Luigi Carlo Enrico Filippo Francesco Vittorio Emanuele Umberto Napoleone Paolo Pio Benedetto "
+            "Giovanni Leone Giorgio Edoardo Guglielmo Federico Elisabetta Caterina Alessandro Nicola Leopoldo "
+            "Felipe Pietro"
+        )
     ),
     regnal=_regnal,
     rules=_rules,

@@ -7,15 +7,15 @@ import re
 from gateway.text.normalize import numbers
 from gateway.text.normalize.european.words import Noun, Number, Words
 
-_GROUP = "., \u00a0\u2009\u202f'’٬"
+GROUP = "., \u00a0\u2009\u202f'’٬"
 NUMBER = (
-    rf"(?:\d{{1,3}}(?:[{_GROUP}]\d{{3}}){{1,5}}(?:[.,]\d{{1,12}})?|\d{{1,2}}(?:,\d{{2}}){{1,4}},\d{{3}}(?:\.\d{{1,12}})?"
+    rf"(?:\d{{1,3}}(?:[{GROUP}]\d{{3}}){{1,5}}(?:[.,]\d{{1,12}})?|\d{{1,2}}(?:,\d{{2}}){{1,4}},\d{{3}}(?:\.\d{{1,12}})?"
     r"|\d{1,15}(?:[.,٫]\d{1,12})?)(?!\d|[.,]\d)"
 )
 """A number with group marks and decimals, in the notation of any language. The second form is Indian."""
 
-START = r"(?<![\w.,٫/])"
-"""Where a number that counts something can start: not inside a word or another number."""
+START = r"(?<![\w.,٫/])(?<![^\W\d_]-)"
+"""The start of a number that counts something: not inside a word or another number."""
 
 _SPACES = re.compile("[ \u00a0\u2009\u202f'’]")
 
@@ -74,6 +74,8 @@ class Numerals:
         whole = self.written(number.integer, "" if number.fraction else gender)
         if not number.fraction:
             return whole
+        if len(number.integer) < 10 and (read := self.words.read_decimals(number.integer, number.fraction)):
+            return read
         mark = self.words.decimal if number.mark == self.words.decimal_mark else self.words.point
         return f"{whole} {mark} {self._decimals(number.fraction)}"
 

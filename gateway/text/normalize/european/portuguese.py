@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from gateway.text.normalize import numbers
 from gateway.text.normalize.european.numerals import Numerals
-from gateway.text.normalize.european.words import Words, nouns
+from gateway.text.normalize.european.words import Words, listed, nouns
 from gateway.text.normalize.rules import Rule
 from gateway.text.normalize.shared import spaced
 
-MONTHS = "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro".split()
+MONTHS = listed("janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro")
 
 
 def _agree(words: str, number: int, gender: str) -> str:
@@ -27,10 +27,10 @@ def ordinal(number: int, ending: str) -> str:
     return re.sub(r"o(?= |$)", "a", words) if ending in ("ª", "a") else words
 
 
-_NOT_NOUNS = frozenset("para pela pelas cada mesma essa esta uma nossa toda todas era fora".split())
+_NOT_NOUNS = frozenset(listed("para pela pelas cada mesma essa esta uma nossa toda todas era fora"))
 
 
-def _gender(word: str) -> str:
+def _gender(word: str, number: int) -> str:
     if not word.islower() or len(word) < 3 or word in _NOT_NOUNS:
         return ""
     if re.search(r"(?:dias?|mapas?|emas?|amas?)$", word):
@@ -43,23 +43,27 @@ def _date(day: int, month: int, year: int | None, before: str) -> str:
     return words if year is None else f"{words} de {numbers.cardinal(year, 'pt_BR')}"
 
 
-def _clock(hour: int, minute: int) -> str:
+def _clock(hour: int, minute: int, before: str) -> str:
     words = _agree(numbers.cardinal(hour, "pt_BR"), hour, "f")
     return f"{words} e {numbers.cardinal(minute, 'pt_BR')}" if minute else words + (" horas" if hour > 1 else " hora")
 
 
-_QUEENS = frozenset("Maria Isabel Catarina Elizabeth Elisabete Joana Leonor Vitória".split())
+_QUEENS = frozenset(listed("Maria Isabel Catarina Elizabeth Elisabete Joana Leonor Vitória"))
 
 
 def _regnal(number: int, name: str) -> str:
     return ordinal(number, "ª" if name in _QUEENS else "º") if number <= 10 else numbers.cardinal(number, "pt_BR")
 
 
+_CPF = re.compile(r"(?<![\w.,-])\d{3}\.\d{3}\.\d{3}-\d\d(?!\w)")  # tax number
+
+
 def _rules(numerals: Numerals) -> Sequence[Rule]:
     return (
+        spaced("code", _CPF, lambda match: ", ".join(map(numerals.digits, re.split("[.-]", match[0])))),
         spaced(
             "ordinal",
-            re.compile(r"(?<![\w.,])(?P<number>\d{1,3})\.?(?P<ending>[ºª°])(?!\w| ?[CF]\b)"),
+            re.compile(r"(?<![\w.,+−-])(?P<number>\d{1,3})\.?(?P<ending>[ºª]|°(?= [^\W\d_]))(?!\w| ?[CF]\b)"),
             lambda match: ordinal(int(match["number"]), match["ending"]),
         ),
     )
@@ -71,15 +75,31 @@ WORDS = Words(
     point="ponto",
     minus="menos",
     months=MONTHS,
-    month_abbreviations={"jan.": 1, "fev.": 2, "mar.": 3, "abr.": 4, "ago.": 8, "set.": 9, "out.": 10, "nov.": 11, "dez.": 12},
+    month_abbreviations={
+        "jan.": 1,
+        "fev.": 2,
+        "mar.": 3,
+        "abr.": 4,
+        "ago.": 8,
+        "set.": 9,
+        "out.": 10,
+        "nov.": 11,
+        "dez.": 12,
+    },
     month_link=r"[º°]?\s(?:de\s)?",
     year_link=r"\s(?:de\s)?",
+    month_and_year="{month} de {year}",
     date=_date,
     clock=_clock,
     clock_signs="horas?|h",
     agree=_agree,
     guess_gender=_gender,
-    labels=frozenset("século capítulo página número tomo volume parte ato cena nível fase tipo grupo sala versão artigo mais menos vezes por".split()),
+    labels=frozenset(
+        listed(
+            "século séc capítulo página número tomo volume parte ato cena nível fase tipo grupo sala versão artigo "
+            "mais menos vezes por"
+        )
+    ),
     after_magnitude=lambda noun: f" de {noun}",
     cents="e {cents} {name}",
     currencies=nouns(
@@ -93,7 +113,9 @@ WORDS = Words(
             "₽": "m|rublo|rublos",
         }
     ),
-    cent_names=nouns({"R$": "m|centavo|centavos", "€": "m|cêntimo|cêntimos", "$": "m|centavo|centavos", "£": "m|penny|pence"}),
+    cent_names=nouns(
+        {"R$": "m|centavo|centavos", "€": "m|cêntimo|cêntimos", "$": "m|centavo|centavos", "£": "m|penny|pence"}
+    ),
     magnitudes=nouns(
         {
             "mi": "m|milhão|milhões",
@@ -122,19 +144,30 @@ WORDS = Words(
             "B": "m|byte|bytes",
             "W": "m|watt|watts",
             "Wh": "m|watt-hora|watts-hora",
+            "Pa": "m|pascal|pascals",
             "Hz": "m|hertz",
             "V": "m|volt|volts",
             "t": "f|tonelada|toneladas",
+            "h": "f|hora|horas",
             "min": "m|minuto|minutos",
             "s": "m|segundo|segundos",
             "ha": "m|hectare|hectares",
             "dB": "m|decibel|decibéis",
         }
     ),
-    prefixes={"k": "quilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "mili"},
+    prefixes={
+        "h": "hecto",
+        "k": "quilo",
+        "M": "mega",
+        "G": "giga",
+        "T": "tera",
+        "c": "centi",
+        "d": "deci",
+        "m": "mili",
+    },
     square=("{} quadrado", "{} quadrados"),
     cube=("{} cúbico", "{} cúbicos"),
-    per={"h": "por hora", "s": "por segundo", "min": "por minuto", "kg": "por quilo"},
+    per={"h": "por hora", "s": "por segundo", "min": "por minuto", "kg": "por quilo", "l": "por litro"},
     per_word="por",
     over="barra",
     fractions={(1, 2): "meio"},
@@ -148,6 +181,8 @@ WORDS = Words(
     },
     fraction_of=" de ",
     half="e meio",
+    half_feminine="e meia",
+    halves={"f": "meia"},
     half_last=True,
     mixed="e",
     squared="ao quadrado",
@@ -184,8 +219,30 @@ WORDS = Words(
         "d.C.": "depois de Cristo",
         "EUA": "Estados Unidos",
     },
-    titles={"Sr.": "senhor", "Sra.": "senhora", "Dr.": "doutor", "Dra.": "doutora", "Prof.": "professor", "Profa.": "professora", "D.": "dom", "Av.": "avenida", "R.": "rua", "Sto.": "santo", "Sta.": "santa"},
-    counters={"n.º": "número", "nº": "número", "n°": "número", "pág.": "página", "p.": "página", "art.": "artigo", "cap.": "capítulo", "vol.": "volume"},
+    titles={
+        "Sr.": "senhor",
+        "Sra.": "senhora",
+        "Dr.": "doutor",
+        "Dra.": "doutora",
+        "Prof.": "professor",
+        "Profa.": "professora",
+        "D.": "dom",
+        "Av.": "avenida",
+        "R.": "rua",
+        "Sto.": "santo",
+        "Sta.": "santa",
+    },
+    counters={
+        "n.º": "número",
+        "nº": "número",
+        "n°": "número",
+        "séc.": "século",
+        "pág.": "página",
+        "p.": "página",
+        "art.": "artigo",
+        "cap.": "capítulo",
+        "vol.": "volume",
+    },
     closing=frozenset(["etc.", "a.C.", "d.C."]),
     signs={
         "+": "mais",
@@ -210,7 +267,6 @@ WORDS = Words(
         "®": "marca registrada",
         "™": "marca",
         "°": "graus",
-        "º": "graus",
         "%": "por cento",
         "‰": "por mil",
         "/": "barra",
@@ -221,7 +277,12 @@ WORDS = Words(
         "^": "elevado a",
         "µ": "micro",
     },
-    rulers=frozenset("Luís Carlos Afonso Isabel Fernando João Paulo Pio Bento Pedro Maria Henrique Filipe Jorge Eduardo Napoleão José Manuel Leopoldo".split()),
+    rulers=frozenset(
+        listed(
+            "Luís Carlos Afonso Isabel Fernando João Paulo Pio Bento Pedro Maria Henrique Filipe Jorge Eduardo "
+            "Napoleão José Manuel Leopoldo"
+        )
+    ),
     regnal=_regnal,
     rules=_rules,
 )

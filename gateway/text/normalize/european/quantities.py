@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from gateway.text.normalize.european.context import ends_line
 from gateway.text.normalize.european.numerals import NUMBER, START, Numerals
 from gateway.text.normalize.european.words import CURRENCY_CODES, Noun, Number, Words
 from gateway.text.normalize.rules import Rule
@@ -24,28 +25,31 @@ def quantity_rules(numerals: Numerals) -> Iterable[Rule]:
         if (number := numerals.parse(match["number"])) is None:
             return None
         spoken = numerals.counted(number, units[re.sub(r"\s", "", match["unit"]).replace("º", "°")])
-        return f"{spoken} {words.per[per]}" if (per := match.groupdict().get("per")) else spoken
+        return (f"{spoken} {words.per[match['per']]}" if match.groupdict().get("per") else spoken) + _period(match)
 
-    percent = [sign for sign in ("%", "‰") if sign in units]
+    percent = [sign for sign in ("%", "‰", "٪") if sign in units]
     yield spaced(
-        "percent", re.compile(rf"{START}(?P<number>{NUMBER}){_SPACE}(?P<unit>{_alternatives(percent)})(?!\w)"), read_unit
+        "percent",
+        re.compile(rf"{START}(?P<number>{NUMBER}){_SPACE}(?P<unit>{_alternatives(percent)})(?!\w)"),
+        read_unit,
     )
     names = _alternatives(set(units).difference(percent)).replace("°", "[°º][ ]?")
     per = _alternatives(words.per)
     yield spaced(
         "unit",
-        re.compile(
-            rf"{START}(?P<number>{NUMBER}){_SPACE}(?P<unit>{names})(?:/(?P<per>{per}))?(?![\w²³^]|['’]\w)"
-        ),
+        re.compile(rf"{START}(?P<number>{NUMBER}){_SPACE}(?P<unit>{names})(?:/(?P<per>{per}))?(?![\w²³^]|['’]\w)"),
         read_unit,
     )
 
     def read_magnitude(match: re.Match[str]) -> str | None:
-        number = numerals.parse(match["number"])
-        return number and numerals.counted(number, words.magnitudes[match["magnitude"]])
+        if (number := numerals.parse(match["number"])) is None:
+            return None
+        return numerals.counted(number, words.magnitudes[match["magnitude"]]) + _period(match)
 
     long = _alternatives(name for name in words.magnitudes if len(name) > 2)
-    yield spaced("cardinal", re.compile(rf"{START}(?P<number>{NUMBER}){_SPACE}(?P<magnitude>{long})(?!\w)"), read_magnitude)
+    yield spaced(
+        "cardinal", re.compile(rf"{START}(?P<number>{NUMBER}){_SPACE}(?P<magnitude>{long})(?!\w)"), read_magnitude
+    )
 
 
 def _currency_rules(numerals: Numerals) -> Iterable[Rule]:
@@ -63,14 +67,19 @@ def _currency_rules(numerals: Numerals) -> Iterable[Rule]:
             return counted + words.after_magnitude(numerals.form(_MILLION, noun))
         return read_money(numerals, number, noun, words.cent_names.get(symbol))
 
-    names = _alternatives(symbols)
+    before = _alternatives(symbol for symbol in symbols if not symbol[0].islower())
     symbols |= {form: symbol for symbol, noun in words.currencies.items() for form in noun.forms}
     words_too = _alternatives(symbols)
     magnitude = rf"(?:{_SPACE}(?P<magnitude>{_alternatives(words.magnitudes)})(?!\w))?"
     attached = rf"(?:{_SPACE}(?P<magnitude>{_alternatives(words.magnitudes)}))?"
     number = rf"(?P<number>{NUMBER})(?:,[-–]{{1,2}})?"
-    yield spaced("currency", re.compile(rf"(?<!\w)(?P<symbol>{names}){_SPACE}{number}{magnitude}"), read)
+    yield spaced("currency", re.compile(rf"(?<!\w)(?P<symbol>{before}){_SPACE}{number}{magnitude}"), read)
     yield spaced("currency", re.compile(rf"{START}{number}{attached}{_SPACE}(?P<symbol>{words_too})(?!\w)"), read)
+
+
+def _period(match: re.Match[str]) -> str:
+    """The period of an abbreviation that also ends the text."""
+    return "." if match[0].endswith(".") and ends_line(match) else ""
 
 
 def read_money(numerals: Numerals, number: Number, noun: Noun, cent: Noun | None) -> str:
@@ -83,13 +92,20 @@ def read_money(numerals: Numerals, number: Number, noun: Noun, cent: Noun | None
         return numerals.counted(whole, noun)
     if not whole.value:
         return numerals.counted(cents, cent)
-    tail = numerals.words.cents.format(
-        cents=numerals.number(cents, cent.gender), name=numerals.form(cents, cent)
-    )
+    tail = numerals.words.cents.format(cents=numerals.number(cents, cent.gender), name=numerals.form(cents, cent))
     return f"{numerals.counted(whole, noun)} {tail}"
 
 
-_PREFIXED: Mapping[str, str] = {"m": "kcmd", "g": "km", "l": "mcd", "B": "kKMGT", "W": "kMG", "Wh": "kMGT", "Hz": "kMG"}
+_PREFIXED: Mapping[str, str] = {
+    "m": "kcmd",
+    "g": "km",
+    "l": "mcd",
+    "B": "kKMGT",
+    "W": "kMG",
+    "Wh": "kMGT",
+    "Hz": "kMG",
+    "Pa": "hk",
+}
 
 
 def all_units(words: Words) -> dict[str, Noun]:

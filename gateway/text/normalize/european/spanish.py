@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 
 from gateway.text.normalize import numbers
-from gateway.text.normalize.european.context import word_after
+from gateway.text.normalize.european.context import ROMAN, roman_value, word_after
 from gateway.text.normalize.european.numerals import Numerals
-from gateway.text.normalize.european.words import Words, nouns
+from gateway.text.normalize.european.words import Words, listed, nouns
 from gateway.text.normalize.rules import Rule
 from gateway.text.normalize.shared import spaced
 
-MONTHS = "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split()
+MONTHS = listed("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre")
 
 _BEFORE_THOUSANDS = ((re.compile(r"veintiuno(?= m)"), "veintiún"), (re.compile(r"uno(?= m(?:il|illones)\b)"), "un"))
 
@@ -38,12 +38,23 @@ def ordinal(number: int, ending: str) -> str:
 _FEMININE = re.compile(r"(?:a|as|ción|ciones|sión|siones|dad|dades|tud)$")
 _MASCULINE = re.compile(r"(?:[oe]s?|les|res|nes|ores|or|ón|ín|il|al|és|eses|días?|mapas?|emas?|amas?)$")
 _NOT_NOUNS = frozenset(
-    "de del al el la los las lo le les se me te en para por con sin que como no es este esta ese esa o ni era fue son han"
-    " sobre entre desde hasta hace pero donde cuando una uno dos tres porque".split()
+    listed(
+        "de del al el la los las lo le les se me te en para por con sin que como no es este esta ese esa o ni "
+        "era fue son han sobre entre desde hasta hace pero donde cuando una uno dos tres porque"
+    )
 )
 
 
-def _gender(word: str) -> str:
+_GENDERS = dict.fromkeys(listed("día año me pie gol bar"), "m")
+_GENDERS |= dict.fromkeys(
+    listed("mano foto moto noche tarde clase parte calle llave nube serie imagen vez voz red flor clave nave torre"),
+    "f",
+)
+
+
+def _gender(word: str, number: int) -> str:
+    if known := _GENDERS.get(word.removesuffix("s")):
+        return known
     if word in _NOT_NOUNS or len(word) < 4 or not word.islower():
         return ""
     if re.search(r"(?:días?|mapas?|emas?|amas?|planetas?)$", word):
@@ -56,12 +67,14 @@ def _date(day: int, month: int, year: int | None, before: str) -> str:
     return words if year is None else f"{words} de {numbers.cardinal(year, 'es')}"
 
 
-def _clock(hour: int, minute: int) -> str:
+def _clock(hour: int, minute: int, before: str) -> str:
     words = _agree(numbers.cardinal(hour, "es"), hour, "f")
-    return f"{words} y {numbers.cardinal(minute, 'es')}" if minute else words + (" horas" if hour > 1 else " hora")
+    if minute:
+        return f"{words} y {numbers.cardinal(minute, 'es')}"
+    return words if before in ("las", "la") else words + (" horas" if hour > 1 else " hora")
 
 
-_QUEENS = frozenset("Isabel Catalina María Juana Cristina Victoria Margarita Beatriz".split())
+_QUEENS = frozenset(listed("Isabel Catalina María Juana Cristina Victoria Margarita Beatriz"))
 
 
 def _regnal(number: int, name: str) -> str:
@@ -70,16 +83,30 @@ def _regnal(number: int, name: str) -> str:
     return ordinal(number, "ª" if name in _QUEENS else "º")
 
 
+_PHONE = re.compile(r"(?<![\w.,/+-])(?:9\d \d{3} \d\d \d\d|[679]\d\d(?: \d{3} \d{3}| \d\d \d\d \d\d))(?!\w|[., ]\d)")
+
+
+_NUMBERED = "República|Guerra|Cruzada|Edición|Congreso|Concilio|Reich|Festival|Premio|Torneo|[Mm]ilenio"
+
+
 def _rules(numerals: Numerals) -> Sequence[Rule]:
     def read_ordinal(match: re.Match[str]) -> str:
         number, ending = int(match["number"]), match["ending"]
         shortened = ending in ("º", "°") and number % 10 in (1, 3) and word_after(match)[:1].islower()
-        return ordinal(number, "er" if shortened and _gender(word_after(match)) == "m" else ending)
+        return ordinal(number, "er" if shortened and _gender(word_after(match), number) == "m" else ending)
 
-    number = r"(?<![\w.,])(?P<number>\d{1,3})"
+    def read_numbered(match: re.Match[str]) -> str:
+        return ordinal(roman_value(match["roman"]), "ª" if _gender(word_after(match).lower(), 1) == "f" else "º")
+
+    number = r"(?<![\w.,+−-])(?P<number>\d{1,3})"
     return (
-        spaced("ordinal", re.compile(rf"{number}\.?(?P<ending>[ºª°]|er|[rd][oa]s?|[tm][oa]s?|v[oa])(?![\w])(?! ?[CF]\b)"), read_ordinal),
-        spaced("phone", re.compile(r"(?<![\w.,/+-])[679]\d\d(?: \d{3} \d{3}| \d\d \d\d \d\d)(?!\w|[., ]\d)"), lambda match: ", ".join(map(numerals.digits, match[0].split()))),
+        spaced(
+            "ordinal",
+            re.compile(rf"{number}\.?(?P<ending>[ºª]|°(?= [^\W\d_])|er|[rdtm][oa]s?|v[oa])(?!\w| ?[CF]\b)"),
+            read_ordinal,
+        ),
+        spaced("roman", re.compile(rf"{ROMAN}(?= (?:{_NUMBERED})\b)"), read_numbered),
+        spaced("phone", _PHONE, lambda match: ", ".join(map(numerals.digits, match[0].split(" ")))),
     )
 
 
@@ -89,9 +116,21 @@ WORDS = Words(
     point="punto",
     minus="menos",
     months=MONTHS,
-    month_abbreviations={"ene.": 1, "feb.": 2, "abr.": 4, "ago.": 8, "sept.": 9, "sep.": 9, "oct.": 10, "nov.": 11, "dic.": 12, "setiembre": 9},
+    month_abbreviations={
+        "ene.": 1,
+        "feb.": 2,
+        "abr.": 4,
+        "ago.": 8,
+        "sept.": 9,
+        "sep.": 9,
+        "oct.": 10,
+        "nov.": 11,
+        "dic.": 12,
+        "setiembre": 9,
+    },
     month_link=r"(?:\.?º)?\s(?:de\s)?",
     year_link=r"\s(?:del?\s)?",
+    month_and_year="{month} de {year}",
     date=_date,
     clock=_clock,
     clock_signs="horas?|hrs?\\.?|h",
@@ -99,9 +138,11 @@ WORDS = Words(
     agree=_agree,
     guess_gender=_gender,
     labels=frozenset(
-        "siglo capítulo página páginas número tomo volumen parte acto escena nivel fase tipo grupo sala puerta línea versión"
-        " artículo lección unidad tema etapa episodio temporada habitación piso título sección aula calle avenida menos más por"
-        " y coma punto opción paso ejercicio figura tabla clase".split()
+        listed(
+            "siglo s capítulo página páginas número tomo volumen parte acto escena nivel fase tipo grupo sala "
+            "puerta línea versión artículo lección unidad tema etapa episodio temporada habitación piso título "
+            "sección aula calle avenida menos más por coma punto opción paso ejercicio figura tabla clase"
+        )
     ),
     after_magnitude=lambda noun: f" de {noun}",
     cents="con {cents}",
@@ -121,11 +162,14 @@ WORDS = Words(
             "MXN": "m|peso|pesos",
         }
     ),
-    cent_names=nouns({"€": "m|céntimo|céntimos", "$": "m|centavo|centavos", "£": "m|penique|peniques", "CHF": "m|céntimo|céntimos"}),
+    cent_names=nouns(
+        {"€": "m|céntimo|céntimos", "$": "m|centavo|centavos", "£": "m|penique|peniques", "CHF": "m|céntimo|céntimos"}
+    ),
     magnitudes=nouns(
         {
             "M": "m|millón|millones",
             "mill.": "m|millón|millones",
+            "mil": "m|mil",
             "millón": "m|millón|millones",
             "millones": "m|millón|millones",
             "billón": "m|billón|billones",
@@ -149,9 +193,11 @@ WORDS = Words(
             "B": "m|byte|bytes",
             "W": "m|vatio|vatios",
             "Wh": "m|vatio hora|vatios hora",
+            "Pa": "m|pascal|pascales",
             "Hz": "m|hercio|hercios",
             "V": "m|voltio|voltios",
             "t": "f|tonelada|toneladas",
+            "h": "f|hora|horas",
             "min": "m|minuto|minutos",
             "s": "m|segundo|segundos",
             "seg": "m|segundo|segundos",
@@ -163,10 +209,17 @@ WORDS = Words(
             "Mbit": "m|megabit|megabits",
         }
     ),
-    prefixes={"k": "kilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "mili"},
+    prefixes={"h": "hecto", "k": "kilo", "M": "mega", "G": "giga", "T": "tera", "c": "centi", "d": "deci", "m": "mili"},
     square=("{} cuadrado", "{} cuadrados"),
     cube=("{} cúbico", "{} cúbicos"),
-    per={"h": "por hora", "s": "por segundo", "min": "por minuto", "kg": "por kilogramo", "m²": "por metro cuadrado"},
+    per={
+        "h": "por hora",
+        "s": "por segundo",
+        "min": "por minuto",
+        "kg": "por kilogramo",
+        "l": "por litro",
+        "m²": "por metro cuadrado",
+    },
     per_word="por",
     over="barra",
     fractions={(1, 2): "medio"},
@@ -183,13 +236,15 @@ WORDS = Words(
     },
     fraction_of=" de ",
     half="y medio",
+    half_feminine="y media",
+    halves={"f": "media"},
     half_last=True,
     mixed="y",
     squared="al cuadrado",
     cubed="al cubo",
     power="elevado a",
     times="por",
-    times_after="por",
+    times_after="veces",
     divided="entre",
     range="a",
     ratio="a",
@@ -246,6 +301,7 @@ WORDS = Words(
         "nº": "número",
         "n°": "número",
         "núm.": "número",
+        "s.": "siglo",
         "pág.": "página",
         "págs.": "páginas",
         "p.": "página",
@@ -278,8 +334,6 @@ WORDS = Words(
         "®": "marca registrada",
         "™": "marca",
         "°": "grados",
-        "º": "grados",
-        "ª": "",
         "%": "por ciento",
         "‰": "por mil",
         "/": "barra",
@@ -291,8 +345,10 @@ WORDS = Words(
         "µ": "micro",
     },
     rulers=frozenset(
-        "Felipe Carlos Alfonso Isabel Fernando Juan Pablo Pío Benedicto León Enrique Luis Francisco Jorge Eduardo Napoleón"
-        " Pedro Catalina María Alejandro Nicolás Guillermo Leopoldo José Jaime Sancho".split()
+        listed(
+            "Felipe Carlos Alfonso Isabel Fernando Juan Pablo Pío Benedicto León Enrique Luis Francisco Jorge "
+            "Eduardo Napoleón Pedro Catalina María Alejandro Nicolás Guillermo Leopoldo José Jaime Sancho"
+        )
     ),
     regnal=_regnal,
     rules=_rules,

@@ -1,4 +1,4 @@
-"""What the normalizer knows about a language: its words, its notation and its agreement."""
+"""Data of a language: its words, its notation and its agreement."""
 
 from __future__ import annotations
 
@@ -41,6 +41,11 @@ class Noun(NamedTuple):
     forms: tuple[str, ...]
 
 
+def listed(words: str) -> tuple[str, ...]:
+    """Split a list of words at spaces."""
+    return tuple(words.split())
+
+
 def nouns(table: Mapping[str, str]) -> dict[str, Noun]:
     """Parse a table of nouns, each as ``gender|singular|plural|…``; a noun with one form has no plural."""
     parsed = {}
@@ -69,15 +74,19 @@ class Words:
 
     :param numbers: the language's name in ``num2words``, or a function that reads an integer.
     :param months: names in dates, January first.
-    :param month_link: pattern between day and month; ``year_link``: between month and year.
+    :param month_link: pattern between day and month; ``year_link``: between month and year; ``year_sign``: after
+        the year, part of the date.
+    :param month_and_year: how 05/2024 is read, with {month} and {year}; empty: as two numbers.
     :param date: reads (day, month, year or None, word before the date).
-    :param clock: reads (hour, minute).
+    :param clock: reads (hour, minute, word before the time).
     :param agree: adapts the words of an integer to the gender of what it counts; with gender "" it only corrects what
         ``num2words`` gets wrong.
     :param plural: selects the form of a noun after a number.
-    :param guess_gender: gender of a word that follows a number; "" if it is not known to be a noun.
+    :param guess_gender: gender of (word, the number before it); "" if the word is not known to be a noun.
     :param labels: words before a number that it names and does not count, e.g. ``page``.
     :param decimals_as_number: read up to three decimals as a number, e.g. three comma fourteen.
+    :param read_decimals: reads (digits before, digits after the decimal mark) where the language has another way; None
+        where it has not.
     :param after_magnitude: a noun as it follows ``million``, with a space or a preposition.
     :param cents: how cents follow, with {cents} for the number and {name} for the noun.
     :param currencies: by symbol, see :data:`CURRENCY_CODES`.
@@ -87,12 +96,14 @@ class Words:
     :param per: units after a slash, with the preposition.
     :param clock_signs: pattern of what follows a full hour.
     :param clock_leads: words before a time that is written with a period.
-    :param over: what is read for a slash between numbers.
+    :param over: words for a slash between numbers.
     :param fractions: fractions with a name.
     :param denominators: singular and plural of fractions' denominators.
     :param fraction_of: between a fraction and the unit that it is of, except after a half; ``fraction_form``: the form
         of the unit.
-    :param half: read after an integer for ½; ``half_last``: after the unit, if there is one.
+    :param halves: half of a unit, by the unit's gender.
+    :param half: read after an integer for ½; ``half_feminine``: with a feminine unit; ``half_last``: after
+        the unit, if there is one.
     :param mixed: between an integer and another fraction.
     :param times: read for × between numbers; ``times_after``: for ``3x`` before a word.
     :param range: between the numbers of a range, with spaces.
@@ -116,13 +127,16 @@ class Words:
     month_abbreviations: Mapping[str, int] = field(default_factory=dict)
     month_link: str = r"\.?\s"
     year_link: str = r"\s"
+    year_sign: str = ""
+    month_and_year: str = ""
     date: Callable[[int, int, int | None, str], str]
-    clock: Callable[[int, int], str]
+    clock: Callable[[int, int, str], str]
     agree: Callable[[str, int, str], str] = _same
     plural: Callable[[Number], int] = one_or_more
-    guess_gender: Callable[[str], str] = lambda word: ""
+    guess_gender: Callable[[str, int], str] = lambda word, number: ""
     labels: frozenset[str] = frozenset()
     decimals_as_number: bool = True
+    read_decimals: Callable[[str, str], str | None] = lambda integer, fraction: None
     after_magnitude: Callable[[str], str] = _followed
     cents: str = "{cents}"
     currencies: Mapping[str, Noun]
@@ -144,6 +158,8 @@ class Words:
     fraction_of: str = " "
     fraction_form: int = 0
     half: str
+    half_feminine: str = ""
+    halves: Mapping[str, str] = field(default_factory=dict)
     half_last: bool = False
     mixed: str
     squared: str

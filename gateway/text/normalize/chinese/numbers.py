@@ -10,14 +10,18 @@ _DIGITS = "零一二三四五六七八九"
 _PLACES = ("", "十", "百", "千")
 
 # Words after which two is 两: measure words, units and powers of ten.
-MEASURES = (
-    "个半月 个 個 位 名 只 隻 头 頭 条 條 张 張 本 件 台 臺 辆 輛 部 家 座 颗 顆 杯 瓶 碗 盘 盤 斤 公 千 克 吨 噸 米 厘米 毫 升 度 倍 种 種 "
-    "场 場 局 轮 輪 项 項 步 句 段 集 季 幕 章 次 天 周 週 星期 年 岁 歲 小时 小時 分 秒 点 點 时 時 块 塊 元 毛 角 美元 美金 欧元 歐元 英镑 英鎊 港 日元 "
-    "人 口 份 套 双 雙 对 對 群 批 支 枝 把 根 片 面 栋 棟 间 間 扇 封 道 遍 趟 回 顿 頓 匹 架 艘 发 發 团 團 篇 幅 首 门 門 科 笔 筆 样 樣 堆 包 袋 "
-    "箱 盒 罐 串 束 株 棵 朵 滴 粒 排 行 列 组 組 节 節 课 課 桌 桶 大 类 類 款 连胜 連勝 百 万 萬 亿 億 平方 立方 亩 畝 英 海里 光年 兆 页 頁 字 "
-    "者 国 國 岸 地 边 邊 侧 側 旁 端 极 極 院 会 會 层楼 層樓 所 处 處 股 勺 汤 湯 瓣 颗 刻钟 刻鐘 声 聲 眼 代人 成 任"
-).split()
-_TWO_BEFORE = re.compile(rf"\s?(?:{'|'.join(sorted(MEASURES, key=len, reverse=True))})")
+_MEASURES = (
+    "个|個|位|名|只|隻|头|頭|条|條|张|張|本|件|台|臺|辆|輛|部|家|座|颗|顆|杯|瓶|"
+    "碗|盘|盤|斤|公|千|克|吨|噸|米|厘米|毫|升|度|倍|种|種|场|場|局|轮|輪|项|項|"
+    "步|句|段|集|季|幕|章|次|天|周|週|星期|年|岁|歲|小时|小時|分|秒|点|點|时|時|"
+    "块|塊|元|毛|角|美元|美金|欧元|歐元|港|日元|人|口|份|套|双|雙|对|對|群|批|支|"
+    "枝|把|根|片|面|栋|棟|间|間|扇|封|道|遍|趟|回|顿|頓|匹|架|艘|发|發|团|團|篇|"
+    "幅|首|门|門|科|笔|筆|样|樣|堆|包|袋|箱|盒|罐|串|束|株|棵|朵|滴|粒|排|行|列|"
+    "组|組|节|節|课|課|桌|桶|大|类|類|款|连胜|連勝|百|万|萬|亿|億|平方|立方|亩|畝|"
+    "英|海里|光年|兆|页|頁|字|者|国|國|岸|地|边|邊|侧|側|旁|端|极|極|院|会|會|"
+    "层楼|層樓|所|处|處|股|勺|汤|湯|瓣|刻钟|刻鐘|声|聲|眼|代人|成|任"
+)
+_TWO_BEFORE = re.compile(rf"\s?(?:{_MEASURES})")
 _TWO_STAYS = re.compile(
     r"\s?(?:月|年级|年級|年生|周目|人转|次方|次元|次函数|次方程|等|极管|極管|进制|進制|分之|分法|分查找|百五|大爷|大爺|把手|手)"
 )
@@ -66,6 +70,11 @@ def number(written: str) -> str:
     return sign + read + ("点" + digits(decimals) if decimals else "")
 
 
+def is_counted(following: str) -> bool:
+    """Whether the text after a number is a measure word."""
+    return _TWO_BEFORE.match(following) is not None
+
+
 def amount(written: str, following: str) -> str:
     """A number before a word: two is 两 before a measure word.
 
@@ -74,7 +83,7 @@ def amount(written: str, following: str) -> str:
     read = number(written)
     if not read.endswith("二") or fold(written).lstrip("-+±") != "2":
         return read
-    return read[:-1] + "两" if _TWO_BEFORE.match(following) and not _TWO_STAYS.match(following) else read
+    return read[:-1] + "两" if is_counted(following) and not _TWO_STAYS.match(following) else read
 
 
 def fraction(numerator: int, denominator: int) -> str:
