@@ -270,3 +270,30 @@ async def test_unknown_public_voice_of_fish_audio_is_the_default_voice(gateway: 
         events, _ = await rest(socket)
     assert events == [{"event": "ignored", "fields": ["reference_id"]}, {"event": "finish", "reason": "stop"}]
     assert [job.voice for job in gateway.engine.jobs] == ["ada"]
+
+
+async def test_timestamps_are_sent_for_each_segment(gateway: InMemory) -> None:
+    texts = ("The first sentence of all. ", "The second, which is a longer one. ")
+    async with Socket(gateway.app, f"{PATH}/with-timestamp") as socket:
+        for _ in range(2):
+            send(socket, "start", request={"text": "", "format": "pcm"})
+            for text in texts:
+                send(socket, "text", text=text)
+                send(socket, "flush")
+            send(socket, "stop")
+            events: list[dict[str, Any]] = []
+            while not events or events[-1]["event"] != "finish":
+                message = await socket.next_raw()
+                assert isinstance(message, bytes)
+                events.append(ormsgpack.unpackb(message))
+            assert events.pop() == {"event": "finish", "reason": "stop"}
+            offset_s = 0.0
+            for index, text in enumerate(map(str.strip, texts)):
+                own = [event for event in events if event["chunk_seq"] == index]
+                assert {(event["content"], event["chunk_audio_offset_sec"]) for event in own} == {(text, offset_s)}
+                assert sum(len(event["audio"]) for event in own) / 2 / RATE == pytest.approx(len(text) / 20)
+                (alignment,) = [event["alignment"] for event in own if event["alignment"]]
+                duration_s = len(text) / 20
+                segments = [{"text": text, "start": 0.0, "end": duration_s}]
+                assert alignment == {"segments": segments, "audio_duration": duration_s}
+                offset_s += duration_s

@@ -349,7 +349,8 @@ class LiveSession:
         self._speaking = segment, speech
         first_sample = self._playback.samples
         try:
-            await self._emit(SegmentStarted(index, segment.start, segment.end, first_sample / self._rate_hz))
+            at_s = first_sample / self._rate_hz
+            await self._emit(SegmentStarted(index, segment.start, segment.end, at_s, segment.text.strip()))
             async for chunk in speech.chunks():
                 self._playback.add(segment, len(chunk.samples), chunk.text_span)
                 for samples in self._split(chunk.samples):
