@@ -61,6 +61,8 @@ class InvalidRequest(GatewayError):
 class NothingToSpeak(InvalidRequest):
     """The text has no letter and no digit. Some APIs respond with silence instead."""
 
+    type = "nothing_to_speak"
+
 
 class UnsupportedMedia(InvalidRequest):
     """The content type of the request, or the format of a file in it, is not supported."""

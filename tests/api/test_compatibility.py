@@ -1,4 +1,4 @@
-"""What compatibility routes forgive: texts without anything to speak, and names that other services know."""
+"""Leniency of compatibility routes: texts without anything to speak, and names that other services know."""
 
 from __future__ import annotations
 
@@ -78,6 +78,7 @@ async def test_spoken_text_has_no_note(gateway: InMemory) -> None:
 async def test_native_routes_refuse_a_text_without_anything_to_speak(gateway: InMemory, path: str) -> None:
     response = await gateway.client.post(path, json={"text": "😀"})
     assert (response.status_code, response.json()["error"]["param"]) == (422, "text")
+    assert response.json()["error"]["type"] == "nothing_to_speak"
     assert "has nothing to speak" in response.json()["error"]["message"]
 
 
