@@ -19,6 +19,7 @@ from gateway.api.common.csrf import CsrfGuard
 from gateway.api.common.deps import Services
 from gateway.api.common.limits import RequestLimits
 from gateway.api.common.request_context import RequestContext
+from gateway.api.common.route import head_routes
 from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.engine.client import EngineClient
 from gateway.engine.process import ProcessEngine
@@ -100,6 +101,7 @@ def create_app(
     """Build the HTTP application. Eager engines start to load at startup; all engines are closed at shutdown.
 
     :param make_client: makes the clients of engines that requests create; default: worker processes on this machine.
+    :raises ConfigError: if the setting ``root_path`` begins like a route.
     """
     engines = Engines(
         {client.name: ConfiguredEngine.of(settings.engines[client.name], client) for client in clients},
@@ -158,6 +160,8 @@ def create_app(
         for router in dialect.ROUTERS:
             # Not include_router(): in recent FastAPI it matches every request twice, router by router.
             app.router.routes.extend(router.routes)
+    app.router.routes.extend(head_routes(app.router.routes))
+    _check_root_path(settings.root_path, app)
     limits, origins = settings.limits, settings.cors.origins
     # The middleware added last is the outermost.
     app.add_middleware(ApiKeyAuth, keys=ApiKeys(settings.access), metrics=metrics)
@@ -177,5 +181,20 @@ def create_app(
             allow_headers=["*"],
             expose_headers=EXPOSED_HEADERS,
         )
-    app.add_middleware(RequestContext, metrics=metrics, internal_error=errors.internal_error)
+    app.add_middleware(
+        RequestContext, metrics=metrics, root_path=settings.root_path, internal_error=errors.internal_error
+    )
     return app
+
+
+def _check_root_path(root_path: str, app: FastAPI) -> None:
+    """Refuse a prefix that cannot be distinguished from a route once the proxy has removed it.
+
+    :raises ConfigError: naming the part.
+    """
+    first = root_path.split("/")[1:2]
+    taken = {getattr(route, "path", "").split("/")[1] for route in app.routes}
+    if taken.intersection(first):
+        raise ConfigError(
+            f"root_path: {root_path} begins like the route /{first[0]}: use another path, such as /speech"
+        )

@@ -33,7 +33,9 @@ NOT_SETTINGS = frozenset({"VOXGATE_CONFIG", "VOXGATE_SERVER", "VOXGATE_API_KEY",
 ENGINE_NAME = KEY_NAME = LEXICON_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
 _LexiconName = Annotated[str, Field(pattern=f"^{LEXICON_NAME.pattern}$")]
 _Path = Annotated[str, Field(pattern="^/")]
-_Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s?#@*]+)$")]  # without a path
+_Prefix = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")]
+# Without a path. Apps have schemes of their own: app://obsidian.md, chrome-extension://ID, capacitor://localhost.
+_Origin = Annotated[str, Field(pattern=r"^(\*|null|file://|[a-z][a-z0-9+.-]*://[^/\s?#@*]+)$")]
 
 SAGEMAKER_PORT = 8080
 SAGEMAKER_CONFIG = "voxgate.yaml"  # in a model archive
@@ -165,7 +167,7 @@ class Cors(_Block):
     """Origins whose pages may use the gateway in a browser."""
 
     origins: tuple[_Origin, ...] = Field(
-        (), description="e.g. https://app.example.com; * allows all and needs access.keys"
+        (), description="e.g. https://app.example.com, app://obsidian.md; * allows all and needs access.keys"
     )
 
 
@@ -183,8 +185,9 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", validate_default=True
     )
 
-    host: str = Field("127.0.0.1", description="address to listen on")
+    host: str = Field("127.0.0.1", description="address to listen on; :: is every IPv4 and IPv6 address")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0: a free one")
+    root_path: _Prefix = Field("", description="path prefix of a reverse proxy, e.g. /speech; the proxy may remove it")
     default_engine: str = Field(description="engine of requests that do not name one")
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("voxgate", appauthor=False)),

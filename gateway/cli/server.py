@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.cli.console import err
+from gateway.cli.http1 import Http1Protocol
 from gateway.settings import Settings
 
 MAX_HEAD_BYTES = 64 * 2**10
@@ -23,7 +25,7 @@ LINGER_S = 2.0
 GC_THRESHOLD = 10_000  # new container objects that trigger a collection
 
 
-class LimitedHeads(HttpToolsProtocol):
+class LimitedHeads(Http1Protocol):
     """HTTP protocol with limits on the size and time of a request's head: its request line and headers.
 
     The limits apply before API keys are checked, and to WebSockets, which begin as such requests. The deadline runs
@@ -165,6 +167,18 @@ def exclude_imports_from_gc() -> None:
     gc.set_threshold(GC_THRESHOLD)
 
 
+def _dual_stack_socket(port: int, backlog: int) -> socket.socket:
+    """A socket that listens on every IPv6 and IPv4 address; asyncio would listen on IPv6 only.
+
+    :raises SystemExit: if the port is in use, or the machine has no IPv6.
+    """
+    try:
+        return socket.create_server(("::", port), family=socket.AF_INET6, backlog=backlog, dualstack_ipv6=True)
+    except OSError as error:
+        err.print(f"cannot listen on [::]:{port}: {os.strerror(error.errno or 0)}", markup=False)
+        raise SystemExit(1) from None
+
+
 class GatewayServer(uvicorn.Server):
     """Uvicorn server that announces when engines are ready, and exits with status 0 after a drain."""
 
@@ -205,6 +219,8 @@ class GatewayServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Bind, and announce when the engines are ready."""
         exclude_imports_from_gc()
+        if sockets is None and self.config.host == "::":
+            sockets = [_dual_stack_socket(self.config.port, self.config.backlog)]
         await super().startup(sockets)
         if self.started and not self.should_exit:
             self._announcement = asyncio.create_task(self._announce())

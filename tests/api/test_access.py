@@ -103,7 +103,7 @@ async def test_missing_or_invalid_key_is_401_without_side_effects(
     assert gateway.metric("voxgate_key_requests_total", key="", outcome="unauthorized") == 1
 
 
-PUBLIC = {"/health/live", "/health/ready", "/v1/health", "/ping", "/metrics", "/docs/", "/docs/json"}
+PUBLIC = {"/health", "/health/live", "/health/ready", "/v1/health", "/ping", "/metrics", "/docs/", "/docs/json"}
 PUBLIC |= {"/docs", "/docs/oauth2-redirect", "/openapi.json"}
 
 

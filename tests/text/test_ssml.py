@@ -470,13 +470,13 @@ class TestTime:
     )
     def test_long_ssml_takes_linear_time(self, part: str) -> None:
         text = f"<speak>{part * (100_000 // len(part))}</speak>"
-        started = time.perf_counter()
+        started = time.process_time()
         with suppress(InvalidRequest):
             parse_ssml(text, "en")
-        assert time.perf_counter() - started < 2
+        assert time.process_time() - started < 5
 
     @pytest.mark.parametrize("part", ["<", "<p ", "<p a=", "<break a='", "[pause", "[pause ", "</", "[pause 1"])
     def test_long_plain_text_takes_linear_time(self, part: str) -> None:
-        started = time.perf_counter()
+        started = time.process_time()
         split_pauses(part * (100_000 // len(part)))
-        assert time.perf_counter() - started < 2
+        assert time.process_time() - started < 5

@@ -91,6 +91,7 @@ class AudioStream(Response):
     def __init__(self, speech: Speech, metrics: Metrics, stall_s: float):
         info = speech.info
         super().__init__(media_type=info.format.content_type(info.sample_rate_hz), headers=speech_headers(info))
+        self.headers["x-accel-buffering"] = "no"  # nginx would hold back a stream until its buffer is full
         del self.headers["content-length"]
         self.speech = speech
         self._metrics = metrics

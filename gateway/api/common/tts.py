@@ -77,6 +77,17 @@ def documentation() -> dict[str, Any]:
     }
 
 
+def query_documentation() -> dict[str, Any]:
+    """The fields of a TtsBody in the OpenAPI document as query parameters alone."""
+    parameters = documentation()["parameters"]
+    return {
+        "parameters": [
+            {"name": field["name"], "in": "query", "required": field["name"] == "text", "schema": field["schema"]}
+            for field in parameters
+        ]
+    }
+
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The audio; its Content-Type follows `format`.", "content": {"audio/wav": {}}},
     404: {"description": "No such engine or voice."},

@@ -152,7 +152,8 @@ async def docs(request: Request) -> Response:
 @router.get("/docs/json", include_in_schema=False)
 async def docs_json(request: Request) -> Response:
     """The OpenAPI schema at its original location."""
-    return JSONResponse(request.app.openapi())
+    schema, root_path = request.app.openapi(), request.scope.get("root_path")
+    return JSONResponse({**schema, "servers": [{"url": root_path}]} if root_path else schema)
 
 
 def _changes(body: LoadBody) -> Changes:

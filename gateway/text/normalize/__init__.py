@@ -1,7 +1,6 @@
 """Text normalization: numbers, dates, prices, addresses and signs become the words that a reader would say.
 
-Each language has rules, most specific first; what they leave is read by a library (``wetext`` for English,
-``num2words`` for numbers of other languages) or character by character (Chinese and Japanese).
+Each language has rules, most specific first; what they leave is read one by one.
 """
 
 from __future__ import annotations

@@ -79,8 +79,8 @@ class TestCategories:
 
 
 class TestRest:
-    def test_digits_that_the_grammar_cannot_read_are_read_plainly(self) -> None:
-        text = "①1920"  # the grammar's parser raises an AssertionError
+    def test_numeral_beside_digits_is_read_apart(self) -> None:
+        text = "①1920"
         assert MappedText.of(text).apply(read_rest(text)).text == "one one thousand nine hundred and twenty"
 
     def test_sign_without_a_word_of_its_own_has_its_unicode_name(self) -> None:

@@ -1,8 +1,4 @@
-"""Chinese text normalization.
-
-The grammar of ``wetext`` is not used here: it reads 2次 as 二次 and 2月2日 as 二月两日, and the same number differently
-from one text to the next.
-"""
+"""Chinese text normalization."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The digits and signs that no rule has claimed: by the grammar, and what that leaves, one by one."""
+"""The digits and signs that no rule has claimed, one by one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import unicodedata
 from gateway.text.mapped_text import Edit
 from gateway.text.normalize.english.signs import sign_name
 from gateway.text.normalize.english.words import integer, number
-from gateway.text.normalize.grammar import category_of, read_by_grammar
 from gateway.text.normalize.shared import apart
 
 _SPOKEN_PUNCTUATION = "#%&*/@\\\\_§¶†‡•"
@@ -20,25 +19,14 @@ def read_rest(text: str) -> list[Edit]:
 
     :returns: edits in order, without overlaps.
     """
-    if not any(map(_is_unread, text)):
-        return []
-    edits = [edit for edit in read_by_grammar(text, "en") if not any(map(_is_unread, edit.spoken))]
-    position = 0
-    for edit in [*edits, Edit(len(text), len(text), "", "")]:
-        edits += _read_plain(text, position, edit.start)
-        position = edit.end
-    return sorted(edits, key=lambda edit: edit.start)
-
-
-def _read_plain(text: str, start: int, end: int) -> list[Edit]:
     edits = []
-    for match in _PLAIN.finditer(text, start, end):
+    for match in _PLAIN.finditer(text):
         written = match[0]
         if not any(map(_is_unread, written)):
             continue
         if words := integer(written) if written.isdecimal() else _numeral(written) or sign_name(written):
-            spoken = apart(text, match.start(), match.end(), words)
-            edits.append(Edit(match.start(), match.end(), spoken, category_of(written)))
+            category = "cardinal" if written[0].isnumeric() else "sign"
+            edits.append(Edit(*match.span(), apart(text, *match.span(), words), category))
     return edits
 
 

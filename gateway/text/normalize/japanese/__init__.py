@@ -1,8 +1,4 @@
-"""Japanese text normalization.
-
-The grammar of ``wetext`` is not used here: it reads 25℃ as 二十五摂氏, 10-12人 as 十マイナス十二人 and a phone number
-as a subtraction.
-"""
+"""Japanese text normalization."""
 
 from __future__ import annotations
 
