@@ -2,6 +2,7 @@
 
 GatewayError
 ├── InvalidRequest          invalid field; `param` names it
+│   ├── NothingToSpeak      the text has no letter and no digit
 │   ├── UnsupportedMedia    unsupported content type of the body, or unsupported audio file
 │   └── BadRequest          an InvalidRequest to which an API assigns another status
 ├── BodyTooLarge
@@ -55,6 +56,12 @@ class InvalidRequest(GatewayError):
     """A field of the request is invalid."""
 
     type = "invalid_request"
+
+
+class NothingToSpeak(InvalidRequest):
+    """The text has no letter and no digit. Some APIs respond with silence instead."""
+
+    type = "nothing_to_speak"
 
 
 class UnsupportedMedia(InvalidRequest):

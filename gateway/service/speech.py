@@ -22,7 +22,10 @@ from gateway.text.sections import Pause
 
 @dataclass(frozen=True, slots=True)
 class SpeechInfo:
-    """Properties of the audio that are known before its first byte."""
+    """Properties of the audio that are known before its first byte.
+
+    :param note: how the audio differs from what was requested; may be empty.
+    """
 
     engine: str
     model: str
@@ -31,6 +34,7 @@ class SpeechInfo:
     format: AudioFormat
     sample_rate_hz: int
     bitrate_kbps: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import itertools
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,17 +17,19 @@ from backends.errors import InvalidJob
 from backends.text import cannot_speak
 from gateway.audio.formats import check_bitrate, choose_rate, get_format
 from gateway.engine.catalog import ConfiguredEngine, Engines
-from gateway.errors import InvalidRequest, VoiceNotFound
+from gateway.errors import InvalidRequest, NothingToSpeak, VoiceNotFound
 from gateway.metrics import Metrics
 from gateway.service.clips import ClipReader
 from gateway.service.request import MAX_SEED, MAX_SPEED, MIN_SPEED, SpeechRequest, VoiceSpec
 from gateway.service.speech import Backlog, CompleteSpeech, Speech, SpeechInfo, SpokenPassage
 from gateway.settings import Limits
 from gateway.text.lexicons.store import LexiconStore
-from gateway.text.sections import Passage, PreparedText
+from gateway.text.sections import Passage, Pause, PreparedText
 from gateway.text.segments import has_speech
 from gateway.text.stage import TextOptions, prepare, select_categories
 from gateway.voices.store import VoiceStore
+
+SILENCE_S = 0.2  # for a text without anything to speak: long enough for players and codecs
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,22 @@ class Synthesizer:
         self._backlog = Backlog(limits.backlog_bytes)
         self._job_ids = itertools.count(1)
 
-    async def open(self, request: SpeechRequest) -> Speech:
+    async def open(self, request: SpeechRequest, or_silence: bool = False) -> Speech:
         """Start a speech and wait for its first audio. The caller must close the speech.
 
+        :param or_silence: speak a text without a letter or a digit as a short silence, with a note in its info.
         :raises GatewayError: if the request is invalid or synthesis fails before the first audio.
         """
         self._check_length(request.text, self._limits.text_chars)
-        return await self.open_text(await self.resolve(request), request.text)
+        resolved = await self.resolve(request)
+        try:
+            return await self.open_text(resolved, request.text)
+        except NothingToSpeak:
+            if not or_silence:
+                raise
+        note = f"text has nothing to speak: {SILENCE_S:g} s of silence"
+        silent = replace(resolved, info=replace(resolved.info, note=note))
+        return await self._started(self._speech(silent, [Pause(SILENCE_S, 0)]))
 
     async def open_text(self, resolved: ResolvedRequest, text: str, start: int = 0) -> Speech:
         """Start a speech of a resolved request, as :meth:`open`. Several texts can share one resolved request.
@@ -83,20 +94,15 @@ class Synthesizer:
         :param start: position of the text in the user's whole text, for errors.
         :raises GatewayError: if the text is invalid or synthesis fails before the first audio.
         """
-        speech = await self._prepare_speech(resolved, text, start)
-        try:
-            await speech.start()
-        except BaseException:
-            await speech.aclose()
-            raise
-        return speech
+        return await self._started(await self._prepare_speech(resolved, text, start))
 
-    async def speak(self, request: SpeechRequest) -> CompleteSpeech:
+    async def speak(self, request: SpeechRequest, or_silence: bool = False) -> CompleteSpeech:
         """Synthesize a complete audio file.
 
+        :param or_silence: see :meth:`open`.
         :raises GatewayError: if the request is invalid or synthesis fails.
         """
-        speech = await self.open(request)
+        speech = await self.open(request, or_silence)
         try:
             data, duration_s = await speech.read()
         finally:
@@ -150,19 +156,31 @@ class Synthesizer:
         self._check_speakable(prepared, engine, "text", start)
         for passage in prepared.passages:
             self._check_length(passage.text.text, capabilities.max_text_chars)
+        parts = [
+            await self._passage(resolved, section) if isinstance(section, Passage) else section
+            for section in prepared.sections
+        ]
+        return self._speech(resolved, parts)
+
+    def _speech(self, resolved: ResolvedRequest, parts: Sequence[SpokenPassage | Pause]) -> Speech:
         return Speech(
             resolved.info,
-            [
-                await self._passage(resolved, section) if isinstance(section, Passage) else section
-                for section in prepared.sections
-            ],
-            engine,
-            engine_rate_hz=capabilities.sample_rate_hz,
+            parts,
+            resolved.engine,
+            engine_rate_hz=resolved.capabilities.sample_rate_hz,
             deadline_s=self._limits.deadline_s,
             metrics=self._metrics,
             backlog=self._backlog,
-            translate_error=lambda error: self._translate_error(error, engine),
+            translate_error=lambda error: self._translate_error(error, resolved.engine),
         )
+
+    async def _started(self, speech: Speech) -> Speech:
+        try:
+            await speech.start()
+        except BaseException:
+            await speech.aclose()
+            raise
+        return speech
 
     async def _passage(self, resolved: ResolvedRequest, passage: Passage) -> SpokenPassage:
         """Make the job of a passage; what SSML sets for it takes precedence."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from backends.base import Capabilities
 from backends.text import Alphabet
-from gateway.errors import InvalidRequest
+from gateway.errors import NothingToSpeak
 from gateway.text.cleanup import cleanup_edits
 from gateway.text.lexicon import Lexicon, lexicon_edits
 from gateway.text.mapped_text import Edit, MappedText
@@ -73,7 +73,7 @@ def prepare(text: str, options: TextOptions, capabilities: Capabilities, voice: 
         if has_speech(read.text):
             prepared.append(replace(section, text=read))
     if not prepared:
-        raise InvalidRequest("has nothing to speak: it needs a letter or a digit", param="text")
+        raise NothingToSpeak("has nothing to speak: it needs a letter or a digit", param="text")
     changes.sort(key=lambda change: (change.start, change.end))
     return PreparedText(tuple(prepared), tuple(changes), tuple(ignored), tuple(refused))
 

@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 STATUS: Mapping[type[GatewayError], int] = {
     errors.GatewayError: 500,
     errors.InvalidRequest: 422,
+    errors.NothingToSpeak: 422,
     errors.UnsupportedMedia: 415,
     errors.BadRequest: 400,
     errors.BodyTooLarge: 413,

@@ -28,6 +28,7 @@ def speech_headers(info: SpeechInfo) -> dict[str, str]:
         "X-Voxgate-Model": quote(info.model, safe=" ()/:;,.@+"),
         "X-Voxgate-Voice": quote(info.voice, safe=" ()/:;,.@+"),
         "X-Voxgate-Seed": str(info.seed),
+        **({"X-Voxgate-Note": info.note} if info.note else {}),
     }
 
 
@@ -40,13 +41,18 @@ def duration_header(duration_s: float) -> dict[str, str]:
 
 
 async def complete_audio(
-    request: Request, services: Services, wanted: SpeechRequest, headers: Mapping[str, str] = _NO_HEADERS
+    request: Request,
+    services: Services,
+    wanted: SpeechRequest,
+    headers: Mapping[str, str] = _NO_HEADERS,
+    or_silence: bool = False,
 ) -> Response:
     """Respond with the complete audio file.
 
+    :param or_silence: see :meth:`gateway.service.synthesize.Synthesizer.open`.
     :raises GatewayError: if synthesis fails.
     """
-    speech = await cancel_on_disconnect(request, services.synthesizer.speak(wanted))
+    speech = await cancel_on_disconnect(request, services.synthesizer.speak(wanted, or_silence))
     described = {**speech_headers(speech.info), **duration_header(speech.duration_s), **headers}
     content_type = speech.info.format.content_type(speech.info.sample_rate_hz)
     return Response(speech.data, media_type=content_type, headers=described)
@@ -57,14 +63,16 @@ async def streamed_audio(
     services: Services,
     wanted: SpeechRequest,
     headers: Mapping[str, str] = _NO_HEADERS,
+    or_silence: bool = False,
     stream: Callable[[Speech, Metrics, float], AudioStream] | None = None,
 ) -> AudioStream:
     """Respond with audio while it is generated, starting with the first chunk.
 
+    :param or_silence: see :meth:`gateway.service.synthesize.Synthesizer.open`.
     :param stream: makes the response; default: :class:`AudioStream`.
     :raises GatewayError: if synthesis fails before the first chunk.
     """
-    speech = await cancel_on_disconnect(request, services.synthesizer.open(wanted))
+    speech = await cancel_on_disconnect(request, services.synthesizer.open(wanted, or_silence))
     response = (stream or AudioStream)(speech, services.metrics, services.settings.limits.stall_s)
     response.headers.update(headers)
     return response

@@ -214,7 +214,7 @@ def _supported(options: Mapping[str, Any], engine: ConfiguredEngine) -> dict[str
 
 async def _speak(wanted: SpeechRequest, engine: ConfiguredEngine, services: Services) -> Response:
     """Respond with the complete file, so that every error has a status; without a length, as the original server."""
-    speech = await services.synthesizer.speak(wanted.model_copy(update={"engine": engine.name}))
+    speech = await services.synthesizer.speak(wanted.model_copy(update={"engine": engine.name}), or_silence=True)
     info = speech.info
     disposition = f"attachment; filename=audio.{info.format.extension}"
     headers = {**speech_headers(info), "Content-Disposition": disposition}
