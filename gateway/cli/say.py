@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.audio.formats import FORMATS
+from gateway.audio.formats import FORMATS, get_format
 from gateway.cli.console import err, exit_on_error, fail, progress_bar
 from gateway.cli.options import ApiKeyOption, ConfigOption, ServerOption, find_server, settings_or_exit
+from gateway.errors import InvalidRequest
 from gateway.service.request import SpeechRequest, parse
 from gateway.text.bedrock.answers import spoken_text
 from gateway.text.fields import with_plain_text
@@ -29,7 +30,9 @@ def say(
     voice: Annotated[str | None, typer.Option("--voice", "-v", help="Built-in or stored voice.")] = None,
     speed: Annotated[float, typer.Option(help="Speed, 0.25 to 4.")] = 1.0,
     seed: Annotated[int | None, typer.Option(help="Random seed; equal seeds give equal audio.")] = None,
-    fmt: Annotated[str | None, typer.Option("--format", "-f", help="wav, mp3, flac, opus, aac or pcm.")] = None,
+    fmt: Annotated[
+        str | None, typer.Option("--format", "-f", help=f"{', '.join(FORMATS)}; default: by the extension.")
+    ] = None,
     option: Annotated[list[str] | None, typer.Option("--option", help="Engine option as key=value.")] = None,
     reference_audio: Annotated[Path | None, typer.Option(help="Recording of a voice to clone.")] = None,
     reference_text: Annotated[str | None, typer.Option(help="Transcript of the recording.")] = None,
@@ -88,8 +91,12 @@ def _plain(text: str, response: bool, markdown: bool | None) -> str:
 
 
 def _format_of(output: Path) -> str:
-    extension = output.suffix.lstrip(".").lower()
-    return {"ogg": "opus", "raw": "pcm"}.get(extension, extension if extension in FORMATS else "wav")
+    """The format that a file name's extension names; wav if it has none."""
+    try:
+        return get_format(output.suffix.removeprefix(".") or "wav").name
+    except InvalidRequest:
+        known = ", ".join(FORMATS)
+        raise fail(f"{output.name}: unknown extension {output.suffix!r}: use one of {known}, or --format", 2) from None
 
 
 def _read(path: Path) -> bytes:

@@ -27,7 +27,7 @@ from gateway.text.lexicons.store import LexiconStore
 from gateway.text.sections import Passage, Pause, PreparedText
 from gateway.text.segments import has_speech
 from gateway.text.stage import TextOptions, prepare, select_categories
-from gateway.voices.store import VoiceStore
+from gateway.voices.store import VoiceStore, find_name
 
 SILENCE_S = 0.2  # for a text without anything to speak: long enough for players and codecs
 
@@ -242,8 +242,8 @@ class Synthesizer:
             if not built_in:
                 raise InvalidRequest(f"required: engine {engine.name!r} has no built-in voice", param="voice")
             return built_in[0], None
-        if spec.voice in built_in:
-            return spec.voice, None
+        if (found := find_name(spec.voice, built_in)) is not None:
+            return found, None
         try:
             voice = await asyncio.to_thread(self._voices.get, spec.voice)
         except VoiceNotFound:
