@@ -25,8 +25,6 @@ class AudioFormat:
     :param container: FFmpeg's muxer name.
     :param rates_hz: supported sample rates, ascending.
     :param bitrates_kbps: range of bit rates that a request may choose; empty for formats with a fixed one.
-    :param aliases: further names and file name extensions, in lower case with ``_``.
-    :param media_aliases: further media types, in lower case.
     """
 
     name: str
@@ -36,117 +34,70 @@ class AudioFormat:
     container: str
     rates_hz: Sequence[int]
     bitrates_kbps: range = range(0)
-    aliases: tuple[str, ...] = ()
-    media_aliases: tuple[str, ...] = ()
 
     @property
     def has_header(self) -> bool:
         """Whether files state their sample rate."""
         return self.container not in ("s16le", "mulaw", "alaw")
 
-    @property
-    def media_types(self) -> tuple[str, ...]:
-        """All media types of the format, in lower case."""
-        return (self.media_type.lower(), *self.media_aliases)
-
     def content_type(self, rate_hz: int) -> str:
         """Return the ``Content-Type``. That of headerless audio states the sample rate."""
         return self.media_type if self.has_header else f"{self.media_type};rate={rate_hz};channels=1"
 
 
-_MP4_TYPES = ("audio/m4a", "audio/x-m4a")
-_OGG_TYPES = ("audio/opus", "application/ogg")
-_WAV_TYPES = ("audio/x-wav", "audio/wave", "audio/vnd.wave")
-_MULAW_TYPES = ("audio/basic", "audio/mulaw", "audio/x-mulaw", "audio/ulaw", "audio/x-ulaw")
-_ALAW_TYPES = ("audio/alaw", "audio/x-alaw")
-# Names of OpenAI Realtime (pcm16, g711_ulaw, audio/pcmu), ElevenLabs (ulaw_8000), Twilio (audio/x-mulaw), Deepgram and
-# Google (linear16, mulaw), SIP (pcmu) and FFmpeg (pcm_mulaw).
-_PCM_NAMES = ("raw", "l16", "pcm16", "linear16", "s16le", "pcm_s16le")
-_MULAW_NAMES = (
-    "ulaw",
-    "mu_law",
-    "u_law",
-    "g711_ulaw",
-    "g711_mulaw",
-    "ulaw_8000",
-    "mulaw_8000",
-    "pcmu",
-    "pcm_mulaw",
-    "ul",
-)
-_ALAW_NAMES = ("a_law", "g711_alaw", "alaw_8000", "pcma", "pcm_alaw", "al")
-
 FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
     {
         fmt.name: fmt
         for fmt in (
-            AudioFormat("wav", "audio/wav", "wav", "pcm_s16le", "wav", _ANY_RATE_HZ, range(0), ("wave",), _WAV_TYPES),
-            AudioFormat(
-                *("mp3", "audio/mpeg", "mp3", "libmp3lame", "mp3", _MPEG_RATES_HZ, range(8, 321)),
-                aliases=("mpeg",),
-                media_aliases=("audio/mp3",),
-            ),
-            AudioFormat("flac", "audio/flac", "flac", "flac", "flac", _ANY_RATE_HZ, media_aliases=("audio/x-flac",)),
-            AudioFormat(
-                *("opus", "audio/ogg", "opus", "libopus", "ogg", _OPUS_RATES_HZ, range(6, 257)),
-                aliases=("ogg", "oga", "ogg_opus"),
-                media_aliases=_OGG_TYPES,
-            ),
-            AudioFormat(
-                *("aac", "audio/aac", "aac", "aac", "adts", _MPEG_RATES_HZ, range(8, 289)),
-                aliases=("adts",),
-                media_aliases=("audio/aacp",),
-            ),
-            AudioFormat(
-                *("pcm", "audio/pcm", "pcm", "pcm_s16le", "s16le", _ANY_RATE_HZ),
-                aliases=_PCM_NAMES,
-                media_aliases=("audio/l16",),
-            ),
-            AudioFormat(
-                *("m4a", "audio/mp4", "m4a", "aac", "ipod", _MPEG_RATES_HZ, range(8, 289)),
-                aliases=("mp4", "m4b"),
-                media_aliases=_MP4_TYPES,
-            ),
-            AudioFormat(
-                *("webm", "audio/webm", "webm", "libopus", "webm", _OPUS_RATES_HZ, range(6, 257)), aliases=("weba",)
-            ),
-            AudioFormat(
-                *("mulaw", "audio/PCMU", "ulaw", "pcm_mulaw", "mulaw", _TELEPHONE_RATES_HZ),
-                aliases=_MULAW_NAMES,
-                media_aliases=_MULAW_TYPES,
-            ),
-            AudioFormat(
-                *("alaw", "audio/PCMA", "alaw", "pcm_alaw", "alaw", _TELEPHONE_RATES_HZ),
-                aliases=_ALAW_NAMES,
-                media_aliases=_ALAW_TYPES,
-            ),
-            AudioFormat(
-                *("mulaw_wav", "audio/wav", "wav", "pcm_mulaw", "wav", _TELEPHONE_RATES_HZ),
-                aliases=("wav_mulaw", "ulaw_wav", "wav_ulaw"),
-                media_aliases=_WAV_TYPES,
-            ),
-            AudioFormat(
-                *("alaw_wav", "audio/wav", "wav", "pcm_alaw", "wav", _TELEPHONE_RATES_HZ),
-                aliases=("wav_alaw",),
-                media_aliases=_WAV_TYPES,
-            ),
+            AudioFormat("wav", "audio/wav", "wav", "pcm_s16le", "wav", _ANY_RATE_HZ),
+            AudioFormat("mp3", "audio/mpeg", "mp3", "libmp3lame", "mp3", _MPEG_RATES_HZ, range(8, 321)),
+            AudioFormat("flac", "audio/flac", "flac", "flac", "flac", _ANY_RATE_HZ),
+            AudioFormat("opus", "audio/ogg", "opus", "libopus", "ogg", _OPUS_RATES_HZ, range(6, 257)),
+            AudioFormat("aac", "audio/aac", "aac", "aac", "adts", _MPEG_RATES_HZ, range(8, 289)),
+            AudioFormat("pcm", "audio/pcm", "pcm", "pcm_s16le", "s16le", _ANY_RATE_HZ),
+            AudioFormat("m4a", "audio/mp4", "m4a", "aac", "ipod", _MPEG_RATES_HZ, range(8, 289)),
+            AudioFormat("webm", "audio/webm", "webm", "libopus", "webm", _OPUS_RATES_HZ, range(6, 257)),
+            AudioFormat("mulaw", "audio/PCMU", "ulaw", "pcm_mulaw", "mulaw", _TELEPHONE_RATES_HZ),
+            AudioFormat("alaw", "audio/PCMA", "alaw", "pcm_alaw", "alaw", _TELEPHONE_RATES_HZ),
+            AudioFormat("mulaw_wav", "audio/wav", "wav", "pcm_mulaw", "wav", _TELEPHONE_RATES_HZ),
+            AudioFormat("alaw_wav", "audio/wav", "wav", "pcm_alaw", "wav", _TELEPHONE_RATES_HZ),
         )
     }
 )
+
+# Names of OpenAI Realtime (pcm16, g711_ulaw, audio/pcmu), ElevenLabs (ulaw_8000), Twilio (audio/x-mulaw), Deepgram and
+# Google (linear16, mulaw), SIP (pcmu) and FFmpeg (pcm_mulaw), file name extensions, and media types; in lower case.
+_OTHER_NAMES = {
+    "wav": "wave audio/x-wav audio/wave audio/vnd.wave",
+    "mp3": "mpeg audio/mp3",
+    "flac": "audio/x-flac",
+    "opus": "ogg oga ogg_opus audio/opus application/ogg",
+    "aac": "adts audio/aacp",
+    "pcm": "raw l16 pcm16 linear16 s16le pcm_s16le audio/l16",
+    "m4a": "mp4 m4b audio/m4a audio/x-m4a",
+    "webm": "weba",
+    "mulaw": "ulaw mu_law u_law g711_ulaw g711_mulaw ulaw_8000 mulaw_8000 pcmu pcm_mulaw ul "
+    "audio/basic audio/mulaw audio/x-mulaw audio/ulaw audio/x-ulaw",
+    "alaw": "a_law g711_alaw alaw_8000 pcma pcm_alaw al audio/alaw audio/x-alaw",
+    "mulaw_wav": "wav_mulaw ulaw_wav wav_ulaw",
+    "alaw_wav": "wav_alaw",
+}
 
 
 def _key(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
-# Media types are accepted as names too. The last assignment wins, so wav keeps audio/wav.
+# The last assignment wins: audio/wav is wav.
 _BY_NAME: Mapping[str, AudioFormat] = {
-    _key(name): fmt for fmt in reversed(tuple(FORMATS.values())) for name in (fmt.name, *fmt.aliases, *fmt.media_types)
+    _key(name): fmt
+    for fmt in reversed(tuple(FORMATS.values()))
+    for name in (fmt.name, fmt.media_type, *_OTHER_NAMES.get(fmt.name, "").split())
 }
 
 
 def get_format(name: str) -> AudioFormat:
-    """Return the format with this name or alias, in any case.
+    """Return the format with this name, in any case; also by other names and by media types without parameters.
 
     :raises InvalidRequest: if the name is unknown; lists the known ones.
     """

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.audio.formats import FORMATS
+from gateway.audio.formats import FORMATS, get_format
 from gateway.errors import InvalidRequest, NotAcceptable
 
 JSON = "application/json"
@@ -32,7 +32,7 @@ class _Range:
     def matches(self, fmt: str, rate_hz: int | None) -> bool:
         if self.media in ("*/*", "audio/*"):
             return True
-        if self.media not in FORMATS[fmt].media_types or self.parameters.get("channels", "1") != "1":
+        if _media_type(self.media) != FORMATS[fmt].media_type or self.parameters.get("channels", "1") != "1":
             return False
         return rate_hz is None or _rate(self, fmt).get("sample_rate", rate_hz) == rate_hz
 
@@ -71,6 +71,14 @@ def choose(
         named = f" together with {' and '.join(own)}" if own else ""
         raise NotAcceptable(f"{accept!r} matches no supported format{named}: supported are {kinds}", param="Accept")
     return best[1]
+
+
+def _media_type(media: str) -> str | None:
+    """The media type in the table of formats that this one means."""
+    try:
+        return get_format(media).media_type if "/" in media else None
+    except InvalidRequest:
+        return None
 
 
 def _most_specific(ranges: list[_Range]) -> _Range | None:
