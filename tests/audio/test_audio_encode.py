@@ -142,7 +142,7 @@ def test_streaming_changes_headers_only(name):
         ("flac", 60, 50),
         ("opus", 97, 40),
         ("aac", 0, 90),
-        ("m4a", 700, 260),
+        ("m4a", 700, 190),
         ("webm", 270, 70),
         ("mulaw", 0, 10),
         ("alaw_wav", 58, 10),

@@ -47,12 +47,24 @@ def test_say_without_a_server_starts_a_worker(config: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("extension", "magic"), [("mp3", b"\xff\xf3"), ("flac", b"fLaC"), ("opus", b"OggS"), ("aac", b"\xff\xf1")]
+    ("extension", "magic"),
+    [
+        *[("mp3", b"\xff\xf3"), ("flac", b"fLaC"), ("opus", b"OggS"), ("aac", b"\xff\xf1")],
+        *[("m4a", b"\0\0\0\x1cftypM4A "), ("OGG", b"OggS"), ("webm", b"\x1aE\xdf\xa3")],
+    ],
 )
 def test_say_takes_the_format_from_the_file_name(config: Path, tmp_path: Path, extension: str, magic: bytes) -> None:
     file = tmp_path / f"hello.{extension}"
     voxgate("say", "hi", "-o", file, "--engine", "tone", "--config", config)
     assert file.read_bytes().startswith(magic)
+
+
+def test_say_refuses_an_unknown_extension(config: Path, tmp_path: Path) -> None:
+    result = voxgate("say", "hi", "-o", tmp_path / "x.wma", "--config", config, status=2)
+    assert "unknown extension '.wma': use one of wav, mp3, flac" in result.stderr.replace("\n", " ")
+    assert not (tmp_path / "x.wma").exists()
+    voxgate("say", "hi", "-o", tmp_path / "x.wma", "--format", "MP3", "-e", "tone", "--config", config)
+    assert (tmp_path / "x.wma").read_bytes().startswith(b"\xff\xf3")
 
 
 def test_say_speaks_a_bedrock_response(config: Path, tmp_path: Path) -> None:
