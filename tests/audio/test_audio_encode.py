@@ -2,37 +2,19 @@ import hashlib
 import json
 import subprocess
 import sys
-import tempfile
 
 import numpy as np
 import pytest
+from support.audio_files import RATE_HZ, RAW, chirp, chunked, ffmpeg_decoded
 
 from gateway.audio.coders import to_int16
 from gateway.audio.encode import Encoder, encode
 from gateway.audio.formats import FORMATS, check_bitrate, choose_rate
 from gateway.errors import InvalidRequest, SynthesisFailed
 
-RATE_HZ = 24_000
 LOSSLESS = ("wav", "flac", "pcm")
 LOSSY = ("mp3", "opus", "aac", "m4a", "webm")
 OPUS = ("opus", "webm")  # always decoded at 48 kHz
-RAW = {"pcm": "s16le", "mulaw": "mulaw", "alaw": "alaw"}
-
-
-def chirp(seconds=2.0, rate_hz=RATE_HZ):
-    """A chirp from 200 to 2000 Hz, shape (N,). Its autocorrelation has one peak, so delays can be measured."""
-    t = np.arange(round(seconds * rate_hz)) / rate_hz
-    phase = 2 * np.pi * (200 * t + 900 * t**2 / seconds)
-    return (0.6 * np.sin(phase) * np.hanning(len(t))).astype(np.float32)
-
-
-def chunked(samples, sizes):
-    start = 0
-    for size in sizes:
-        if start >= len(samples):
-            return
-        yield samples[start : start + size]
-        start += size
 
 
 def encoded(samples, name, *, rate_hz=None, streaming=True, sizes=(10**9,)):
@@ -40,18 +22,6 @@ def encoded(samples, name, *, rate_hz=None, streaming=True, sizes=(10**9,)):
     with Encoder(FORMATS[name], RATE_HZ, rate_hz, streaming) as encoder:
         parts = [encoder.write(chunk) for chunk in chunked(samples, sizes)]
         return b"".join([*parts, encoder.finish()])
-
-
-def ffmpeg_decoded(data, name, rate_hz=RATE_HZ):
-    """Decode with the ffmpeg command; shape (N,), at the file's sample rate."""
-    source = ["-f", RAW[name], "-ar", str(rate_hz), "-ac", "1"] if name in RAW else []
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(data)
-        file.flush()
-        command = ["ffmpeg", "-v", "error", *source, "-i", file.name, "-f", "s16le", "-"]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
-    assert done.stderr == b""
-    return np.frombuffer(done.stdout, np.int16).astype(np.float32) / 32767
 
 
 def ffprobed(path):
@@ -175,7 +145,7 @@ def test_without_streaming_all_bytes_come_at_the_end(name):
 
 def test_equal_audio_gives_equal_bytes_in_another_process():
     program = (
-        "import sys, hashlib; sys.path[:0] = ['tests/audio']\n"
+        "import sys, hashlib; sys.path[:0] = ['tests/audio', 'tests']\n"
         "from test_audio_encode import FORMATS, chirp, encoded\n"
         "for name in FORMATS:\n"
         "  for streaming in (True, False):\n"

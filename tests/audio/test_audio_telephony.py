@@ -6,7 +6,7 @@ import struct
 import av
 import numpy as np
 import pytest
-from test_audio_encode import chirp, chunked, ffmpeg_decoded
+from support.audio_files import chirp, chunked, ffmpeg_decoded
 
 from gateway.audio.coders import to_int16
 from gateway.audio.encode import Encoder, encode
