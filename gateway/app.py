@@ -98,7 +98,6 @@ def create_app(
         engines.get(settings.fish_engine) if settings.fish_engine else None,
         make_client or partial(local_client, settings, metrics),
         max_models=settings.fish_api.max_models,
-        wait_s=settings.limits.deadline_s,
     )
 
     @asynccontextmanager

@@ -59,6 +59,9 @@ class EngineSettings(_Block):
         None, ge=1, description="concurrent jobs in the workers; null: the engine's own limit"
     )
     max_queue: int = Field(64, ge=0, description="requests that may wait for a slot; more get 429")
+    load_wait_s: Seconds = Field(
+        60.0, ge=0, description="time that a request waits for an engine to load; then it gets 503; 0: at once"
+    )
     idle_unload_s: Seconds | None = Field(None, gt=0, description="unload after this time without a job")
     load_timeout_s: Seconds = Field(900.0, gt=0, description="kill a loading worker after this time without a message")
     heartbeat_timeout_s: Seconds = Field(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from backends.base import Capabilities
 from gateway.engine.admission import Admission
 from gateway.engine.client import EngineClient, State
+from gateway.engine.loading import LoadQueue
 from gateway.errors import EngineNotFound
 from gateway.settings import EngineSettings
 
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredEngine:
-    """An engine with its settings, client and admission queue.
+    """An engine with its settings, its client, and the queues in front of it.
 
     :param label: the engine's label in metrics; engines that requests name share one.
     """
@@ -23,6 +26,7 @@ class ConfiguredEngine:
     settings: EngineSettings
     client: EngineClient
     admission: Admission
+    loading: LoadQueue
     label: str
 
     @classmethod
@@ -38,12 +42,33 @@ class ConfiguredEngine:
             capabilities = client.capabilities
             return capabilities.max_jobs * settings.replicas if capabilities else 1
 
-        return cls(settings, client, Admission(capacity, settings.max_queue), label or client.name)
+        loading = LoadQueue(client, max(1, settings.max_queue), settings.load_wait_s)
+        return cls(settings, client, Admission(capacity, settings.max_queue), loading, label or client.name)
 
     @property
     def name(self) -> str:
         """The configured name."""
         return self.client.name
+
+    @property
+    def waiting(self) -> int:
+        """Number of requests that wait for the engine or for a slot of it."""
+        return self.loading.waiting + self.admission.waiting
+
+    async def capabilities(self, until: float | None = None) -> Capabilities:
+        """The engine's capabilities. If it has never been loaded, load it and wait, as :meth:`LoadQueue.ready`."""
+        return self.client.capabilities or await self.loading.ready(until)
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold a slot of the ready engine for the duration of the context.
+
+        :raises QueueFull: if a queue is full.
+        :raises EngineUnavailable: if the engine is not ready in time.
+        """
+        await self.loading.ready()
+        async with self.admission.slot():
+            yield
 
 
 class Engines:

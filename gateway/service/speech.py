@@ -88,6 +88,8 @@ class Speech:
     :ivar engine_rate_hz: the sample rate of :meth:`chunks`, in Hz.
     :ivar consumed_s: duration of the audio that :meth:`chunks` has yielded.
     :param parts: passages and pauses, spoken in order.
+    :param deadline_s: time limit for the audio.
+    :param deadline_at: its end on the event loop's clock; default: ``deadline_s`` after the start.
     :param translate_error: converts the engine client's exceptions to user-facing ones.
     """
 
@@ -98,6 +100,7 @@ class Speech:
         engine: ConfiguredEngine,
         engine_rate_hz: int,
         deadline_s: float,
+        deadline_at: float | None,
         metrics: Metrics,
         backlog: Backlog,
         translate_error: Callable[[Exception], Exception],
@@ -108,6 +111,7 @@ class Speech:
         self.engine_rate_hz = engine_rate_hz
         self.consumed_s = 0.0
         self._deadline_s = deadline_s
+        self._deadline_at = deadline_at
         self._metrics = metrics
         self._backlog = backlog
         self._backlog_bytes = 0
@@ -208,8 +212,9 @@ class Speech:
     async def _run_job(self) -> None:
         """Wait for a slot of the engine, queue its chunks, and count the outcome."""
         outcome = "cancelled"
+        deadline_at = self._deadline_at or asyncio.get_running_loop().time() + self._deadline_s
         try:
-            async with asyncio.timeout(self._deadline_s), self._engine.admission.slot():
+            async with asyncio.timeout_at(deadline_at), self._engine.slot():
                 await self._collect_chunks()
             outcome = "ok"
         except TimeoutError:

@@ -59,21 +59,25 @@ class Synthesizer:
         self._backlog = Backlog(limits.backlog_bytes)
         self._job_ids = itertools.count(1)
 
-    async def open(self, request: SpeechRequest) -> Speech:
+    async def open(self, request: SpeechRequest, deadline_at: float | None = None) -> Speech:
         """Start a speech and wait for its first audio. The caller must close the speech.
 
+        :param deadline_at: end of ``limits.deadline_s`` on the event loop's clock; default: counted from now.
         :raises GatewayError: if the request is invalid or synthesis fails before the first audio.
         """
         self._check_length(request.text, self._limits.text_chars)
-        return await self.open_text(await self.resolve(request), request.text)
+        deadline_at = deadline_at or asyncio.get_running_loop().time() + self._limits.deadline_s
+        return await self.open_text(await self.resolve(request, deadline_at), request.text, deadline_at=deadline_at)
 
-    async def open_text(self, resolved: ResolvedRequest, text: str, start: int = 0) -> Speech:
+    async def open_text(
+        self, resolved: ResolvedRequest, text: str, start: int = 0, deadline_at: float | None = None
+    ) -> Speech:
         """Start a speech of a resolved request, as :meth:`open`. Several texts can share one resolved request.
 
         :param start: position of the text in the user's whole text, for errors.
         :raises GatewayError: if the text is invalid or synthesis fails before the first audio.
         """
-        speech = await self._prepare_speech(resolved, text, start)
+        speech = await self._prepare_speech(resolved, text, start, deadline_at)
         try:
             await speech.start()
         except BaseException:
@@ -81,40 +85,43 @@ class Synthesizer:
             raise
         return speech
 
-    async def speak(self, request: SpeechRequest) -> CompleteSpeech:
+    async def speak(self, request: SpeechRequest, deadline_at: float | None = None) -> CompleteSpeech:
         """Synthesize a complete audio file.
 
+        :param deadline_at: as for :meth:`open`.
         :raises GatewayError: if the request is invalid or synthesis fails.
         """
-        speech = await self.open(request)
+        speech = await self.open(request, deadline_at)
         try:
             data, duration_s = await speech.read()
         finally:
             await speech.aclose()
         return CompleteSpeech(speech.info, data, duration_s, speech.spoken_text)
 
-    async def inspect(self, spec: VoiceSpec, text: str) -> PreparedText:
+    async def inspect(self, spec: VoiceSpec, text: str, deadline_at: float | None = None) -> PreparedText:
         """Run the text stage only. The result tells what the engine cannot speak; nothing is spoken.
 
+        :param deadline_at: end of the wait for the engine, on the event loop's clock.
         :raises GatewayError: if a field or the markup is invalid, or the engine is unavailable.
         """
         engine = self._engines.get(spec.engine)
-        capabilities = self._capabilities(engine)
+        capabilities = await engine.capabilities(deadline_at)
         self._check_language(spec.language, engine, capabilities)
         self._check_length(text, self._limits.text_chars)
         voices = [voice.name for voice in capabilities.voices]
         voice = spec.voice or next(iter(voices), "")
         return await asyncio.to_thread(prepare, text, _text_options(spec), capabilities, voice)
 
-    async def resolve(self, spec: VoiceSpec) -> ResolvedRequest:
+    async def resolve(self, spec: VoiceSpec, deadline_at: float | None = None) -> ResolvedRequest:
         """Resolve and validate a request apart from its text, and decode its reference clip.
 
+        :param deadline_at: end of the wait for the engine, on the event loop's clock.
         :raises GatewayError: naming the invalid field, or the reason why the engine is unavailable.
         """
         engine = self._engines.get(spec.engine)
         fmt = get_format(spec.format)
         self._backlog.check()
-        capabilities = self._capabilities(engine)
+        capabilities = await engine.capabilities(deadline_at)
         self._check_language(spec.language, engine, capabilities)
         text_options = _text_options(spec)
         voice, reference = await self._voice(spec, engine, capabilities, text_options)
@@ -132,7 +139,9 @@ class Synthesizer:
         max_text_chars = min(self._limits.text_chars, capabilities.max_text_chars)
         return ResolvedRequest(spec, engine, capabilities, info, reference, text_options, max_text_chars)
 
-    async def _prepare_speech(self, resolved: ResolvedRequest, text: str, start: int) -> Speech:
+    async def _prepare_speech(
+        self, resolved: ResolvedRequest, text: str, start: int, deadline_at: float | None
+    ) -> Speech:
         self._backlog.check()
         self._check_length(text, self._limits.text_chars)
         engine, capabilities = resolved.engine, resolved.capabilities
@@ -149,6 +158,7 @@ class Synthesizer:
             engine,
             engine_rate_hz=capabilities.sample_rate_hz,
             deadline_s=self._limits.deadline_s,
+            deadline_at=deadline_at,
             metrics=self._metrics,
             backlog=self._backlog,
             translate_error=lambda error: self._translate_error(error, engine),
@@ -183,13 +193,6 @@ class Synthesizer:
     def _check_length(self, text: str, limit: int) -> None:
         if len(text) > limit:
             raise InvalidRequest(f"the text has {len(text)} characters: the limit is {limit}", param="text")
-
-    def _capabilities(self, engine: ConfiguredEngine) -> Capabilities:
-        """The engine's capabilities, known once it has been loaded."""
-        if (capabilities := engine.client.capabilities) is not None:
-            return capabilities
-        engine.client.ensure_loading()
-        raise engine.client.unavailable_error()
 
     async def _voice(
         self, spec: VoiceSpec, engine: ConfiguredEngine, capabilities: Capabilities, text_options: TextOptions

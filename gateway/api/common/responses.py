@@ -12,7 +12,7 @@ from fastapi import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.api.common.deps import Services, cancel_on_disconnect, disconnected
+from gateway.api.common.deps import Services, cancel_on_disconnect, deadline_at, disconnected
 from gateway.errors import GatewayError
 from gateway.metrics import Metrics
 from gateway.service.request import SpeechRequest
@@ -46,7 +46,7 @@ async def complete_audio(
 
     :raises GatewayError: if synthesis fails.
     """
-    speech = await cancel_on_disconnect(request, services.synthesizer.speak(wanted))
+    speech = await cancel_on_disconnect(request, services.synthesizer.speak(wanted, deadline_at(request, services)))
     described = {**speech_headers(speech.info), **duration_header(speech.duration_s), **headers}
     content_type = speech.info.format.content_type(speech.info.sample_rate_hz)
     return Response(speech.data, media_type=content_type, headers=described)
@@ -64,7 +64,7 @@ async def streamed_audio(
     :param stream: makes the response; default: :class:`AudioStream`.
     :raises GatewayError: if synthesis fails before the first chunk.
     """
-    speech = await cancel_on_disconnect(request, services.synthesizer.open(wanted))
+    speech = await cancel_on_disconnect(request, services.synthesizer.open(wanted, deadline_at(request, services)))
     response = (stream or AudioStream)(speech, services.metrics, services.settings.limits.stall_s)
     response.headers.update(headers)
     return response

@@ -19,7 +19,7 @@ router = APIRouter(tags=["operation"], route_class=DialectRoute)
 class Queue(BaseModel):
     """Admission to the engine."""
 
-    waiting: int = Field(description="queued requests")
+    waiting: int = Field(description="queued requests, including those that wait for the engine to load")
     active: int = Field(description="admitted requests")
     limit: int = Field(description="longest queue; further requests get 429")
 
@@ -70,7 +70,7 @@ def _info(engine: ConfiguredEngine) -> EngineInfo:
         backend=engine.settings.backend,
         state=status.state,
         load=engine.settings.load,
-        queue=Queue(waiting=engine.admission.waiting, active=engine.admission.active, limit=engine.settings.max_queue),
+        queue=Queue(waiting=engine.waiting, active=engine.admission.active, limit=engine.settings.max_queue),
         replicas=engine.settings.replicas,
         restarts=status.restarts,
         error=status.error,

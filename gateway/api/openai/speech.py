@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
-from gateway.api.common.deps import Services, ServicesDep, request_id
+from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect, deadline_at, request_id
 from gateway.api.common.ignored_fields import ignored, read
 from gateway.api.common.openapi import model_schema, request_body
 from gateway.api.common.responses import complete_audio, streamed_audio
@@ -52,7 +52,8 @@ _SPEECH_RESPONSES: dict[int | str, dict[str, Any]] = {
 async def speak(request: Request, services: ServicesDep) -> Response:
     """Speak `input` with the engine and voice selected by `model` and `voice`."""
     body, unknown = await read(request, SpeechBody)
-    wanted, unused = await _speech_request(body, services)
+    mapping = _speech_request(body, services, deadline_at(request, services))
+    wanted, unused = await cancel_on_disconnect(request, mapping)
     headers = ignored([*unknown, *unused])
     if not body.stream:
         return await complete_audio(request, services, wanted, headers)
@@ -102,18 +103,21 @@ async def list_audio_models(services: ServicesDep) -> dict[str, Any]:
     return {"models": [{"id": name} for name in _models(services)]}
 
 
-async def _speech_request(body: SpeechBody, services: Services) -> tuple[SpeechRequest, list[str]]:
-    """Map the body to a SpeechRequest; also return the fields that the engine ignores."""
+async def _speech_request(body: SpeechBody, services: Services, until: float) -> tuple[SpeechRequest, list[str]]:
+    """Map the body to a SpeechRequest; also return the fields that the engine ignores.
+
+    :param until: end of the wait for an engine that has not been loaded yet, on the event loop's clock.
+    """
     if body.stream_format == "sse" and not body.stream:
         raise InvalidRequest("cannot be false with stream_format sse: omit it", param="stream")
     engine = services.engines.get(services.aliases.engine(body.model) if body.model else None)
+    capabilities = await engine.capabilities(until)
     voice = None
     if body.voice:
         voice = await asyncio.to_thread(services.aliases.voice, engine.name, body.voice)
     options, unused = body.options, []
     if body.instructions:
-        capabilities = engine.client.capabilities
-        if capabilities and capabilities.supports("instructions"):
+        if capabilities.supports("instructions"):
             options = {"instructions": body.instructions, **options}
         else:
             unused = ["instructions"]
