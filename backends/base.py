@@ -36,7 +36,8 @@ Audio = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.integer]
 """Codec tokens, shape (K, T), T in code frames."""
 
-Cloning = Literal["none", "optional", "required"]
+Cloning = Literal["none", "approximate", "optional", "required"]
+"""Whether a job may or must have a reference. ``approximate``: it may, and gets the nearest of the model's own voices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Capabilities:
 
     :param model: name of the loaded weights, as shown to users.
     :param languages: BCP 47 primary subtags, e.g. ``("en", "zh")``.
-    :param cloning: whether a job may or must have a reference voice.
+    :param cloning: see :data:`Cloning`.
     :param streaming: the unit in which audio is emitted: ``sentence``, ``frame``, or ``none`` for whole jobs.
     :param voices: built-in voices; the first is the default.
     :param max_text_chars: length limit of one job's text.

@@ -64,7 +64,7 @@ class F5Engine(Engine):
             model=self._loaded.name,
             sample_rate_hz=RATE_HZ,
             languages=self._model_config.languages,
-            cloning="optional",
+            cloning=self._model_config.cloning,
             streaming="sentence",
             voices=tuple(self._loaded.references.builtin_voices.values()),
             max_text_chars=MAX_TEXT_CHARS,

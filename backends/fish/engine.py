@@ -67,7 +67,7 @@ class FishEngine(Engine):
             model=self._pipeline.name,
             sample_rate_hz=sizes.rate_hz,
             languages=languages,
-            cloning="optional",
+            cloning=self._generation.cloning,
             streaming="frame",
             voices=tuple(voices),
             max_text_chars=MAX_TEXT_CHARS,

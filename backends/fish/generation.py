@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from backends.base import Audio, Codes, EngineConfig, Job, Progress
+from backends.base import Audio, Cloning, Codes, EngineConfig, Job, Progress
 from backends.fish.options import FishOptions
 from backends.hub import Hub
 from backends.text import Alphabet
@@ -315,6 +315,10 @@ class Generation(Protocol):
     @property
     def speakers(self) -> tuple[str, ...]:
         """Speakers that the checkpoint was fine-tuned on."""
+
+    @property
+    def cloning(self) -> Cloning:
+        """See :class:`backends.base.Capabilities`."""
 
     @property
     def lm_codebook_size(self) -> int:

@@ -22,7 +22,10 @@ from gateway.text.sections import Pause
 
 @dataclass(frozen=True, slots=True)
 class SpeechInfo:
-    """Properties of the audio that are known before its first byte."""
+    """Properties of the audio that are known before its first byte.
+
+    :param approximate_cloning: whether a reference was given that the model follows only roughly.
+    """
 
     engine: str
     model: str
@@ -31,6 +34,7 @@ class SpeechInfo:
     format: AudioFormat
     sample_rate_hz: int
     bitrate_kbps: int | None = None
+    approximate_cloning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import itertools
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +19,7 @@ from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.errors import InvalidRequest, VoiceNotFound
 from gateway.metrics import Metrics
 from gateway.service.clips import ClipReader
+from gateway.service.hints import engines_for, engines_that
 from gateway.service.request import MAX_SEED, MAX_SPEED, MIN_SPEED, SpeechRequest, VoiceSpec
 from gateway.service.speech import Backlog, CompleteSpeech, Speech, SpeechInfo, SpokenPassage
 from gateway.settings import Limits
@@ -135,6 +135,7 @@ class Synthesizer:
             format=fmt,
             sample_rate_hz=choose_rate(fmt, capabilities.sample_rate_hz, spec.sample_rate),
             bitrate_kbps=spec.bitrate,
+            approximate_cloning=reference is not None and capabilities.cloning == "approximate",
         )
         max_text_chars = min(self._limits.text_chars, capabilities.max_text_chars)
         return ResolvedRequest(spec, engine, capabilities, info, reference, text_options, max_text_chars)
@@ -253,7 +254,7 @@ class Synthesizer:
 
     def _check_cloning(self, engine: ConfiguredEngine, capabilities: Capabilities, param: str) -> None:
         if capabilities.cloning == "none":
-            others = self._engines_that(lambda other: other.cloning != "none")
+            others = engines_that(self._engines, lambda other: other.cloning != "none")
             raise InvalidRequest(f"engine {engine.name!r} cannot clone voices{others}", param=param)
 
     def _check_language(
@@ -263,7 +264,7 @@ class Synthesizer:
             return
         language = tag.split("-", 1)[0].lower()
         if language not in capabilities.languages:
-            others = self._engines_that(lambda other: language in other.languages)
+            others = engines_for(self._engines, [language])
             raise InvalidRequest(
                 f"engine {engine.name!r} does not support {language}, only {', '.join(capabilities.languages)}{others}",
                 param=param,
@@ -289,16 +290,9 @@ class Synthesizer:
         if not isinstance(error, InvalidJob):
             return error
         message = error.message
-        if needed := set(error.needs_languages):
-            others = self._engines_that(lambda other: not needed.isdisjoint(other.languages))
-            message += others or f"; no loaded engine supports {' or '.join(error.needs_languages)}"
+        if error.needs_languages:
+            message += engines_for(self._engines, error.needs_languages)
         return InvalidRequest(message, param=error.param)
-
-    def _engines_that(self, can: Callable[[Capabilities], bool]) -> str:
-        """``; engines that can: …`` with the engines whose known capabilities satisfy ``can``; else empty."""
-        loaded = ((engine.name, engine.client.capabilities) for engine in self._engines)
-        names = [name for name, capabilities in loaded if capabilities and can(capabilities)]
-        return f"; engines that can: {', '.join(names)}" if names else ""
 
 
 def _text_options(spec: VoiceSpec) -> TextOptions:

@@ -28,6 +28,7 @@ def speech_headers(info: SpeechInfo) -> dict[str, str]:
         "X-Voxgate-Model": quote(info.model, safe=" ()/:;,.@+"),
         "X-Voxgate-Voice": quote(info.voice, safe=" ()/:;,.@+"),
         "X-Voxgate-Seed": str(info.seed),
+        **({"X-Voxgate-Cloning": "approximate"} if info.approximate_cloning else {}),
     }
 
 

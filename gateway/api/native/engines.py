@@ -42,7 +42,9 @@ class EngineInfo(BaseModel):
     model: str | None = None
     sample_rate: int | None = None
     languages: list[str] | None = None
-    cloning: str | None = Field(None, description="none, optional or required")
+    cloning: str | None = Field(
+        None, description="none, optional, required, or approximate: a reference selects the nearest built-in voice"
+    )
     streaming: str | None = Field(None, description="unit of streaming: sentence, frame or none")
     voices: list[str] | None = None
     max_text_chars: int | None = None

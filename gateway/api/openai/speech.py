@@ -17,6 +17,7 @@ from gateway.api.openai.bodies import SpeechBody
 from gateway.api.openai.errors import OpenAIRoute
 from gateway.api.openai.sse import SpeechEvents
 from gateway.errors import InvalidRequest
+from gateway.service.classic.models import DEFAULT
 from gateway.service.request import SpeechRequest
 
 router = APIRouter(tags=["OpenAI"], route_class=OpenAIRoute)
@@ -65,7 +66,8 @@ async def speak(request: Request, services: ServicesDep) -> Response:
 
 @router.get("/v1/models", summary="List models")
 async def list_models(services: ServicesDep) -> dict[str, Any]:
-    """`data` lists the models that `/v1/audio/speech` accepts: engines, aliases, and classic Fish-Speech models.
+    """`data` lists the models that `/v1/audio/speech` accepts: engines, aliases, `default`
+    (the default engine), and classic Fish-Speech models.
 
     `models` lists the names of the classic models, in the format that Fish-Speech clients expect.
     """
@@ -128,7 +130,8 @@ async def _speech_request(body: SpeechBody, services: Services, until: float) ->
 
 def _models(services: Services) -> dict[str, int]:
     """Names of models, mapped to their creation times (Unix time)."""
-    since = dict.fromkeys([*services.settings.engines, *services.aliases.models], services.engines.since_s)
+    names = [*services.settings.engines, *services.aliases.models, DEFAULT]
+    since = dict.fromkeys(names, services.engines.since_s)
     for model in services.models.listed():
         since.setdefault(model.name, model.since_s)
     return since

@@ -284,11 +284,14 @@ class ClassicModels:
         waiting = asyncio.create_task(model.engine.loading.ready())
         try:
             await _wait_either(waiting, model.removed)
-            if not waiting.done():
+            if model.removed.is_set() and not model.engine.client.ready:
                 raise NotFound("Cannot find model.")  # as for a new request
-            waiting.result()
+            await waiting
         finally:
             waiting.cancel()
+            await asyncio.wait({waiting})
+            if not waiting.cancelled():
+                waiting.exception()  # retrieved so that asyncio does not log it
 
     def _retire(self, model: Model, replaced: bool = False) -> asyncio.Task[None]:
         """Start unloading a model that no longer has its name."""
