@@ -37,7 +37,7 @@ Codes = npt.NDArray[np.integer]
 """Codec tokens, shape (K, T), T in code frames."""
 
 Cloning = Literal["none", "approximate", "optional", "required"]
-"""Whether a job may or must have a reference. ``approximate``: it may, and gets the nearest of the model's own voices."""
+"""Whether a job may or must have a reference. ``approximate``: it may, and selects the nearest built-in voice."""
 
 
 @dataclass(frozen=True, slots=True)

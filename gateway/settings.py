@@ -30,6 +30,13 @@ PREFIX = "VOXGATE_"
 # Variables with that prefix that are not settings: the configuration file, and the CLI's server and key.
 NOT_SETTINGS = frozenset({"VOXGATE_CONFIG", "VOXGATE_SERVER", "VOXGATE_API_KEY", "VOXGATE_SAGEMAKER"})
 
+# Variables that Kubernetes sets in each container for a Service named voxgate or voxgate-NAME.
+_KUBERNETES = re.compile(
+    r"VOXGATE(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9]+)*|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_KUBERNETES_PORT = re.compile(r"VOXGATE(_[A-Z0-9]+)*_PORT")
+_KUBERNETES_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
+
 ENGINE_NAME = KEY_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
 _Path = Annotated[str, Field(pattern="^/")]
 _Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s?#@*]+)$")]  # without a path
@@ -181,7 +188,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0: a free one")
     default_engine: str = Field(description="engine of requests that do not name one")
     data_dir: Path = Field(
-        default_factory=lambda: Path(platformdirs.user_data_dir("voxgate", appauthor=False)),
+        default_factory=lambda: user_folder("data") or Path("/var/lib/voxgate"),
         description="folder of uploaded voices; relative to the working directory",
     )
     engines: dict[str, EngineSettings] = Field(description="the engines by name", min_length=1)
@@ -264,6 +271,16 @@ class _Layer(NamedTuple):
     tree: dict[str, Any]
 
 
+def user_folder(kind: Literal["data", "state"]) -> Path | None:
+    """Return the user's folder for Voxgate's data or state; None if the user has no home folder."""
+    find = platformdirs.user_data_dir if kind == "data" else platformdirs.user_state_dir
+    try:
+        folder = Path(find("voxgate", appauthor=False))
+    except RuntimeError:
+        return None
+    return folder if folder.is_absolute() else None  # older platformdirs leave the ~ in place
+
+
 def config_folder() -> Path:
     """Return the folder of shipped configurations: in the installed package, or beside it in a checkout."""
     here = Path(__file__).parent
@@ -276,7 +293,8 @@ def load_settings(
 ) -> Settings:
     """Read, merge and check all sources.
 
-    :param config: a YAML file; default ``$VOXGATE_CONFIG``, then the shipped ``configs/gateway.yaml``.
+    :param config: a YAML file; default ``$VOXGATE_CONFIG``, then the shipped ``configs/gateway.yaml``. A relative path
+        ``configs/…`` that does not exist is a shipped file.
     :param flags: top-level settings from the command line; None values are ignored.
     :param model_dir: in a SageMaker container, the folder of the model archive. Its ``voxgate.yaml`` is the default
         configuration, or else ``configs/sagemaker.yaml``; host and port follow SageMaker's contract.
@@ -286,7 +304,7 @@ def load_settings(
         config = Path(chosen)
     if config is None and model_dir is not None and not (config := model_dir / SAGEMAKER_CONFIG).is_file():
         config = config_folder() / "sagemaker.yaml"
-    layers = _read_yaml(config or config_folder() / "gateway.yaml")
+    layers = _read_yaml(_shipped(config or config_folder() / "gateway.yaml"))
     if model_dir is not None:
         layers.append(_sagemaker_address())
     layers.append(_Layer(f"{PREFIX}… environment variables", _read_environment()))
@@ -299,6 +317,12 @@ def load_settings(
         return Settings(**merged)
     except ValidationError as error:
         raise ConfigError(_explain(error, layers)) from None
+
+
+def _shipped(path: Path) -> Path:
+    """Return the shipped file for ``configs/…`` if there is no such file in the working directory."""
+    shipped = config_folder().parent / path
+    return shipped if path.parts[:1] == ("configs",) and not path.exists() and shipped.is_file() else path
 
 
 def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> list[_Layer]:
@@ -334,16 +358,32 @@ def _sagemaker_address() -> _Layer:
     return _Layer("SAGEMAKER_BIND_TO_PORT" if port else "SageMaker's contract", address)
 
 
+def kubernetes_variables() -> frozenset[str]:
+    """Return the names of the variables that Kubernetes sets for a Service whose name begins with voxgate.
+
+    They are not settings: ``VOXGATE_PORT`` is one only if its value is an address such as ``tcp://10.0.0.5:8000``.
+    """
+    return frozenset(
+        name
+        for name, value in os.environ.items()
+        if _KUBERNETES.fullmatch(name) or (_KUBERNETES_PORT.fullmatch(name) and _KUBERNETES_ADDRESS.fullmatch(value))
+    )
+
+
 def _read_environment() -> dict[str, Any]:
     """Read ``VOXGATE_LIMITS__TEXT_CHARS=…`` as a tree."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for variable in os.environ:
+    ignored = kubernetes_variables()
+    for variable in sorted(os.environ.keys() - ignored):
         top = variable.upper().split("__", 1)[0]
         if top.startswith(PREFIX) and top not in known and variable not in NOT_SETTINGS:
             names = ", ".join(sorted(known))
             raise ConfigError(f"unknown environment variable {variable}: must start with one of {names}")
     try:
-        tree = EnvSettingsSource(Settings)()
+        source = EnvSettingsSource(Settings)
+        lower = {name.lower() for name in ignored}
+        source.env_vars = {name: value for name, value in source.env_vars.items() if name not in lower}
+        tree = source()
     except SettingsError as error:
         raise ConfigError(f"an environment variable is malformed: {error} ({error.__cause__})") from None
     # The gateway does not know the types of the engines' and the hub's keys, so their values are parsed as YAML.

@@ -7,7 +7,7 @@ import gc
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import uvicorn
@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.cli.console import err
+from gateway.cli.running import announced
 from gateway.settings import Settings
 
 MAX_HEAD_BYTES = 64 * 2**10
@@ -187,6 +188,7 @@ class GatewayServer(uvicorn.Server):
         self._app = app
         self._settings = settings
         self._announcement: asyncio.Task[None] | None = None
+        self._state_file = ExitStack()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -207,13 +209,19 @@ class GatewayServer(uvicorn.Server):
         exclude_imports_from_gc()
         await super().startup(sockets)
         if self.started and not self.should_exit:
-            self._announcement = asyncio.create_task(self._announce())
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            host = f"[{host}]" if ":" in host else host
+            host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+            url = f"http://{host}:{port}"
+            self._state_file.enter_context(announced(url, port))
+            self._announcement = asyncio.create_task(self._announce(url))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let live sessions finish first, because uvicorn closes WebSockets at once.
 
         Both steps together take at most ``limits.drain_s``.
         """
+        self._state_file.close()
         loop = asyncio.get_running_loop()
         drain_until = loop.time() + self._settings.limits.drain_s
         for server in self.servers:
@@ -225,17 +233,14 @@ class GatewayServer(uvicorn.Server):
         self.config.timeout_graceful_shutdown = max(1, round(drain_until - loop.time()))
         await super().shutdown(sockets)
 
-    async def _announce(self) -> None:
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        host = f"[{host}]" if ":" in host else host
-        host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+    async def _announce(self, url: str) -> None:
         engines = self._app.state.services.engines
-        err.print(f"listening on http://{host}:{port}, loading engines …")
+        err.print(f"listening on {url}, loading engines …")
         while not engines.ready:  # noqa: ASYNC110 - the state of other processes, which has no event to wait for
             await asyncio.sleep(0.05)
         err.print(
-            f"ready: engine {self._settings.default_engine} at http://{host}:{port} (API at /docs). Try:\n"
-            f"  curl -s http://{host}:{port}/tts -H 'content-type: application/json' "
+            f"ready: engine {self._settings.default_engine} at {url} (API at /docs). Try:\n"
+            f"  curl -s {url}/tts -H 'content-type: application/json' "
             """-d '{"text":"Hello from Voxgate."}' -o hello.wav""",
             highlight=False,
             soft_wrap=True,

@@ -64,8 +64,8 @@ class Aliases:
     def engine(self, name: str) -> str:
         """Resolve a model's name to an engine.
 
-        In order of precedence: an engine of that name; a configured alias; for ``default`` the default engine; a model of
-        the classic Fish-Speech API; the default engine, for the defaults of client libraries.
+        In order of precedence: an engine of that name; a configured alias; for ``default`` the default engine; a model
+        of the classic Fish-Speech API; the default engine, for the defaults of client libraries.
 
         :raises EngineNotFound: listing the known names.
         """

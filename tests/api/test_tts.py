@@ -257,7 +257,9 @@ async def test_unsupported_language_names_what_supports_it(tmp_path: Path) -> No
     gateway = in_memory(tmp_path, [FakeEngine("mono"), *sleepers])
     settings = gateway.app.state.services.settings.engines
     settings["english"].model["languages"], settings["chinese"].model["languages"] = ["en"], ["zh"]
-    assert (await error_of(gateway, 422, language="zh"))["message"].endswith("; engines that may, once loaded: any, chinese")
+    assert (await error_of(gateway, 422, language="zh"))["message"].endswith(
+        "; engines that may, once loaded: any, chinese"
+    )
     settings["any"].model["languages"] = settings["chinese"].model["languages"] = ["en"]
     assert (await error_of(gateway, 422, language="zh"))["message"] == (
         "engine 'mono' does not support zh, only en; no configured engine supports zh: `voxgate serve --config "

@@ -13,7 +13,13 @@ from gateway.api.common.route import DialectRoute
 
 router = APIRouter(tags=["operation"], route_class=DialectRoute)
 
-_LINKS = {"docs": "docs", "engines": "v1/engines", "voices": "v1/voices", "models": "v1/models", "health": "health/ready"}
+_LINKS = {
+    "docs": "docs",
+    "engines": "v1/engines",
+    "voices": "v1/voices",
+    "models": "v1/models",
+    "health": "health/ready",
+}
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Voxgate</title>
 <body style="font: 1rem/1.5 system-ui, sans-serif; max-width: 45rem; margin: 2rem auto; padding: 0 1rem">
