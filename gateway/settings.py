@@ -1,6 +1,6 @@
 """Settings from YAML files, ``VOXGATE_…`` variables and command-line flags, in ascending precedence; frozen.
 
-Only this module reads the environment. An unknown or invalid key in any source ends startup with an error that names
+An unknown or invalid key in any source ends startup with an error that names
 the key and its source.
 """
 
@@ -12,30 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-import platformdirs
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from backends.hub import BadHubSettings, HubSettings
+from gateway.environment import PREFIX, read_environment, user_folder
 from gateway.errors import ConfigError
-
-PREFIX = "VOXGATE_"
-# Variables with that prefix that are not settings: the configuration file, and the CLI's server and key.
-NOT_SETTINGS = frozenset({"VOXGATE_CONFIG", "VOXGATE_SERVER", "VOXGATE_API_KEY", "VOXGATE_SAGEMAKER"})
-
-# Variables that Kubernetes sets in each container for a Service named voxgate or voxgate-NAME.
-_KUBERNETES = re.compile(
-    r"VOXGATE(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9]+)*|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
-)
-_KUBERNETES_PORT = re.compile(r"VOXGATE(_[A-Z0-9]+)*_PORT")
-_KUBERNETES_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
 
 ENGINE_NAME = KEY_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
 _Path = Annotated[str, Field(pattern="^/")]
@@ -271,16 +254,6 @@ class _Layer(NamedTuple):
     tree: dict[str, Any]
 
 
-def user_folder(kind: Literal["data", "state"]) -> Path | None:
-    """Return the user's folder for Voxgate's data or state; None if the user has no home folder."""
-    find = platformdirs.user_data_dir if kind == "data" else platformdirs.user_state_dir
-    try:
-        folder = Path(find("voxgate", appauthor=False))
-    except RuntimeError:
-        return None
-    return folder if folder.is_absolute() else None  # older platformdirs leave the ~ in place
-
-
 def config_folder() -> Path:
     """Return the folder of shipped configurations: in the installed package, or beside it in a checkout."""
     here = Path(__file__).parent
@@ -307,7 +280,7 @@ def load_settings(
     layers = _read_yaml(_shipped(config or config_folder() / "gateway.yaml"))
     if model_dir is not None:
         layers.append(_sagemaker_address())
-    layers.append(_Layer(f"{PREFIX}… environment variables", _read_environment()))
+    layers.append(_Layer(f"{PREFIX}… environment variables", read_environment(Settings)))
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     layers.append(_Layer("command-line flags", given))
     merged: dict[str, Any] = {}
@@ -356,50 +329,6 @@ def _sagemaker_address() -> _Layer:
     port = os.environ.get("SAGEMAKER_BIND_TO_PORT")
     address = {"host": "0.0.0.0", "port": port or SAGEMAKER_PORT}  # noqa: S104 - inside a container
     return _Layer("SAGEMAKER_BIND_TO_PORT" if port else "SageMaker's contract", address)
-
-
-def kubernetes_variables() -> frozenset[str]:
-    """Return the names of the variables that Kubernetes sets for a Service whose name begins with voxgate.
-
-    They are not settings: ``VOXGATE_PORT`` is one only if its value is an address such as ``tcp://10.0.0.5:8000``.
-    """
-    return frozenset(
-        name
-        for name, value in os.environ.items()
-        if _KUBERNETES.fullmatch(name) or (_KUBERNETES_PORT.fullmatch(name) and _KUBERNETES_ADDRESS.fullmatch(value))
-    )
-
-
-def _read_environment() -> dict[str, Any]:
-    """Read ``VOXGATE_LIMITS__TEXT_CHARS=…`` as a tree."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    ignored = kubernetes_variables()
-    for variable in sorted(os.environ.keys() - ignored):
-        top = variable.upper().split("__", 1)[0]
-        if top.startswith(PREFIX) and top not in known and variable not in NOT_SETTINGS:
-            names = ", ".join(sorted(known))
-            raise ConfigError(f"unknown environment variable {variable}: must start with one of {names}")
-    try:
-        source = EnvSettingsSource(Settings)
-        lower = {name.lower() for name in ignored}
-        source.env_vars = {name: value for name, value in source.env_vars.items() if name not in lower}
-        tree = source()
-    except SettingsError as error:
-        raise ConfigError(f"an environment variable is malformed: {error} ({error.__cause__})") from None
-    # The gateway does not know the types of the engines' and the hub's keys, so their values are parsed as YAML.
-    engines = tree.get("engines")
-    for block in [tree, *(engines.values() if isinstance(engines, dict) else ())]:
-        for name in ("hub", "model", "defaults"):
-            if isinstance(block, dict) and isinstance(values := block.get(name), dict):
-                block[name] = {key: _yaml_value(key, value) for key, value in values.items()}
-    return tree
-
-
-def _yaml_value(key: str, value: Any) -> Any:
-    try:
-        return yaml.safe_load(value) if isinstance(value, str) else value
-    except yaml.YAMLError:
-        raise ConfigError(f"environment variable {PREFIX}…__{key.upper()}: {value!r} is not YAML") from None
 
 
 def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

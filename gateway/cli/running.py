@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.settings import user_folder
+from gateway.environment import user_folder
 
 MAX_CANDIDATES = 8
 _MAX_BYTES = 4096

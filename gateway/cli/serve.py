@@ -12,7 +12,7 @@ import typer
 from gateway import logs
 from gateway.cli.console import exit_on_error, fail
 from gateway.cli.options import ConfigOption, settings_or_exit
-from gateway.settings import kubernetes_variables
+from gateway.environment import kubernetes_variables
 
 log = structlog.get_logger(__name__)
 

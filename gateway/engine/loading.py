@@ -44,13 +44,13 @@ class LoadQueue:
 
     async def _wait(self, until: float | None) -> None:
         client = self._client
-        if not self._wait_s:
+        if not self._wait_s or client.status().state is State.FAILED:
             client.ensure_loading()
             raise client.unavailable_error()
         if self.waiting >= self._max_waiting:
             raise QueueFull(
-                f"engine {client.name!r} is {client.status().state.value}, and {self.waiting} requests wait for it: "
-                f"the limit is max_queue",
+                f"engine {client.name!r} is {client.status().state.value}, and {self.waiting} requests wait for it, "
+                "the limit (max_queue)",
                 retry_after_s=LOADING_RETRY_S,
             )
         wait_until = asyncio.get_running_loop().time() + self._wait_s
