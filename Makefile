@@ -23,7 +23,7 @@ $(BIN)/uv: constraints.txt
 	touch $@
 
 $(VENV)/.installed: $(BIN)/uv pyproject.toml overrides.txt
-	$(UV) --overrides overrides.txt --editable '.[lite,f5,fish,fish-en]'
+	$(UV) --overrides overrides.txt --editable '.[lite,f5,fish,fish-en,examples]'
 	touch $@
 
 install-lite: $(BIN)/uv ## the gateway and the engine lite alone, without PyTorch
@@ -38,7 +38,7 @@ install-fish: $(BIN)/uv ## the Fish-Speech engine with dictionaries for Chinese,
 	$(UV) --overrides overrides.txt --editable '.[lite,$(FISH)]'
 
 $(VENV)/.installed-dev: $(BIN)/uv pyproject.toml overrides.txt
-	$(UV) --overrides overrides.txt --editable '.[lite,f5,$(FISH),dev,bench]'
+	$(UV) --overrides overrides.txt --editable '.[lite,f5,$(FISH),examples,dev,bench]'
 	touch $@ $(VENV)/.installed
 
 system-deps: ## ffmpeg and Chromium, which the tests play the gateway's audio with (Debian, as root)
