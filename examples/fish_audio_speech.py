@@ -4,8 +4,8 @@
     python examples/fish_audio_speech.py "Hello from Voxgate." hello.mp3 recording.wav "Transcript of the recording."
 
 Needs fish-audio-sdk, a part of `make install`. The server is FISH_BASE_URL, or by default a gateway on this machine.
-The default engine speaks; FISH_MODEL (default: f5) clones. With the small checkpoints, a recording selects the nearest of
-their own voices.
+The default engine speaks; FISH_MODEL (default: f5) clones. With the small checkpoints, a recording selects the nearest
+of their own voices.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def _folder() -> Path | None:
 
 @contextlib.contextmanager
 def announced(url: str, port: int) -> Iterator[None]:
-    """Keep a state file for the duration of the context. Without a writable folder there is none."""
+    """Keep a state file for the duration of the context, if the folder can be written."""
     folder, content = _folder(), json.dumps({"url": url, "process": os.getpid()})
     path = folder and folder / f"{port}.json"
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""``GET /``: what this server is, for people and programs that try its address."""
+"""``GET /``: a first page for people and programs that try the address."""
 
 from __future__ import annotations
 
