@@ -19,7 +19,6 @@ RESTRICTED = re.compile(r"GPL|Non-?Commercial|BY-NC", re.IGNORECASE)
 COPYLEFT = re.compile(r"\bA?GPL|(?<!Lesser )(?<!Library )General Public License", re.IGNORECASE)  # not the LGPL
 # GPL packages that plain pip installs; overrides.txt leaves them out of `make install` and of the images.
 GPL_EXCEPTIONS = {
-    "distance": "g2p-en requires it and imports it nowhere",
     "unidecode": "the command line of f5-tts uses it; the parts that Voxgate imports do not",
 }
 
@@ -85,7 +84,7 @@ def test_copyleft_licenses_are_told_from_lesser_ones(text: str, copyleft: bool) 
 
 
 def test_no_package_of_the_default_install_is_under_the_gpl() -> None:
-    found = resolved("lite", "f5", "fish", "fish-en", "examples")
+    found = resolved("lite", "f5", "fish", "examples")
     assert {"torch", "openai", "starlette"} <= found.keys()
     copyleft = {name: found[name] for name in found if name not in GPL_EXCEPTIONS and COPYLEFT.search(license_of(name))}
     assert copyleft == {}, "packages under the GPL, with the package that requires each"
@@ -112,7 +111,7 @@ def test_no_gpl_package_is_pinned(package: str) -> None:
 def test_notice_names_every_asset_folder() -> None:
     notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
     folders = [folder for folder in ROOT.glob("backends/*/assets/*") if folder.is_dir()]
-    assert len(folders) == 3
+    assert len(folders) == 4
     assert [folder.name for folder in folders if str(folder.relative_to(ROOT)) not in notice] == []
 
 
