@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu gpu-kit gpu-rehearsal lint format bench constraints system-deps clean
+.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu client-env gpu-kit gpu-rehearsal lint format bench constraints system-deps clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -41,16 +41,30 @@ $(VENV)/.installed-dev: $(BIN)/uv pyproject.toml overrides.txt
 	$(UV) --overrides overrides.txt --editable '.[lite,f5,$(FISH),examples,dev,bench]'
 	touch $@ $(VENV)/.installed
 
-system-deps: ## ffmpeg and Chromium, which the tests play the gateway's audio with (Debian, as root)
-	@command -v ffmpeg >/dev/null && command -v chromium >/dev/null || \
-	  { ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] || \
-	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends ffmpeg chromium >/dev/null; }; }
+CLIENTS := .venv-clients
 
-# One process for each core; OpenMP threads on top of that would only wait for each other.
-JOBS   ?= auto
+client-env: $(CLIENTS)/.installed tests/clients/node_modules/.installed ## packages of clients that tests/clients runs, apart from the gateway's
+
+$(CLIENTS)/.installed: tests/clients/requirements.txt | $(BIN)/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(CLIENTS)
+	$(BIN)/uv pip install --quiet --python $(CLIENTS)/bin/python --requirements $<
+	touch $@
+
+tests/clients/node_modules/.installed: tests/clients/package.json | system-deps
+	cd tests/clients && npm install --silent --ignore-scripts --no-package-lock --no-audit --no-fund
+	touch $@
+
+system-deps: ## ffmpeg and Chromium, which the tests play the gateway's audio with, and Node.js (Debian, as root)
+	@command -v ffmpeg >/dev/null && command -v chromium >/dev/null && command -v npm >/dev/null || \
+	  { ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] || \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends ffmpeg chromium \
+	      $$(command -v npm >/dev/null || echo nodejs npm) >/dev/null; }; }
+
+# One process for each core, and one for the time in which others wait; OpenMP threads would only wait for each other.
+JOBS   ?= $(shell echo $$(($$(nproc) + 1)))
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20
 
-test: install-dev system-deps ## every test
+test: install-dev system-deps client-env ## every test
 	$(PYTEST) $(ARGS)
 
 test-quick: install-dev ## the tests without models and browsers
@@ -84,5 +98,5 @@ bench: install-dev ## measure the request path beside LitServe
 constraints: install-dev ## write down the versions that are installed now
 	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable > constraints.txt
 
-clean: ## remove .venv
-	rm -rf $(VENV)
+clean: ## remove .venv and the clients' packages
+	rm -rf $(VENV) $(CLIENTS) tests/clients/node_modules

@@ -71,7 +71,7 @@ def stage_alone(rounds: int) -> None:
             text = _drawn(name, draw)
             began = time.perf_counter()
             prepare(text, TextOptions(language), LETTERS)
-            if index >= 5:  # the first ones load the grammars
+            if index >= 5:  # the first ones import the rules
                 times.setdefault(name, []).append((time.perf_counter() - began) * 1000)
     print(f"{'text of about 100 characters':30} {'p50':>8} {'p95':>8}")
     for name, measured in times.items():

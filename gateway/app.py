@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -19,6 +20,7 @@ from gateway.api.common.csrf import CsrfGuard
 from gateway.api.common.deps import Services
 from gateway.api.common.limits import RequestLimits
 from gateway.api.common.request_context import RequestContext
+from gateway.api.common.route import head_routes
 from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.engine.client import EngineClient
 from gateway.engine.process import ProcessEngine
@@ -34,6 +36,8 @@ from gateway.service.codec import CodecService
 from gateway.service.live.sessions import LiveSessions
 from gateway.service.synthesize import Synthesizer
 from gateway.settings import EngineSettings, Settings
+from gateway.text.lexicons.store import LexiconStore
+from gateway.text.normalize.languages import language_for
 from gateway.voices.fs import FileVoiceStore
 from gateway.voices.store import VoiceStore
 
@@ -77,6 +81,18 @@ def voice_store(settings: Settings) -> VoiceStore:
         raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror or error}") from None
 
 
+def lexicon_store(settings: Settings) -> LexiconStore:
+    """Open the store of pronunciation dictionaries.
+
+    :raises ConfigError: if its folder cannot be read.
+    """
+    folder, limits = settings.data_dir / "lexicons", settings.limits
+    try:
+        return LexiconStore(folder, settings.lexicons.default, limits.lexicons, limits.lexicon_entries)
+    except OSError as error:
+        raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror or error}") from None
+
+
 def create_app(
     settings: Settings,
     clients: Iterable[EngineClient],
@@ -87,6 +103,7 @@ def create_app(
     """Build the HTTP application. Eager engines start to load at startup; all engines are closed at shutdown.
 
     :param make_client: makes the clients of engines that requests create; default: worker processes on this machine.
+    :raises ConfigError: if the setting ``root_path`` begins like a route.
     """
     engines = Engines(
         {client.name: ConfiguredEngine.of(settings.engines[client.name], client) for client in clients},
@@ -103,6 +120,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         engines.start()
+        await asyncio.to_thread(language_for, "en")  # takes 60 ms, which the first request would wait for
         try:
             yield
         finally:
@@ -120,7 +138,9 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     clips = ClipReader(settings.limits)
-    synthesizer = Synthesizer(engines, store, clips, settings.limits, metrics)
+    lexicons = lexicon_store(settings)
+    lexicons.log_problems()
+    synthesizer = Synthesizer(engines, store, lexicons, clips, settings.limits, metrics)
     live_sessions = LiveSessions(synthesizer, settings.live, metrics)
     app.state.services = Services(
         settings=settings,
@@ -134,6 +154,7 @@ def create_app(
         files=files,
         aliases=Aliases(settings.aliases, engines, models, store),
         live=live_sessions,
+        lexicons=lexicons,
         codec=CodecService(engines, clips, settings.limits, metrics),
     )
     errors.install(app)
@@ -141,6 +162,8 @@ def create_app(
         for router in dialect.ROUTERS:
             # Not include_router(): in recent FastAPI it matches every request twice, router by router.
             app.router.routes.extend(router.routes)
+    app.router.routes.extend(head_routes(app.router.routes))
+    _check_root_path(settings.root_path, app)
     limits, origins = settings.limits, settings.cors.origins
     # The middleware added last is the outermost.
     app.add_middleware(ApiKeyAuth, keys=ApiKeys(settings.access), metrics=metrics)
@@ -160,5 +183,20 @@ def create_app(
             allow_headers=["*"],
             expose_headers=EXPOSED_HEADERS,
         )
-    app.add_middleware(RequestContext, metrics=metrics, internal_error=errors.internal_error)
+    app.add_middleware(
+        RequestContext, metrics=metrics, root_path=settings.root_path, internal_error=errors.internal_error
+    )
     return app
+
+
+def _check_root_path(root_path: str, app: FastAPI) -> None:
+    """Refuse a prefix that cannot be distinguished from a route once the proxy has removed it.
+
+    :raises ConfigError: naming the part.
+    """
+    first = root_path.split("/")[1:2]
+    taken = {getattr(route, "path", "").split("/")[1] for route in app.routes}
+    if taken.intersection(first):
+        raise ConfigError(
+            f"root_path: {root_path} begins like the route /{first[0]}: use another path, such as /speech"
+        )

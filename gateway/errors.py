@@ -2,6 +2,7 @@
 
 GatewayError
 ├── InvalidRequest          invalid field; `param` names it
+│   ├── NothingToSpeak      the text has no letter and no digit
 │   ├── UnsupportedMedia    unsupported content type of the body, or unsupported audio file
 │   └── BadRequest          an InvalidRequest to which an API assigns another status
 ├── BodyTooLarge
@@ -14,7 +15,8 @@ GatewayError
 ├── Forbidden               the settings do not allow the request
 ├── NotFound
 │   ├── EngineNotFound
-│   └── VoiceNotFound
+│   ├── VoiceNotFound
+│   └── LexiconNotFound
 ├── Conflict                the object exists already, or requests must not change it
 ├── EngineUnavailable       not loaded yet, restarting or failed to load; retry later
 ├── LoadFailed              a model could not be loaded
@@ -54,6 +56,12 @@ class InvalidRequest(GatewayError):
     """A field of the request is invalid."""
 
     type = "invalid_request"
+
+
+class NothingToSpeak(InvalidRequest):
+    """The text has no letter and no digit. Some APIs respond with silence instead."""
+
+    type = "nothing_to_speak"
 
 
 class UnsupportedMedia(InvalidRequest):
@@ -139,6 +147,12 @@ class VoiceNotFound(NotFound):
     """Neither the engine nor the voice store has a voice with this name or ID."""
 
     type = "voice_not_found"
+
+
+class LexiconNotFound(NotFound):
+    """No pronunciation dictionary has this name, or its file is damaged; the message lists the stored ones."""
+
+    type = "lexicon_not_found"
 
 
 class Conflict(GatewayError):

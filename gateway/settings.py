@@ -20,9 +20,12 @@ from backends.hub import BadHubSettings, HubSettings
 from gateway.environment import PREFIX, read_environment, user_folder
 from gateway.errors import ConfigError
 
-ENGINE_NAME = KEY_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
+ENGINE_NAME = KEY_NAME = LEXICON_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
+_LexiconName = Annotated[str, Field(pattern=f"^{LEXICON_NAME.pattern}$")]
 _Path = Annotated[str, Field(pattern="^/")]
-_Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s?#@*]+)$")]  # without a path
+_Prefix = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")]
+# Without a path. Apps have schemes of their own: app://obsidian.md, chrome-extension://ID, capacitor://localhost.
+_Origin = Annotated[str, Field(pattern=r"^(\*|null|file://|[a-z][a-z0-9+.-]*://[^/\s?#@*]+)$")]
 
 SAGEMAKER_PORT = 8080
 SAGEMAKER_CONFIG = "voxgate.yaml"  # in a model archive
@@ -76,6 +79,8 @@ class Limits(_Block):
         512 * 2**20, ge=2**20, description="unread audio of all clients; beyond it, requests get 503"
     )
     voices: int = Field(1000, ge=0, description="stored voices")
+    lexicons: int = Field(100, ge=0, description="stored pronunciation dictionaries")
+    lexicon_entries: int = Field(5000, ge=1, le=20_000, description="entries of a pronunciation dictionary")
     deadline_s: Seconds = Field(300.0, gt=0, description="time limit for a request's audio")
     stall_s: Seconds = Field(60.0, gt=0, description="disconnect a client that reads nothing for this time")
     drain_s: Seconds = Field(25.0, ge=0, description="time for running requests to finish after SIGTERM")
@@ -106,6 +111,12 @@ class LiveSettings(_Block):
     idle_s: Seconds = Field(300.0, gt=0, description="close a session after this time without text and audio")
     segment_bytes: int = Field(300, ge=100, le=5000, description="maximum size of a text segment, in bytes of UTF-8")
     ahead: int = Field(1, ge=0, le=8, description="segments to synthesize ahead of the one being sent")
+
+
+class LexiconSettings(_Block):
+    """Pronunciation dictionaries."""
+
+    default: tuple[_LexiconName, ...] = Field((), description="used by requests that do not select any, in this order")
 
 
 class AliasSettings(_Block):
@@ -149,7 +160,7 @@ class Cors(_Block):
     """Origins whose pages may use the gateway in a browser."""
 
     origins: tuple[_Origin, ...] = Field(
-        (), description="e.g. https://app.example.com; * allows all and needs access.keys"
+        (), description="e.g. https://app.example.com, app://obsidian.md; * allows all and needs access.keys"
     )
 
 
@@ -167,17 +178,19 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", validate_default=True
     )
 
-    host: str = Field("127.0.0.1", description="address to listen on")
+    host: str = Field("127.0.0.1", description="address to listen on; :: is every IPv4 and IPv6 address")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0: a free one")
+    root_path: _Prefix = Field("", description="path prefix of a reverse proxy, e.g. /speech; the proxy may remove it")
     default_engine: str = Field(description="engine of requests that do not name one")
     data_dir: Path = Field(
         default_factory=lambda: user_folder("data") or Path("/var/lib/voxgate"),
-        description="folder of uploaded voices; relative to the working directory",
+        description="folder of uploaded voices and dictionaries; relative to the working directory",
     )
     engines: dict[str, EngineSettings] = Field(description="the engines by name", min_length=1)
     limits: Limits = Field(default_factory=Limits, description="limits on requests")
     fish_api: FishApi = Field(default_factory=FishApi, description="the classic Fish-Speech API")
     live: LiveSettings = Field(default_factory=LiveSettings, description="live sessions")
+    lexicons: LexiconSettings = Field(default_factory=LexiconSettings, description="pronunciation dictionaries")
     aliases: AliasSettings = Field(default_factory=AliasSettings, description="names that other APIs use")
     access: AccessSettings = Field(default_factory=AccessSettings, description="API keys")
     cors: Cors = Field(default_factory=Cors, description="cross-origin requests")

@@ -19,7 +19,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("gateway", "backends", "configs", "docs", "tests", "recipes", "benchmarks", "examples", "scripts", ".github")
 MODULES = ("gateway/", "backends/")  # the share of Python files is counted here
-SKIPPED = ("docs/decisions/0001-", "scripts/prose.py", "tests/test_prose.py", "/golden/")
+SKIPPED = ("docs/decisions/0001-", "scripts/prose.py", "tests/test_prose.py", "/golden/", "/node_modules/")
 TEST_DATA = ("tests/", "recipes/common/words.py")  # strings here are texts to speak
 WORST_FILES = 10
 

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 from support.gateway_process import Gateway, read_audio, start_gateway, wait_ready
+from support.golden import as_spoken
+
+from recipes.common.transcriber import Transcriber
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh.md")
@@ -36,7 +39,7 @@ def test_requests_of_the_readme_work(default: Gateway, tmp_path: Path) -> None:
     port = default.url.rsplit(":", 1)[1]
     requests = [block.replace("localhost:8000", f"localhost:{port}") for block in blocks("README.md", "sh")]
     requests = [block for block in requests if "curl" in block]
-    assert len(requests) == 6
+    assert len(requests) == 7
     printed = [
         subprocess.run(["bash", "-ec", block], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
         for block in requests
@@ -51,9 +54,31 @@ def test_requests_of_the_readme_work(default: Gateway, tmp_path: Path) -> None:
     assert 1 < len(samples) / rate < 6
     samples, rate = read_audio((tmp_path / "answer.wav").read_bytes())
     assert 1 < len(samples) / rate < 4
+    heard = as_spoken(Transcriber().transcribe(*read_audio((tmp_path / "dinner.wav").read_bytes())))
+    assert "twenty five dollars and fifty cents" in heard, heard
+    assert "third" in heard, heard
     (shown,) = blocks("README.md", "json")
     without_id = r'"request_id":"[0-9a-f]+"'
     assert re.sub(without_id, "", printed[3]) == re.sub(without_id, "", shown.strip())
+
+
+@pytest.mark.slow
+def test_examples_of_the_lexicons_page_work(default: Gateway, tmp_path: Path) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "VOXGATE_SERVER": default.url, "COLUMNS": "200"}
+    printed = [
+        subprocess.run(
+            ["bash", "-ec", block.replace("http://localhost:8000", default.url)],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for block in blocks("docs/lexicons.md", "sh")
+    ]
+    assert printed[:2] == [block.strip() for block in blocks("docs/lexicons.md", "json")]
+    assert re.findall(r"│ ([a-z]+) +│ en ", printed[2]) == ["jargon", "names", "products"]
 
 
 def test_chinese_readme_has_the_sections_code_links_and_tables_of_the_english_one() -> None:

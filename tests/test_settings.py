@@ -86,6 +86,10 @@ def test_aliases_are_read_from_the_environment(tmp_path: Path, monkeypatch: pyte
     [
         (BASE + "prot: 1\n", "prot: unknown key (set in {path})"),
         (BASE + "port: x\n", "port: Input should be a valid integer"),
+        (BASE + "root_path: speech\n", "root_path: String should match pattern"),
+        (BASE + "root_path: /speech/\n", "root_path: String should match pattern"),
+        (BASE + "root_path: /a b\n", "root_path: String should match pattern"),
+        (BASE + "root_path: //a\n", "root_path: String should match pattern"),
         (BASE + "port: 70000\n", "port: Input should be less than or equal to 65535"),
         (BASE + "limits: {text_char: 1}\n", "limits.text_char: unknown key (set in {path})"),
         ("default_engine: a\nengines: {a: {backend: tone, devise: cpu}}\n", "engines.a.devise: unknown key"),
@@ -106,6 +110,7 @@ def test_aliases_are_read_from_the_environment(tmp_path: Path, monkeypatch: pyte
         (BASE + "aliases: {model: {}}\n", "aliases.model: unknown key (set in {path})"),
         (BASE + "hub: {endpoint: x}\n", "hub: endpoint: unknown key; known keys: "),
         (BASE + "hub: {endpoints: [nonsense]}\n", "hub: endpoints[0]: 'nonsense' is not a URL"),
+        (BASE + "lexicons: {default: [a b]}\n", "lexicons.default.0: String should match pattern"),
         (BASE + "include: engines.yaml\n", "include must be a list"),
         (BASE + "include: [missing.yaml]\n", "missing.yaml: No such file or directory"),
         (BASE + "include: [c.yaml]\n", "includes itself"),

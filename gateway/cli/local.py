@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 from rich.progress import Progress
 
-from gateway.app import local_clients, voice_store
+from gateway.app import lexicon_store, local_clients, voice_store
 from gateway.audio.encode import encode
 from gateway.cli.console import progress_bar
 from gateway.engine.catalog import ConfiguredEngine, Engines
@@ -74,8 +74,8 @@ async def _loaded(
     try:
         loaded = engines.get(engine)
         await _load(loaded, bar)
-        clips = ClipReader(settings.limits)
-        yield Synthesizer(engines, voice_store(settings), clips, settings.limits, metrics), loaded
+        clips, limits = ClipReader(settings.limits), settings.limits
+        yield Synthesizer(engines, voice_store(settings), lexicon_store(settings), clips, limits, metrics), loaded
     finally:
         await engines.close()
 

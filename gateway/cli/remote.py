@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,10 +28,10 @@ class RemoteGateway:
         self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=not local)
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
-    def request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+    def request(self, method: str, path: str, headers: Mapping[str, str] = {}, **kwargs: Any) -> httpx.Response:
         """Send a request. An error exits the command with the server's message."""
         try:
-            response = self._http.request(method, path, headers=self._headers, **kwargs)
+            response = self._http.request(method, path, headers={**self._headers, **headers}, **kwargs)
         except httpx.HTTPError as error:
             raise fail(f"{self.url} does not answer: {error}") from None
         if response.is_error:

@@ -21,8 +21,9 @@ MODEL_DIR = Path("/opt/ml/model")
 
 def serve(
     config: ConfigOption = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; :: is every IPv4 and IPv6 address.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0: a free one.")] = None,
+    root_path: Annotated[str | None, typer.Option(help="Path prefix of a reverse proxy, e.g. /speech.")] = None,
     sagemaker: Annotated[
         bool,
         typer.Option(
@@ -37,7 +38,7 @@ def serve(
     from gateway.cli.server import GatewayServer
     from gateway.metrics import Metrics
 
-    settings = settings_or_exit(config, model_dir if sagemaker else None, host=host, port=port)
+    settings = settings_or_exit(config, model_dir if sagemaker else None, host=host, port=port, root_path=root_path)
     if sagemaker and model_dir.is_dir():
         os.chdir(model_dir)  # relative paths of checkpoints refer to it, in the workers too
     elif model_dir != MODEL_DIR:

@@ -12,9 +12,10 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.cli.console import err
+from gateway.cli.http1 import Http1Protocol
 from gateway.cli.running import announced
 from gateway.settings import Settings
 
@@ -24,7 +25,7 @@ LINGER_S = 2.0
 GC_THRESHOLD = 10_000  # new container objects that trigger a collection
 
 
-class LimitedHeads(HttpToolsProtocol):
+class LimitedHeads(Http1Protocol):
     """HTTP protocol with limits on the size and time of a request's head: its request line and headers.
 
     The limits apply before API keys are checked, and to WebSockets, which begin as such requests. The deadline runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from gateway.engine.catalog import Engines
@@ -11,7 +12,7 @@ from gateway.settings import AliasSettings
 from gateway.voices.store import VoiceStore
 
 # Defaults of client libraries: they do not express a choice of the user.
-CLIENT_MODELS = frozenset(
+OPENAI_MODELS = frozenset(
     {
         "tts-1",
         "tts-1-1106",
@@ -20,15 +21,11 @@ CLIENT_MODELS = frozenset(
         "gpt-4o-mini-tts",
         "gpt-4o-mini-tts-2025-03-20",
         "gpt-4o-mini-tts-2025-12-15",
-        "speech-1.5",
-        "speech-1.6",
-        "agent-x0",
-        "s1",
-        "s1-mini",
-        "s2-pro",
     }
 )
-CLIENT_VOICES = frozenset(
+_FISH_MODEL = re.compile(r"(?:s|speech-|drama-|agent-x)\d+(?:\.\d+)?(?:-[a-z]+)*")  # s2.1-pro-free
+_FISH_VOICE = re.compile(r"[0-9a-f]{32}")
+OPENAI_VOICES = frozenset(
     {
         "alloy",
         "ash",
@@ -76,7 +73,7 @@ class Aliases:
             return self._engines.default
         if found := self.models.get(name) or self._classic.engine_of(name):
             return found
-        if name in CLIENT_MODELS:
+        if name in OPENAI_MODELS or _FISH_MODEL.fullmatch(name):
             return self._engines.default
         served = [model.name for model in self._classic.listed()]
         known = ", ".join(sorted({*engines, *self.models, *served, DEFAULT}))
@@ -91,9 +88,17 @@ class Aliases:
         resolved = self.voices.get(name, name)
         if not isinstance(resolved, str):
             resolved = resolved.get(engine, name)
-        if resolved == name and name in CLIENT_VOICES and not self._is_voice(engine, name):
+        if resolved == name and name in OPENAI_VOICES and not self._is_voice(engine, name):
             return None
         return resolved
+
+    def is_foreign_voice(self, engine: str, reference_id: str) -> bool:
+        """Whether an ID can only be that of a public voice of Fish Audio's own service. May block on storage."""
+        return (
+            _FISH_VOICE.fullmatch(reference_id) is not None
+            and self.voice(engine, reference_id) == reference_id
+            and not self._is_voice(engine, reference_id)
+        )
 
     def _is_voice(self, engine: str, name: str) -> bool:
         capabilities = self._engines.get(engine).client.capabilities

@@ -97,13 +97,13 @@ class ApiKeys:
         self._public_paths = frozenset(settings.open)
 
     def is_public(self, path: str, method: str) -> bool:
-        """Whether a request needs no key. Paths that the settings make public are public for GET only.
+        """Whether a request needs no key. Paths that the settings make public are public for GET and HEAD only.
 
         :param path: the path that routes see, without a reverse proxy's prefix.
         """
         if not self._keys or path in _PUBLIC_PATHS or path.startswith(_PUBLIC_PREFIXES):
             return True
-        return path in self._public_paths and method == "GET"
+        return path in self._public_paths and method in ("GET", "HEAD")
 
     def authenticate(self, key: str | None) -> LimitedKey:
         """Find the configured key, in time that does not depend on its value.

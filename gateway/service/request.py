@@ -15,7 +15,6 @@ MAX_SEED = 2**32 - 1
 MIN_SPEED, MAX_SPEED = 0.25, 4.0
 MAX_OPTION_VALUES = 1000  # schema validation takes microseconds per value
 MAX_OPTION_DEPTH = 32
-MAX_LEXICONS = 16
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -58,8 +57,8 @@ class VoiceSpec(BaseModel):
         True, description="speak numbers, dates, signs … as words; or false, or an object that turns categories off"
     )
     ssml: bool | None = Field(None, description="whether the text is SSML; default: if it starts with <speak")
-    lexicons: Annotated[list[Name], Field(max_length=MAX_LEXICONS)] | None = Field(
-        None, description="pronunciation dictionaries; default: those of the setting text.lexicons"
+    lexicons: list[Name] | None = Field(
+        None, description="names of pronunciation dictionaries; default: those of the setting lexicons.default"
     )
     options: dict[str, Any] = Field(default_factory=dict, description="engine-specific; schema in GET /v1/engines")
 

@@ -25,6 +25,7 @@ class SpeechInfo:
     """Properties of the audio that are known before its first byte.
 
     :param approximate_cloning: whether a reference was given that the model follows only roughly.
+    :param note: how the audio differs from what was requested; may be empty.
     """
 
     engine: str
@@ -35,6 +36,7 @@ class SpeechInfo:
     sample_rate_hz: int
     bitrate_kbps: int | None = None
     approximate_cloning: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

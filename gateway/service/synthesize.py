@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import itertools
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,17 +17,20 @@ from backends.errors import InvalidJob
 from backends.text import cannot_speak
 from gateway.audio.formats import check_bitrate, choose_rate, get_format
 from gateway.engine.catalog import ConfiguredEngine, Engines
-from gateway.errors import InvalidRequest, VoiceNotFound
+from gateway.errors import InvalidRequest, NothingToSpeak, VoiceNotFound
 from gateway.metrics import Metrics
 from gateway.service.clips import ClipReader
 from gateway.service.hints import engines_for, engines_that
 from gateway.service.request import MAX_SEED, MAX_SPEED, MIN_SPEED, SpeechRequest, VoiceSpec
 from gateway.service.speech import Backlog, CompleteSpeech, Speech, SpeechInfo, SpokenPassage
 from gateway.settings import Limits
-from gateway.text.sections import Passage, PreparedText
+from gateway.text.lexicons.store import LexiconStore
+from gateway.text.sections import Passage, Pause, PreparedText
 from gateway.text.segments import has_speech
 from gateway.text.stage import TextOptions, prepare, select_categories
 from gateway.voices.store import VoiceStore
+
+SILENCE_S = 0.2  # for a text without anything to speak: long enough for players and codecs
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +54,42 @@ class ResolvedRequest:
 class Synthesizer:
     """Turn requests into speech."""
 
-    def __init__(self, engines: Engines, voices: VoiceStore, clips: ClipReader, limits: Limits, metrics: Metrics):
+    def __init__(
+        self,
+        engines: Engines,
+        voices: VoiceStore,
+        lexicons: LexiconStore,
+        clips: ClipReader,
+        limits: Limits,
+        metrics: Metrics,
+    ):
         self._engines = engines
         self._voices = voices
+        self._lexicons = lexicons
         self._clips = clips
         self._limits = limits
         self._metrics = metrics
         self._backlog = Backlog(limits.backlog_bytes)
         self._job_ids = itertools.count(1)
 
-    async def open(self, request: SpeechRequest, deadline_at: float | None = None) -> Speech:
+    async def open(self, request: SpeechRequest, or_silence: bool = False, deadline_at: float | None = None) -> Speech:
         """Start a speech and wait for its first audio. The caller must close the speech.
 
+        :param or_silence: speak a text without a letter or a digit as a short silence, with a note in its info.
         :param deadline_at: end of ``limits.deadline_s`` on the event loop's clock; default: counted from now.
         :raises GatewayError: if the request is invalid or synthesis fails before the first audio.
         """
         self._check_length(request.text, self._limits.text_chars)
         deadline_at = deadline_at or asyncio.get_running_loop().time() + self._limits.deadline_s
-        return await self.open_text(await self.resolve(request, deadline_at), request.text, deadline_at=deadline_at)
+        resolved = await self.resolve(request, deadline_at)
+        try:
+            return await self.open_text(resolved, request.text, deadline_at=deadline_at)
+        except NothingToSpeak:
+            if not or_silence:
+                raise
+        note = f"text has nothing to speak: {SILENCE_S:g} s of silence"
+        silent = replace(resolved, info=replace(resolved.info, note=note))
+        return await self._started(self._speech(silent, [Pause(SILENCE_S, 0)], deadline_at))
 
     async def open_text(
         self, resolved: ResolvedRequest, text: str, start: int = 0, deadline_at: float | None = None
@@ -77,21 +99,18 @@ class Synthesizer:
         :param start: position of the text in the user's whole text, for errors.
         :raises GatewayError: if the text is invalid or synthesis fails before the first audio.
         """
-        speech = await self._prepare_speech(resolved, text, start, deadline_at)
-        try:
-            await speech.start()
-        except BaseException:
-            await speech.aclose()
-            raise
-        return speech
+        return await self._started(await self._prepare_speech(resolved, text, start, deadline_at))
 
-    async def speak(self, request: SpeechRequest, deadline_at: float | None = None) -> CompleteSpeech:
+    async def speak(
+        self, request: SpeechRequest, or_silence: bool = False, deadline_at: float | None = None
+    ) -> CompleteSpeech:
         """Synthesize a complete audio file.
 
-        :param deadline_at: as for :meth:`open`.
+        :param or_silence: see :meth:`open`.
+        :param deadline_at: see :meth:`open`.
         :raises GatewayError: if the request is invalid or synthesis fails.
         """
-        speech = await self.open(request, deadline_at)
+        speech = await self.open(request, or_silence, deadline_at)
         try:
             data, duration_s = await speech.read()
         finally:
@@ -110,7 +129,7 @@ class Synthesizer:
         self._check_length(text, self._limits.text_chars)
         voices = [voice.name for voice in capabilities.voices]
         voice = spec.voice or next(iter(voices), "")
-        return await asyncio.to_thread(prepare, text, _text_options(spec), capabilities, voice)
+        return await asyncio.to_thread(prepare, text, await self._text_options(spec), capabilities, voice)
 
     async def resolve(self, spec: VoiceSpec, deadline_at: float | None = None) -> ResolvedRequest:
         """Resolve and validate a request apart from its text, and decode its reference clip.
@@ -123,7 +142,7 @@ class Synthesizer:
         self._backlog.check()
         capabilities = await engine.capabilities(deadline_at)
         self._check_language(spec.language, engine, capabilities)
-        text_options = _text_options(spec)
+        text_options = await self._text_options(spec)
         voice, reference = await self._voice(spec, engine, capabilities, text_options)
         self._check_options(spec.options, capabilities)
         check_bitrate(fmt, spec.bitrate)
@@ -150,20 +169,34 @@ class Synthesizer:
         self._check_speakable(prepared, engine, "text", start)
         for passage in prepared.passages:
             self._check_length(passage.text.text, capabilities.max_text_chars)
+        parts = [
+            await self._passage(resolved, section) if isinstance(section, Passage) else section
+            for section in prepared.sections
+        ]
+        return self._speech(resolved, parts, deadline_at)
+
+    def _speech(
+        self, resolved: ResolvedRequest, parts: Sequence[SpokenPassage | Pause], deadline_at: float | None
+    ) -> Speech:
         return Speech(
             resolved.info,
-            [
-                await self._passage(resolved, section) if isinstance(section, Passage) else section
-                for section in prepared.sections
-            ],
-            engine,
-            engine_rate_hz=capabilities.sample_rate_hz,
+            parts,
+            resolved.engine,
+            engine_rate_hz=resolved.capabilities.sample_rate_hz,
             deadline_s=self._limits.deadline_s,
             deadline_at=deadline_at,
             metrics=self._metrics,
             backlog=self._backlog,
-            translate_error=lambda error: self._translate_error(error, engine),
+            translate_error=lambda error: self._translate_error(error, resolved.engine),
         )
+
+    async def _started(self, speech: Speech) -> Speech:
+        try:
+            await speech.start()
+        except BaseException:
+            await speech.aclose()
+            raise
+        return speech
 
     async def _passage(self, resolved: ResolvedRequest, passage: Passage) -> SpokenPassage:
         """Make the job of a passage; what SSML sets for it takes precedence."""
@@ -190,6 +223,12 @@ class Synthesizer:
         for refusal in prepared.refused:
             error = cannot_speak(engine.name, refusal.char, start + refusal.position, param)
             raise self._translate_error(error, engine)
+
+    async def _text_options(self, spec: VoiceSpec) -> TextOptions:
+        names = spec.lexicons
+        has_lexicons = names or (names is None and self._lexicons.default)
+        lexicons = await asyncio.to_thread(self._lexicons.select, names) if has_lexicons else ()
+        return TextOptions(spec.language, select_categories(spec.normalize), spec.ssml, lexicons)
 
     def _check_length(self, text: str, limit: int) -> None:
         if len(text) > limit:
@@ -293,7 +332,3 @@ class Synthesizer:
         if error.needs_languages:
             message += engines_for(self._engines, error.needs_languages)
         return InvalidRequest(message, param=error.param)
-
-
-def _text_options(spec: VoiceSpec) -> TextOptions:
-    return TextOptions(spec.language, select_categories(spec.normalize), spec.ssml)

@@ -14,7 +14,7 @@ DEFAULT_S = 0.5
 MAX_S = 10.0
 MAX_TOTAL_S = 60.0
 
-# Also what is probably meant as a pause, so that a misspelled one is refused and not spoken: "[pause 2s]", "[pause:2s".
+# Also misspelled pauses, so that they are refused and not spoken: "[pause 2s]", "[pause:2s".
 _PAUSE = re.compile(r"\[pause\s{0,8}(?:\]|[:=][^\]\n]{0,80}\]?|(?<=\s)\d[^\]\n]{0,80}\])", re.IGNORECASE)
 _VALID_PAUSE = re.compile(r"\[pause\s*(?::\s*(?P<duration>[^\]]*?)\s*)?\]", re.IGNORECASE)
 _DURATION = re.compile(r"\+?(\d+(?:\.\d*)?|\.\d+)\s?(ms|s)", re.ASCII | re.IGNORECASE)

@@ -14,14 +14,14 @@ from functools import lru_cache
 
 from backends.base import Capabilities
 from backends.text import Alphabet
-from gateway.errors import InvalidRequest
+from gateway.errors import NothingToSpeak
 from gateway.text.cleanup import cleanup_edits
 from gateway.text.lexicon import Lexicon, lexicon_edits
 from gateway.text.mapped_text import Edit, MappedText
 from gateway.text.normalize import CATEGORIES, normalization_edits
 from gateway.text.sections import Change, Passage, PreparedText, Refusal, Section
 from gateway.text.segments import has_speech
-from gateway.text.ssml import parse_ssml, split_pauses
+from gateway.text.ssml import parse_ssml, split_pauses, starts_as_ssml
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def prepare(text: str, options: TextOptions, capabilities: Capabilities, voice: 
     changes: list[Change] = []
     ignored: Sequence[str] = ()
     refused: list[Refusal] = []
-    if options.ssml or (options.ssml is None and text.lstrip().startswith("<speak")):
+    if options.ssml or (options.ssml is None and starts_as_ssml(text)):
         sections, changes, ignored = parse_ssml(text, language)
     else:
         sections = split_pauses(text)
@@ -73,7 +73,7 @@ def prepare(text: str, options: TextOptions, capabilities: Capabilities, voice: 
         if has_speech(read.text):
             prepared.append(replace(section, text=read))
     if not prepared:
-        raise InvalidRequest("has nothing to speak: it needs a letter or a digit", param="text")
+        raise NothingToSpeak("has nothing to speak: it needs a letter or a digit", param="text")
     changes.sort(key=lambda change: (change.start, change.end))
     return PreparedText(tuple(prepared), tuple(changes), tuple(ignored), tuple(refused))
 

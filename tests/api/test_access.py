@@ -103,7 +103,7 @@ async def test_missing_or_invalid_key_is_401_without_side_effects(
     assert gateway.metric("voxgate_key_requests_total", key="", outcome="unauthorized") == 1
 
 
-PUBLIC = {"/health/live", "/health/ready", "/v1/health", "/ping", "/metrics", "/docs/", "/docs/json"}
+PUBLIC = {"/health", "/health/live", "/health/ready", "/v1/health", "/ping", "/metrics", "/docs/", "/docs/json"}
 PUBLIC |= {"/docs", "/docs/oauth2-redirect", "/openapi.json"}
 
 
@@ -135,7 +135,7 @@ async def test_every_route_but_probes_metrics_and_docs_requires_a_key(tmp_path: 
 async def test_websocket_without_key_is_rejected_in_the_handshake(tmp_path: Path) -> None:
     running = with_keys(tmp_path)
     paths = [route.path for route in routes_of(running.app.router) if isinstance(route, WebSocketRoute)]
-    assert len(paths) == 3
+    assert len(paths) == 4
     for path in paths:
         await check_websocket_is_refused(running.app, path)
 

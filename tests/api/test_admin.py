@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.app import in_memory
 
 from gateway.engine.client import State
 from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine
+from gateway.errors import ConfigError
+from gateway.service.auth import key_hash
 
 
 async def test_engines_list_has_capabilities_and_state(tmp_path: Path) -> None:
@@ -85,3 +88,22 @@ async def test_docs_page_has_examples_and_works_offline(tmp_path: Path) -> None:
     page = (await gateway.client.get("/docs")).text
     assert "http://" not in page.replace("http://gateway", "")
     assert "https://" not in page
+
+
+@pytest.mark.parametrize("root_path", ["/tts", "/v1", "/v1/speech", "/docs", "/health", "/model/a"])
+def test_prefix_that_begins_like_a_route_is_refused(tmp_path: Path, root_path: str) -> None:
+    with pytest.raises(ConfigError, match=f"root_path: {root_path} begins like the route /"):
+        in_memory(tmp_path, settings={"root_path": root_path})
+
+
+async def test_keys_and_cross_site_rules_apply_below_a_prefix(tmp_path: Path) -> None:
+    access = {"keys": {"ann": {"sha256": key_hash("k" * 40)}}}
+    gateway = in_memory(tmp_path, settings={"root_path": "/my/speech", "access": access})
+    for prefix in ("", "/my/speech"):
+        assert (await gateway.client.get(f"{prefix}/health")).status_code == 200
+        assert (await gateway.client.get(f"{prefix}/tts?text=x")).status_code == 401
+        assert (await gateway.client.post(f"{prefix}/tts", json={"text": "x"})).status_code == 401
+        headers = {"x-api-key": "k" * 40}
+        assert (await gateway.client.get(f"{prefix}/tts?text=x", headers=headers)).status_code == 200
+        headers["sec-fetch-site"] = "cross-site"
+        assert (await gateway.client.get(f"{prefix}/tts?text=x", headers=headers)).status_code == 403

@@ -140,3 +140,26 @@ async def test_transcript_that_the_engine_cannot_speak_is_refused(gateway: InMem
     response = await gateway.client.post("/tts", json={"text": "Hello", "voice": "li"})
     assert response.status_code == 422
     assert response.json()["error"]["param"] == "voice"
+
+
+async def test_selected_dictionary_respells_words(gateway: InMemory) -> None:
+    entries = {"entries": {"nginx": "engine x"}, "language": "en"}
+    assert (await gateway.client.put("/v1/lexicons/web", json=entries)).status_code == 201
+    answer = await shown(gateway, text="Restart nginx.", lexicons=["web"])
+    assert answer["spoken_text"] == "Restart engine x."
+    assert answer["changes"][0]["category"] == "lexicon"
+    assert (await shown(gateway, text="Restart nginx."))["spoken_text"] == "Restart nginx."
+    await gateway.client.post("/tts", params={"text": "Restart nginx.", "lexicons": "web"})
+    assert gateway.engine.jobs[-1].text == "Restart engine x."
+
+
+async def test_unknown_dictionary_is_refused(gateway: InMemory) -> None:
+    response = await gateway.client.post("/tts", json={"text": "x", "lexicons": ["none"]})
+    assert (response.status_code, response.json()["error"]["param"]) == (404, "lexicons")
+
+
+async def test_default_dictionary_applies_without_being_named(tmp_path: Path) -> None:
+    gateway = in_memory(tmp_path, settings={"lexicons": {"default": ["web"]}})
+    await gateway.client.put("/v1/lexicons/web", json={"entries": {"nginx": "engine x"}})
+    await gateway.client.post("/tts", json={"text": "Restart nginx."})
+    assert gateway.engine.jobs[-1].text == "Restart engine x."

@@ -425,7 +425,7 @@ async def test_unknown_path_and_method_have_the_native_envelope(gateway: InMemor
     missing = await gateway.client.get("/nothing/here")
     assert missing.status_code == 404
     assert missing.json()["error"]["type"] == "not_found"
-    wrong = await gateway.client.get("/tts")
+    wrong = await gateway.client.put("/tts")
     assert wrong.status_code == 405
     assert wrong.json()["error"]["type"] == "method_not_allowed"
 

@@ -103,6 +103,25 @@ def test_say_uses_a_running_gateway(gateway: Gateway, tmp_path: Path) -> None:
     assert file.read_bytes() == expected.content
 
 
+def test_text_shows_what_would_be_spoken(config: Path, gateway: Gateway, tmp_path: Path) -> None:
+    alone = voxgate("text", "It costs $5 today.", "--config", config)
+    served = voxgate("text", "It costs $5 today.", "--server", gateway.url)
+    assert alone.stdout == served.stdout
+    first, _, _, row = served.stdout.strip().splitlines()
+    assert first == "It costs five dollars today."
+    assert row.split() == ["9-11", "$5", "five", "dollars", "currency"]
+    shown = voxgate("text", "-", "--json", "--no-normalize", "--server", gateway.url, stdin="It costs $5 today.")
+    assert json.loads(shown.stdout)["spoken_text"] == "It costs $5 today."
+    refused = voxgate("text", "It is ж.", "--server", gateway.url, status=1)
+    assert refused.stderr == "error: lite cannot speak 'ж' (character 7)\n"
+
+
+def test_say_prints_the_spoken_text_on_request(config: Path, gateway: Gateway, tmp_path: Path) -> None:
+    say = ("say", "It costs $5.", "-o", tmp_path / "x.wav", "--show-text")
+    assert voxgate(*say, "--config", config).stdout == "It costs five dollars.\n"
+    assert voxgate(*say, "--server", gateway.url).stdout == "It costs five dollars.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

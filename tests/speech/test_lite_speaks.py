@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 from support.gateway_process import Gateway, read_audio
+from support.golden import as_spoken, spread
 
 from recipes.common.transcriber import Transcriber, word_error_rate
 
@@ -34,6 +35,18 @@ def test_ten_sentences_are_understood(gateway: Gateway, transcriber: Transcriber
     rate = word_error_rate(SENTENCES, heard)
     print(f"word error rate {rate:.3f}")
     assert rate <= 0.10, heard
+
+
+def test_numbers_prices_and_dates_are_understood(gateway: Gateway, transcriber: Transcriber) -> None:
+    rows = spread("english", 40)
+    heard = []
+    for row in rows:
+        response = gateway.client.post("/tts", json={"text": row.written, "engine": "lite", "seed": 1})
+        assert response.status_code == 200, response.text
+        heard.append(as_spoken(transcriber.transcribe(*read_audio(response.content))))
+    rate = word_error_rate([as_spoken(row.spoken) for row in rows], heard)
+    print(f"word error rate {rate:.3f}")
+    assert rate <= 0.06, heard
 
 
 def test_word_error_rate_detects_another_sentence(gateway: Gateway, transcriber: Transcriber) -> None:

@@ -54,14 +54,20 @@ def test_category_that_is_turned_off_is_left_as_written() -> None:
     assert spoken("I have 3 apples.", options, with_digits) == "I have 3 apples."
 
 
+def test_date_stays_whole_if_dates_are_turned_off() -> None:
+    with_digits = replace(LETTERS, alphabet=Alphabet(("LATIN",), "0123456789"))
+    options = TextOptions(categories=select_categories({"date": False}))
+    assert spoken("On 2024-05-17 I had 3 apples.", options, with_digits) == "On 2024-05-17 I had three apples."
+
+
 def test_category_that_the_engine_normalizes_is_left_to_it() -> None:
     own = replace(FAKE_CAPABILITIES, normalizes=("cardinal",))
     assert spoken("I have 3 apples.", capabilities=own) == "I have 3 apples."
 
 
 def test_refused_characters_are_found_with_their_places_in_the_input() -> None:
-    prepared = prepare("Pay $5, 你好.", TextOptions(), LETTERS)
-    assert [(refusal.char, refusal.position) for refusal in prepared.refused] == [("你", 8), ("好", 9)]
+    prepared = prepare("He paid $5 for the word 你好.", TextOptions(), LETTERS)
+    assert [(refusal.char, refusal.position) for refusal in prepared.refused] == [("你", 24), ("好", 25)]
 
 
 def test_engine_without_an_alphabet_gets_every_character() -> None:

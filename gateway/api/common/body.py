@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import codecs
+import json
 import re
 import string
 from collections.abc import Callable, Mapping
@@ -32,7 +34,9 @@ Form = dict[str, list[str | bytes]]
 MAX_COMMAS = 100_000  # the largest legitimate bodies are the events of a model's stream
 SMALL_BYTES = 64 * 2**10  # parsed faster than a thread starts
 
-_DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w=.+-]+)*;base64,", re.ASCII)
+# A media type may have quotes, and Chrome's `codecs=vp8,opus` has a comma: only `;base64,` ends it.
+_DATA_URL = re.compile(r"\s{0,16}data:.{0,256}?;\s{0,16}base64\s{0,16},", re.ASCII | re.IGNORECASE | re.DOTALL)
+_PERCENT_ENCODED = {"%2B": "+", "%2F": "/", "%3D": "=", "%0A": "", "%0D": "", "%20": ""}
 _PLAIN = str.maketrans("-_", "+/", string.whitespace)  # both alphabets; whitespace removed
 _MAX_FORM_FIELDS = 32
 _JSON_FIELDS = frozenset({"options"})  # form fields that hold a JSON object
@@ -54,7 +58,9 @@ async def read(
     :raises InvalidRequest: naming the field that is invalid, unknown or given twice.
     """
     content_type = media_type(request)
-    if content_type in ("application/json", ""):
+    if request.method in ("GET", "HEAD"):
+        fields: dict[str, Any] = {}
+    elif content_type in ("application/json", ""):
         fields = await off_loop(_json_fields, await request.body(), file)
     elif content_type == "multipart/form-data":
         fields = _converted_form(model, await read_form(request, max_files=1, max_fields=_MAX_FORM_FIELDS))
@@ -106,12 +112,16 @@ def single(form: Form, name: str) -> str | bytes:
 
 
 def decode_base64(value: str, param: str) -> bytes:
-    """Decode base64, standard or URL-safe, or a ``data:…;base64,`` URL.
+    """Decode base64, standard or URL-safe, or a ``data:…;base64,`` URL, whose base64 may be percent-encoded.
 
     :raises InvalidRequest: if it is neither.
     """
     if match := _DATA_URL.match(value):
         value = value[match.end() :]
+        if "%" in value:
+            # Not unquote(): it would split megabytes into millions of strings.
+            for encoded, plain in _PERCENT_ENCODED.items():
+                value = value.replace(encoded, plain).replace(encoded.lower(), plain)
     try:
         return base64.b64decode(value.translate(_PLAIN), validate=True)
     except (binascii.Error, ValueError):
@@ -119,10 +129,14 @@ def decode_base64(value: str, param: str) -> bytes:
 
 
 def decode_json(body: bytes) -> Any:
-    """Parse a JSON body.
+    """Parse a JSON body in UTF-8; a byte-order mark is skipped.
 
     :raises InvalidRequest: if it is not JSON, or has so many values that megabytes would become gigabytes of objects.
     """
+    encoding = json.detect_encoding(body)
+    if encoding not in ("utf-8", "utf-8-sig"):
+        raise InvalidRequest(f"the body is not UTF-8 but looks like {encoding.upper()}: send UTF-8")
+    body = body.removeprefix(codecs.BOM_UTF8)
     if (commas := body.count(b",")) > MAX_COMMAS:
         raise InvalidRequest(f"the body has {commas} commas; the limit is {MAX_COMMAS}")
     try:
@@ -163,7 +177,7 @@ def _plain_text(request: Request, body: bytes, name: str) -> str:
     if charset and charset[1] not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMedia(f"unsupported charset {charset[1]!r}: send UTF-8")
     try:
-        return body.decode()
+        return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"the body is not UTF-8: {error.reason} at byte {error.start}", param=name) from None
 

@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
+from starlette._utils import get_route_path
 from starlette.types import Scope
 
 from gateway.api.common.scope import header, method
@@ -17,10 +18,15 @@ from gateway.errors import CrossSite
 
 # WebSockets are included: browsers open them for pages of any site without a preflight request.
 _STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE", "WEBSOCKET"})
+_COSTLY_TO_GET = frozenset({"/tts"})  # synthesis, which an <img> of any page could start
+_HIDDEN = "(hidden)"  # the page's address; not an origin that a setting can list
 
 
 class CsrfGuard:
-    """Reject state-changing requests and WebSockets whose ``Origin`` is another site.
+    """Reject state-changing requests, WebSockets and GETs that start synthesis if they come from another site.
+
+    The site is the ``Origin``. Browsers send none with the GET of an ``<audio>`` or ``<img>``; there it is the
+    ``Referer``'s, and ``Sec-Fetch-Site`` reveals another site that hides its address. Other clients send none of these.
 
     :param origins: allowed origins; ``*`` allows all.
     :param trust_host_header: whether any ``Origin`` that equals the ``Host`` header is same-site. Anyone can point a
@@ -33,9 +39,14 @@ class CsrfGuard:
 
     def check(self, scope: Scope) -> CrossSite | None:
         """The error for a request that must be rejected; None if it is allowed."""
-        origin = header(scope, b"origin")
-        if not origin or method(scope) not in _STATE_CHANGING or self._is_trusted(origin, scope):
+        origin = _sender(scope)
+        if not origin or self._is_trusted(origin, scope):
             return None
+        if origin == _HIDDEN:
+            return CrossSite(
+                "cross-site request without Origin and Referer: to allow it, add the page's origin to cors.origins and "
+                "the attribute crossorigin to its <audio>"
+            )
         return CrossSite(f"cross-site request from {origin}: to allow it, add that origin to cors.origins")
 
     def _is_trusted(self, origin: str, scope: Scope) -> bool:
@@ -46,8 +57,22 @@ class CsrfGuard:
             host = url.hostname
         except ValueError:  # such as http://[
             return False
-        is_same_host = bool(host) and url.netloc == header(scope, b"host")
+        is_same_host = url.scheme in ("http", "https") and bool(host) and url.netloc == header(scope, b"host")
         return is_same_host and (self._trust_host_header or is_ip_or_localhost(host or ""))
+
+
+def _sender(scope: Scope) -> str:
+    """The origin of the page that sent a request to protect; empty if none did or the request needs no protection."""
+    if method(scope) in _STATE_CHANGING:
+        return header(scope, b"origin")
+    if get_route_path(scope) not in _COSTLY_TO_GET:
+        return ""
+    if origin := header(scope, b"origin"):
+        return origin
+    scheme, separator, rest = header(scope, b"referer").partition("://")
+    if separator:
+        return f"{scheme}://{rest.split('/', 1)[0]}"
+    return _HIDDEN if header(scope, b"sec-fetch-site") in ("cross-site", "same-site") else ""
 
 
 def is_ip_or_localhost(host: str) -> bool:

@@ -23,6 +23,7 @@ from gateway.service.codec import CodecService
 from gateway.service.live.sessions import LiveSessions
 from gateway.service.synthesize import Synthesizer
 from gateway.settings import Settings
+from gateway.text.lexicons.store import LexiconStore
 from gateway.voices.store import VoiceStore
 
 T = TypeVar("T")
@@ -44,6 +45,7 @@ class Services:
     aliases: Aliases
     codec: CodecService
     live: LiveSessions
+    lexicons: LexiconStore
 
 
 def raise_refusal(connection: HTTPConnection) -> None:

@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 STATUS: Mapping[type[GatewayError], int] = {
     errors.GatewayError: 500,
     errors.InvalidRequest: 422,
+    errors.NothingToSpeak: 422,
     errors.UnsupportedMedia: 415,
     errors.BadRequest: 400,
     errors.BodyTooLarge: 413,
@@ -41,6 +42,7 @@ STATUS: Mapping[type[GatewayError], int] = {
     errors.NotFound: 404,
     errors.EngineNotFound: 404,
     errors.VoiceNotFound: 404,
+    errors.LexiconNotFound: 404,
     errors.Conflict: 409,
     errors.EngineUnavailable: 503,
     errors.LoadFailed: 500,

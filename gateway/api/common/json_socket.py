@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 from starlette.websockets import WebSocket
 
-from gateway.api.common.body import SMALL_BYTES, decode_base64, decode_json
+from gateway.api.common.body import MAX_COMMAS, SMALL_BYTES, decode_base64, decode_json
 from gateway.api.common.errors import Problem, native_envelope
 from gateway.api.common.websocket import (
     Command,
@@ -48,6 +49,7 @@ _FIELDS = {
     "end": (),
 }
 _MAX_PLAYED_MS = 1e9
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 async def stream(websocket: WebSocket) -> None:
@@ -109,7 +111,13 @@ class JsonDialect(Dialect):
 
 
 def _read(message: WireMessage) -> Command:
-    fields = decode_json(message if isinstance(message, bytes) else message.encode("utf-8", "surrogatepass"))
+    data = message if isinstance(message, bytes) else message.encode("utf-8", "surrogatepass")
+    try:
+        fields = decode_json(data)
+    except InvalidRequest:
+        if (text := _text_with_surrogates(data)) is None:
+            raise
+        return text
     if not isinstance(fields, dict):
         raise InvalidRequest("a message must be a JSON object")
     fields = {name: value for name, value in fields.items() if value is not None}
@@ -121,6 +129,20 @@ def _read(message: WireMessage) -> Command:
             known = ", ".join(_FIELDS[kind]) or "(none)"
             raise InvalidRequest(f"unknown field; fields of {kind} are: {known}", param=name)
     return _command(kind, fields)
+
+
+def _text_with_surrogates(data: bytes) -> Text | None:
+    """A text message with lone surrogates, which only Python's own parser accepts; None for any other message."""
+    if not _SURROGATE.search(data) or data.count(b",") > MAX_COMMAS:
+        return None
+    try:
+        fields = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    match fields:
+        case {"type": "text", "text": str(text), **others} if not others:
+            return Text(text)
+    return None
 
 
 def _command(kind: str, fields: dict[str, Any]) -> Command:

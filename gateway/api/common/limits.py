@@ -9,13 +9,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.common.csrf import CsrfGuard
 from gateway.api.common.scope import header, is_connection, is_probe
-from gateway.errors import BodyTimeout, BodyTooLarge, EngineUnavailable, GatewayError, Overloaded
+from gateway.errors import BodyTimeout, BodyTooLarge, EngineUnavailable, GatewayError, Overloaded, UnsupportedMedia
 
 _SHUTDOWN_RETRY_S = 5.0  # by then another gateway may have taken over
 
 
 class RequestLimits:
-    """Refuse requests over the limits, during shutdown, and from other sites.
+    """Refuse requests over the limits, during shutdown, from other sites, and with compressed bodies.
 
     A refusal is stored in the scope and raised by the route; errors in the body are raised where the route reads it.
     So every error gets the envelope of its API.
@@ -80,6 +80,9 @@ class RequestLimits:
         declared = header(scope, b"content-length")
         if declared.isdigit() and int(declared) > self._max_body_bytes:
             return self._too_large()
+        encoding = header(scope, b"content-encoding").strip()
+        if encoding.lower() not in ("", "identity"):
+            return UnsupportedMedia(f"unsupported Content-Encoding {encoding[:100]!r}: send the body uncompressed")
         return None
 
     def _limited(self, receive: Receive) -> Receive:

@@ -27,12 +27,20 @@ class RequestContext:
     The ID is the client's ``X-Request-Id`` if that is well-formed, otherwise random. It is sent in the response and
     added to every log line.
 
+    :param root_path: a reverse proxy's path prefix, which the proxy may have removed from the path.
     :param internal_error: makes the response to an unhandled exception.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, internal_error: Callable[[HTTPConnection, Exception], Response]):
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        root_path: str,
+        internal_error: Callable[[HTTPConnection, Exception], Response],
+    ):
         self._app = app
         self._metrics = metrics
+        self._root_path = root_path
         self._internal_error = internal_error
         self._log = log.bind()  # an unbound logger is set up anew for each line
 
@@ -41,6 +49,8 @@ class RequestContext:
         if not is_connection(scope):
             await self._app(scope, receive, send)
             return
+        if self._root_path:
+            _add_prefix(scope, self._root_path)
         requested_id = header(scope, b"x-request-id")
         request_id = requested_id if _ID.fullmatch(requested_id) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
@@ -71,3 +81,11 @@ class RequestContext:
                 duration_ms = round((time.perf_counter() - started_at) * 1000, 1)
                 key = {"key": scope["state"]["key"]} if "key" in scope["state"] else {}
                 write("request", method=method(scope), path=scope["path"], status=status, ms=duration_ms, **key)
+
+
+def _add_prefix(scope: Scope, root_path: str) -> None:
+    """Set the scope's prefix. ASGI paths include it, even if the proxy has removed it."""
+    path = scope["path"].removeprefix(root_path)
+    if path and not path.startswith("/"):  # /speechless is not below /speech
+        path = scope["path"]
+    scope["root_path"], scope["path"] = root_path, root_path + (path or "/")

@@ -29,6 +29,7 @@ def speech_headers(info: SpeechInfo) -> dict[str, str]:
         "X-Voxgate-Voice": quote(info.voice, safe=" ()/:;,.@+"),
         "X-Voxgate-Seed": str(info.seed),
         **({"X-Voxgate-Cloning": "approximate"} if info.approximate_cloning else {}),
+        **({"X-Voxgate-Note": info.note} if info.note else {}),
     }
 
 
@@ -41,13 +42,19 @@ def duration_header(duration_s: float) -> dict[str, str]:
 
 
 async def complete_audio(
-    request: Request, services: Services, wanted: SpeechRequest, headers: Mapping[str, str] = _NO_HEADERS
+    request: Request,
+    services: Services,
+    wanted: SpeechRequest,
+    headers: Mapping[str, str] = _NO_HEADERS,
+    or_silence: bool = False,
 ) -> Response:
     """Respond with the complete audio file.
 
+    :param or_silence: see :meth:`gateway.service.synthesize.Synthesizer.open`.
     :raises GatewayError: if synthesis fails.
     """
-    speech = await cancel_on_disconnect(request, services.synthesizer.speak(wanted, deadline_at(request, services)))
+    speaking = services.synthesizer.speak(wanted, or_silence, deadline_at(request, services))
+    speech = await cancel_on_disconnect(request, speaking)
     described = {**speech_headers(speech.info), **duration_header(speech.duration_s), **headers}
     content_type = speech.info.format.content_type(speech.info.sample_rate_hz)
     return Response(speech.data, media_type=content_type, headers=described)
@@ -58,14 +65,17 @@ async def streamed_audio(
     services: Services,
     wanted: SpeechRequest,
     headers: Mapping[str, str] = _NO_HEADERS,
+    or_silence: bool = False,
     stream: Callable[[Speech, Metrics, float], AudioStream] | None = None,
 ) -> AudioStream:
     """Respond with audio while it is generated, starting with the first chunk.
 
+    :param or_silence: see :meth:`gateway.service.synthesize.Synthesizer.open`.
     :param stream: makes the response; default: :class:`AudioStream`.
     :raises GatewayError: if synthesis fails before the first chunk.
     """
-    speech = await cancel_on_disconnect(request, services.synthesizer.open(wanted, deadline_at(request, services)))
+    opening = services.synthesizer.open(wanted, or_silence, deadline_at(request, services))
+    speech = await cancel_on_disconnect(request, opening)
     response = (stream or AudioStream)(speech, services.metrics, services.settings.limits.stall_s)
     response.headers.update(headers)
     return response
@@ -84,6 +94,7 @@ class AudioStream(Response):
     def __init__(self, speech: Speech, metrics: Metrics, stall_s: float):
         info = speech.info
         super().__init__(media_type=info.format.content_type(info.sample_rate_hz), headers=speech_headers(info))
+        self.headers["x-accel-buffering"] = "no"  # nginx would hold back a stream until its buffer is full
         del self.headers["content-length"]
         self.speech = speech
         self._metrics = metrics

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import copy
+from collections.abc import Callable, Coroutine, Iterable
 from inspect import signature
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from gateway.api.common.deps import raise_refusal, services
 from gateway.api.common.errors import native_envelope
@@ -40,3 +42,17 @@ class DialectRoute(APIRoute):
             return response
 
         return handle_unless_refused
+
+
+def head_routes(routes: Iterable[BaseRoute]) -> list[APIRoute]:
+    """Copies of the GET routes that answer HEAD; the server drops their bodies.
+
+    FastAPI's routes answer GET only, unlike Starlette's. As methods of the same routes they would be in the schema.
+    """
+    found = []
+    for route in routes:
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
+            head = copy.copy(route)
+            head.methods, head.include_in_schema = {"HEAD"}, False
+            found.append(head)
+    return found

@@ -15,7 +15,8 @@ def is_connection(scope: Scope) -> bool:
 
 def is_probe(scope: Scope) -> bool:
     """Whether the path is a health check or the metrics."""
-    return get_route_path(scope).startswith(_PROBES)
+    path = get_route_path(scope)
+    return path == "/health" or path.startswith(_PROBES)
 
 
 def method(scope: Scope) -> str:

@@ -77,6 +77,17 @@ def documentation() -> dict[str, Any]:
     }
 
 
+def query_documentation() -> dict[str, Any]:
+    """The fields of a TtsBody in the OpenAPI document as query parameters alone."""
+    parameters = documentation()["parameters"]
+    return {
+        "parameters": [
+            {"name": field["name"], "in": "query", "required": field["name"] == "text", "schema": field["schema"]}
+            for field in parameters
+        ]
+    }
+
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The audio; its Content-Type follows `format`.", "content": {"audio/wav": {}}},
     404: {"description": "No such engine or voice."},
@@ -96,7 +107,7 @@ async def respond(request: Request, services: Services, body: TtsBody) -> Respon
     if body.response == "base64":
         if body.stream:
             raise InvalidRequest("base64 cannot be streamed: use binary, or stream false", param="response")
-        speaking = services.synthesizer.speak(body, deadline_at(request, services))
+        speaking = services.synthesizer.speak(body, deadline_at=deadline_at(request, services))
         speech = await cancel_on_disconnect(request, speaking)
         headers = {**speech_headers(speech.info), **duration_header(speech.duration_s)}
         return JSONResponse(_wrapped(speech), headers=headers)

@@ -21,8 +21,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from gateway.api.common.deps import Services, raise_refusal, request_id
 from gateway.api.common.errors import STATUS, Problem, headers
 from gateway.errors import BodyTimeout, BodyTooLarge, ClientGone, GatewayError, InvalidRequest, SessionIdle
-from gateway.service.live.events import LiveEvent, SegmentRefused
+from gateway.service.live.events import LiveEvent, SegmentRefused, SessionFinished
 from gateway.service.live.session import LiveSession
+from gateway.service.live.surrogates import SurrogateJoiner
 from gateway.service.live.tasks import cancel_and_wait
 from gateway.service.request import VoiceSpec
 from gateway.service.speech import SpeechInfo
@@ -57,7 +58,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Append text."""
+    """Append text; it may have lone surrogates."""
 
     text: str
 
@@ -95,7 +96,14 @@ class Failure:
 
 
 class Dialect(ABC):
-    """The message format of one API."""
+    """The message format of one API.
+
+    :cvar reusable: whether another session may start on the same socket after one has finished.
+    :cvar or_silence: whether text without anything to speak becomes a short silence instead of no audio.
+    """
+
+    reusable = False
+    or_silence = False
 
     @abstractmethod
     async def read(self, message: WireMessage) -> Command:
@@ -156,10 +164,11 @@ class _Connection:
         self._dialect = dialect
         self._session: LiveSession | None = None
         self._held: deque[Message] = deque()  # messages that arrived while the session started
+        self._surrogates = SurrogateJoiner()
 
     async def run(self) -> None:
         """Serve the connection from the first message to the close frame."""
-        outcome = GatewayError.type
+        outcome: str | None = GatewayError.type
         try:
             outcome = await self._serve()
         except (WebSocketDisconnect, ClientGone, ConnectionError):
@@ -178,32 +187,56 @@ class _Connection:
             log.error("unexpected error", exc_info=error)
             await self._fail(GatewayError("internal error: the log has the details under this request ID"))
         finally:
-            self._metrics.live_ended.labels(outcome).inc()
+            if outcome is not None:
+                self._metrics.live_ended.labels(outcome).inc()
 
-    async def _serve(self) -> str:
-        start = await self._receive_start()
-        if start is None:
-            await self._close(SERVICE_RESTART, "shutdown")
-            return "shutdown"
-        async with await self._while_connected(self._sessions.open(start.spec)) as session:
-            self._session = session
+    async def _serve(self) -> str | None:
+        """Run the sessions of the socket; return the last one's outcome, or None if it has been counted."""
+        try:
+            start = await self._receive_start(self._limits.body_s)
+        except TimeoutError:
+            raise BodyTimeout(f"no start message within {self._limits.body_s:g} s") from None
+        while start is not None:
+            if await self._serve_one(start):
+                break
+            if not self._dialect.reusable:
+                await self._close(_NORMAL, "finished")
+                return "finished"
+            self._metrics.live_ended.labels("finished").inc()
+            try:
+                start = await self._receive_start(self._sessions.settings.idle_s)
+            except (TimeoutError, WebSocketDisconnect):
+                await self._close(_NORMAL, "finished")
+                return None
+            if start is None:
+                await self._close(SERVICE_RESTART, "shutdown")
+                return None
+        await self._close(SERVICE_RESTART, "shutdown")
+        return "shutdown"
+
+    async def _serve_one(self, start: Start) -> bool:
+        """Run a session to its end; return whether the gateway is shutting down."""
+        opening = self._sessions.open(start.spec, self._dialect.or_silence)
+        async with await self._while_connected(opening) as session:
+            self._session, self._surrogates = session, SurrogateJoiner()
             await self._send(self._dialect.started(session.info, start, request_id(self._websocket)))
             await self._feed(session, start.text)
             shutting_down = await self._run_session(session)
-        await self._close(*((SERVICE_RESTART, "shutdown") if shutting_down else (_NORMAL, "finished")))
-        return "shutdown" if shutting_down else "finished"
+        self._session = None
+        return shutting_down
 
-    async def _receive_start(self) -> Start | None:
-        """Wait for the start message; None if the gateway shuts down first."""
-        receiving = asyncio.ensure_future(self._receive_command(self._limits.body_s))
+    async def _receive_start(self, within_s: float) -> Start | None:
+        """Wait for the start message; None if the gateway shuts down first.
+
+        :raises TimeoutError: if none arrives in time.
+        """
+        receiving = asyncio.ensure_future(self._receive_command(within_s))
         draining = asyncio.ensure_future(self._sessions.draining.wait())
         try:
             await asyncio.wait({receiving, draining}, return_when=asyncio.FIRST_COMPLETED)
             if not receiving.done():
                 return None
             command = receiving.result()
-        except TimeoutError:
-            raise BodyTimeout(f"no start message within {self._limits.body_s:g} s") from None
         finally:
             await cancel_and_wait(receiving, draining)
         if not isinstance(command, Start):
@@ -221,17 +254,27 @@ class _Connection:
             for task in tasks:
                 if task in done:
                     task.result()
-            return self._sessions.draining.is_set()
         finally:
             session.detach()
             await cancel_and_wait(*tasks)
+        if events in done:
+            await self._send(
+                events.result()
+            )  # now that no task would take the next start for a command of this session
+        return self._sessions.draining.is_set()
 
-    async def _send_events(self, session: LiveSession) -> None:
+    async def _send_events(self, session: LiveSession) -> WireMessage | None:
+        """Send all events except the last one, whose message is returned."""
+        message = None
         async for event in session.events():
             message = self._dialect.event(event)
+            if isinstance(event, SessionFinished):
+                break
             if isinstance(event, SegmentRefused):
                 self._metrics.errors.labels(event.error.type).inc()
+                log.warning("segment refused", start=event.start, end=event.end, error=event.error.message)
             await self._send(message)
+        return message
 
     async def _handle_commands(self, session: LiveSession) -> None:
         while True:
@@ -253,11 +296,13 @@ class _Connection:
                 case Flush():
                     session.flush()
                 case End():
+                    session.feed(self._surrogates.finish())
                     session.end()
                 case Start():
                     raise InvalidRequest("the session has already started", param="type")
 
     async def _feed(self, session: LiveSession, text: str) -> None:
+        text = self._surrogates.add(text)
         for start in range(0, len(text), _FEED_CHARS):
             session.feed(text[start : start + _FEED_CHARS])
             await asyncio.sleep(0)  # let other tasks run while a long text is segmented

@@ -61,7 +61,12 @@ class FishTtsBody(_Body):
     format: str = Field("wav", description="wav, pcm, mp3, opus; or flac, aac")
     sample_rate: int | None = Field(None, description="in Hz; default: the engine's")
     mp3_bitrate: int = Field(128, ge=8, le=320, description="in kbit/s")
-    opus_bitrate: int = Field(32, ge=-1000, le=256, description="in kbit/s; 0 or less: chosen for the sample rate")
+    opus_bitrate: int = Field(
+        32,
+        ge=-1000,
+        le=256_000,
+        description="in kbit/s up to 256, or in bit/s from 1000; 0 or less: chosen for the sample rate",
+    )
     normalize: bool = Field(True, description="speak numbers, dates, signs … as words")
     latency: Literal["low", "normal", "balanced"] = Field(
         "balanced", description="normal: do not shorten the first text chunk for an early start"
@@ -74,6 +79,13 @@ class FishTtsBody(_Body):
     repetition_penalty: _Finite = Field(1.2, ge=0)
     max_new_tokens: int = Field(1024, ge=0)
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
+
+    @field_validator("opus_bitrate")
+    @classmethod
+    def _in_kbit_s(cls, given: int) -> int:
+        if 256 < given < 1000:
+            raise ValueError("must be at most 256 kbit/s; from 1000 the value is in bit/s")
+        return given // 1000 if given >= 1000 else given
 
     @field_validator("reference_id", mode="before")
     @classmethod

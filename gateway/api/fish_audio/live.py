@@ -1,4 +1,4 @@
-"""``/v1/tts/live``: Fish Audio's live WebSocket, with MessagePack messages."""
+"""``/v1/tts/live`` and ``/v1/tts/live/with-timestamp``: Fish Audio's live WebSockets, with MessagePack messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ from gateway.api.fish_audio import msgpack
 from gateway.api.fish_audio.bodies import tts_body
 from gateway.api.fish_audio.speech import FIELDS, FishAudioRoute, spec_fields
 from gateway.errors import InvalidRequest
-from gateway.service.live.events import EncodedAudio, LiveEvent, SegmentRefused, SessionFinished
+from gateway.service.live.events import (
+    EncodedAudio,
+    LiveEvent,
+    SegmentDone,
+    SegmentRefused,
+    SegmentStarted,
+    SessionFinished,
+)
 from gateway.service.request import VoiceSpec, parse
 from gateway.service.speech import SpeechInfo
 
@@ -33,8 +40,17 @@ async def live(websocket: WebSocket) -> None:
     await serve_session(websocket, FishDialect(websocket))
 
 
+@router.websocket("/v1/tts/live/with-timestamp")
+async def live_with_timestamp(websocket: WebSocket) -> None:
+    """WebSocket endpoint whose audio events have the times of the spoken text."""
+    await serve_session(websocket, TimestampDialect(websocket))
+
+
 class FishDialect(Dialect):
     """Messages are maps with an ``event``; clients ignore unknown events."""
+
+    reusable = True  # LiveKit keeps sockets in a pool
+    or_silence = True
 
     def __init__(self, websocket: WebSocket):
         self._websocket = websocket
@@ -85,8 +101,8 @@ class FishDialect(Dialect):
         match event:
             case EncodedAudio(data) if data:
                 return _encode("audio", audio=data)
-            case SegmentRefused(error=error):
-                raise error
+            case SegmentRefused(start=start, end=end, error=error):
+                return _encode("segment_refused", start=start, end=end, message=error.message)
             case SessionFinished(drained=True):
                 return _encode("finish", reason="error", message="the gateway is shutting down")
             case SessionFinished():
@@ -102,6 +118,29 @@ class FishDialect(Dialect):
         """See :class:`Dialect`. Errors use the field names of this API."""
         param = (problem.param or "").removeprefix("options.")
         return FishAudioRoute.envelope(replace(problem, param=FIELDS.get(param, param) or None))
+
+
+class TimestampDialect(FishDialect):
+    """Audio events name the segment that they speak; the last one of each, without audio, has its duration."""
+
+    def started(self, info: SpeechInfo, start: Start, request_id: str) -> WireMessage | None:
+        """See :class:`Dialect`."""
+        self._chunk: dict[str, object] = {"content": "", "chunk_seq": 0, "chunk_audio_offset_sec": 0.0}
+        return super().started(info, start, request_id)
+
+    def event(self, event: LiveEvent) -> WireMessage | None:
+        """See :class:`Dialect`."""
+        match event:
+            case SegmentStarted(index=index, at_s=at_s, text=text):
+                self._chunk = {"content": text, "chunk_seq": index, "chunk_audio_offset_sec": round(at_s, 3)}
+            case EncodedAudio(data) if data:
+                return _encode("audio", audio=data, alignment=None, **self._chunk)
+            case SegmentDone(duration_s=duration_s):
+                end = round(duration_s, 3)
+                segments = [{"text": self._chunk["content"], "start": 0.0, "end": end}]
+                alignment = {"segments": segments, "audio_duration": end}
+                return _encode("audio", audio=b"", alignment=alignment, **self._chunk)
+        return super().event(event)
 
 
 def _encode(event: str, **fields: object) -> bytes:

@@ -33,7 +33,7 @@ class _Reader:
     def value(self, data: memoryview, depth: int) -> Any:
         count, is_map = _entries(data)
         if count is None:
-            return msgspec.msgpack.decode(data)
+            return _scalar(data)
         self._left -= count
         if self._left < 0:
             raise BadRequest(f"the body has too many values: the limit is {self._max_items}")
@@ -42,6 +42,14 @@ class _Reader:
         if is_map:
             return {key: self.value(memoryview(raw), depth + 1) for key, raw in _MAP.decode(data).items()}
         return [self.value(memoryview(raw), depth + 1) for raw in _ARRAY.decode(data)]
+
+
+def _scalar(data: memoryview) -> Any:
+    try:
+        return msgspec.msgpack.decode(data)
+    except UnicodeDecodeError:  # JavaScript's encoder sends half of an emoji as a lone surrogate
+        header = {0xD9: 2, 0xDA: 3, 0xDB: 5}.get(data[0], 1)
+        return str(data[header:], "utf-8", "surrogatepass")
 
 
 def _entries(data: memoryview) -> tuple[int | None, bool]:

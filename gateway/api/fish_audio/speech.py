@@ -74,7 +74,7 @@ async def tts(request: Request, services: ServicesDep) -> Response:
         stream = chunked and body.latency != "normal"
         wanted = parse(SpeechRequest, {**fields, "text": body.text, "stream": stream})
         respond = streamed_audio if chunked else complete_audio
-        return await respond(request, services, wanted, ignored([*unknown, *unused]))
+        return await respond(request, services, wanted, ignored([*unknown, *unused]), or_silence=True)
 
 
 def field_names(body: FishTtsBody) -> dict[str, str | None]:
@@ -107,8 +107,12 @@ async def spec_fields(
         "options": {name: clamp_option(name, value) for name, value in options.items() if capabilities.supports(name)},
         **_bitrate(body),
     }
+    aliases, foreign = services.aliases, False
     if body.reference_id is not None:
-        fields["voice"] = await asyncio.to_thread(services.aliases.voice, engine.name, body.reference_id)
+        foreign = await asyncio.to_thread(aliases.is_foreign_voice, engine.name, body.reference_id)
+        unused += ["reference_id"] * foreign
+    if body.reference_id is not None and not foreign:
+        fields["voice"] = await asyncio.to_thread(aliases.voice, engine.name, body.reference_id)
         unused += ["references"] * bool(body.references)
     elif body.references:
         fields |= {"reference_audio": body.references[0].audio, "reference_text": body.references[0].text}

@@ -156,7 +156,8 @@ async def docs(request: Request) -> Response:
 @router.get("/docs/json", include_in_schema=False)
 async def docs_json(request: Request) -> Response:
     """The OpenAPI schema at its original location."""
-    return JSONResponse(request.app.openapi())
+    schema, root_path = request.app.openapi(), request.scope.get("root_path")
+    return JSONResponse({**schema, "servers": [{"url": root_path}]} if root_path else schema)
 
 
 def _changes(body: LoadBody) -> Changes:
@@ -217,7 +218,8 @@ def _supported(options: Mapping[str, Any], engine: ConfiguredEngine) -> dict[str
 
 async def _speak(wanted: SpeechRequest, engine: ConfiguredEngine, services: Services, until: float) -> Response:
     """Respond with the complete file, so that every error has a status; without a length, as the original server."""
-    speech = await services.synthesizer.speak(wanted.model_copy(update={"engine": engine.name}), until)
+    wanted = wanted.model_copy(update={"engine": engine.name})
+    speech = await services.synthesizer.speak(wanted, or_silence=True, deadline_at=until)
     info = speech.info
     disposition = f"attachment; filename=audio.{info.format.extension}"
     headers = {**speech_headers(info), "Content-Disposition": disposition}

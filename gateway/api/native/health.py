@@ -15,6 +15,7 @@ from gateway.engine.client import State
 router = APIRouter(tags=["operation"], route_class=DialectRoute)
 
 
+@router.get("/health", summary="Liveness")
 @router.get("/health/live", summary="Liveness")
 async def live() -> dict[str, str]:
     """200 while the gateway responds."""
@@ -30,18 +31,6 @@ async def ready(services: ServicesDep) -> Response:
     states = {engine.name: engine.client.status().state.value for engine in services.engines}
     status = "shutting down" if services.live.draining.is_set() else "ok" if services.engines.ready else "not ready"
     return JSONResponse({"status": status, "engines": states}, 200 if status == "ok" else 503)
-
-
-@router.head("/health/live", include_in_schema=False)
-async def live_head() -> Response:
-    """For load balancers that send HEAD."""
-    return Response()
-
-
-@router.head("/health/ready", include_in_schema=False)
-async def ready_head(services: ServicesDep) -> Response:
-    """For load balancers that send HEAD."""
-    return Response(status_code=(await ready(services)).status_code)
 
 
 def _set_gauges(services: Services) -> None:

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 
 from gateway.api.common.errors import Problem
 from gateway.api.common.route import DialectRoute
-from gateway.errors import BadRequest, GatewayError, InvalidRequest
+from gateway.errors import BadRequest, GatewayError, InvalidRequest, NothingToSpeak
 
 # The gateway's field names in errors, mapped to this API's.
 _FIELDS = {
@@ -55,7 +55,7 @@ class OpenAIRoute(DialectRoute):
 def as_openai(error: GatewayError) -> GatewayError:
     """Translate an error: this API's field names, and status 400 for an invalid field."""
     param = _FIELDS.get(error.param, error.param) if error.param else None
-    if type(error) is InvalidRequest:
+    if type(error) in (InvalidRequest, NothingToSpeak):
         return BadRequest(error.message, param=param)
     error.param = param
     return error

@@ -16,12 +16,14 @@ from gateway.api.common.responses import complete_audio, streamed_audio
 from gateway.api.openai.bodies import SpeechBody
 from gateway.api.openai.errors import OpenAIRoute
 from gateway.api.openai.sse import SpeechEvents
-from gateway.errors import InvalidRequest
+from gateway.errors import InvalidRequest, VoiceNotFound
+from gateway.service.aliases import OPENAI_VOICES
 from gateway.service.classic.models import DEFAULT
 from gateway.service.request import SpeechRequest
 
 router = APIRouter(tags=["OpenAI"], route_class=OpenAIRoute)
 
+_VOICE_PARAMS = frozenset({"voice", "reference_audio", "reference_text"})  # what a voice that cannot be used fails with
 _SPEECH_BODY = request_body(
     model_schema(SpeechBody),
     examples={
@@ -55,13 +57,15 @@ async def speak(request: Request, services: ServicesDep) -> Response:
     body, unknown = await read(request, SpeechBody)
     mapping = _speech_request(body, services, deadline_at(request, services))
     wanted, unused = await cancel_on_disconnect(request, mapping)
-    headers = ignored([*unknown, *unused])
-    if not body.stream:
-        return await complete_audio(request, services, wanted, headers)
-    if body.stream_format == "audio":
-        return await streamed_audio(request, services, wanted, headers)
-    events = partial(SpeechEvents, request_id=request_id(request), input_tokens=len(body.input))
-    return await streamed_audio(request, services, wanted, headers, events)
+    unused = [*unknown, *unused]
+    try:
+        return await _respond(request, services, body, wanted, unused)
+    except (InvalidRequest, VoiceNotFound) as error:
+        # A voice that is stored under one of OpenAI's names must not fail the clients that send this name by default.
+        if body.voice not in OPENAI_VOICES or wanted.voice is None or error.param not in _VOICE_PARAMS:
+            raise
+        default = wanted.model_copy(update={"voice": None})
+        return await _respond(request, services, body, default, [*unused, "voice"])
 
 
 @router.get("/v1/models", summary="List models")
@@ -105,6 +109,18 @@ async def list_audio_models(services: ServicesDep) -> dict[str, Any]:
     return {"models": [{"id": name} for name in _models(services)]}
 
 
+async def _respond(
+    request: Request, services: Services, body: SpeechBody, wanted: SpeechRequest, unused: list[str]
+) -> Response:
+    headers = ignored(unused)
+    if not body.stream:
+        return await complete_audio(request, services, wanted, headers, or_silence=True)
+    if body.stream_format == "audio":
+        return await streamed_audio(request, services, wanted, headers, or_silence=True)
+    events = partial(SpeechEvents, request_id=request_id(request), input_tokens=len(body.input))
+    return await streamed_audio(request, services, wanted, headers, or_silence=True, stream=events)
+
+
 async def _speech_request(body: SpeechBody, services: Services, until: float) -> tuple[SpeechRequest, list[str]]:
     """Map the body to a SpeechRequest; also return the fields that the engine ignores.
 
@@ -117,7 +133,8 @@ async def _speech_request(body: SpeechBody, services: Services, until: float) ->
     voice = None
     if body.voice:
         voice = await asyncio.to_thread(services.aliases.voice, engine.name, body.voice)
-    options, unused = body.options, []
+    options = body.options
+    unused: list[str] = []
     if body.instructions:
         if capabilities.supports("instructions"):
             options = {"instructions": body.instructions, **options}

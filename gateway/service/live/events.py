@@ -26,12 +26,14 @@ class SegmentStarted:
     """The audio that follows speaks this span of the text.
 
     :param at_s: start in the audio since the session's start or the last interruption.
+    :param text: the span without surrounding white space.
     """
 
     index: int
     start: int
     end: int
     at_s: float
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,10 +30,11 @@ from gateway.service.live.events import (
     SegmentStarted,
     SessionFinished,
 )
+from gateway.service.live.filler import SilenceFiller
 from gateway.service.live.playback import PlaybackPosition
 from gateway.service.live.tasks import cancel_and_wait
 from gateway.service.speech import Speech
-from gateway.service.synthesize import ResolvedRequest, Synthesizer
+from gateway.service.synthesize import SILENCE_S, ResolvedRequest, Synthesizer
 from gateway.settings import LiveSettings
 from gateway.text.segments import Segment, Segmenter
 
@@ -68,16 +69,20 @@ class LiveSession:
 
     An asynchronous context manager. Inside it, one task iterates :meth:`events` and another calls the other methods.
 
+    :param or_silence: whether text without anything to speak becomes a short silence.
     :ivar info: describes the audio of the whole session.
     """
 
-    def __init__(self, synthesizer: Synthesizer, resolved: ResolvedRequest, settings: LiveSettings):
+    def __init__(
+        self, synthesizer: Synthesizer, resolved: ResolvedRequest, settings: LiveSettings, or_silence: bool = False
+    ):
         self.info = resolved.info
         self._synthesizer = synthesizer
         self._resolved = resolved
         self._max_chars = settings.text_chars
         self._max_started = settings.ahead + 1
         self._rate_hz = resolved.capabilities.sample_rate_hz
+        self._filler = SilenceFiller(round(SILENCE_S * self._rate_hz) if or_silence else 0)
         alphabet = resolved.capabilities.alphabet
         max_bytes = min(settings.segment_bytes, resolved.max_text_chars)
         self._segmenter = Segmenter(max_bytes, alphabet.has) if alphabet else Segmenter(max_bytes)
@@ -316,7 +321,8 @@ class LiveSession:
                 if isinstance(item, _QueuedSegment):
                     await self._speak(item)
                 elif isinstance(item, _FlushMarker):
-                    await self._flush_encoder()
+                    await self._emit_silence(self._filler.flush(item.position, self._segment_count))
+                    await self._emit_silence(self._silence())  # push the encoder's delayed audio out
                     await self._emit(Flushed(item.position))
                 else:
                     await self._finish_encoder()
@@ -343,7 +349,8 @@ class LiveSession:
         self._speaking = segment, speech
         first_sample = self._playback.samples
         try:
-            await self._emit(SegmentStarted(index, segment.start, segment.end, first_sample / self._rate_hz))
+            at_s = first_sample / self._rate_hz
+            await self._emit(SegmentStarted(index, segment.start, segment.end, at_s, segment.text.strip()))
             async for chunk in speech.chunks():
                 self._playback.add(segment, len(chunk.samples), chunk.text_span)
                 for samples in self._split(chunk.samples):
@@ -357,25 +364,23 @@ class LiveSession:
         )
 
     def _split(self, samples: Audio) -> Iterator[Audio]:
-        size = max(1, int(MAX_CHUNK_S * self._rate_hz))
-        for start in range(0, len(samples), size):
-            yield samples[start : start + size]
-
-    async def _flush_encoder(self) -> None:
-        """Push the encoder's delayed audio out with silence; the next text may come much later."""
-        silence = self._silence()
-        if len(silence):
-            self._playback.add_silence(len(silence))
-            await self._emit(EncodedAudio(await self._encode(silence), len(silence)))
+        if count := math.ceil(len(samples) / max(1, int(MAX_CHUNK_S * self._rate_hz))):
+            yield from np.array_split(samples, count)  # equal parts: some clients drop very short ones
 
     async def _finish_encoder(self) -> None:
         """Finish the encoder. Its last output is kept even if an interruption cancels this task."""
+        await self._emit_silence(self._filler.flush(self.position, self._segment_count))
         finishing = start_in_thread(self._encoder.finish)
         cancelled = await wait_until_done(finishing)
         self._encoder_finished = True
         self._outbox += [EncodedAudio(finishing.result()), self._finished()]
         if cancelled is not None:
             raise cancelled
+
+    async def _emit_silence(self, silence: Audio) -> None:
+        if len(silence):
+            self._playback.add_silence(len(silence))
+            await self._emit(EncodedAudio(await self._encode(silence), len(silence)))
 
     def _silence(self) -> Audio:
         return np.zeros(math.ceil(self._encoder.lag_s * self._rate_hz), np.float32)

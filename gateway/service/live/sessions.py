@@ -58,12 +58,13 @@ class LiveSessions:
             if not self._count:
                 self._empty.set()
 
-    async def open(self, spec: VoiceSpec) -> LiveSession:
+    async def open(self, spec: VoiceSpec, or_silence: bool = False) -> LiveSession:
         """Open a session with one engine, voice, format and set of options.
 
+        :param or_silence: see :class:`LiveSession`.
         :raises GatewayError: naming the invalid field, or the reason why the engine is unavailable.
         """
-        return LiveSession(self._synthesizer, await self._synthesizer.resolve(spec), self.settings)
+        return LiveSession(self._synthesizer, await self._synthesizer.resolve(spec), self.settings, or_silence)
 
     async def drain(self, within_s: float) -> None:
         """Let every session finish its complete segments; cut off sessions that take longer."""

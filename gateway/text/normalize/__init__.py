@@ -1,7 +1,6 @@
 """Text normalization: numbers, dates, prices, addresses and signs become the words that a reader would say.
 
-Each language has rules, most specific first; what they leave is read by a library (``wetext`` for English, Chinese and
-Japanese, ``num2words`` for other languages).
+Each language has rules, most specific first; what they leave is read one by one.
 """
 
 from __future__ import annotations
@@ -28,6 +27,8 @@ def normalization_edits(
     :param categories: those of :data:`CATEGORIES` that apply.
     :param fixed: edits that take precedence, e.g. of a pronunciation dictionary; they are part of the result.
     """
+    if not categories:
+        return list(fixed)
     found: list[Edit] = []
     for start, end, spoken in language_runs(text, language):
         own = [edit for edit in fixed if start <= edit.start < end]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -39,11 +40,14 @@ class Rule:
     :param category: one of :data:`CATEGORIES`.
     :param pattern: takes time linear in the text.
     :param read: returns the words to speak for a match; None: the match is not of this kind.
+    :param needs: characters of which every match has at least one, so that a text without them is not searched; empty:
+        every text is.
     """
 
     category: str
     pattern: re.Pattern[str]
     read: Callable[[re.Match[str]], str | None]
+    needs: frozenset[str] = frozenset()
 
 
 class Language(Protocol):
@@ -66,14 +70,16 @@ def find_edits(
 ) -> list[Edit]:
     """Return the edits of ``text[start:end]`` in order.
 
+    :param categories: the categories to read. What belongs to another one stays as written; no rule reads parts of it.
     :param fixed: edits that take precedence over every rule; they are part of the result.
     """
     found = list(fixed)
-    taken = bytearray(end - start)  # 1 for characters that an edit replaces
+    taken = bytearray(end - start)  # 1 for characters that are read, or stay as written
     for edit in fixed:
         taken[edit.start - start : edit.end - start] = b"\1" * (edit.end - edit.start)
+    characters = frozenset(text[start:end])
     for rule in language.rules:
-        if rule.category not in categories:
+        if rule.needs and rule.needs.isdisjoint(characters):
             continue
         for match in rule.pattern.finditer(text, start, end):
             first, last = match.span()
@@ -82,7 +88,8 @@ def find_edits(
             if (spoken := rule.read(match)) is None:
                 continue
             taken[first - start : last - start] = b"\1" * (last - first)
-            found.append(Edit(first, last, spoken, rule.category))
+            if rule.category in categories:
+                found.append(Edit(first, last, spoken, rule.category))
     for first, last in _free_parts(text, start, end, taken):
         found += [
             Edit(first + edit.start, first + edit.end, edit.spoken, edit.category)
@@ -104,5 +111,5 @@ def _free_parts(text: str, start: int, end: int, taken: bytearray) -> Iterator[t
     clause_ends = [match.end() for match in _CLAUSE_END.finditer(text, start, end)]
     for free in re.finditer(rb"\0+", taken):
         first, last = start + free.start(), start + free.end()
-        cuts = [first, *(cut for cut in clause_ends if first < cut < last), last]
+        cuts = [first, *clause_ends[bisect_right(clause_ends, first) : bisect_left(clause_ends, last)], last]
         yield from (span for span in pairwise(cuts) if _TO_READ.search(text, *span))

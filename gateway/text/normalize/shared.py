@@ -54,55 +54,69 @@ class AddressWords:
         }.get(char, "")
 
 
-def spaced(category: str, pattern: re.Pattern[str], read: Callable[[re.Match[str]], str | None]) -> Rule:
+DIGITS = "0123456789"
+
+
+def spaced(
+    category: str, pattern: re.Pattern[str], read: Callable[[re.Match[str]], str | None], needs: str = ""
+) -> Rule:
     """A rule whose words get a space where they would touch a letter, a digit or another sign's words.
 
-    Of two adjacent edits, the left one adds the space before a letter or digit, the right one that before a sign.
+    Of two adjacent edits one adds the space: the right one before a sign, and before a digit that follows a letter or a
+    digit; else the left one.
     """
 
     def read_spaced(match: re.Match[str]) -> str | None:
         words = read(match)
         return words and apart(match.string, match.start(), match.end(), words)
 
-    return Rule(category, pattern, read_spaced)
+    return Rule(category, pattern, read_spaced, frozenset(needs))
 
 
-_NO_SPACE_AFTER = " \t\n\r\xa0([{'\"‘“«¿¡-–—/"
+_NO_SPACE_AFTER = " \t\n\r\xa0([{'\"‘“«¿¡-–—"
 
 
 def apart(text: str, start: int, end: int, words: str) -> str:
     """Words that replace ``text[start:end]``, with spaces where they would touch others; see :func:`spaced`."""
     before, after = text[start - 1 : start], text[end : end + 1]
-    if before and (before.isalnum() if text[start].isalnum() else before not in _NO_SPACE_AFTER):
+    first, last = text[start], text[end - 1]
+    if first.isspace():
+        words = first + words
+    elif first.isalnum():
+        if before.isalpha() or (before.isalnum() and not first.isalpha()):
+            words = " " + words
+    elif before and before not in _NO_SPACE_AFTER:
         words = " " + words
-    return words + " " if after.isalnum() else words
+    if last.isspace():
+        return words + last
+    return words + " " if after.isalpha() or (after.isalnum() and not last.isalnum()) else words
 
 
 def address_rules(words: AddressWords) -> tuple[Rule, ...]:
     """Rules for URLs, e-mail and IP addresses, paths, file names, @names, #hashtags and versions."""
     return (
-        spaced("address", _EMAIL, lambda match: _spell(match[0], words)),
-        spaced("address", _URL, lambda match: _read_url(match, words)),
-        spaced("address", _IP, lambda match: _spell(match[0], words)),
-        spaced("address", _HOST, lambda match: _read_url(match, words)),
-        spaced("address", _PATH, lambda match: _spell(match[0], words)),
-        spaced("address", _FILE, lambda match: _spell(match[0], words)),
-        spaced("address", _HANDLE, lambda match: _spell(match[0], words)),
-        spaced("address", _HASHTAG, lambda match: _spell(_CAMEL_CASE.sub(" ", match[0]), words)),
-        spaced("code", _VERSION, lambda match: _read_version(match, words)),
+        spaced("address", _EMAIL, lambda match: _spell(match[0], words), "@"),
+        spaced("address", _URL, lambda match: _read_url(match, words), ".:"),
+        spaced("address", _IP, lambda match: _spell(match[0], words), DIGITS),
+        spaced("address", _HOST, lambda match: _read_url(match, words), ".:"),
+        spaced("address", _PATH, lambda match: _spell(match[0], words), "/\\"),
+        spaced("address", _FILE, lambda match: _spell(match[0], words), "."),
+        spaced("address", _HANDLE, lambda match: _spell(match[0], words), "@"),
+        spaced("address", _HASHTAG, lambda match: _spell(_CAMEL_CASE.sub(" ", match[0]), words), "#"),
+        spaced("code", _VERSION, lambda match: _read_version(match, words), DIGITS),
     )
 
 
 # Top-level domains that are not English words or file name extensions; the country codes that people write.
 _TLD = (
-    "(?:com|org|net|edu|gov|mil|int|info|biz|dev|app|io|ai|me|tv|eu|xyz|online|shop|blog|cloud|tech|store"
+    "(?:com|org|net|edu|gov|mil|int|info|biz|dev|app|io|ai|me|tv|co|ly|gg|fm|eu|xyz|online|shop|blog|cloud|tech|store"
     "|(?:co|com|ac|org|gov)\\.(?:uk|jp|kr|nz|za|in|au|br|cn)|uk|us|ca|de|fr|es|nl|ch|be|jp|cn|ru|br|au|nz|kr|pl|se|dk|cz)"
 )
 _DOMAIN = rf"(?:[a-z0-9][a-z0-9-]{{0,62}}\.){{1,8}}{_TLD}"
-_PORT_AND_PATH = r"(?::\d{1,5}(?!\d))?(?:[/?#][^\s<>\"'`{}|\\^，。、；：！？（）「」]{0,2000})?"
+_PORT_AND_PATH = r"(?::\d{1,5}(?!\d))?(?:[/?#][^\s<>\"'`{}|\\^\u3000-\u9fff\uff00-\uffef]{0,2000})?"
 _EMAIL = re.compile(
     r"(?<![\w.+-])(?:mailto:)?[\w.+%-]{1,64}@(?:[a-z0-9][a-z0-9-]{0,62}\.){1,8}[a-z]{2,24}\b(?!@)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _URL = re.compile(
     rf"(?:https?|ftp|wss?)://(?:[^\s/@]{{1,64}}@)?(?P<host>[\w.-]{{1,255}}){_PORT_AND_PATH}"
@@ -114,7 +128,8 @@ _HOST = re.compile(
 )
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IP = re.compile(rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?:/\d{{1,2}}|:\d{{1,5}})?(?!\w|\.\d)", re.ASCII)
-_NAME = r"[\w+-]{1,80}"
+_CJK = r"\u3040-\u30ff\u3400-\u9fff"  # not part of a file name, because no space is before the name
+_NAME = rf"(?:[^\W{_CJK}]|[+-]){{1,80}}"
 _PATH = re.compile(
     r"(?<![\w/.:~*)])(?:~|\.{1,2})?/(?=[A-Za-z._]\w)[\w.+-]{1,80}(?:/[\w.+-]{1,80}){0,20}/?(?<![.])"
     r"|\b[A-Z]:\\(?:[\w.+-]{1,80}\\?){0,20}(?<![.])",
@@ -125,10 +140,11 @@ _EXTENSION = (
     "|webp|mp[34]|wav|flac|ogg|opus|m4a|avi|mov|mkv|webm|log|sql|db|lock|env|safetensors|onnx|srt|vtt|epub|iso|apk|dmg)"
 )
 _FILE = re.compile(
-    rf"(?<![\w.@/\\-])(?:{_NAME}[/\\]){{0,20}}{_NAME}(?:\.{_NAME}){{0,5}}\.{_EXTENSION}(?!\w|\.\w)", re.I
+    rf"(?<![^\W{_CJK}])(?<![.@/\\-])(?:{_NAME}[/\\]){{0,20}}{_NAME}(?:\.{_NAME}){{0,5}}\.{_EXTENSION}(?![^\W{_CJK}]|\.\w)",
+    re.I,
 )
 _HANDLE = re.compile(r"(?<![\w@.])@[A-Za-z]\w{0,30}(?:\.\w{1,30}){0,3}", re.ASCII)
-_HASHTAG = re.compile(r"(?<![\w#&/])#(?=\d{0,10}[^\W\d])\w{2,60}")
+_HASHTAG = re.compile(r"(?<![\w#&/])#(?=\d{0,10}[^\W\d])(?!\d{1,5}[A-Za-z]?(?!\w))\w{2,60}(?!\w|-\d)")
 _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_")
 _VERSION = re.compile(
     r"(?<![\w.])(?:(?P<v>[vV])\.?(?P<first>\d{1,6}(?:\.\d{1,6}){0,5})|(?P<long>\d{1,6}(?:\.\d{1,6}){2,5}))"
@@ -156,7 +172,7 @@ _ABBREVIATIONS = frozenset(
 
 def _as_letters(word: str) -> str:
     """Capitals for a short name that is not a word, which is spoken letter by letter."""
-    if word in _ABBREVIATIONS or (word.islower() and len(word) <= 4 and _WITHOUT_VOWEL.issuperset(word)):
+    if word in _ABBREVIATIONS or (word.islower() and 2 <= len(word) <= 4 and _WITHOUT_VOWEL.issuperset(word)):
         return word.upper()
     return word
 
@@ -175,7 +191,7 @@ def _read_url(match: re.Match[str], words: AddressWords) -> str:
     for segment in path.split("/"):
         if (name := unquote(segment)) and not _is_identifier(name):
             read += [words.slash, _spell(_PATH_WORD_SIGNS.sub(" ", name), words)]
-    tail = match[0][len(written) :]
+    tail = re.sub("[*_~]", "", match[0][len(written) :])
     return words.gap.join(filter(None, read)) + tail
 
 
@@ -203,8 +219,7 @@ _SEQUENCE = (
 )
 _EMOJI = re.compile(f"(?<![^\n])(?:{_SEQUENCE} ?)+|[ \t]{{0,2}}(?:{_SEQUENCE})+(?: +(?:{_SEQUENCE})+)*")
 _EMOTICON = re.compile(
-    r"(?<!\S)(?:[:;=][-'^o]?[)(DPpOo|/\\*\]\[3]|[xX]D|<3|\^_*\^|:'[()]|¯\\_\(ツ\)_/¯)(?=[\s.,!?]|$)[ \t]?"
-    r"|[ \t][:;]-?[)(DP](?=[\s.,!?]|$)"
+    r"(?:(?<![^\n])|[ \t])(?:[:;=][-'^o]?[)(DPpOo|/\\*\]\[3]|[xX]D|<3|\^_*\^|:'[()]|¯\\_\(ツ\)_/¯)(?=[\s.,!?]|$)"
 )
 
 

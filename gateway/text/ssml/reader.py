@@ -41,7 +41,7 @@ class Handler(Protocol):
 def read_xml(text: str, handler: Handler) -> None:
     """Parse a document: no document type, no entities of its own, elements at most :data:`MAX_DEPTH` deep.
 
-    :raises InvalidRequest: if it is not well-formed, with line and column; what the handler raises is passed on.
+    :raises InvalidRequest: if it is not well-formed, with line and column; errors of the handler are passed on.
     """
     _Parser(text, handler).read()
 
@@ -111,8 +111,7 @@ class _Parser(DefusedExpatParser):  # type: ignore[misc]  # the library has no t
         elif reason == errors.XML_ERROR_INVALID_TOKEN:
             reason = "unexpected character"
         before = self._text[: self._skipped].split("\n")
-        cause = error.getException()
-        line, column = cause.lineno, cause.offset + 1
+        line, column = error.getLineNumber() or 1, (error.getColumnNumber() or 0) + 1
         column += len(before[-1]) if line == 1 else 0
         where = f"line {line + len(before) - 1}, column {column}"
         return InvalidRequest(f"the SSML is not well-formed: {reason} at {where}{hint}", param="text")

@@ -17,6 +17,8 @@ from gateway.text.normalize import CATEGORIES, normalization_edits
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LANGUAGES = {"english": "en", "chinese": "zh", "japanese": "ja", "german": "de", "french": "fr", "spanish": "es"}
+LANGUAGES |= {"italian": "it", "portuguese": "pt", "dutch": "nl", "polish": "pl", "russian": "ru", "finnish": "fi"}
+LANGUAGES |= {"arabic": "ar", "hindi": "hi"}
 UNCHANGED = "none"
 
 Row = tuple[str, str, str, str]

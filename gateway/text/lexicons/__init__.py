@@ -1,0 +1,1 @@
+"""Stored pronunciation dictionaries, and their formats."""
