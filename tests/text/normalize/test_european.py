@@ -120,3 +120,10 @@ def test_leftovers_beside_a_dictionary_edit_are_read() -> None:
     fixed = normalization_edits("12", "de", frozenset(CATEGORIES))
     edits = normalization_edits(text, "de", frozenset(CATEGORIES), [type(fixed[0])(0, 3, "x", "lexicon")])
     assert MappedText.of(text).apply(edits).text.split() == ["x", "zwei"]
+
+
+@pytest.mark.parametrize("language", ["de", "hi", "fr", "fi"])
+@pytest.mark.parametrize("text", ["€5,991.234,561/2v", "1.234,561.234,565kg", "1,2,3.4.5"])
+def test_marks_that_make_no_number_are_read(language: str, text: str) -> None:
+    edits = normalization_edits(text, language, frozenset(CATEGORIES))
+    assert not any(char.isdigit() for char in MappedText.of(text).apply(edits).text)

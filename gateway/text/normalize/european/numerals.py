@@ -37,7 +37,7 @@ class Numerals:
         Of two marks, the last one is the decimal mark. The language's group mark is a decimal mark where the digits
         after it are not a group, and is then read by its own name.
 
-        :returns: None if the marks make no sense, e.g. 1,23,4.
+        :returns: None if the marks make no sense, e.g. 1,23,4 and 1.234,567.890.
         """
         written = ascii_digits(_SPACES.sub("", written)).replace("٫", ".").replace("٬", ",")
         marks = [char for char in written if char in ".,"]
@@ -48,7 +48,7 @@ class Numerals:
             return Number(head.replace(".", "").replace(",", ""), tail, last)
         if len(marks) == 1 and (last == self.words.decimal_mark or len(tail) != 3 or head.startswith("0")):
             return Number(head, tail, last)
-        return Number(written.replace(last, "")) if len(tail) == 3 else None
+        return Number(written.replace(last, "")) if len(tail) == 3 and len(set(marks)) == 1 else None
 
     def digits(self, written: str) -> str:
         """Read digits one by one."""
