@@ -183,7 +183,7 @@ async def test_aliases_map_to_engines_and_voices(tmp_path: Path) -> None:
     error = await error_of(await speak(gateway, model="one", voice="bella"), 404)
     assert (error["param"], error["code"]) == ("voice", "voice_not_found")
     listed = [entry["id"] for entry in (await gateway.client.get("/v1/models")).json()["data"]]
-    assert listed == ["one", "two", "tts-1-hd", "kokoro"]
+    assert listed == ["one", "two", "tts-1-hd", "kokoro", "default"]
     voices = (await gateway.client.get("/v1/audio/voices")).json()["voices"]
     assert [voice["id"] for voice in voices] == ["ada", "grace", "alloy", "bella", "nova"]
 
