@@ -242,7 +242,7 @@ class Synthesizer:
             raise InvalidRequest(f"the transcript of voice {voice.name!r}: {error.message}", param="voice") from None
 
     async def _reference(self, spec: VoiceSpec, audio: bytes) -> Reference:
-        clip = await self._clips.read(audio, param="reference_audio")
+        clip = await self._clips.read_voice(audio, param="reference_audio")
         text = (spec.reference_text or "").strip()
         content = clip.samples.tobytes() + f"\0{clip.rate_hz}\0{text}".encode()
         digest = hashlib.sha256(content).hexdigest()

@@ -38,7 +38,7 @@ async def store_voice(
     :raises InvalidRequest: naming the field.
     """
     _check_free(upload.name, built_in)
-    clip = await clips.read(upload.audio, param="audio")
+    clip = await clips.read_voice(upload.audio, param="audio")
     return await asyncio.to_thread(
         store.add, upload.name, upload.transcript, clip.samples, clip.rate_hz, upload.language
     )
