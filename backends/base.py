@@ -36,6 +36,12 @@ Audio = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.integer]
 """Codec tokens, shape (K, T), T in code frames."""
 
+LIMITS_LENGTH = "x-limits-length"
+"""Keyword in the JSON schema of an option that limits the duration of the audio (``Meta(extra_json_schema=…)``)."""
+
+MIN_LETTER_S = 0.015
+"""The shipped engines need at least 0.07 s per letter of real words at speed 1."""
+
 Cloning = Literal["none", "optional", "required"]
 
 
@@ -97,6 +103,9 @@ class Capabilities:
     :param codec: the codec of :meth:`Engine.convert`; None: not supported.
     :param alphabet: the characters that it can speak; the gateway refuses others. None: only the engine knows.
     :param normalizes: categories of text normalization that the engine does itself, so that the gateway does not.
+    :param max_reference_s: the longest reference of which all speech is used; the engine refuses or cuts longer ones.
+    :param dtype: dtype of the loaded weights, e.g. ``bfloat16``.
+    :param min_letter_s: audio that is shorter than this per letter, at speed 1, is a failure; 0: it is not checked.
     """
 
     model: str
@@ -111,10 +120,18 @@ class Capabilities:
     codec: CodecInfo | None = None
     alphabet: Alphabet | None = None
     normalizes: tuple[str, ...] = ()
+    max_reference_s: float | None = None
+    dtype: str | None = None
+    min_letter_s: float = MIN_LETTER_S
 
     def supports(self, option: str) -> bool:
         """Whether a job may set this option."""
         return option in self.options_schema.get("properties", {})
+
+    def limits_length(self, options: Mapping[str, Any]) -> bool:
+        """Whether a job's options limit the duration of its audio, so that it may be shorter than the text needs."""
+        properties = self.options_schema.get("properties", {})
+        return any(value and properties.get(name, {}).get(LIMITS_LENGTH) for name, value in options.items())
 
 
 @dataclass(frozen=True, slots=True)

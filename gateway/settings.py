@@ -51,7 +51,9 @@ class EngineSettings(_Block):
     backend: str = Field(description="the plugin's name in the entry-point group voxgate.engines")
     load: Literal["eager", "lazy"] = Field("lazy", description="load at startup, or on the first request")
     device: str = Field("auto", description="auto, cpu, cuda:0 …; more than one replica may use auto")
-    dtype: str = Field("auto", description="auto, float32, bfloat16, float16; see the engine's page")
+    dtype: str = Field(
+        "auto", description="auto, float32, bfloat16, float16 or a list (float16,auto); see the engine's page"
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads of numeric libraries in the worker")
     replicas: int = Field(1, ge=1, le=64, description="worker processes")
     python: str | None = Field(None, description="another interpreter for the workers, with voxgate installed in it")

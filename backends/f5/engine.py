@@ -57,6 +57,7 @@ class F5Engine(Engine):
         """Fetch the configured files and load them onto the device."""
         try:
             from backends.f5.loading import load
+            from backends.f5.references import MAX_REFERENCE_S
         except ImportError as error:
             raise LoadError(f"the f5 engine needs f5-tts and torch: make install-f5 ({error})") from error
         self._loaded: LoadedModel = load(self._model_config, self._config, progress)
@@ -71,6 +72,8 @@ class F5Engine(Engine):
             max_jobs=self._loaded.max_jobs,
             options_schema=json_schema(F5Options),
             alphabet=self._loaded.vocabulary.alphabet(self._scripts),
+            max_reference_s=MAX_REFERENCE_S,
+            dtype=self._loaded.dtype,
         )
 
     def add(self, job: Job) -> None:

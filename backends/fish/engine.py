@@ -28,7 +28,7 @@ from backends.common.seeds import piece_seed
 from backends.errors import InvalidJob
 from backends.fish.generation import Generation, Pipeline, Sampling, Sequence, StepOutput, VoicePrompt
 from backends.fish.options import RANDOM_VOICE, VOICE_OPTIONS, FishOptions, check_defaults, read_options
-from backends.fish.references import LRUCache, ReferenceEncoder, check_length, read_codes
+from backends.fish.references import MAX_REFERENCE_S, LRUCache, ReferenceEncoder, check_length, read_codes
 from backends.fish.utterance import DecoderInput, Utterance
 from backends.fish.v0_2.generation import FishV02
 from backends.options import json_schema
@@ -75,6 +75,8 @@ class FishEngine(Engine):
             options_schema=json_schema(self._generation.options),
             codec=CodecInfo(sizes.codebooks, codec.codebook_size, sizes.samples_per_frame),
             alphabet=self._pipeline.front_end.alphabet,
+            max_reference_s=MAX_REFERENCE_S,
+            dtype=self._pipeline.dtype,
         )
 
     def _default_speaker(self) -> str | None:

@@ -100,6 +100,7 @@ class ToneEngine(Engine):
             max_text_chars=100_000,
             max_jobs=self._model.max_jobs,
             options_schema=json_schema(ToneOptions),
+            min_letter_s=S_PER_CHAR / 2,
         )
 
     def add(self, job: Job) -> None:

@@ -164,9 +164,7 @@ def _decode(
     return DecodedAudio(samples, rate_hz, duration_s)
 
 
-def _mono_frames(
-    data: bytes, param: str, power: _ChannelPower, channel: int | None
-) -> Iterator[tuple[int, Audio]]:
+def _mono_frames(data: bytes, param: str, power: _ChannelPower, channel: int | None) -> Iterator[tuple[int, Audio]]:
     """Yield (sample rate, samples of shape (N,)) for each decoded frame."""
     with av.open(
         io.BytesIO(_without_id3(data)), "r", options=_OPTIONS, io_open=_refuse_to_open, metadata_errors="replace"

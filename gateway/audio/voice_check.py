@@ -10,8 +10,8 @@ from gateway.errors import InvalidRequest
 
 MIN_LEVEL_DBFS = -55.0  # quiet speech at some distance is above -50, a muted microphone below -60
 LOUD_S = 0.3  # duration that must reach the level, so that one click does not
-# Over 2.5 to 20 s, noise of any color varies by 1 to 2.7 dB, tones and hum by 0; speech by 13 to 23 dB, by 4 dB in white
-# noise of the same power, and by 3 dB in the steadiest second that was found.
+# Measured over 1 to 20 s: noise of any color varies by 1 to 2.7 dB, tones and hum by 0. Speech varies by 13 to 23 dB,
+# by 4 dB in white noise of the same power, and by 3 dB in the steadiest second that was found.
 MIN_VARIATION_DB = 2.5
 ACTIVE_RANGE_DB = 25.0  # below the loud level: pauses, which say nothing about the sound
 FRAME_S = 0.04

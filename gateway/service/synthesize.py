@@ -21,7 +21,7 @@ from gateway.errors import InvalidRequest, VoiceNotFound
 from gateway.metrics import Metrics
 from gateway.service.clips import ClipReader
 from gateway.service.request import MAX_SEED, MAX_SPEED, MIN_SPEED, SpeechRequest, VoiceSpec
-from gateway.service.speech import Backlog, CompleteSpeech, Speech, SpeechInfo, SpokenPassage
+from gateway.service.speech import Backlog, CompleteSpeech, Speech, SpeechInfo, SpokenPassage, shortest_s
 from gateway.settings import Limits
 from gateway.text.lexicons.store import LexiconStore
 from gateway.text.sections import Passage, PreparedText
@@ -161,7 +161,7 @@ class Synthesizer:
             deadline_s=self._limits.deadline_s,
             metrics=self._metrics,
             backlog=self._backlog,
-            translate_error=lambda error: self._translate_error(error, engine),
+            translate_error=lambda error, stored_voice: self._translate_error(error, engine, stored_voice),
         )
 
     async def _passage(self, resolved: ResolvedRequest, passage: Passage) -> SpokenPassage:
@@ -183,7 +183,15 @@ class Synthesizer:
             stream=spec.stream,
             options=spec.options,
         )
-        return SpokenPassage(job, passage.text, gain=10.0 ** ((spec.volume + passage.gain_db) / 20.0))
+        can = resolved.capabilities
+        is_stored = reference is not None and (passage.voice is not None or spec.reference_audio is None)
+        return SpokenPassage(
+            job,
+            passage.text,
+            gain=10.0 ** ((spec.volume + passage.gain_db) / 20.0),
+            stored_voice=voice if is_stored else None,
+            min_s=0.0 if can.limits_length(spec.options) else shortest_s(job.text, can.min_letter_s, job.speed),
+        )
 
     def _check_speakable(self, prepared: PreparedText, engine: ConfiguredEngine, param: str, start: int = 0) -> None:
         for refusal in prepared.refused:
@@ -297,14 +305,21 @@ class Synthesizer:
             message = f"unknown option; this engine's options: {', '.join(sorted(known)) or '(none)'}"
         raise InvalidRequest(message, param=".".join(["options", *path]))
 
-    def _translate_error(self, error: Exception, engine: ConfiguredEngine) -> Exception:
-        """Convert an engine's refusal to an error that lists engines with the missing capability."""
+    def _translate_error(
+        self, error: Exception, engine: ConfiguredEngine, stored_voice: str | None = None
+    ) -> Exception:
+        """Convert an engine's refusal to an error that lists engines with the missing capability.
+
+        :param stored_voice: the voice to name in an error of its recording or transcript.
+        """
         if not isinstance(error, InvalidJob):
             return error
         message = error.message
         if needed := set(error.needs_languages):
             others = self._engines_that(lambda other: not needed.isdisjoint(other.languages))
             message += others or f"; no loaded engine supports {' or '.join(error.needs_languages)}"
+        if stored_voice is not None and error.param in ("reference_audio", "reference_text"):
+            return InvalidRequest(f"engine {engine.name!r} cannot use {stored_voice!r}: {message}", param="voice")
         return InvalidRequest(message, param=error.param)
 
     def _engines_that(self, can: Callable[[Capabilities], bool]) -> str:

@@ -67,7 +67,7 @@ async def test_webui_load_request_uses_the_configured_checkpoints(tmp_path: Path
     response = await put(gateway, "default", webui_load())
     assert (response.status_code, response.json()) == (200, {"name": "default"}), response.text
     (settings,) = factory.settings
-    assert (settings.device, settings.dtype) == ("cuda:0", "float16")
+    assert (settings.device, settings.dtype) == ("cuda:0", "float16,auto")
     assert settings.model == {**model, "compile": True}
     assert (settings.max_queue, settings.load) == (7, "lazy")
     assert (await invoke(gateway, "default")).headers["x-voxgate-engine"] == "fish:default"
@@ -84,7 +84,7 @@ async def test_omitted_put_fields_stay_as_configured(tmp_path: Path) -> None:
     assert await models(gateway) == ["default", "a", "b"]
     assert (await put(gateway, "c", {"llama": {"precision": "float16"}})).status_code == 200
     (settings,) = factory.settings
-    assert (settings.device, settings.dtype, settings.model) == ("cuda:1", "float16", {"compile": False})
+    assert (settings.device, settings.dtype, settings.model) == ("cuda:1", "float16,auto", {"compile": False})
 
 
 @pytest.mark.parametrize(
