@@ -261,6 +261,13 @@ class Engine(ABC):
         :raises LoadError: if that is impossible; the message says how to fix it.
         """
 
+    def known_voices(self) -> Sequence[BuiltinVoice]:
+        """Built-in voices that the configuration determines, before :meth:`load`. Quick, and without network access.
+
+        Empty: only the loaded model knows them.
+        """
+        return ()
+
     @abstractmethod
     def add(self, job: Job) -> None:
         """Admit a job; later steps return its audio. Must be quick: no model evaluation.

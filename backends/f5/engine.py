@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from backends.base import (
     Audio,
+    BuiltinVoice,
     Capabilities,
     Engine,
     EngineConfig,
@@ -75,6 +76,12 @@ class F5Engine(Engine):
             max_reference_s=MAX_REFERENCE_S,
             dtype=self._loaded.dtype,
         )
+
+    def known_voices(self) -> Sequence[BuiltinVoice]:
+        """The clips of f5-tts, or those of a local folder."""
+        from backends.f5.builtin_voices import configured_voices
+
+        return configured_voices(self._model_config.voices, self._model_config.languages)
 
     def add(self, job: Job) -> None:
         """Encode the reference, split the text into chunks and queue the first ones.

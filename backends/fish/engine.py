@@ -60,16 +60,13 @@ class FishEngine(Engine):
         codec, sizes, languages = self._pipeline.codec, self._generation.sizes, self._pipeline.front_end.languages
         self._references = ReferenceEncoder(codec, LRUCache())
         self._codec_jobs: CodecJobs = CodecJobs(codec, self._pipeline.decoder)
-        voices = [BuiltinVoice(name, languages[0], "a speaker of the checkpoint") for name in self._speakers()]
-        random = BuiltinVoice(RANDOM_VOICE, languages[0], "a voice that the seed determines")
-        voices.insert(0 if self._default_speaker() is None else 1, random)
         return Capabilities(
             model=self._pipeline.name,
             sample_rate_hz=sizes.rate_hz,
             languages=languages,
             cloning="optional",
             streaming="frame",
-            voices=tuple(voices),
+            voices=self._voices(languages[0]),
             max_text_chars=MAX_TEXT_CHARS,
             max_jobs=self._pipeline.slots,
             options_schema=json_schema(self._generation.options),
@@ -78,6 +75,16 @@ class FishEngine(Engine):
             max_reference_s=MAX_REFERENCE_S,
             dtype=self._pipeline.dtype,
         )
+
+    def known_voices(self) -> tuple[BuiltinVoice, ...]:
+        """The configured speakers, and the random voice."""
+        return self._voices((self._generation.languages or ("",))[0])
+
+    def _voices(self, language: str) -> tuple[BuiltinVoice, ...]:
+        voices = [BuiltinVoice(name, language, "a speaker of the checkpoint") for name in self._speakers()]
+        random = BuiltinVoice(RANDOM_VOICE, language, "a voice that the seed determines")
+        voices.insert(0 if self._default_speaker() is None else 1, random)
+        return tuple(voices)
 
     def _default_speaker(self) -> str | None:
         speaker: str | None = self._config.defaults.get("speaker")

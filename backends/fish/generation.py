@@ -319,6 +319,10 @@ class Generation(Protocol):
         """Speakers that the checkpoint was fine-tuned on."""
 
     @property
+    def languages(self) -> tuple[str, ...] | None:
+        """The configured languages; None: all whose dictionaries are installed."""
+
+    @property
     def lm_codebook_size(self) -> int:
         """Codes the language model can be prompted with are in ``range(lm_codebook_size)``."""
 

@@ -232,11 +232,14 @@ class Synthesizer:
             if not built_in:
                 raise InvalidRequest(f"required: engine {engine.name!r} has no built-in voice", param="voice")
             return built_in[0], None
-        if spec.voice in built_in:
+        is_built_in = spec.voice in built_in
+        if is_built_in and capabilities.cloning == "none":
             return spec.voice, None
-        try:
+        try:  # a stored voice takes precedence: it had the name before the engine was known
             voice = await asyncio.to_thread(self._voices.get, spec.voice)
         except VoiceNotFound:
+            if is_built_in:
+                return spec.voice, None
             raise VoiceNotFound(
                 f"unknown voice {spec.voice!r}: must be a stored voice's name or ID, or a built-in voice of engine "
                 f"{engine.name!r} ({', '.join(built_in) or 'it has none'})",
