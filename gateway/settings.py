@@ -34,6 +34,7 @@ ENGINE_NAME = KEY_NAME = LEXICON_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
 _LexiconName = Annotated[str, Field(pattern=f"^{LEXICON_NAME.pattern}$")]
 _Path = Annotated[str, Field(pattern="^/")]
 _Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s?#@*]+)$")]  # without a path
+_UrlHost = Annotated[str, Field(pattern=r"^(https?://)?(\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*(:\d{1,5})?$")]
 
 SAGEMAKER_PORT = 8080
 SAGEMAKER_CONFIG = "voxgate.yaml"  # in a model archive
@@ -97,6 +98,15 @@ class Limits(_Block):
         if self.reference_min_s > self.reference_max_s:
             raise ValueError("reference_min_s is above reference_max_s")
         return self
+
+
+class ReferenceUrls(_Block):
+    """Reference clips by URL instead of as files. Off without hosts."""
+
+    hosts: tuple[_UrlHost, ...] = Field(
+        (), description="allowed hosts: media.example.com, *.example.com, host:8443; http://host without encryption"
+    )
+    timeout_s: Seconds = Field(10.0, gt=0, le=60, description="time limit of a download")
 
 
 class FishApi(_Block):
@@ -194,6 +204,7 @@ class Settings(BaseSettings):
     )
     engines: dict[str, EngineSettings] = Field(description="the engines by name", min_length=1)
     limits: Limits = Field(default_factory=Limits, description="limits on requests")
+    reference_urls: ReferenceUrls = Field(default_factory=ReferenceUrls, description="reference clips by URL")
     fish_api: FishApi = Field(default_factory=FishApi, description="the classic Fish-Speech API")
     live: LiveSettings = Field(default_factory=LiveSettings, description="live sessions")
     lexicons: LexiconSettings = Field(default_factory=LexiconSettings, description="pronunciation dictionaries")

@@ -6,25 +6,33 @@ import asyncio
 
 from gateway.audio.decode import DecodedAudio, decode
 from gateway.audio.voice_check import check_voice
-from gateway.settings import Limits
+from gateway.service.clip_urls import ClipUrls, as_url
+from gateway.settings import Limits, ReferenceUrls
 
 MAX_CONCURRENT = 2  # decoding shares threads with encoding, which must not wait for many uploads
 
 
 class ClipReader:
-    """Decode untrusted audio files within the configured limits."""
+    """Decode untrusted audio files within the configured limits.
 
-    def __init__(self, limits: Limits):
+    :param urls: downloads clips; default: URLs are refused.
+    """
+
+    def __init__(self, limits: Limits, urls: ClipUrls | None = None):
         self._limits = limits
+        self._urls = urls or ClipUrls(ReferenceUrls(), limits.body_bytes)
         self._semaphore = asyncio.Semaphore(MAX_CONCURRENT)
 
     async def read_voice(self, data: bytes, param: str) -> DecodedAudio:
         """Decode a recording of a voice to clone, for every engine.
 
+        :param data: an audio file, or its URL.
         :param param: the request field to name in errors.
         :raises InvalidRequest: if the audio is too short or too long, or has no speech.
         :raises UnsupportedMedia: if the data is not an audio file of a supported format.
         """
+        if url := as_url(data):
+            data = await self._urls.fetch(url, param)
         async with self._semaphore:
             return await asyncio.to_thread(self._decode_voice, data, param)
 
