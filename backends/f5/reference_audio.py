@@ -2,8 +2,7 @@
 
 f5-tts uses pydub, which works on 16-bit samples and whole milliseconds. This module reproduces its arithmetic on
 arrays, so that a recording is cut at the same sample. Differences: samples keep their precision, rates below 11.025 kHz
-are not raised first, recordings with almost no speech are rejected, and :attr:`ReferenceAudio.cut_s` tells how much
-speech was left out.
+are not raised first, recordings with almost no speech are rejected, and speech that is left out is measured.
 """
 
 from __future__ import annotations

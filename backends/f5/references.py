@@ -95,7 +95,7 @@ class References:
             raise InvalidJob(
                 f"the recording is too long: F5-TTS uses up to {MAX_REFERENCE_S:g} s of speech, and "
                 f"{prepared.cut_s:.1f} s are left out although the transcript has their words; cut recording and "
-                f"transcript to {MAX_REFERENCE_S:g} s, or configure model.asr, which transcribes what is used",
+                f"transcript to {MAX_REFERENCE_S:g} s, or configure model.asr, which transcribes the used part",
                 param="reference_audio",
             )
         return self._encode(reference, prepared, text)

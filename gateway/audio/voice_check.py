@@ -13,7 +13,7 @@ LOUD_S = 0.3  # duration that must reach the level, so that one click does not
 # Measured over 1 to 20 s: noise of any color varies by 1 to 2.7 dB, tones and hum by 0. Speech varies by 13 to 23 dB,
 # by 4 dB in white noise of the same power, and by 3 dB in the steadiest second that was found.
 MIN_VARIATION_DB = 2.5
-ACTIVE_RANGE_DB = 25.0  # below the loud level: pauses, which say nothing about the sound
+ACTIVE_RANGE_DB = 25.0  # below the loud level is a pause
 FRAME_S = 0.04
 BAND_HZ = (100.0, 4000.0)
 
@@ -38,7 +38,7 @@ def check_voice(samples: Audio, rate_hz: int, param: str) -> None:
         )
     active = _decibels(weighted)[levels > loud - ACTIVE_RANGE_DB]
     if len(active) <= round(LOUD_S / FRAME_S):
-        return  # too short to tell
+        return  # too short for a measurement
     low, high = np.percentile(active, (10, 90))
     if high - low < MIN_VARIATION_DB:
         raise InvalidRequest(

@@ -1,4 +1,4 @@
-"""Reference clips and stored voices in requests: what is refused, and what its error names."""
+"""Reference clips and stored voices in requests: refusals, and the names in their errors."""
 
 from __future__ import annotations
 
