@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from backends.hub import BadHubSettings, HubSettings
 from gateway.errors import ConfigError
+from gateway.reference_urls import ReferenceUrls
 
 PREFIX = "VOXGATE_"
 # Variables with that prefix that are not settings: the configuration file, and the CLI's server and key.
@@ -34,7 +35,6 @@ ENGINE_NAME = KEY_NAME = LEXICON_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
 _LexiconName = Annotated[str, Field(pattern=f"^{LEXICON_NAME.pattern}$")]
 _Path = Annotated[str, Field(pattern="^/")]
 _Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s?#@*]+)$")]  # without a path
-_UrlHost = Annotated[str, Field(pattern=r"^(https?://)?(\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*(:\d{1,5})?$")]
 
 SAGEMAKER_PORT = 8080
 SAGEMAKER_CONFIG = "voxgate.yaml"  # in a model archive
@@ -52,16 +52,12 @@ class EngineSettings(_Block):
     backend: str = Field(description="the plugin's name in the entry-point group voxgate.engines")
     load: Literal["eager", "lazy"] = Field("lazy", description="load at startup, or on the first request")
     device: str = Field("auto", description="auto, cpu, cuda:0 …; more than one replica may use auto")
-    dtype: str = Field(
-        "auto", description="auto, float32, bfloat16, float16 or a list (float16,auto); see the engine's page"
-    )
+    dtype: str = Field("auto", description="auto, float32, bfloat16, float16 or a list; see the engine's page")
     threads: int | None = Field(None, ge=1, description="CPU threads of numeric libraries in the worker")
     replicas: int = Field(1, ge=1, le=64, description="worker processes")
     python: str | None = Field(None, description="another interpreter for the workers, with voxgate installed in it")
     env: dict[str, str] = Field(default_factory=dict, description="additional environment variables of the workers")
-    max_active: int | None = Field(
-        None, ge=1, description="concurrent jobs in the workers; null: the engine's own limit"
-    )
+    max_active: int | None = Field(None, ge=1, description="concurrent jobs in the workers; null: the engine's limit")
     max_queue: int = Field(64, ge=0, description="requests that may wait for a slot; more get 429")
     idle_unload_s: Seconds | None = Field(None, gt=0, description="unload after this time without a job")
     load_timeout_s: Seconds = Field(900.0, gt=0, description="kill a loading worker after this time without a message")
@@ -98,15 +94,6 @@ class Limits(_Block):
         if self.reference_min_s > self.reference_max_s:
             raise ValueError("reference_min_s is above reference_max_s")
         return self
-
-
-class ReferenceUrls(_Block):
-    """Reference clips by URL instead of as files. Off without hosts."""
-
-    hosts: tuple[_UrlHost, ...] = Field(
-        (), description="allowed hosts: media.example.com, *.example.com, host:8443; http://host without encryption"
-    )
-    timeout_s: Seconds = Field(10.0, gt=0, le=60, description="time limit of a download")
 
 
 class FishApi(_Block):

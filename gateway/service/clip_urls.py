@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import httpx
 
 from gateway.errors import InvalidRequest
-from gateway.settings import ReferenceUrls
+from gateway.reference_urls import ReferenceUrls
 
 MAX_URL_CHARS = 2048
 MAX_REDIRECTS = 3

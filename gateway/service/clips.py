@@ -6,8 +6,9 @@ import asyncio
 
 from gateway.audio.decode import DecodedAudio, decode
 from gateway.audio.voice_check import check_voice
+from gateway.reference_urls import ReferenceUrls
 from gateway.service.clip_urls import ClipUrls, as_url
-from gateway.settings import Limits, ReferenceUrls
+from gateway.settings import Limits
 
 MAX_CONCURRENT = 2  # decoding shares threads with encoding, which must not wait for many uploads
 

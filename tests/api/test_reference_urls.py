@@ -11,8 +11,8 @@ import pytest
 from support.app import in_memory
 
 from gateway.errors import InvalidRequest
+from gateway.reference_urls import ReferenceUrls
 from gateway.service.clip_urls import ClipUrls, as_url, is_public
-from gateway.settings import ReferenceUrls
 
 LIMIT = 100_000
 
