@@ -71,6 +71,15 @@ async def test_clip_without_speech_is_refused_by_every_route(gateway: InMemory, 
     assert len((await gateway.client.get("/v1/voices")).json()["voices"]) == 2
 
 
+@pytest.mark.parametrize(
+    "start", [b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"RIFF\0\0\0\0AVI ", b"\x0b\x77", b"\x47\x40\x11"]
+)
+async def test_refusal_of_a_format_lists_the_accepted_ones(gateway: InMemory, start: bytes) -> None:
+    answer = await upload(gateway, start + bytes(4000))  # WMA, AVI, AC3, MPEG-TS
+    assert answer.status_code == 415, answer.text
+    assert "accepted: WAV, FLAC, MP3, Ogg" in answer.json()["error"]["message"]
+
+
 async def test_channels_in_opposite_phase_are_cloned_from_one(gateway: InMemory) -> None:
     samples, rate_hz = soundfile.read(VOICES / "clear.wav", dtype="float32")
     clip = wav(np.stack([0.5 * samples, -0.5 * samples], axis=1), rate_hz)
