@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from backends.hub import BadHubSettings, HubSettings
 from gateway.environment import PREFIX, read_environment, user_folder
 from gateway.errors import ConfigError
+from gateway.reference_urls import ReferenceUrls
 
 ENGINE_NAME = KEY_NAME = LEXICON_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
 _LexiconName = Annotated[str, Field(pattern=f"^{LEXICON_NAME.pattern}$")]
@@ -43,14 +44,12 @@ class EngineSettings(_Block):
     backend: str = Field(description="the plugin's name in the entry-point group voxgate.engines")
     load: Literal["eager", "lazy"] = Field("lazy", description="load at startup, or on the first request")
     device: str = Field("auto", description="auto, cpu, cuda:0 …; more than one replica may use auto")
-    dtype: str = Field("auto", description="auto, float32, bfloat16, float16; see the engine's page")
+    dtype: str = Field("auto", description="auto, float32, bfloat16, float16 or a list; see the engine's page")
     threads: int | None = Field(None, ge=1, description="CPU threads of numeric libraries in the worker")
     replicas: int = Field(1, ge=1, le=64, description="worker processes")
     python: str | None = Field(None, description="another interpreter for the workers, with voxgate installed in it")
     env: dict[str, str] = Field(default_factory=dict, description="additional environment variables of the workers")
-    max_active: int | None = Field(
-        None, ge=1, description="concurrent jobs in the workers; null: the engine's own limit"
-    )
+    max_active: int | None = Field(None, ge=1, description="concurrent jobs in the workers; null: the engine's limit")
     max_queue: int = Field(64, ge=0, description="requests that may wait for a slot; more get 429")
     load_wait_s: Seconds = Field(
         60.0, ge=0, description="time that a request waits for an engine to load; then it gets 503; 0: at once"
@@ -188,6 +187,7 @@ class Settings(BaseSettings):
     )
     engines: dict[str, EngineSettings] = Field(description="the engines by name", min_length=1)
     limits: Limits = Field(default_factory=Limits, description="limits on requests")
+    reference_urls: ReferenceUrls = Field(default_factory=ReferenceUrls, description="reference clips by URL")
     fish_api: FishApi = Field(default_factory=FishApi, description="the classic Fish-Speech API")
     live: LiveSettings = Field(default_factory=LiveSettings, description="live sessions")
     lexicons: LexiconSettings = Field(default_factory=LexiconSettings, description="pronunciation dictionaries")

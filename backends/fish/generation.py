@@ -288,6 +288,7 @@ class Pipeline:
     """The loaded parts of a generation.
 
     :param name: of the model, as shown to users.
+    :param dtype: of the language model, e.g. ``bfloat16``.
     :param slots: sequences that are generated at once.
     :param max_prompt_tokens: limit of a prompt, text and voice together.
     """
@@ -299,6 +300,7 @@ class Pipeline:
     front_end: FrontEnd
     slots: int
     max_prompt_tokens: int
+    dtype: str
 
 
 class Generation(Protocol):
@@ -319,6 +321,10 @@ class Generation(Protocol):
     @property
     def cloning(self) -> Cloning:
         """See :class:`backends.base.Capabilities`."""
+
+    @property
+    def languages(self) -> tuple[str, ...] | None:
+        """The configured languages; None: all whose dictionaries are installed."""
 
     @property
     def lm_codebook_size(self) -> int:

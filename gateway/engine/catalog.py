@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from backends.base import Capabilities
+from backends.base import BuiltinVoice, Capabilities
 from gateway.engine.admission import Admission
 from gateway.engine.client import EngineClient, State
+from gateway.engine.known_voices import known_voices
 from gateway.engine.loading import LoadQueue
 from gateway.errors import EngineNotFound
 from gateway.settings import EngineSettings
@@ -81,6 +82,8 @@ class Engines:
         self._engines = dict(engines)
         self.default = default
         self.since_s = int(time.time())
+        self._known_voices: dict[str, tuple[BuiltinVoice, ...]] = {}  # of engines that have not been loaded
+        self._probing = asyncio.Lock()
 
     def __iter__(self) -> Iterator[ConfiguredEngine]:
         return iter(list(self._engines.values()))
@@ -97,6 +100,7 @@ class Engines:
     def remove(self, name: str) -> None:
         """Remove an engine if it is present. The caller closes it first."""
         self._engines.pop(name, None)
+        self._known_voices.pop(name, None)
 
     def get(self, name: str | None) -> ConfiguredEngine:
         """Return the engine with this name, or the default engine.
@@ -108,6 +112,22 @@ class Engines:
         except KeyError:
             names = ", ".join(sorted(self._engines))
             raise EngineNotFound(f"unknown engine {name!r}; configured: {names}", param="engine") from None
+
+    async def built_in_voices(self) -> list[tuple[str, BuiltinVoice]]:
+        """Engine names and built-in voices, also of engines that have not been loaded, as far as they are known."""
+        async with self._probing:
+            unknown = [
+                engine
+                for engine in self
+                if engine.client.capabilities is None and engine.name not in self._known_voices
+            ]
+            found = await asyncio.gather(*(known_voices(engine.name, engine.settings) for engine in unknown))
+            self._known_voices.update({engine.name: voices for engine, voices in zip(unknown, found, strict=True)})
+        return [(engine.name, voice) for engine in self for voice in self._voices_of(engine)]
+
+    def _voices_of(self, engine: ConfiguredEngine) -> tuple[BuiltinVoice, ...]:
+        capabilities = engine.client.capabilities
+        return capabilities.voices if capabilities else self._known_voices.get(engine.name, ())
 
     def start(self) -> None:
         """Start loading the eager engines."""

@@ -43,7 +43,7 @@ class CodecService:
         waveforms: list[Audio] = []
         left_s = MAX_S
         for index, recording in enumerate(recordings):
-            clip = await self._clips.read(recording, param=f"audios.{index}", min_s=0.0, max_s=MAX_S)
+            clip = await self._clips.read(recording, param=f"audios.{index}", max_s=MAX_S)
             left_s -= clip.duration_s
             if left_s < 0:
                 raise InvalidRequest(f"the recordings are too long: the limit is {MAX_S:g} s in total", param="audios")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,17 +40,36 @@ class SpeechInfo:
     note: str = ""
 
 
+MIN_LETTERS = 10  # of a text whose duration is checked
+
+
 @dataclass(frozen=True, slots=True)
 class SpokenPassage:
     """A passage of the text and the job that speaks it.
 
     :param text: the job's text.
     :param gain: factor applied to every sample.
+    :param stored_voice: name of the stored voice that is the job's reference, if any.
+    :param min_s: shortest plausible duration of its audio, in seconds; see :func:`shortest_s`.
     """
 
     job: Job
     text: MappedText
     gain: float = 1.0
+    stored_voice: str | None = None
+    min_s: float = 0.0
+
+
+def shortest_s(text: str, min_letter_s: float, speed: float) -> float:
+    """A lower bound on the duration of a spoken text; 0 for a short text.
+
+    A repeated letter counts once: "aaaah" and "www" may be one sound.
+
+    :param min_letter_s: see :class:`backends.base.Capabilities`.
+    """
+    letters = [char for char in text if char.isalnum()]
+    count = sum(char != before for before, char in pairwise(["", *letters]))
+    return min_letter_s * count / speed if count >= MIN_LETTERS else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +116,8 @@ class Speech:
     :param parts: passages and pauses, spoken in order.
     :param deadline_s: time limit for the audio.
     :param deadline_at: its end on the event loop's clock; default: ``deadline_s`` after the start.
-    :param translate_error: converts the engine client's exceptions to user-facing ones.
+    :param translate_error: converts the engine client's exceptions to user-facing ones; also receives the name of the
+        stored voice that was to be cloned.
     """
 
     def __init__(
@@ -109,7 +130,7 @@ class Speech:
         deadline_at: float | None,
         metrics: Metrics,
         backlog: Backlog,
-        translate_error: Callable[[Exception], Exception],
+        translate_error: Callable[[Exception, str | None], Exception],
     ):
         self.info = info
         self._parts = parts
@@ -126,6 +147,7 @@ class Speech:
         self._first: AudioChunk | None = None
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
+        self._stored_voice: str | None = None  # of the current passage
         self._arrived_at = asyncio.get_running_loop().time()
 
     @property
@@ -229,7 +251,7 @@ class Speech:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            translated = self._translate_error(error)
+            translated = self._translate_error(error, self._stored_voice)
             outcome = translated.type if isinstance(translated, GatewayError) else GatewayError.type
             raise translated from error
         finally:
@@ -246,6 +268,8 @@ class Speech:
             if isinstance(part, Pause):
                 silence_s += part.duration_s
                 continue
+            self._stored_voice = part.stored_voice
+            before_s = generated_s
             async with contextlib.aclosing(self._engine.client.submit(part.job)) as chunks:
                 async for chunk in chunks:
                     if not generated_s:
@@ -254,6 +278,11 @@ class Speech:
                     self._put_silence(silence_s)
                     silence_s = 0.0
                     self._put(_in_request(chunk, part))
+            if 0 < generated_s - before_s < part.min_s:
+                raise SynthesisFailed(
+                    f"the engine generated {generated_s - before_s:.3f} s of audio for a text that takes at least "
+                    f"{part.min_s:.2f} s; most of it was not spoken"
+                )
         self._put_silence(silence_s)
         if not generated_s:
             if any(isinstance(part, SpokenPassage) for part in self._parts):

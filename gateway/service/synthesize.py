@@ -22,7 +22,7 @@ from gateway.metrics import Metrics
 from gateway.service.clips import ClipReader
 from gateway.service.hints import engines_for, engines_that
 from gateway.service.request import MAX_SEED, MAX_SPEED, MIN_SPEED, SpeechRequest, VoiceSpec
-from gateway.service.speech import Backlog, CompleteSpeech, Speech, SpeechInfo, SpokenPassage
+from gateway.service.speech import Backlog, CompleteSpeech, Speech, SpeechInfo, SpokenPassage, shortest_s
 from gateway.settings import Limits
 from gateway.text.lexicons.store import LexiconStore
 from gateway.text.sections import Passage, Pause, PreparedText
@@ -187,7 +187,7 @@ class Synthesizer:
             deadline_at=deadline_at,
             metrics=self._metrics,
             backlog=self._backlog,
-            translate_error=lambda error: self._translate_error(error, resolved.engine),
+            translate_error=lambda error, stored_voice: self._translate_error(error, resolved.engine, stored_voice),
         )
 
     async def _started(self, speech: Speech) -> Speech:
@@ -217,7 +217,15 @@ class Synthesizer:
             stream=spec.stream,
             options=spec.options,
         )
-        return SpokenPassage(job, passage.text, gain=10.0 ** ((spec.volume + passage.gain_db) / 20.0))
+        can = resolved.capabilities
+        is_stored = reference is not None and (passage.voice is not None or spec.reference_audio is None)
+        return SpokenPassage(
+            job,
+            passage.text,
+            gain=10.0 ** ((spec.volume + passage.gain_db) / 20.0),
+            stored_voice=voice if is_stored else None,
+            min_s=0.0 if can.limits_length(spec.options) else shortest_s(job.text, can.min_letter_s, job.speed),
+        )
 
     def _check_speakable(self, prepared: PreparedText, engine: ConfiguredEngine, param: str, start: int = 0) -> None:
         for refusal in prepared.refused:
@@ -251,11 +259,14 @@ class Synthesizer:
             if not built_in:
                 raise InvalidRequest(f"required: engine {engine.name!r} has no built-in voice", param="voice")
             return built_in[0], None
-        if spec.voice in built_in:
+        is_built_in = spec.voice in built_in
+        if is_built_in and capabilities.cloning == "none":
             return spec.voice, None
-        try:
+        try:  # a stored voice takes precedence: it had the name before the engine was known
             voice = await asyncio.to_thread(self._voices.get, spec.voice)
         except VoiceNotFound:
+            if is_built_in:
+                return spec.voice, None
             raise VoiceNotFound(
                 f"unknown voice {spec.voice!r}: must be a stored voice's name or ID, or a built-in voice of engine "
                 f"{engine.name!r} ({', '.join(built_in) or 'it has none'})",
@@ -269,7 +280,7 @@ class Synthesizer:
             raise InvalidRequest(f"the transcript of voice {voice.name!r}: {error.message}", param="voice") from None
 
     async def _reference(self, spec: VoiceSpec, audio: bytes) -> Reference:
-        clip = await self._clips.read(audio, param="reference_audio")
+        clip = await self._clips.read_voice(audio, param="reference_audio")
         text = (spec.reference_text or "").strip()
         content = clip.samples.tobytes() + f"\0{clip.rate_hz}\0{text}".encode()
         digest = hashlib.sha256(content).hexdigest()
@@ -324,11 +335,18 @@ class Synthesizer:
             message = f"unknown option; this engine's options: {', '.join(sorted(known)) or '(none)'}"
         raise InvalidRequest(message, param=".".join(["options", *path]))
 
-    def _translate_error(self, error: Exception, engine: ConfiguredEngine) -> Exception:
-        """Convert an engine's refusal to an error that lists engines with the missing capability."""
+    def _translate_error(
+        self, error: Exception, engine: ConfiguredEngine, stored_voice: str | None = None
+    ) -> Exception:
+        """Convert an engine's refusal to an error that lists engines with the missing capability.
+
+        :param stored_voice: the voice to name in an error of its recording or transcript.
+        """
         if not isinstance(error, InvalidJob):
             return error
         message = error.message
         if error.needs_languages:
             message += engines_for(self._engines, error.needs_languages)
+        if stored_voice is not None and error.param in ("reference_audio", "reference_text"):
+            return InvalidRequest(f"engine {engine.name!r} cannot use {stored_voice!r}: {message}", param="voice")
         return InvalidRequest(message, param=error.param)

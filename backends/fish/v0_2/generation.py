@@ -49,6 +49,11 @@ class FishV02:
         return self._config.cloning
 
     @property
+    def languages(self) -> tuple[str, ...] | None:
+        """The configured languages; None: all whose dictionaries are installed."""
+        return self._config.languages
+
+    @property
     def lm_codebook_size(self) -> int:
         """Codes the language model can be prompted with are in ``range(lm_codebook_size)``."""
         return self._lm_config.codebook_size - CODE_OFFSET

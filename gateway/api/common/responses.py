@@ -26,7 +26,7 @@ def speech_headers(info: SpeechInfo) -> dict[str, str]:
     return {
         "X-Voxgate-Engine": info.engine,
         "X-Voxgate-Model": quote(info.model, safe=" ()/:;,.@+"),
-        "X-Voxgate-Voice": quote(info.voice, safe=" ()/:;,.@+"),
+        "X-Voxgate-Voice": quote(info.voice, safe=" ()/:;,.@+'&"),
         "X-Voxgate-Seed": str(info.seed),
         **({"X-Voxgate-Cloning": "approximate"} if info.approximate_cloning else {}),
         **({"X-Voxgate-Note": info.note} if info.note else {}),

@@ -78,8 +78,18 @@ async def load_model(name: str, request: Request, response: Response, services: 
     body, unknown = await read(request, LoadBody)
     settings = await asyncio.to_thread(_changes(body).apply, services.models.base, services.files)
     await cancel_on_disconnect(request, services.models.put(name, settings))
-    response.headers.update(ignored(unknown))
+    response.headers.update(ignored([*unknown, *_replaced_precision(body, name, services)]))
     return LoadedModel(name=name)
+
+
+def _replaced_precision(body: LoadBody, name: str, services: Services) -> list[str]:
+    """The field of a precision that the device does not have, so that the model uses another one."""
+    engine = services.models.engine_of(name)
+    if engine is None or "precision" not in body.llama.model_fields_set:
+        return []
+    capabilities = services.engines.get(engine).client.capabilities
+    same = capabilities is None or capabilities.dtype in (None, body.llama.precision)
+    return [] if same else ["llama.precision"]
 
 
 @router.delete("/v1/models/{name}", summary="Unload a model")

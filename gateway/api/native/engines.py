@@ -48,6 +48,8 @@ class EngineInfo(BaseModel):
     streaming: str | None = Field(None, description="unit of streaming: sentence, frame or none")
     voices: list[str] | None = None
     max_text_chars: int | None = None
+    max_reference_s: float | None = Field(None, description="seconds of speech in a reference clip that are used")
+    dtype: str | None = Field(None, description="dtype of the loaded weights")
     options_schema: dict[str, Any] | None = None
     codec: CodecInfo | None = Field(None, description="the codec of /v1/vqgan")
     queue: Queue
@@ -86,6 +88,7 @@ def _info(engine: ConfiguredEngine) -> EngineInfo:
         info.voices = [voice.name for voice in can.voices]
         info.max_text_chars, info.options_schema = can.max_text_chars, can.options_schema
         info.codec = can.codec
+        info.max_reference_s, info.dtype = can.max_reference_s, can.dtype
     return info
 
 
