@@ -246,7 +246,6 @@ async def test_ignored_fields_are_reported(gateway: InMemory, clip: bytes) -> No
         "prosody.loudness",
         "top_p",
         "references.1",
-        "normalize",
     ]
     assert job_of(gateway).reference.text == "a"  # type: ignore[union-attr]
 
