@@ -51,7 +51,7 @@ def check_voice(samples: Audio, rate_hz: int, param: str) -> None:
 
 
 def _without_rumble(samples: Audio, rate_hz: int) -> npt.NDArray[np.float64]:
-    """Remove what is below the band of speech: it would leak into the band in frames of less than its period."""
+    """Remove frequencies below the band of speech, which would leak into it in frames shorter than their period."""
     spectrum = np.fft.rfft(samples)
     spectrum[np.fft.rfftfreq(len(samples), 1 / rate_hz) < BAND_HZ[0]] = 0
     return np.fft.irfft(spectrum, len(samples))

@@ -26,7 +26,7 @@ class SpeechInfo:
     """Properties of the audio that are known before its first byte.
 
     :param approximate_cloning: whether a reference was given that the model follows only roughly.
-    :param note: how the audio differs from what was requested; may be empty.
+    :param note: how the audio differs from the request; may be empty.
     """
 
     engine: str

@@ -118,7 +118,7 @@ class Synthesizer:
         return CompleteSpeech(speech.info, data, duration_s, speech.spoken_text)
 
     async def inspect(self, spec: VoiceSpec, text: str, deadline_at: float | None = None) -> PreparedText:
-        """Run the text stage only. The result tells what the engine cannot speak; nothing is spoken.
+        """Run the text stage only. The result has the characters that the engine cannot speak; nothing is spoken.
 
         :param deadline_at: end of the wait for the engine, on the event loop's clock.
         :raises GatewayError: if a field or the markup is invalid, or the engine is unavailable.

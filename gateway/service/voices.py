@@ -59,7 +59,7 @@ async def rename_voice(id_or_name: str, name: str, store: VoiceStore, built_in: 
 
 
 def voice_warnings(voice: Voice, engines: Engines, built_in: Sequence[tuple[str, BuiltinVoice]]) -> list[str]:
-    """What requests with a stored voice will meet, as far as the engines are known.
+    """Warnings about the use of a stored voice with the engines that are known so far.
 
     :param built_in: engine names and their built-in voices.
     """

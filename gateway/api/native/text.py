@@ -1,4 +1,4 @@
-"""``POST /v1/text``: what would be spoken."""
+"""``POST /v1/text``: the spoken form of a text."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class RefusedCharacter(BaseModel):
 
 
 class TextAnswer(BaseModel):
-    """What would be spoken."""
+    """The result of the text stage."""
 
     engine: str
     text: str = Field(description="the text that positions refer to")
