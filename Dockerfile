@@ -1,6 +1,6 @@
 #   docker build -t voxgate .                                   the gateway, on port 8000
 #   docker build --target sagemaker -t voxgate-sagemaker .      a container for Amazon SageMaker
-# --build-arg EXTRAS=lite leaves out PyTorch; EXTRAS=lite,f5,fish,fish-en,fish-zh,fish-ja includes all languages.
+# --build-arg EXTRAS=lite leaves out PyTorch; EXTRAS=lite,f5,fish,fish-zh,fish-ja includes all languages.
 # PyTorch's wheels include CUDA, so the image runs on a CPU and, with the NVIDIA container toolkit, on a GPU.
 FROM python:3.11-slim AS base
 
@@ -9,7 +9,7 @@ COPY pyproject.toml constraints.txt overrides.txt README.md LICENSE NOTICE ./
 COPY gateway gateway
 COPY backends backends
 COPY configs configs
-ARG EXTRAS=lite,f5,fish,fish-en
+ARG EXTRAS=lite,f5,fish
 RUN pip install --no-cache-dir --constraint constraints.txt uv \
     && uv pip install --system --no-cache --constraints constraints.txt --overrides overrides.txt ".[${EXTRAS}]" \
     && rm -rf /src

@@ -23,7 +23,7 @@ $(BIN)/uv: constraints.txt
 	touch $@
 
 $(VENV)/.installed: $(BIN)/uv pyproject.toml overrides.txt
-	$(UV) --overrides overrides.txt --editable '.[lite,f5,fish,fish-en]'
+	$(UV) --overrides overrides.txt --editable '.[lite,f5,fish,examples]'
 	touch $@
 
 install-lite: $(BIN)/uv ## the gateway and the engine lite alone, without PyTorch
@@ -32,13 +32,13 @@ install-lite: $(BIN)/uv ## the gateway and the engine lite alone, without PyTorc
 install-f5: $(BIN)/uv ## the gateway with lite and the F5-TTS engine: PyTorch and what f5-tts needs, some 6 GB
 	$(UV) --overrides overrides.txt --editable '.[lite,f5]'
 
-FISH := fish,fish-en,fish-ja,fish-zh
+FISH := fish,fish-ja,fish-zh
 
 install-fish: $(BIN)/uv ## the Fish-Speech engine with dictionaries for Chinese, Japanese and English
 	$(UV) --overrides overrides.txt --editable '.[lite,$(FISH)]'
 
 $(VENV)/.installed-dev: $(BIN)/uv pyproject.toml overrides.txt
-	$(UV) --overrides overrides.txt --editable '.[lite,f5,$(FISH),dev,bench]'
+	$(UV) --overrides overrides.txt --editable '.[lite,f5,$(FISH),examples,dev,bench]'
 	touch $@ $(VENV)/.installed
 
 CLIENTS := .venv-clients

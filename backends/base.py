@@ -36,7 +36,13 @@ Audio = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.integer]
 """Codec tokens, shape (K, T), T in code frames."""
 
-Cloning = Literal["none", "optional", "required"]
+Cloning = Literal["none", "approximate", "optional", "required"]
+"""Whether a job may or must have a reference. ``approximate``: it may, and selects the nearest built-in voice."""
+LIMITS_LENGTH = "x-limits-length"
+"""Keyword in the JSON schema of an option that limits the duration of the audio (``Meta(extra_json_schema=…)``)."""
+
+MIN_LETTER_S = 0.015
+"""The shipped engines take 0.05 s and more per letter at speed 1, also scaled to it from speed 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,7 @@ class Capabilities:
 
     :param model: name of the loaded weights, as shown to users.
     :param languages: BCP 47 primary subtags, e.g. ``("en", "zh")``.
-    :param cloning: whether a job may or must have a reference voice.
+    :param cloning: see :data:`Cloning`.
     :param streaming: the unit in which audio is emitted: ``sentence``, ``frame``, or ``none`` for whole jobs.
     :param voices: built-in voices; the first is the default.
     :param max_text_chars: length limit of one job's text.
@@ -97,6 +103,9 @@ class Capabilities:
     :param codec: the codec of :meth:`Engine.convert`; None: not supported.
     :param alphabet: the characters that it can speak; the gateway refuses others. None: only the engine knows.
     :param normalizes: categories of text normalization that the engine does itself, so that the gateway does not.
+    :param max_reference_s: the longest reference of which all speech is used; the engine refuses or cuts longer ones.
+    :param dtype: dtype of the loaded weights, e.g. ``bfloat16``.
+    :param min_letter_s: audio that is shorter than this per letter, at speed 1, is a failure; 0: it is not checked.
     """
 
     model: str
@@ -111,10 +120,18 @@ class Capabilities:
     codec: CodecInfo | None = None
     alphabet: Alphabet | None = None
     normalizes: tuple[str, ...] = ()
+    max_reference_s: float | None = None
+    dtype: str | None = None
+    min_letter_s: float = MIN_LETTER_S
 
     def supports(self, option: str) -> bool:
         """Whether a job may set this option."""
         return option in self.options_schema.get("properties", {})
+
+    def limits_length(self, options: Mapping[str, Any]) -> bool:
+        """Whether a job's options limit the duration of its audio, so that it may be shorter than the text needs."""
+        properties = self.options_schema.get("properties", {})
+        return any(value and properties.get(name, {}).get(LIMITS_LENGTH) for name, value in options.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +260,13 @@ class Engine(ABC):
 
         :raises LoadError: if that is impossible; the message says how to fix it.
         """
+
+    def known_voices(self) -> Sequence[BuiltinVoice]:
+        """Built-in voices that the configuration determines, before :meth:`load`. Quick, and without network access.
+
+        Empty: only the loaded model knows them.
+        """
+        return ()
 
     @abstractmethod
     def add(self, job: Job) -> None:

@@ -127,6 +127,9 @@ class Ready(Message, frozen=True, tag=True):
     codec: CodecInfo | None = None
     alphabet: Alphabet | None = None
     normalizes: tuple[str, ...] = ()
+    max_reference_s: float | None = None
+    dtype: str | None = None
+    min_letter_s: float = 0.0
 
 
 class LoadFailed(Message, frozen=True, tag=True):

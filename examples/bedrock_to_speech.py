@@ -3,7 +3,8 @@
     python examples/bedrock_to_speech.py amazon.nova-lite-v1:0 "Why is the sky blue?" |
         ffplay -nodisp -autoexit -f s16le -ar 24000 -i -
 
-Needs boto3 with credentials that allow ``bedrock:InvokeModelWithResponseStream``. For the gateway see live_client.py.
+Needs boto3, a part of `make install`, with credentials that allow ``bedrock:InvokeModelWithResponseStream``. For the
+gateway see live_client.py.
 """
 
 from __future__ import annotations

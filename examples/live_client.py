@@ -2,7 +2,8 @@
 
     some-language-model | python examples/live_client.py | ffplay -nodisp -autoexit -f s16le -ar 24000 -i -
 
-The server is VOXGATE_SERVER, or by default a gateway on this machine. Set VOXGATE_API_KEY if it needs a key.
+Needs websockets, a part of Voxgate. The server is VOXGATE_SERVER, or by default a gateway on this machine. Set
+VOXGATE_API_KEY if it needs a key.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python examples/openai_speech.py "Hello from Voxgate." hello.mp3
 
-The server is OPENAI_BASE_URL, or by default a gateway on this machine.
+Needs openai, a part of `make install`. The server is OPENAI_BASE_URL, or by default a gateway on this machine.
 """
 
 from __future__ import annotations

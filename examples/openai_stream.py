@@ -3,7 +3,7 @@
     python examples/openai_stream.py "The first sentence plays while the second is being synthesized." |
         ffplay -nodisp -autoexit -f s16le -ar 24000 -i -
 
-The server is OPENAI_BASE_URL, or by default a gateway on this machine.
+Needs openai, a part of `make install`. The server is OPENAI_BASE_URL, or by default a gateway on this machine.
 """
 
 from __future__ import annotations

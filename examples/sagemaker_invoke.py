@@ -2,7 +2,8 @@
 
     python examples/sagemaker_invoke.py ENDPOINT TEXT
 
-Needs boto3 and credentials with ``sagemaker:InvokeEndpoint`` and ``sagemaker:InvokeEndpointWithResponseStream``.
+Needs boto3, a part of `make install`, with credentials that allow ``sagemaker:InvokeEndpoint`` and
+``sagemaker:InvokeEndpointWithResponseStream``.
 """
 
 import json

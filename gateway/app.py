@@ -31,6 +31,7 @@ from gateway.service.auth import ApiKeys
 from gateway.service.classic.files import RequestFiles
 from gateway.service.classic.models import ClassicModels, ClientFactory
 from gateway.service.classic.prompts import ClassicPrompts
+from gateway.service.clip_urls import ClipUrls
 from gateway.service.clips import ClipReader
 from gateway.service.codec import CodecService
 from gateway.service.live.sessions import LiveSessions
@@ -115,7 +116,6 @@ def create_app(
         engines.get(settings.fish_engine) if settings.fish_engine else None,
         make_client or partial(local_client, settings, metrics),
         max_models=settings.fish_api.max_models,
-        wait_s=settings.limits.deadline_s,
     )
 
     @asynccontextmanager
@@ -138,7 +138,7 @@ def create_app(
         # Else recent FastAPI looks for OpenTelemetry providers at each request; metrics and logs are the gateway's own.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    clips = ClipReader(settings.limits)
+    clips = ClipReader(settings.limits, ClipUrls(settings.reference_urls, settings.limits.body_bytes))
     lexicons = lexicon_store(settings)
     lexicons.log_problems()
     synthesizer = Synthesizer(engines, store, lexicons, clips, settings.limits, metrics)

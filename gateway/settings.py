@@ -1,6 +1,6 @@
 """Settings from YAML files, ``VOXGATE_…`` variables and command-line flags, in ascending precedence; frozen.
 
-Only this module reads the environment. An unknown or invalid key in any source ends startup with an error that names
+An unknown or invalid key in any source ends startup with an error that names
 the key and its source.
 """
 
@@ -12,23 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-import platformdirs
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from backends.hub import BadHubSettings, HubSettings
+from gateway.environment import PREFIX, read_environment, user_folder
 from gateway.errors import ConfigError
-
-PREFIX = "VOXGATE_"
-# Variables with that prefix that are not settings: the configuration file, and the CLI's server and key.
-NOT_SETTINGS = frozenset({"VOXGATE_CONFIG", "VOXGATE_SERVER", "VOXGATE_API_KEY", "VOXGATE_SAGEMAKER"})
+from gateway.reference_urls import ReferenceUrls
 
 ENGINE_NAME = KEY_NAME = LEXICON_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
 _LexiconName = Annotated[str, Field(pattern=f"^{LEXICON_NAME.pattern}$")]
@@ -53,15 +44,16 @@ class EngineSettings(_Block):
     backend: str = Field(description="the plugin's name in the entry-point group voxgate.engines")
     load: Literal["eager", "lazy"] = Field("lazy", description="load at startup, or on the first request")
     device: str = Field("auto", description="auto, cpu, cuda:0 …; more than one replica may use auto")
-    dtype: str = Field("auto", description="auto, float32, bfloat16, float16; see the engine's page")
+    dtype: str = Field("auto", description="auto, float32, bfloat16, float16 or a list; see the engine's page")
     threads: int | None = Field(None, ge=1, description="CPU threads of numeric libraries in the worker")
     replicas: int = Field(1, ge=1, le=64, description="worker processes")
     python: str | None = Field(None, description="another interpreter for the workers, with voxgate installed in it")
     env: dict[str, str] = Field(default_factory=dict, description="additional environment variables of the workers")
-    max_active: int | None = Field(
-        None, ge=1, description="concurrent jobs in the workers; null: the engine's own limit"
-    )
+    max_active: int | None = Field(None, ge=1, description="concurrent jobs in the workers; null: the engine's limit")
     max_queue: int = Field(64, ge=0, description="requests that may wait for a slot; more get 429")
+    load_wait_s: Seconds = Field(
+        60.0, ge=0, description="time that a request waits for an engine to load; then it gets 503; 0: at once"
+    )
     idle_unload_s: Seconds | None = Field(None, gt=0, description="unload after this time without a job")
     load_timeout_s: Seconds = Field(900.0, gt=0, description="kill a loading worker after this time without a message")
     heartbeat_timeout_s: Seconds = Field(
@@ -190,11 +182,12 @@ class Settings(BaseSettings):
     root_path: _Prefix = Field("", description="path prefix of a reverse proxy, e.g. /speech; the proxy may remove it")
     default_engine: str = Field(description="engine of requests that do not name one")
     data_dir: Path = Field(
-        default_factory=lambda: Path(platformdirs.user_data_dir("voxgate", appauthor=False)),
+        default_factory=lambda: user_folder("data") or Path("/var/lib/voxgate"),
         description="folder of uploaded voices and dictionaries; relative to the working directory",
     )
     engines: dict[str, EngineSettings] = Field(description="the engines by name", min_length=1)
     limits: Limits = Field(default_factory=Limits, description="limits on requests")
+    reference_urls: ReferenceUrls = Field(default_factory=ReferenceUrls, description="reference clips by URL")
     fish_api: FishApi = Field(default_factory=FishApi, description="the classic Fish-Speech API")
     live: LiveSettings = Field(default_factory=LiveSettings, description="live sessions")
     lexicons: LexiconSettings = Field(default_factory=LexiconSettings, description="pronunciation dictionaries")
@@ -286,7 +279,8 @@ def load_settings(
 ) -> Settings:
     """Read, merge and check all sources.
 
-    :param config: a YAML file; default ``$VOXGATE_CONFIG``, then the shipped ``configs/gateway.yaml``.
+    :param config: a YAML file; default ``$VOXGATE_CONFIG``, then the shipped ``configs/gateway.yaml``. A relative path
+        ``configs/…`` that does not exist is a shipped file.
     :param flags: top-level settings from the command line; None values are ignored.
     :param model_dir: in a SageMaker container, the folder of the model archive. Its ``voxgate.yaml`` is the default
         configuration, or else ``configs/sagemaker.yaml``; host and port follow SageMaker's contract.
@@ -296,10 +290,10 @@ def load_settings(
         config = Path(chosen)
     if config is None and model_dir is not None and not (config := model_dir / SAGEMAKER_CONFIG).is_file():
         config = config_folder() / "sagemaker.yaml"
-    layers = _read_yaml(config or config_folder() / "gateway.yaml")
+    layers = _read_yaml(_shipped(config or config_folder() / "gateway.yaml"))
     if model_dir is not None:
         layers.append(_sagemaker_address())
-    layers.append(_Layer(f"{PREFIX}… environment variables", _read_environment()))
+    layers.append(_Layer(f"{PREFIX}… environment variables", read_environment(Settings)))
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     layers.append(_Layer("command-line flags", given))
     merged: dict[str, Any] = {}
@@ -309,6 +303,12 @@ def load_settings(
         return Settings(**merged)
     except ValidationError as error:
         raise ConfigError(_explain(error, layers)) from None
+
+
+def _shipped(path: Path) -> Path:
+    """Return the shipped file for ``configs/…`` if there is no such file in the working directory."""
+    shipped = config_folder().parent / path
+    return shipped if path.parts[:1] == ("configs",) and not path.exists() and shipped.is_file() else path
 
 
 def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> list[_Layer]:
@@ -342,34 +342,6 @@ def _sagemaker_address() -> _Layer:
     port = os.environ.get("SAGEMAKER_BIND_TO_PORT")
     address = {"host": "0.0.0.0", "port": port or SAGEMAKER_PORT}  # noqa: S104 - inside a container
     return _Layer("SAGEMAKER_BIND_TO_PORT" if port else "SageMaker's contract", address)
-
-
-def _read_environment() -> dict[str, Any]:
-    """Read ``VOXGATE_LIMITS__TEXT_CHARS=…`` as a tree."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for variable in os.environ:
-        top = variable.upper().split("__", 1)[0]
-        if top.startswith(PREFIX) and top not in known and variable not in NOT_SETTINGS:
-            names = ", ".join(sorted(known))
-            raise ConfigError(f"unknown environment variable {variable}: must start with one of {names}")
-    try:
-        tree = EnvSettingsSource(Settings)()
-    except SettingsError as error:
-        raise ConfigError(f"an environment variable is malformed: {error} ({error.__cause__})") from None
-    # The gateway does not know the types of the engines' and the hub's keys, so their values are parsed as YAML.
-    engines = tree.get("engines")
-    for block in [tree, *(engines.values() if isinstance(engines, dict) else ())]:
-        for name in ("hub", "model", "defaults"):
-            if isinstance(block, dict) and isinstance(values := block.get(name), dict):
-                block[name] = {key: _yaml_value(key, value) for key, value in values.items()}
-    return tree
-
-
-def _yaml_value(key: str, value: Any) -> Any:
-    try:
-        return yaml.safe_load(value) if isinstance(value, str) else value
-    except yaml.YAMLError:
-        raise ConfigError(f"environment variable {PREFIX}…__{key.upper()}: {value!r} is not YAML") from None
 
 
 def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ SLOW_FOLDERS = frozenset(
     {"benchmarks", "browser", "cli", "clients", "contract", "e2e", "engine", "f5", "fish", "hub", "recipes", "speech"}
 )
 """Folders whose tests need models, a browser, or many processes or servers; ``make test-quick`` leaves them out."""
+
+
+# State files of the gateways that tests start; they must not be found by commands outside of the tests.
+os.environ["XDG_STATE_HOME"] = f"{tempfile.gettempdir()}/voxgate-tests-{os.getuid()}/state"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

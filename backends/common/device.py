@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +11,16 @@ import torch
 
 from backends.errors import FatalFault, LoadError
 
+_log = logging.getLogger(__name__)
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MIN_BFLOAT16_SPEEDUP = 1.2  # below this, the precision of float32 is worth more on a CPU
 PROBE_ROWS, PROBE_WIDTH = 512, 1024
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """The name of a dtype in the configuration, e.g. ``bfloat16``."""
+    return str(dtype).removeprefix("torch.")
 
 
 def pick_device(requested: str, where: str) -> torch.device:
@@ -41,7 +49,7 @@ def pick_device(requested: str, where: str) -> torch.device:
 
 
 def pick_dtype(requested: str, device: torch.device, where: str) -> torch.dtype:
-    """Resolve the configured dtype.
+    """Resolve the configured dtype, or the first one of a list such as ``float16,auto`` that the device has.
 
     On a GPU, ``auto`` follows the compute capability: bfloat16 from 8.0, float16 from 7.0 (T4: 7.5), else float32.
     On a CPU, ``auto`` is bfloat16 if the CPU has instructions for it and a short measurement shows that it is faster.
@@ -49,6 +57,13 @@ def pick_dtype(requested: str, device: torch.device, where: str) -> torch.dtype:
     :raises LoadError: the message names the key.
     """
     key = f"configuration key {where}.dtype"
+    first, _, others = requested.partition(",")
+    if others:
+        try:
+            return pick_dtype(first, device, where)
+        except LoadError as error:
+            _log.warning("%s; trying %s", error, others)
+            return pick_dtype(others, device, where)
     if requested != "auto":
         if requested not in DTYPES:
             raise LoadError(f"{key}: {requested!r} is not one of auto, {', '.join(DTYPES)}")

@@ -11,6 +11,8 @@ import soundfile
 from backends.base import BuiltinVoice, Reference
 from backends.errors import LoadError
 from backends.f5.vocabulary import package_file
+from backends.hub.errors import HubError
+from backends.hub.reference import HubReference, parse_reference
 
 MAX_CLIPS = 128
 CLIP_FILES = ("*.wav", "*.txt")
@@ -47,13 +49,38 @@ class BuiltinClip:
     reference: Reference
 
 
+def configured_voices(reference: str | None, languages: Sequence[str]) -> list[BuiltinVoice]:
+    """The built-in voices, as far as they are known without a download.
+
+    :param reference: the configuration's folder of clips; None selects f5-tts's own.
+    """
+    if reference is None:
+        return [clip.voice for clip in _package_clips(languages)]
+    try:
+        parsed = parse_reference(reference)
+        paths = [] if isinstance(parsed, HubReference) else sorted(parsed.locate().glob("*.wav"))
+    except HubError:  # loading will report it
+        return []
+    return [_folder_voice(path, next(iter(languages), "en")) for path in paths[:MAX_CLIPS]]
+
+
 def package_clips(languages: Sequence[str]) -> list[BuiltinClip]:
     """Load f5-tts's clips in these languages, or its English one for other languages.
 
     :raises LoadError: if a file is missing.
     """
-    clips = [clip for clip in PACKAGE_CLIPS if clip.voice.language in languages] or list(PACKAGE_CLIPS[:1])
-    return [BuiltinClip(clip.voice, _read(package_file(clip.file), clip.text, clip.voice.name)) for clip in clips]
+    return [
+        BuiltinClip(clip.voice, _read(package_file(clip.file), clip.text, clip.voice.name))
+        for clip in _package_clips(languages)
+    ]
+
+
+def _package_clips(languages: Sequence[str]) -> list[PackageClip]:
+    return [clip for clip in PACKAGE_CLIPS if clip.voice.language in languages] or list(PACKAGE_CLIPS[:1])
+
+
+def _folder_voice(path: Path, language: str) -> BuiltinVoice:
+    return BuiltinVoice(path.stem, language, "comes with the checkpoint")
 
 
 def folder_clips(folder: Path, language: str) -> list[BuiltinClip]:
@@ -73,8 +100,7 @@ def folder_clips(folder: Path, language: str) -> list[BuiltinClip]:
             raise LoadError(f"{transcript}: no readable transcript of {path.name} ({error})") from error
         if not text:
             raise LoadError(f"{transcript}: empty; must be the transcript of {path.name}")
-        voice = BuiltinVoice(path.stem, language, "comes with the checkpoint")
-        clips.append(BuiltinClip(voice, _read(path, text, path.stem)))
+        clips.append(BuiltinClip(_folder_voice(path, language), _read(path, text, path.stem)))
     return clips
 
 

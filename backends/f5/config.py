@@ -31,6 +31,7 @@ class F5Config(Options, frozen=True):
         null rejects such references.
     :param voices: folder of built-in voices (NAME.wav with its transcript NAME.txt); null selects f5-tts's own clips.
     :param languages: the languages the checkpoint was trained on.
+    :param cloning: ``approximate`` for a checkpoint of few voices, where a reference only selects the nearest of them.
     :param max_batch_frames: frames (93.75 per second, reference included) computed at once; null selects a value for
         the device. A single sample may exceed it.
     """
@@ -42,6 +43,7 @@ class F5Config(Options, frozen=True):
     asr: str | None = None
     voices: str | None = None
     languages: tuple[str, ...] = ("en", "zh")
+    cloning: Literal["optional", "approximate"] = "optional"
     max_batch_frames: Annotated[int, Meta(ge=1)] | None = None
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from backends.base import (
     Audio,
+    BuiltinVoice,
     Capabilities,
     Engine,
     EngineConfig,
@@ -57,6 +58,7 @@ class F5Engine(Engine):
         """Fetch the configured files and load them onto the device."""
         try:
             from backends.f5.loading import load
+            from backends.f5.references import MAX_REFERENCE_S
         except ImportError as error:
             raise LoadError(f"the f5 engine needs f5-tts and torch: make install-f5 ({error})") from error
         self._loaded: LoadedModel = load(self._model_config, self._config, progress)
@@ -64,14 +66,22 @@ class F5Engine(Engine):
             model=self._loaded.name,
             sample_rate_hz=RATE_HZ,
             languages=self._model_config.languages,
-            cloning="optional",
+            cloning=self._model_config.cloning,
             streaming="sentence",
             voices=tuple(self._loaded.references.builtin_voices.values()),
             max_text_chars=MAX_TEXT_CHARS,
             max_jobs=self._loaded.max_jobs,
             options_schema=json_schema(F5Options),
             alphabet=self._loaded.vocabulary.alphabet(self._scripts),
+            max_reference_s=MAX_REFERENCE_S,
+            dtype=self._loaded.dtype,
         )
+
+    def known_voices(self) -> Sequence[BuiltinVoice]:
+        """The clips of f5-tts, or those of a local folder."""
+        from backends.f5.builtin_voices import configured_voices
+
+        return configured_voices(self._model_config.voices, self._model_config.languages)
 
     def add(self, job: Job) -> None:
         """Encode the reference, split the text into chunks and queue the first ones.

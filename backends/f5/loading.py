@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from backends.base import EngineConfig, Progress
-from backends.common.device import pick_dtype
+from backends.common.device import dtype_name, pick_dtype
 from backends.common.memory import return_freed
 from backends.common.start import fetch, start_torch
 from backends.errors import LoadError
@@ -41,6 +41,7 @@ class LoadedModel:
     vocabulary: Vocabulary
     references: References
     max_jobs: int
+    dtype: str
 
     def release_memory(self) -> None:
         """Return the memory of finished samples to the system."""
@@ -75,12 +76,13 @@ def load(config: F5Config, engine: EngineConfig, progress: Progress) -> LoadedMo
         vocabulary=vocabulary,
         references=References(LogMel(), clips, transcriber),
         max_jobs=MAX_JOBS[device.type],
+        dtype=dtype_name(dtype),
     )
 
 
 def _name(config: F5Config, dtype: torch.dtype) -> str:
     preset = config.architecture if config.architecture in PRESETS else "F5-TTS"
-    return f"{preset} {Path(config.checkpoint.partition('@')[0]).stem} {str(dtype).removeprefix('torch.')}"
+    return f"{preset} {Path(config.checkpoint.partition('@')[0]).stem} {dtype_name(dtype)}"
 
 
 def _architecture(name: str, hub: Hub, progress: Progress) -> Architecture:

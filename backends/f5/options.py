@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from backends.base import LIMITS_LENGTH
 from backends.options import Options
 
 
@@ -25,7 +26,12 @@ class F5Options(Options, frozen=True):
     fix_duration_s: (
         Annotated[
             float,
-            Meta(gt=0, le=3600, description="duration of reference and speech together, in place of an estimate"),
+            Meta(
+                gt=0,
+                le=3600,
+                description="duration of reference and speech together, in place of an estimate",
+                extra_json_schema={LIMITS_LENGTH: True},
+            ),
         ]
         | None
     ) = None

@@ -2,7 +2,7 @@
 
 f5-tts uses pydub, which works on 16-bit samples and whole milliseconds. This module reproduces its arithmetic on
 arrays, so that a recording is cut at the same sample. Differences: samples keep their precision, rates below 11.025 kHz
-are not raised first, and recordings with almost no speech are rejected.
+are not raised first, recordings with almost no speech are rejected, and speech that is left out is measured.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ SHORT_SILENCE = (100, -40.0)  # and in the second pass, if the first leaves too 
 SEEK_MS = 10
 EDGE_DBFS = -42.0
 CLOSING_MS = 50
+MIN_CUT_MS = 300  # of sound left out: about one word; less is a breath or a click
 MIN_S = 0.5  # too little sound to clone a voice from
 MAX_KERNEL = 1_000_000  # taps of f5-tts's resampler, 4 bytes each; 44.1 kHz needs 14 thousand
 
@@ -38,10 +39,12 @@ class ReferenceAudio:
 
     :param samples: mono PCM at 24 kHz, shape (N,), with an RMS of at least :data:`TARGET_RMS`.
     :param rms: RMS of the recording before it was amplified.
+    :param cut_s: duration of the sound beyond the limit, which was left out; 0 if all speech was kept.
     """
 
     samples: Audio
     rms: float
+    cut_s: float = 0.0
 
     @property
     def gain(self) -> float:
@@ -57,7 +60,7 @@ def preprocess(audio: Audio, rate_hz: int) -> ReferenceAudio:
     """
     if not np.isfinite(audio).all():
         raise InvalidJob("the reference audio has samples that are not finite numbers", param="reference_audio")
-    audio = _clip(audio.astype(np.float32), rate_hz)
+    audio, cut_ms = _clip(audio.astype(np.float32), rate_hz)
     if len(audio) < MIN_S * rate_hz:
         message = f"the reference audio has less than {MIN_S:g} s of sound above {EDGE_DBFS:g} dBFS"
         raise InvalidJob(message, param="reference_audio")
@@ -65,7 +68,7 @@ def preprocess(audio: Audio, rate_hz: int) -> ReferenceAudio:
     rms = float(np.sqrt(np.mean(np.square(audio), dtype=np.float64)))
     if rms < TARGET_RMS:
         audio = audio * np.float32(TARGET_RMS / rms)
-    return ReferenceAudio(_resample(audio, rate_hz), rms)
+    return ReferenceAudio(_resample(audio, rate_hz), rms, cut_ms / 1000 if cut_ms >= MIN_CUT_MS else 0.0)
 
 
 def ensure_sentence_end(text: str) -> str:
@@ -127,16 +130,20 @@ class _Loudness:
         return rms
 
 
-def _clip(audio: Audio, rate_hz: int) -> Audio:
-    """Clip to 12 s, in a pause where possible, and trim the silence at both ends."""
+def _clip(audio: Audio, rate_hz: int) -> tuple[Audio, int]:
+    """Clip to 12 s, in a pause where possible, and trim the silence at both ends.
+
+    :returns: the audio, and the milliseconds of sound that were left out.
+    """
     loudness = _Loudness(audio, rate_hz)
     for min_silence_ms, silence_dbfs in (LONG_SILENCE, SHORT_SILENCE):
-        clipped = _first_stretches(audio, loudness, min_silence_ms, silence_dbfs)
+        clipped, cut_ms = _first_stretches(audio, loudness, min_silence_ms, silence_dbfs)
         if _ms(len(clipped), rate_hz) <= MAX_MS:
             break
     else:
+        cut_ms += _sound_ms(clipped[int(MAX_MS * (rate_hz / 1000.0)) :], rate_hz)
         clipped = _slice(clipped, rate_hz, 0, MAX_MS)
-    return _trim(clipped, rate_hz)
+    return _trim(clipped, rate_hz), cut_ms
 
 
 def _ms(samples: int, rate_hz: int) -> int:
@@ -150,19 +157,23 @@ def _slice(audio: Audio, rate_hz: int, start_ms: int, end_ms: int) -> Audio:
     return np.concatenate((part, np.zeros(end - start - len(part), np.float32)))
 
 
-def _first_stretches(audio: Audio, loudness: _Loudness, min_silence_ms: int, silence_dbfs: float) -> Audio:
-    """Join the first stretches of speech, with some silence around each, up to 12 s where their lengths permit."""
+def _first_stretches(audio: Audio, loudness: _Loudness, min_silence_ms: int, silence_dbfs: float) -> tuple[Audio, int]:
+    """Join the first stretches of speech, with some silence around each, up to 12 s where their lengths permit.
+
+    :returns: the audio, and the milliseconds of sound in the stretches that were left out.
+    """
     kept: list[Audio] = []
-    kept_samples = 0
+    kept_samples = cut_ms = 0
     rate_hz = loudness.rate_hz
     for start_ms, end_ms in _speech_spans(loudness, min_silence_ms, silence_dbfs):
         stretch = _slice(audio, rate_hz, start_ms, end_ms)
         total_ms = _ms(kept_samples + len(stretch), rate_hz)
         if _ms(kept_samples, rate_hz) > ENOUGH_MS and total_ms > MAX_MS:
+            cut_ms = _sound_ms(audio[int(start_ms * (rate_hz / 1000.0)) :], rate_hz)
             break
         kept.append(stretch)
         kept_samples += len(stretch)
-    return np.concatenate(kept) if kept else np.zeros(0, np.float32)
+    return np.concatenate(kept) if kept else np.zeros(0, np.float32), cut_ms
 
 
 def _speech_spans(loudness: _Loudness, min_silence_ms: int, silence_dbfs: float) -> list[tuple[int, int]]:
@@ -216,8 +227,19 @@ def _trim(audio: Audio, rate_hz: int) -> Audio:
 
 
 def _leading_silence_ms(audio: Audio, rate_hz: int) -> int:
+    loud = _loud_steps(audio, rate_hz)
+    return int(np.argmax(loud)) * SEEK_MS if loud.any() else _ms(len(audio), rate_hz)
+
+
+def _sound_ms(audio: Audio, rate_hz: int) -> int:
+    """Duration of the sound between the silences."""
+    return int(np.count_nonzero(_loud_steps(audio, rate_hz))) * SEEK_MS
+
+
+def _loud_steps(audio: Audio, rate_hz: int) -> npt.NDArray[np.bool_]:
+    """Whether each step of 10 ms is above the threshold of silence at the ends."""
     loudness = _Loudness(audio, rate_hz)
     starts = np.arange(0, loudness.ms, SEEK_MS)
     with np.errstate(divide="ignore"):
-        loud = 20 * np.log10(loudness.rms(starts, starts + SEEK_MS) / 32768) >= EDGE_DBFS
-    return int(starts[np.argmax(loud)]) if loud.any() else loudness.ms
+        loud: npt.NDArray[np.bool_] = 20 * np.log10(loudness.rms(starts, starts + SEEK_MS) / 32768) >= EDGE_DBFS
+    return loud

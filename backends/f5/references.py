@@ -12,7 +12,7 @@ import numpy as np
 from backends.base import Reference
 from backends.errors import InvalidJob, LoadError
 from backends.f5.config import HOP_SAMPLES, RATE_HZ
-from backends.f5.reference_audio import ReferenceAudio, ensure_sentence_end, preprocess
+from backends.f5.reference_audio import MAX_MS, ReferenceAudio, ensure_sentence_end, preprocess
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backends.f5.mel import LogMel
     from backends.f5.transcriber import Transcriber
 
+MAX_REFERENCE_S = MAX_MS / 1000  # of speech; the rest of a recording is left out
 MAX_CACHED_REFERENCES = 128  # about half a megabyte each
 
 
@@ -66,9 +67,11 @@ class References:
         self._builtin = {clip.voice.name: clip.reference for clip in clips}
         for name, reference in self._builtin.items():
             try:
-                self.get(reference)
+                usable = self.get(reference) is not None
             except InvalidJob as error:
                 raise LoadError(f"built-in voice {name!r}: {error}") from error
+            if not usable:
+                raise LoadError(f"built-in voice {name!r}: the recording has more than {MAX_REFERENCE_S:g} s of speech")
 
     def builtin(self, name: str | None) -> EncodedReference | None:
         """Return a built-in voice's reference (None: the default voice), or None if the name is unknown."""
@@ -78,15 +81,24 @@ class References:
     def get(self, reference: Reference) -> EncodedReference | None:
         """Return a reference encoded, or None if it must be transcribed first.
 
-        :raises InvalidJob: if the recording is unusable, or there is neither transcript nor transcriber.
+        A recording that is cut is transcribed as well: its transcript has the words that were left out.
+
+        :raises InvalidJob: if the recording is unusable; without transcriber, if it has no transcript or is too long.
         """
         if encoded := self.cached(reference):
             return encoded
-        if self._transcriber is not None and not reference.text.strip():
-            preprocess(reference.audio, reference.sample_rate_hz)  # rejects an unusable recording at once
+        prepared = preprocess(reference.audio, reference.sample_rate_hz)
+        if self._transcriber is not None and (prepared.cut_s or not reference.text.strip()):
             return None
         text = ensure_sentence_end(reference.text)
-        return self._encode(reference, preprocess(reference.audio, reference.sample_rate_hz), text)
+        if prepared.cut_s:
+            raise InvalidJob(
+                f"the recording is too long: F5-TTS uses up to {MAX_REFERENCE_S:g} s of speech, and "
+                f"{prepared.cut_s:.1f} s are left out although the transcript has their words; cut recording and "
+                f"transcript to {MAX_REFERENCE_S:g} s, or configure model.asr, which transcribes the used part",
+                param="reference_audio",
+            )
+        return self._encode(reference, prepared, text)
 
     def cached(self, reference: Reference) -> EncodedReference | None:
         """Return a cached reference, or None."""

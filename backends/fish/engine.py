@@ -28,7 +28,7 @@ from backends.common.seeds import piece_seed
 from backends.errors import InvalidJob
 from backends.fish.generation import Generation, Pipeline, Sampling, Sequence, StepOutput, VoicePrompt
 from backends.fish.options import RANDOM_VOICE, VOICE_OPTIONS, FishOptions, check_defaults, read_options
-from backends.fish.references import LRUCache, ReferenceEncoder, check_length, read_codes
+from backends.fish.references import MAX_REFERENCE_S, LRUCache, ReferenceEncoder, check_length, read_codes
 from backends.fish.utterance import DecoderInput, Utterance
 from backends.fish.v0_2.generation import FishV02
 from backends.options import json_schema
@@ -60,22 +60,31 @@ class FishEngine(Engine):
         codec, sizes, languages = self._pipeline.codec, self._generation.sizes, self._pipeline.front_end.languages
         self._references = ReferenceEncoder(codec, LRUCache())
         self._codec_jobs: CodecJobs = CodecJobs(codec, self._pipeline.decoder)
-        voices = [BuiltinVoice(name, languages[0], "a speaker of the checkpoint") for name in self._speakers()]
-        random = BuiltinVoice(RANDOM_VOICE, languages[0], "a voice that the seed determines")
-        voices.insert(0 if self._default_speaker() is None else 1, random)
         return Capabilities(
             model=self._pipeline.name,
             sample_rate_hz=sizes.rate_hz,
             languages=languages,
-            cloning="optional",
+            cloning=self._generation.cloning,
             streaming="frame",
-            voices=tuple(voices),
+            voices=self._voices(languages[0]),
             max_text_chars=MAX_TEXT_CHARS,
             max_jobs=self._pipeline.slots,
             options_schema=json_schema(self._generation.options),
             codec=CodecInfo(sizes.codebooks, codec.codebook_size, sizes.samples_per_frame),
             alphabet=self._pipeline.front_end.alphabet,
+            max_reference_s=MAX_REFERENCE_S,
+            dtype=self._pipeline.dtype,
         )
+
+    def known_voices(self) -> tuple[BuiltinVoice, ...]:
+        """The configured speakers, and the random voice."""
+        return self._voices((self._generation.languages or ("",))[0])
+
+    def _voices(self, language: str) -> tuple[BuiltinVoice, ...]:
+        voices = [BuiltinVoice(name, language, "a speaker of the checkpoint") for name in self._speakers()]
+        random = BuiltinVoice(RANDOM_VOICE, language, "a voice that the seed determines")
+        voices.insert(0 if self._default_speaker() is None else 1, random)
+        return tuple(voices)
 
     def _default_speaker(self) -> str | None:
         speaker: str | None = self._config.defaults.get("speaker")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from backends.base import Audio, Codes, EngineConfig, Job, Progress
+from backends.base import Audio, Cloning, Codes, EngineConfig, Job, Progress
 from backends.fish.options import FishOptions
 from backends.hub import Hub
 from backends.text import Alphabet
@@ -288,6 +288,7 @@ class Pipeline:
     """The loaded parts of a generation.
 
     :param name: of the model, as shown to users.
+    :param dtype: of the language model, e.g. ``bfloat16``.
     :param slots: sequences that are generated at once.
     :param max_prompt_tokens: limit of a prompt, text and voice together.
     """
@@ -299,6 +300,7 @@ class Pipeline:
     front_end: FrontEnd
     slots: int
     max_prompt_tokens: int
+    dtype: str
 
 
 class Generation(Protocol):
@@ -315,6 +317,14 @@ class Generation(Protocol):
     @property
     def speakers(self) -> tuple[str, ...]:
         """Speakers that the checkpoint was fine-tuned on."""
+
+    @property
+    def cloning(self) -> Cloning:
+        """See :class:`backends.base.Capabilities`."""
+
+    @property
+    def languages(self) -> tuple[str, ...] | None:
+        """The configured languages; None: all whose dictionaries are installed."""
 
     @property
     def lm_codebook_size(self) -> int:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta
 
+from backends.base import LIMITS_LENGTH
 from backends.errors import InvalidJob, LoadError
 from backends.options import Options, parse_config, parse_job_options
 
@@ -24,7 +25,13 @@ class FishOptions(Options, frozen=True):
         float, Meta(ge=0.1, le=2, description="above 1: codes of the last 16 frames become less likely")
     ] = 1.5
     max_new_tokens: Annotated[
-        int, Meta(ge=0, le=4096, description="limit of frames per chunk, 2 or more; 0: until the model stops")
+        int,
+        Meta(
+            ge=0,
+            le=4096,
+            description="limit of frames per chunk, 2 or more; 0: until the model stops",
+            extra_json_schema={LIMITS_LENGTH: True},
+        ),
     ] = 0
     speaker: (
         Annotated[str, Meta(min_length=1, max_length=128, description="a speaker the checkpoint was fine-tuned on")]

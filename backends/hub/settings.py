@@ -151,9 +151,18 @@ def _number(key: str, value: object) -> Any:
     return value
 
 
+def _home_folder(environ: Mapping[str, str]) -> str:
+    if home := environ.get("HOME"):
+        return home
+    try:
+        return str(Path.home())
+    except RuntimeError:  # a user ID without an account
+        return "/nonexistent"
+
+
 def _expand(path: str, environ: Mapping[str, str]) -> Path:
     if path == "~" or path.startswith("~/"):
-        path = environ.get("HOME", str(Path.home())) + path[1:]
+        path = _home_folder(environ) + path[1:]
     # os.path.expandvars for this environment.
     path = _VARIABLE.sub(lambda match: environ.get(match[1] or match[2], match[0]), path)
     return Path(path).expanduser()

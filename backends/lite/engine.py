@@ -139,6 +139,10 @@ class LiteEngine(Engine):
             alphabet=Alphabet(tuple(SCRIPTS), SIGNS),
         )
 
+    def known_voices(self) -> tuple[BuiltinVoice, ...]:
+        """The configured voices."""
+        return tuple(BuiltinVoice(name, "en") for name in self._model_config.voices)
+
     def add(self, job: Job) -> None:
         """Split the text into sentences.
 

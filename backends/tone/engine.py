@@ -96,11 +96,16 @@ class ToneEngine(Engine):
             languages=self._model.languages,
             cloning="optional",
             streaming="frame",
-            voices=tuple(BuiltinVoice(name, "en", f"{pitch:.0f} Hz") for name, pitch in VOICES.items()),
+            voices=self.known_voices(),
             max_text_chars=100_000,
             max_jobs=self._model.max_jobs,
             options_schema=json_schema(ToneOptions),
+            min_letter_s=S_PER_CHAR / 2,
         )
+
+    def known_voices(self) -> tuple[BuiltinVoice, ...]:
+        """Two pitches."""
+        return tuple(BuiltinVoice(name, "en", f"{pitch:.0f} Hz") for name, pitch in VOICES.items())
 
     def add(self, job: Job) -> None:
         """Compute the whole signal, 50 ms per character. A reference's digest sets the pitch."""

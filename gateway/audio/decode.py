@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 import av
 import numpy as np
+import numpy.typing as npt
 import soxr
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -32,6 +33,8 @@ _log = logging.getLogger(__name__)
 
 MAX_RATE_HZ = 48_000
 """Recordings with a higher rate are resampled to this one; no engine uses more."""
+
+ACCEPTED_FORMATS = "WAV, FLAC, MP3, Ogg (Opus, Vorbis), M4A/MP4, AAC, WebM, AIFF, AU, CAF and AMR"
 
 _SOURCE_RATES_HZ = range(4_000, 384_001)
 _MAX_CHANNELS = 8
@@ -92,23 +95,66 @@ class DecodedAudio:
 def decode(data: bytes, *, max_s: float, min_s: float, param: str = "audio") -> DecodedAudio:
     """Decode the first audio stream of a file and average its channels. Stops soon after ``max_s``.
 
+    Channels that cancel each other, such as two in opposite phase, give the loudest channel instead.
+
     :param param: request field to name in errors.
     :raises UnsupportedMedia: if the bytes are not an audio file of an accepted format, or the file is broken.
     :raises InvalidRequest: if the audio is shorter than ``min_s`` or longer than ``max_s``.
     """
     _limit_allocations()
+    power = _ChannelPower()
+    audio = _decode(data, max_s, min_s, param, power)
+    return _decode(data, max_s, min_s, param, power, power.loudest) if power.cancels else audio
+
+
+@dataclass
+class _ChannelPower:
+    """Energy of the channels of a file, shape (C,), and of their average."""
+
+    channels: npt.NDArray[np.float64] | None = None
+    average: float = 0.0
+
+    def add(self, channels: Audio, average: Audio) -> None:
+        """Add a frame, shape (C, N), and the average of its channels, shape (N,)."""
+        if self.channels is not None and len(self.channels) != len(channels):
+            return  # the layout changes midway, which hardly any file does
+        energy = np.einsum("cn,cn->c", channels, channels, dtype=np.float64)
+        self.channels = energy if self.channels is None else self.channels + energy
+        self.average += float(np.einsum("n,n->", average, average, dtype=np.float64))
+
+    @property
+    def loudest(self) -> int:
+        """Index of the loudest channel."""
+        return 0 if self.channels is None else int(self.channels.argmax())
+
+    @property
+    def cancels(self) -> bool:
+        """Whether the average is 3 dB quieter than the loudest channel alone would make it."""
+        if self.channels is None:
+            return False
+        return self.average < 0.5 * float(self.channels.max()) / len(self.channels) ** 2
+
+
+def _decode(
+    data: bytes, max_s: float, min_s: float, param: str, power: _ChannelPower, channel: int | None = None
+) -> DecodedAudio:
+    """Decode one channel, or the average of all."""
     chunks: list[Audio] = []
     length, rate_hz = 0, MAX_RATE_HZ
     limits = f"must be from {min_s:g} to {max_s:g} s long"
     try:
-        for rate_hz, chunk in _resampled(_mono_frames(data, param)):
+        for rate_hz, chunk in _resampled(_mono_frames(data, param, power, channel)):
             chunks.append(chunk)
             length += len(chunk)
             if length > max_s * rate_hz:
                 raise InvalidRequest(f"the recording is longer than {max_s:g} s: {limits}", param=param)
     except (av.FFmpegError, ValueError, OSError) as error:
         # PyAV raises ValueError for sample formats it cannot convert, and passes on the error of _refuse_to_open.
-        raise UnsupportedMedia(f"not an audio file, or a broken one ({_reason(error)})", param=param) from error
+        raise UnsupportedMedia(
+            f"not an audio file of an accepted format, or a broken one ({_reason(error)}); accepted: "
+            f"{ACCEPTED_FORMATS}",
+            param=param,
+        ) from error
     if not length:
         raise UnsupportedMedia("the recording contains no audio", param=param)
     samples = np.concatenate(chunks)
@@ -118,19 +164,21 @@ def decode(data: bytes, *, max_s: float, min_s: float, param: str = "audio") -> 
     return DecodedAudio(samples, rate_hz, duration_s)
 
 
-def _mono_frames(data: bytes, param: str) -> Iterator[tuple[int, Audio]]:
+def _mono_frames(data: bytes, param: str, power: _ChannelPower, channel: int | None) -> Iterator[tuple[int, Audio]]:
     """Yield (sample rate, samples of shape (N,)) for each decoded frame."""
     with av.open(
         io.BytesIO(_without_id3(data)), "r", options=_OPTIONS, io_open=_refuse_to_open, metadata_errors="replace"
     ) as container:
         if not container.streams.audio:
-            raise UnsupportedMedia("the file contains no audio", param=param)
+            raise UnsupportedMedia(f"the file contains no audio; accepted: {ACCEPTED_FORMATS}", param=param)
         stream = container.streams.audio[0]
         # None if FFmpeg has no decoder; missing in PyAV's annotations.
         codec: Any = stream.codec_context
         if codec is None or codec.name not in _CODECS:
             name = "an unknown codec" if codec is None else f"the codec {codec.name!r}"
-            raise UnsupportedMedia(f"the recording uses {name}, which is not accepted", param=param)
+            raise UnsupportedMedia(
+                f"the recording uses {name}, which is not accepted; accepted: {ACCEPTED_FORMATS}", param=param
+            )
         for other in container.streams:
             if other is not stream:
                 other.discard = Discard.all  # before its packets are unpacked, which can be costly
@@ -149,9 +197,13 @@ def _mono_frames(data: bytes, param: str) -> Iterator[tuple[int, Audio]]:
                     f"from {_SOURCE_RATES_HZ[0]} to {_SOURCE_RATES_HZ[-1]} Hz",
                     param=param,
                 )
-            mono = _to_mono(frame, channels)
+            samples = _to_floats(frame, channels)
+            with np.errstate(over="ignore", invalid="ignore"):
+                mono: Audio = samples.mean(axis=0, dtype=np.float32) if channel is None else _pick(samples, channel)
             if not np.isfinite(mono).all():
                 raise UnsupportedMedia("the recording has samples that are NaN or infinite", param=param)
+            if channels > 1 and channel is None:
+                power.add(samples, mono)
             yield rate_hz, mono
 
 
@@ -164,21 +216,26 @@ def _frames(container: InputContainer, stream: AudioStream, param: str) -> Itera
         yield from packet.decode()
 
 
-def _to_mono(frame: av.AudioFrame, channels: int) -> Audio:
-    """Average a frame's channels; returns shape (N,)."""
+def _pick(samples: Audio, channel: int) -> Audio:
+    """One channel of a frame, shape (N,); the last one if the frame has fewer."""
+    picked: Audio = np.ascontiguousarray(samples[min(channel, len(samples) - 1)])
+    return picked
+
+
+def _to_floats(frame: av.AudioFrame, channels: int) -> Audio:
+    """Samples of a frame, shape (C, N)."""
     raw = frame.to_ndarray()  # (channels, N) if planar, else (1, N * channels)
     if not frame.format.is_planar:
         raw = raw.reshape(-1, channels).T
     # The caller rejects samples that are not finite; no warning is needed.
     with np.errstate(over="ignore", invalid="ignore"):
-        floats = raw.astype(np.float32)
+        floats: Audio = raw.astype(np.float32)
         if raw.dtype == np.uint8:
             floats = (floats - 128.0) / 128.0
         elif np.issubdtype(raw.dtype, np.integer):
             # FFmpeg decodes 24-bit audio to the upper bits of 32.
             floats /= 2.0 ** (8 * raw.itemsize - 1)
-        mono: Audio = floats.mean(axis=0, dtype=np.float32)
-    return mono
+    return floats
 
 
 def _resampled(frames: Iterator[tuple[int, Audio]]) -> Iterator[tuple[int, Audio]]:

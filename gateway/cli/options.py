@@ -22,7 +22,8 @@ ServerOption = Annotated[
     str | None,
     typer.Option(
         "--server",
-        help=f"URL of a running gateway; default: {DEFAULT_SERVER} if one answers there and --config is not given.",
+        help=f"URL of a running gateway; default, unless --config is given: {DEFAULT_SERVER}, or else a gateway that "
+        "this user has started on another port, if it answers.",
         envvar="VOXGATE_SERVER",
         show_envvar=True,
     ),
@@ -40,9 +41,10 @@ def settings_or_exit(config: Path | None, model_dir: Path | None = None, **flags
 
 
 def find_server(url: str | None, config: Path | None, api_key: str | None) -> RemoteGateway | None:
-    """Return the given server, or the default one if it answers. An empty ``VOXGATE_SERVER`` means no server.
+    """Return the given server, or else the default one or one on another port, if it answers.
 
-    If a configuration is given, it is used instead of a server that happens to run on this machine.
+    An empty ``VOXGATE_SERVER`` means no server. A given configuration is used instead of a server that happens to run
+    on this machine.
     """
     if url is None and config is not None:
         return None

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from gateway.cli.console import fail
+from gateway.cli.running import candidates
 
 
 class RemoteGateway:
@@ -50,8 +51,12 @@ def find(url: str | None, default: str, api_key: str | None = None) -> RemoteGat
     """See :func:`gateway.cli.options.find_server`."""
     if url is not None:
         return RemoteGateway(url, api_key)
-    server = RemoteGateway(os.environ.get("VOXGATE_SERVER", default), api_key)
-    return server if server.answers() else None
+    if (given := os.environ.get("VOXGATE_SERVER")) is not None:
+        urls = [given]
+    else:
+        urls = list(dict.fromkeys([default, *candidates()]))
+    servers = (RemoteGateway(url, api_key) for url in urls)
+    return next((server for server in servers if server.answers()), None)
 
 
 def _reason(response: httpx.Response) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,10 +23,17 @@ from gateway.text.fields import with_plain_text
 if TYPE_CHECKING:
     from gateway.cli.remote import RemoteGateway
 
+STDOUT = Path("-")
+
 
 def say(
     text: Annotated[str, typer.Argument(help="Text to speak; - reads it from standard input.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write; its extension selects the format.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="File to write, or - for standard output; its extension selects the format."
+        ),
+    ],
     engine: Annotated[str | None, typer.Option("--engine", "-e", help="Engine; default: the configured one.")] = None,
     voice: Annotated[str | None, typer.Option("--voice", "-v", help="Built-in or stored voice.")] = None,
     speed: Annotated[float, typer.Option(help="Speed, 0.25 to 4.")] = 1.0,
@@ -51,21 +59,22 @@ def say(
     config: ConfigOption = None,
 ) -> None:
     """Write speech to a file, through a running gateway, or with an engine of its own if no gateway is found."""
+    with exit_on_error():
+        fmt = get_format(fmt).name if fmt else _format_of(output)
+    _check_writable(output)
     fields: dict[str, Any] = {
         "text": _plain(sys.stdin.read() if text == "-" else text, response, markdown),
         "engine": engine,
         "voice": voice,
         "speed": speed,
         "seed": seed,
-        "format": fmt or _format_of(output),
+        "format": fmt,
         "reference_audio": _read(reference_audio) if reference_audio else None,
         "reference_text": reference_text,
         "language": language,
         "sample_rate": sample_rate,
         "options": dict(_option(item) for item in option or ()),
     }
-    if not output.parent.is_dir():
-        raise fail(f"the folder {output.parent} does not exist: create it first", 2)
     with exit_on_error():
         request = parse(SpeechRequest, fields)
     if found := find_server(server, config, api_key):
@@ -76,10 +85,10 @@ def say(
 
         with exit_on_error():
             data, summary, spoken = asyncio.run(speak(settings, request))
-    output.write_bytes(data)
+    _write(output, data)
     err.print(f"{output}: {summary}", soft_wrap=True)
     if show_text:
-        typer.echo(spoken)
+        typer.echo(spoken, err=output == STDOUT)
 
 
 def _plain(text: str, response: bool, markdown: bool | None) -> str:
@@ -91,12 +100,39 @@ def _plain(text: str, response: bool, markdown: bool | None) -> str:
 
 
 def _format_of(output: Path) -> str:
-    """The format that a file name's extension names; wav if it has none."""
+    """The format of a file's extension; WAV for a file without one.
+
+    :raises InvalidRequest: if no format has the extension.
+    """
     try:
         return get_format(output.suffix.removeprefix(".") or "wav").name
     except InvalidRequest:
-        known = ", ".join(FORMATS)
-        raise fail(f"{output.name}: unknown extension {output.suffix!r}: use one of {known}, or --format", 2) from None
+        known = ", ".join(dict.fromkeys(f".{fmt.extension}" for fmt in FORMATS.values()))
+        raise InvalidRequest(
+            f"unknown extension {output.suffix}: must be one of {known}, or choose a format with --format",
+            param="--output",
+        ) from None
+
+
+def _check_writable(output: Path) -> None:
+    """Exit if the file could not be written, before the work of speaking."""
+    if output == STDOUT:
+        return
+    if not output.parent.is_dir():
+        raise fail(f"the folder {output.parent} does not exist: create it first", 2)
+    if output.is_dir() or not os.access(output if output.exists() else output.parent, os.W_OK):
+        raise fail(f"cannot write {output}: it is a folder, read-only, or another user's: choose another --output")
+
+
+def _write(output: Path, data: bytes) -> None:
+    try:
+        if output == STDOUT:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        else:
+            output.write_bytes(data)
+    except OSError as error:
+        raise fail(f"cannot write {output}: {error.strerror}") from None
 
 
 def _read(path: Path) -> bytes:

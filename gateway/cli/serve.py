@@ -6,11 +6,15 @@ import os
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from gateway import logs
 from gateway.cli.console import exit_on_error, fail
 from gateway.cli.options import ConfigOption, settings_or_exit
+from gateway.environment import kubernetes_variables
+
+log = structlog.get_logger(__name__)
 
 MODEL_DIR = Path("/opt/ml/model")
 
@@ -30,6 +34,7 @@ def serve(
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C, then let running requests finish."""
     from gateway.app import create_app, local_clients, voice_store  # other commands start faster without these imports
+    from gateway.cli.listen import listen
     from gateway.cli.server import GatewayServer
     from gateway.metrics import Metrics
 
@@ -41,10 +46,14 @@ def serve(
             f"--model-dir {model_dir}: " + ("the folder does not exist" if sagemaker else "needs --sagemaker"), 2
         )
     logs.configure(settings.logs)
+    if ignored := kubernetes_variables():
+        log.debug("variables that Kubernetes sets for a Service are ignored", variables=sorted(ignored))
     metrics = Metrics()
     with exit_on_error(status=2):
         app = create_app(settings, local_clients(settings, metrics), voice_store(settings), metrics)
+    with exit_on_error():
+        sockets = listen(settings.host, settings.port)
     server = GatewayServer(app, settings)
-    server.run()
+    server.run(sockets)
     if not server.started:
         raise typer.Exit(1)

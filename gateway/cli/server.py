@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import uvicorn
@@ -17,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.cli.console import err
 from gateway.cli.http1 import Http1Protocol
+from gateway.cli.running import announced
 from gateway.settings import Settings
 
 MAX_HEAD_BYTES = 64 * 2**10
@@ -167,18 +167,6 @@ def exclude_imports_from_gc() -> None:
     gc.set_threshold(GC_THRESHOLD)
 
 
-def _dual_stack_socket(port: int, backlog: int) -> socket.socket:
-    """A socket that listens on every IPv6 and IPv4 address; asyncio would listen on IPv6 only.
-
-    :raises SystemExit: if the port is in use, or the machine has no IPv6.
-    """
-    try:
-        return socket.create_server(("::", port), family=socket.AF_INET6, backlog=backlog, dualstack_ipv6=True)
-    except OSError as error:
-        err.print(f"cannot listen on [::]:{port}: {os.strerror(error.errno or 0)}", markup=False)
-        raise SystemExit(1) from None
-
-
 class GatewayServer(uvicorn.Server):
     """Uvicorn server that announces when engines are ready, and exits with status 0 after a drain."""
 
@@ -201,6 +189,7 @@ class GatewayServer(uvicorn.Server):
         self._app = app
         self._settings = settings
         self._announcement: asyncio.Task[None] | None = None
+        self._state_file = ExitStack()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -219,17 +208,21 @@ class GatewayServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Bind, and announce when the engines are ready."""
         exclude_imports_from_gc()
-        if sockets is None and self.config.host == "::":
-            sockets = [_dual_stack_socket(self.config.port, self.config.backlog)]
         await super().startup(sockets)
         if self.started and not self.should_exit:
-            self._announcement = asyncio.create_task(self._announce())
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            host = f"[{host}]" if ":" in host else host
+            host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+            url = f"http://{host}:{port}"
+            self._state_file.enter_context(announced(url, port))
+            self._announcement = asyncio.create_task(self._announce(url))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let live sessions finish first, because uvicorn closes WebSockets at once.
 
         Both steps together take at most ``limits.drain_s``.
         """
+        self._state_file.close()
         loop = asyncio.get_running_loop()
         drain_until = loop.time() + self._settings.limits.drain_s
         for server in self.servers:
@@ -241,17 +234,14 @@ class GatewayServer(uvicorn.Server):
         self.config.timeout_graceful_shutdown = max(1, round(drain_until - loop.time()))
         await super().shutdown(sockets)
 
-    async def _announce(self) -> None:
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        host = f"[{host}]" if ":" in host else host
-        host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+    async def _announce(self, url: str) -> None:
         engines = self._app.state.services.engines
-        err.print(f"listening on http://{host}:{port}, loading engines …")
+        err.print(f"listening on {url}, loading engines …")
         while not engines.ready:  # noqa: ASYNC110 - the state of other processes, which has no event to wait for
             await asyncio.sleep(0.05)
         err.print(
-            f"ready: engine {self._settings.default_engine} at http://{host}:{port} (API at /docs). Try:\n"
-            f"  curl -s http://{host}:{port}/tts -H 'content-type: application/json' "
+            f"ready: engine {self._settings.default_engine} at {url} (API at /docs). Try:\n"
+            f"  curl -s {url}/tts -H 'content-type: application/json' "
             """-d '{"text":"Hello from Voxgate."}' -o hello.wav""",
             highlight=False,
             soft_wrap=True,

@@ -84,7 +84,7 @@ def add(
             upload = parse(
                 VoiceUpload, {"name": name, "audio": data, "transcript": transcript, "language": language}, strict=True
             )
-            # Without a server, the names of built-in voices are unknown; the server prefers those to stored ones.
+            # Without a server, the names of built-in voices are unknown; the server prefers stored voices to those.
             storing = store_voice(upload, _store(settings), ClipReader(settings.limits), built_in={})
             voice, created = asyncio.run(storing)
             voice_id = voice.id

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from backends.base import BuiltinVoice, Capabilities
 from gateway.engine.admission import Admission
 from gateway.engine.client import EngineClient, State
+from gateway.engine.known_voices import known_voices
+from gateway.engine.loading import LoadQueue
 from gateway.errors import EngineNotFound
 from gateway.settings import EngineSettings
 
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredEngine:
-    """An engine with its settings, client and admission queue.
+    """An engine with its settings, its client, and the queues in front of it.
 
     :param label: the engine's label in metrics; engines that requests name share one.
     """
@@ -23,6 +27,7 @@ class ConfiguredEngine:
     settings: EngineSettings
     client: EngineClient
     admission: Admission
+    loading: LoadQueue
     label: str
 
     @classmethod
@@ -38,12 +43,33 @@ class ConfiguredEngine:
             capabilities = client.capabilities
             return capabilities.max_jobs * settings.replicas if capabilities else 1
 
-        return cls(settings, client, Admission(capacity, settings.max_queue), label or client.name)
+        loading = LoadQueue(client, max(1, settings.max_queue), settings.load_wait_s)
+        return cls(settings, client, Admission(capacity, settings.max_queue), loading, label or client.name)
 
     @property
     def name(self) -> str:
         """The configured name."""
         return self.client.name
+
+    @property
+    def waiting(self) -> int:
+        """Number of requests that wait for the engine or for a slot of it."""
+        return self.loading.waiting + self.admission.waiting
+
+    async def capabilities(self, until: float | None = None) -> Capabilities:
+        """The engine's capabilities. If it has never been loaded, load it and wait, as :meth:`LoadQueue.ready`."""
+        return self.client.capabilities or await self.loading.ready(until)
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold a slot of the ready engine for the duration of the context.
+
+        :raises QueueFull: if a queue is full.
+        :raises EngineUnavailable: if the engine is not ready in time.
+        """
+        await self.loading.ready()
+        async with self.admission.slot():
+            yield
 
 
 class Engines:
@@ -56,6 +82,8 @@ class Engines:
         self._engines = dict(engines)
         self.default = default
         self.since_s = int(time.time())
+        self._known_voices: dict[str, tuple[BuiltinVoice, ...]] = {}  # of engines that have not been loaded
+        self._probing = asyncio.Lock()
 
     def __iter__(self) -> Iterator[ConfiguredEngine]:
         return iter(list(self._engines.values()))
@@ -72,6 +100,7 @@ class Engines:
     def remove(self, name: str) -> None:
         """Remove an engine if it is present. The caller closes it first."""
         self._engines.pop(name, None)
+        self._known_voices.pop(name, None)
 
     def get(self, name: str | None) -> ConfiguredEngine:
         """Return the engine with this name, or the default engine.
@@ -83,6 +112,22 @@ class Engines:
         except KeyError:
             names = ", ".join(sorted(self._engines))
             raise EngineNotFound(f"unknown engine {name!r}; configured: {names}", param="engine") from None
+
+    async def built_in_voices(self) -> list[tuple[str, BuiltinVoice]]:
+        """Engine names and built-in voices, also of engines that have not been loaded, as far as they are known."""
+        async with self._probing:
+            unknown = [
+                engine
+                for engine in self
+                if engine.client.capabilities is None and engine.name not in self._known_voices
+            ]
+            found = await asyncio.gather(*(known_voices(engine.name, engine.settings) for engine in unknown))
+            self._known_voices.update({engine.name: voices for engine, voices in zip(unknown, found, strict=True)})
+        return [(engine.name, voice) for engine in self for voice in self._voices_of(engine)]
+
+    def _voices_of(self, engine: ConfiguredEngine) -> tuple[BuiltinVoice, ...]:
+        capabilities = engine.client.capabilities
+        return capabilities.voices if capabilities else self._known_voices.get(engine.name, ())
 
     def start(self) -> None:
         """Start loading the eager engines."""

@@ -70,6 +70,11 @@ class EngineClient(ABC):
         """Capabilities of the loaded model, or of the last one loaded."""
         return self.status().capabilities
 
+    @property
+    def ready(self) -> bool:
+        """Whether the engine takes jobs."""
+        return self.status().state is State.READY
+
     @abstractmethod
     def status(self) -> EngineStatus:
         """Return a snapshot without waiting."""

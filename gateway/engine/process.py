@@ -64,6 +64,11 @@ class ProcessEngine(EngineClient):
         """See :class:`EngineClient`."""
         return next((replica.capabilities for replica in self._replicas if replica.capabilities), None)
 
+    @property
+    def ready(self) -> bool:
+        """See :class:`EngineClient`."""
+        return any(replica.ready for replica in self._replicas)
+
     def status(self) -> EngineStatus:
         """Return the best replica's state, with the jobs and restarts of all replicas."""
         each = [replica.status() for replica in self._replicas]

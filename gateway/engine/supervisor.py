@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 HEALTHY_AFTER_S = 60.0  # a worker that was ready for this long resets the back-off
 MAX_ESTIMATE_S = 600.0
+PROGRESS_LOG_S = 10.0  # between log lines of one loading stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Supervisor:
         self._capabilities: Capabilities | None = None
         self._progress: LoadProgress | None = None
         self._stage_start = (0.0, 0)  # time, and LoadProgress.done
+        self._next_progress_log_at = 0.0
         self._error: str | None = None
         self._retry_at: float | None = None
         self._ready_at: float | None = None
@@ -240,8 +242,12 @@ class Supervisor:
             await asyncio.gather(loading, return_exceptions=True)
 
     def _set_progress(self, progress: LoadProgress) -> None:
+        now = asyncio.get_running_loop().time()
         if self._progress is None or progress.done < self._progress.done or progress.total != self._progress.total:
-            self._stage_start = (asyncio.get_running_loop().time(), progress.done)
+            self._stage_start = (now, progress.done)
+        if self._progress is None or progress.stage != self._progress.stage or now >= self._next_progress_log_at:
+            self._next_progress_log_at = now + PROGRESS_LOG_S
+            self._log.info("engine loading", stage=progress.stage, done=progress.done, total=progress.total)
         self._progress = progress
 
     def _remaining_load_s(self) -> float | None:

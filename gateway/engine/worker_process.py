@@ -26,6 +26,7 @@ from gateway.errors import EngineUnavailable, SynthesisFailed
 log = structlog.get_logger(__name__)
 
 SOCKET = "socket"
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - folders in it are private, see mkdtemp
 MAX_ADDRESS_BYTES = 100  # path of a Unix socket; Linux allows 107
 # OpenMP threads spin while they wait for each other. With libgomp's default (300,000 turns or more), two workers that
 # share cores lose three quarters of their speed; with this value, one worker alone loses nothing measurable.
@@ -340,7 +341,10 @@ def _private_folder() -> str:
     :raises WorkerError: if it cannot be created.
     """
     try:
-        folder = tempfile.mkdtemp(prefix="voxgate-")
+        try:
+            folder = tempfile.mkdtemp(prefix="voxgate-")
+        except OSError:  # a read-only container; Docker leaves this folder writable
+            folder = tempfile.mkdtemp(prefix="voxgate-", dir=SHARED_MEMORY)
         if len(os.fsencode(folder)) + len(SOCKET) + 1 > MAX_ADDRESS_BYTES:
             _remove(folder)
             folder = tempfile.mkdtemp(prefix="voxgate-", dir="/tmp")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from gateway.engine.catalog import Engines
 from gateway.errors import EngineNotFound, VoiceNotFound
-from gateway.service.classic.models import ClassicModels
+from gateway.service.classic.models import DEFAULT, ClassicModels
 from gateway.settings import AliasSettings
 from gateway.voices.store import VoiceStore, find_name
 
@@ -61,20 +61,22 @@ class Aliases:
     def engine(self, name: str) -> str:
         """Resolve a model's name to an engine.
 
-        In order of precedence: an engine of that name; a configured alias; a model of the classic Fish-Speech API; the
-        default engine, for the defaults of client libraries.
+        In order of precedence: an engine of that name; a configured alias; for ``default`` the default engine; a model
+        of the classic Fish-Speech API; the default engine, for the defaults of client libraries.
 
         :raises EngineNotFound: listing the known names.
         """
         engines = [engine.name for engine in self._engines]
         if name in engines:
             return name
+        if name == DEFAULT and name not in self.models:
+            return self._engines.default
         if found := self.models.get(name) or self._classic.engine_of(name):
             return found
         if name in OPENAI_MODELS or _FISH_MODEL.fullmatch(name):
             return self._engines.default
         served = [model.name for model in self._classic.listed()]
-        known = ", ".join(sorted({*engines, *self.models, *served}))
+        known = ", ".join(sorted({*engines, *self.models, *served, DEFAULT}))
         raise EngineNotFound(f"unknown model {name!r}: must be one of {known}", param="model")
 
     def voice(self, engine: str, name: str) -> str | None:

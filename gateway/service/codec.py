@@ -36,19 +36,20 @@ class CodecService:
 
         :raises GatewayError: if encoding fails; ``param`` is ``audios.N`` for an invalid file.
         """
-        found, capabilities, _ = self._codec(engine)
+        deadline_at = self._deadline_at()
+        found, capabilities, _ = await self._codec(engine, deadline_at)
         _check_count(recordings, "audios")
         rate_hz = capabilities.sample_rate_hz
         waveforms: list[Audio] = []
         left_s = MAX_S
         for index, recording in enumerate(recordings):
-            clip = await self._clips.read(recording, param=f"audios.{index}", min_s=0.0, max_s=MAX_S)
+            clip = await self._clips.read(recording, param=f"audios.{index}", max_s=MAX_S)
             left_s -= clip.duration_s
             if left_s < 0:
                 raise InvalidRequest(f"the recordings are too long: the limit is {MAX_S:g} s in total", param="audios")
             waveforms.append(await asyncio.to_thread(_resampled, clip.samples, clip.rate_hz, rate_hz))
         codes = []
-        async with self._slot(found):
+        async with self._slot(found, deadline_at):
             for index, waveform in enumerate(waveforms):
                 with _error_param(f"audios.{index}"):
                     codes.append(await found.client.encode(EncodeJob(next(self._job_ids), waveform, rate_hz)))
@@ -60,40 +61,40 @@ class CodecService:
         :param codes: each of shape (K, T).
         :raises GatewayError: if decoding fails; ``param`` is ``tokens.N`` for invalid codes.
         """
-        found, capabilities, codec = self._codec(engine)
+        deadline_at = self._deadline_at()
+        found, capabilities, codec = await self._codec(engine, deadline_at)
         _check_count(codes, "tokens")
         frames = sum(item.shape[-1] for item in codes)
         if frames * codec.samples_per_frame > MAX_S * capabilities.sample_rate_hz:
             raise InvalidRequest(f"the audio would be too long: the limit is {MAX_S:g} s in total", param="tokens")
         waveforms = []
-        async with self._slot(found):
+        async with self._slot(found, deadline_at):
             for index, item in enumerate(codes):
                 with _error_param(f"tokens.{index}"):
                     waveforms.append(await found.client.decode(DecodeJob(next(self._job_ids), item)))
         return waveforms, capabilities.sample_rate_hz
 
-    def _codec(self, name: str) -> tuple[ConfiguredEngine, Capabilities, CodecInfo]:
+    def _deadline_at(self) -> float:
+        return asyncio.get_running_loop().time() + self._limits.deadline_s
+
+    async def _codec(self, name: str, deadline_at: float) -> tuple[ConfiguredEngine, Capabilities, CodecInfo]:
         engine = self._engines.get(name)
-        capabilities = engine.client.capabilities
-        if capabilities is None:
-            engine.client.ensure_loading()
-            raise engine.client.unavailable_error()
+        capabilities = await engine.capabilities(deadline_at)
         if capabilities.codec is None:
             raise InvalidRequest(f"engine {name!r} has no codec", param="model")
         return engine, capabilities, capabilities.codec
 
     @asynccontextmanager
-    async def _slot(self, engine: ConfiguredEngine) -> AsyncIterator[None]:
+    async def _slot(self, engine: ConfiguredEngine, deadline_at: float) -> AsyncIterator[None]:
         """Hold a slot of the engine until the deadline, and count the outcome."""
         outcome = "cancelled"
-        deadline_s = self._limits.deadline_s
         try:
-            async with asyncio.timeout(deadline_s), engine.admission.slot():
+            async with asyncio.timeout_at(deadline_at), engine.slot():
                 yield
             outcome = "ok"
         except TimeoutError:
             outcome = DeadlineExceeded.type
-            raise DeadlineExceeded(f"not finished within {deadline_s:g} s") from None
+            raise DeadlineExceeded(f"not finished within {self._limits.deadline_s:g} s") from None
         except Exception as error:
             outcome = error.type if isinstance(error, GatewayError) else GatewayError.type
             raise

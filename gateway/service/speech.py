@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -24,7 +25,8 @@ from gateway.text.sections import Pause
 class SpeechInfo:
     """Properties of the audio that are known before its first byte.
 
-    :param note: how the audio differs from what was requested; may be empty.
+    :param approximate_cloning: whether a reference was given that the model follows only roughly.
+    :param note: how the audio differs from the request; may be empty.
     """
 
     engine: str
@@ -34,7 +36,11 @@ class SpeechInfo:
     format: AudioFormat
     sample_rate_hz: int
     bitrate_kbps: int | None = None
+    approximate_cloning: bool = False
     note: str = ""
+
+
+MIN_LETTERS = 10  # of a text whose duration is checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +49,27 @@ class SpokenPassage:
 
     :param text: the job's text.
     :param gain: factor applied to every sample.
+    :param stored_voice: name of the stored voice that is the job's reference, if any.
+    :param min_s: shortest plausible duration of its audio, in seconds; see :func:`shortest_s`.
     """
 
     job: Job
     text: MappedText
     gain: float = 1.0
+    stored_voice: str | None = None
+    min_s: float = 0.0
+
+
+def shortest_s(text: str, min_letter_s: float, speed: float) -> float:
+    """A lower bound on the duration of a spoken text; 0 for a short text.
+
+    A repeated letter counts once: "aaaah" and "www" may be one sound.
+
+    :param min_letter_s: see :class:`backends.base.Capabilities`.
+    """
+    letters = [char for char in text if char.isalnum()]
+    count = sum(char != before for before, char in pairwise(["", *letters]))
+    return min_letter_s * count / speed if count >= MIN_LETTERS else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +114,10 @@ class Speech:
     :ivar engine_rate_hz: the sample rate of :meth:`chunks`, in Hz.
     :ivar consumed_s: duration of the audio that :meth:`chunks` has yielded.
     :param parts: passages and pauses, spoken in order.
-    :param translate_error: converts the engine client's exceptions to user-facing ones.
+    :param deadline_s: time limit for the audio.
+    :param deadline_at: its end on the event loop's clock; default: ``deadline_s`` after the start.
+    :param translate_error: converts the engine client's exceptions to user-facing ones; also receives the name of the
+        stored voice that was to be cloned.
     """
 
     def __init__(
@@ -102,9 +127,10 @@ class Speech:
         engine: ConfiguredEngine,
         engine_rate_hz: int,
         deadline_s: float,
+        deadline_at: float | None,
         metrics: Metrics,
         backlog: Backlog,
-        translate_error: Callable[[Exception], Exception],
+        translate_error: Callable[[Exception, str | None], Exception],
     ):
         self.info = info
         self._parts = parts
@@ -112,6 +138,7 @@ class Speech:
         self.engine_rate_hz = engine_rate_hz
         self.consumed_s = 0.0
         self._deadline_s = deadline_s
+        self._deadline_at = deadline_at
         self._metrics = metrics
         self._backlog = backlog
         self._backlog_bytes = 0
@@ -120,6 +147,7 @@ class Speech:
         self._first: AudioChunk | None = None
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
+        self._stored_voice: str | None = None  # of the current passage
         self._arrived_at = asyncio.get_running_loop().time()
 
     @property
@@ -212,8 +240,9 @@ class Speech:
     async def _run_job(self) -> None:
         """Wait for a slot of the engine, queue its chunks, and count the outcome."""
         outcome = "cancelled"
+        deadline_at = self._deadline_at or asyncio.get_running_loop().time() + self._deadline_s
         try:
-            async with asyncio.timeout(self._deadline_s), self._engine.admission.slot():
+            async with asyncio.timeout_at(deadline_at), self._engine.slot():
                 await self._collect_chunks()
             outcome = "ok"
         except TimeoutError:
@@ -222,7 +251,7 @@ class Speech:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            translated = self._translate_error(error)
+            translated = self._translate_error(error, self._stored_voice)
             outcome = translated.type if isinstance(translated, GatewayError) else GatewayError.type
             raise translated from error
         finally:
@@ -239,6 +268,8 @@ class Speech:
             if isinstance(part, Pause):
                 silence_s += part.duration_s
                 continue
+            self._stored_voice = part.stored_voice
+            before_s = generated_s
             async with contextlib.aclosing(self._engine.client.submit(part.job)) as chunks:
                 async for chunk in chunks:
                     if not generated_s:
@@ -247,6 +278,11 @@ class Speech:
                     self._put_silence(silence_s)
                     silence_s = 0.0
                     self._put(_in_request(chunk, part))
+            if 0 < generated_s - before_s < part.min_s:
+                raise SynthesisFailed(
+                    f"the engine generated {generated_s - before_s:.3f} s of audio for a text that takes at least "
+                    f"{part.min_s:.2f} s; most of it was not spoken"
+                )
         self._put_silence(silence_s)
         if not generated_s:
             if any(isinstance(part, SpokenPassage) for part in self._parts):

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import itertools
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,8 +20,9 @@ from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.errors import InvalidRequest, NothingToSpeak, VoiceNotFound
 from gateway.metrics import Metrics
 from gateway.service.clips import ClipReader
+from gateway.service.hints import engines_for, engines_that
 from gateway.service.request import MAX_SEED, MAX_SPEED, MIN_SPEED, SpeechRequest, VoiceSpec
-from gateway.service.speech import Backlog, CompleteSpeech, Speech, SpeechInfo, SpokenPassage
+from gateway.service.speech import Backlog, CompleteSpeech, Speech, SpeechInfo, SpokenPassage, shortest_s
 from gateway.settings import Limits
 from gateway.text.lexicons.store import LexiconStore
 from gateway.text.sections import Passage, Pause, PreparedText
@@ -71,66 +72,75 @@ class Synthesizer:
         self._backlog = Backlog(limits.backlog_bytes)
         self._job_ids = itertools.count(1)
 
-    async def open(self, request: SpeechRequest, or_silence: bool = False) -> Speech:
+    async def open(self, request: SpeechRequest, or_silence: bool = False, deadline_at: float | None = None) -> Speech:
         """Start a speech and wait for its first audio. The caller must close the speech.
 
         :param or_silence: speak a text without a letter or a digit as a short silence, with a note in its info.
+        :param deadline_at: end of ``limits.deadline_s`` on the event loop's clock; default: counted from now.
         :raises GatewayError: if the request is invalid or synthesis fails before the first audio.
         """
         self._check_length(request.text, self._limits.text_chars)
-        resolved = await self.resolve(request)
+        deadline_at = deadline_at or asyncio.get_running_loop().time() + self._limits.deadline_s
+        resolved = await self.resolve(request, deadline_at)
         try:
-            return await self.open_text(resolved, request.text)
+            return await self.open_text(resolved, request.text, deadline_at=deadline_at)
         except NothingToSpeak:
             if not or_silence:
                 raise
         note = f"text has nothing to speak: {SILENCE_S:g} s of silence"
         silent = replace(resolved, info=replace(resolved.info, note=note))
-        return await self._started(self._speech(silent, [Pause(SILENCE_S, 0)]))
+        return await self._started(self._speech(silent, [Pause(SILENCE_S, 0)], deadline_at))
 
-    async def open_text(self, resolved: ResolvedRequest, text: str, start: int = 0) -> Speech:
+    async def open_text(
+        self, resolved: ResolvedRequest, text: str, start: int = 0, deadline_at: float | None = None
+    ) -> Speech:
         """Start a speech of a resolved request, as :meth:`open`. Several texts can share one resolved request.
 
         :param start: position of the text in the user's whole text, for errors.
         :raises GatewayError: if the text is invalid or synthesis fails before the first audio.
         """
-        return await self._started(await self._prepare_speech(resolved, text, start))
+        return await self._started(await self._prepare_speech(resolved, text, start, deadline_at))
 
-    async def speak(self, request: SpeechRequest, or_silence: bool = False) -> CompleteSpeech:
+    async def speak(
+        self, request: SpeechRequest, or_silence: bool = False, deadline_at: float | None = None
+    ) -> CompleteSpeech:
         """Synthesize a complete audio file.
 
         :param or_silence: see :meth:`open`.
+        :param deadline_at: see :meth:`open`.
         :raises GatewayError: if the request is invalid or synthesis fails.
         """
-        speech = await self.open(request, or_silence)
+        speech = await self.open(request, or_silence, deadline_at)
         try:
             data, duration_s = await speech.read()
         finally:
             await speech.aclose()
         return CompleteSpeech(speech.info, data, duration_s, speech.spoken_text)
 
-    async def inspect(self, spec: VoiceSpec, text: str) -> PreparedText:
-        """Run the text stage only. The result tells what the engine cannot speak; nothing is spoken.
+    async def inspect(self, spec: VoiceSpec, text: str, deadline_at: float | None = None) -> PreparedText:
+        """Run the text stage only. The result has the characters that the engine cannot speak; nothing is spoken.
 
+        :param deadline_at: end of the wait for the engine, on the event loop's clock.
         :raises GatewayError: if a field or the markup is invalid, or the engine is unavailable.
         """
         engine = self._engines.get(spec.engine)
-        capabilities = self._capabilities(engine)
+        capabilities = await engine.capabilities(deadline_at)
         self._check_language(spec.language, engine, capabilities)
         self._check_length(text, self._limits.text_chars)
         voices = [voice.name for voice in capabilities.voices]
         voice = spec.voice or next(iter(voices), "")
         return await asyncio.to_thread(prepare, text, await self._text_options(spec), capabilities, voice)
 
-    async def resolve(self, spec: VoiceSpec) -> ResolvedRequest:
+    async def resolve(self, spec: VoiceSpec, deadline_at: float | None = None) -> ResolvedRequest:
         """Resolve and validate a request apart from its text, and decode its reference clip.
 
+        :param deadline_at: end of the wait for the engine, on the event loop's clock.
         :raises GatewayError: naming the invalid field, or the reason why the engine is unavailable.
         """
         engine = self._engines.get(spec.engine)
         fmt = get_format(spec.format)
         self._backlog.check()
-        capabilities = self._capabilities(engine)
+        capabilities = await engine.capabilities(deadline_at)
         self._check_language(spec.language, engine, capabilities)
         text_options = await self._text_options(spec)
         voice, reference = await self._voice(spec, engine, capabilities, text_options)
@@ -144,11 +154,14 @@ class Synthesizer:
             format=fmt,
             sample_rate_hz=choose_rate(fmt, capabilities.sample_rate_hz, spec.sample_rate),
             bitrate_kbps=spec.bitrate,
+            approximate_cloning=reference is not None and capabilities.cloning == "approximate",
         )
         max_text_chars = min(self._limits.text_chars, capabilities.max_text_chars)
         return ResolvedRequest(spec, engine, capabilities, info, reference, text_options, max_text_chars)
 
-    async def _prepare_speech(self, resolved: ResolvedRequest, text: str, start: int) -> Speech:
+    async def _prepare_speech(
+        self, resolved: ResolvedRequest, text: str, start: int, deadline_at: float | None
+    ) -> Speech:
         self._backlog.check()
         self._check_length(text, self._limits.text_chars)
         engine, capabilities = resolved.engine, resolved.capabilities
@@ -160,18 +173,21 @@ class Synthesizer:
             await self._passage(resolved, section) if isinstance(section, Passage) else section
             for section in prepared.sections
         ]
-        return self._speech(resolved, parts)
+        return self._speech(resolved, parts, deadline_at)
 
-    def _speech(self, resolved: ResolvedRequest, parts: Sequence[SpokenPassage | Pause]) -> Speech:
+    def _speech(
+        self, resolved: ResolvedRequest, parts: Sequence[SpokenPassage | Pause], deadline_at: float | None
+    ) -> Speech:
         return Speech(
             resolved.info,
             parts,
             resolved.engine,
             engine_rate_hz=resolved.capabilities.sample_rate_hz,
             deadline_s=self._limits.deadline_s,
+            deadline_at=deadline_at,
             metrics=self._metrics,
             backlog=self._backlog,
-            translate_error=lambda error: self._translate_error(error, resolved.engine),
+            translate_error=lambda error, stored_voice: self._translate_error(error, resolved.engine, stored_voice),
         )
 
     async def _started(self, speech: Speech) -> Speech:
@@ -201,7 +217,15 @@ class Synthesizer:
             stream=spec.stream,
             options=spec.options,
         )
-        return SpokenPassage(job, passage.text, gain=10.0 ** ((spec.volume + passage.gain_db) / 20.0))
+        can = resolved.capabilities
+        is_stored = reference is not None and (passage.voice is not None or spec.reference_audio is None)
+        return SpokenPassage(
+            job,
+            passage.text,
+            gain=10.0 ** ((spec.volume + passage.gain_db) / 20.0),
+            stored_voice=voice if is_stored else None,
+            min_s=0.0 if can.limits_length(spec.options) else shortest_s(job.text, can.min_letter_s, job.speed),
+        )
 
     def _check_speakable(self, prepared: PreparedText, engine: ConfiguredEngine, param: str, start: int = 0) -> None:
         for refusal in prepared.refused:
@@ -217,13 +241,6 @@ class Synthesizer:
     def _check_length(self, text: str, limit: int) -> None:
         if len(text) > limit:
             raise InvalidRequest(f"the text has {len(text)} characters: the limit is {limit}", param="text")
-
-    def _capabilities(self, engine: ConfiguredEngine) -> Capabilities:
-        """The engine's capabilities, known once it has been loaded."""
-        if (capabilities := engine.client.capabilities) is not None:
-            return capabilities
-        engine.client.ensure_loading()
-        raise engine.client.unavailable_error()
 
     async def _voice(
         self, spec: VoiceSpec, engine: ConfiguredEngine, capabilities: Capabilities, text_options: TextOptions
@@ -242,11 +259,14 @@ class Synthesizer:
             if not built_in:
                 raise InvalidRequest(f"required: engine {engine.name!r} has no built-in voice", param="voice")
             return built_in[0], None
-        if (found := find_name(spec.voice, built_in)) is not None:
+        found = find_name(spec.voice, built_in)
+        if found is not None and capabilities.cloning == "none":
             return found, None
-        try:
+        try:  # a stored voice takes precedence: it had the name before the engine was known
             voice = await asyncio.to_thread(self._voices.get, spec.voice)
         except VoiceNotFound:
+            if found is not None:
+                return found, None
             raise VoiceNotFound(
                 f"unknown voice {spec.voice!r}: must be a stored voice's name or ID, or a built-in voice of engine "
                 f"{engine.name!r} ({', '.join(built_in) or 'it has none'})",
@@ -260,7 +280,7 @@ class Synthesizer:
             raise InvalidRequest(f"the transcript of voice {voice.name!r}: {error.message}", param="voice") from None
 
     async def _reference(self, spec: VoiceSpec, audio: bytes) -> Reference:
-        clip = await self._clips.read(audio, param="reference_audio")
+        clip = await self._clips.read_voice(audio, param="reference_audio")
         text = (spec.reference_text or "").strip()
         content = clip.samples.tobytes() + f"\0{clip.rate_hz}\0{text}".encode()
         digest = hashlib.sha256(content).hexdigest()
@@ -284,7 +304,7 @@ class Synthesizer:
 
     def _check_cloning(self, engine: ConfiguredEngine, capabilities: Capabilities, param: str) -> None:
         if capabilities.cloning == "none":
-            others = self._engines_that(lambda other: other.cloning != "none")
+            others = engines_that(self._engines, lambda other: other.cloning != "none")
             raise InvalidRequest(f"engine {engine.name!r} cannot clone voices{others}", param=param)
 
     def _check_language(
@@ -294,7 +314,7 @@ class Synthesizer:
             return
         language = tag.split("-", 1)[0].lower()
         if language not in capabilities.languages:
-            others = self._engines_that(lambda other: language in other.languages)
+            others = engines_for(self._engines, [language])
             raise InvalidRequest(
                 f"engine {engine.name!r} does not support {language}, only {', '.join(capabilities.languages)}{others}",
                 param=param,
@@ -315,18 +335,18 @@ class Synthesizer:
             message = f"unknown option; this engine's options: {', '.join(sorted(known)) or '(none)'}"
         raise InvalidRequest(message, param=".".join(["options", *path]))
 
-    def _translate_error(self, error: Exception, engine: ConfiguredEngine) -> Exception:
-        """Convert an engine's refusal to an error that lists engines with the missing capability."""
+    def _translate_error(
+        self, error: Exception, engine: ConfiguredEngine, stored_voice: str | None = None
+    ) -> Exception:
+        """Convert an engine's refusal to an error that lists engines with the missing capability.
+
+        :param stored_voice: the voice to name in an error of its recording or transcript.
+        """
         if not isinstance(error, InvalidJob):
             return error
         message = error.message
-        if needed := set(error.needs_languages):
-            others = self._engines_that(lambda other: not needed.isdisjoint(other.languages))
-            message += others or f"; no loaded engine supports {' or '.join(error.needs_languages)}"
+        if error.needs_languages:
+            message += engines_for(self._engines, error.needs_languages)
+        if stored_voice is not None and error.param in ("reference_audio", "reference_text"):
+            return InvalidRequest(f"engine {engine.name!r} cannot use {stored_voice!r}: {message}", param="voice")
         return InvalidRequest(message, param=error.param)
-
-    def _engines_that(self, can: Callable[[Capabilities], bool]) -> str:
-        """``; engines that can: …`` with the engines whose known capabilities satisfy ``can``; else empty."""
-        loaded = ((engine.name, engine.client.capabilities) for engine in self._engines)
-        names = [name for name, capabilities in loaded if capabilities and can(capabilities)]
-        return f"; engines that can: {', '.join(names)}" if names else ""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from backends.base import BuiltinVoice
+from gateway.engine.catalog import Engines
 from gateway.errors import Conflict
 from gateway.service.clips import ClipReader
 from gateway.service.request import Language
@@ -20,7 +22,7 @@ class VoiceUpload(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(max_length=MAX_NAME_CHARS)] = Field(
-        description="letters, digits, space, - _ . in any script"
+        description="letters, digits, space and - _ . ' ( ) & , + · in any script"
     )
     audio: bytes = Field(description="1 to 30 s of speech in any common audio format")
     transcript: str = Field("", max_length=MAX_TRANSCRIPT_CHARS, description="verbatim transcript of the audio")
@@ -38,7 +40,7 @@ async def store_voice(
     :raises InvalidRequest: naming the field.
     """
     _check_free(upload.name, built_in)
-    clip = await clips.read(upload.audio, param="audio")
+    clip = await clips.read_voice(upload.audio, param="audio")
     return await asyncio.to_thread(
         store.add, upload.name, upload.transcript, clip.samples, clip.rate_hz, upload.language
     )
@@ -54,6 +56,26 @@ async def rename_voice(id_or_name: str, name: str, store: VoiceStore, built_in: 
     """
     _check_free(name, built_in)
     return await asyncio.to_thread(store.rename, id_or_name, name)
+
+
+def voice_warnings(voice: Voice, engines: Engines, built_in: Sequence[tuple[str, BuiltinVoice]]) -> list[str]:
+    """Warnings about the use of a stored voice with the engines that are known so far.
+
+    :param built_in: engine names and their built-in voices.
+    """
+    warnings = [
+        f"engine {engine!r} has a built-in voice of this name, which requests get only without `voice`"
+        for engine, other in built_in
+        if name_key(other.name) == name_key(voice.name)
+    ]
+    for engine in engines:
+        can = engine.client.capabilities
+        if can and can.max_reference_s and voice.duration_s > can.max_reference_s:
+            warnings.append(
+                f"engine {engine.name!r} uses up to {can.max_reference_s:g} s of speech, and the clip has "
+                f"{voice.duration_s:.1f} s: cut it and its transcript"
+            )
+    return warnings
 
 
 def _check_free(name: str, built_in: Mapping[str, str]) -> None:

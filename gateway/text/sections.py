@@ -40,7 +40,7 @@ Section = Passage | Pause
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An edit as users see it: what was written where, and what is spoken.
+    """An edit in the input: a written part and its spoken form.
 
     :param start: start in the input, in characters.
     :param end: end in the input.

@@ -1,7 +1,7 @@
-"""The text stage: what is written in a request becomes what the engine speaks.
+"""The text stage: converts a request's text to words that the engine can speak.
 
 For every API, batch and live, in this order: SSML and pauses divide the text into sections; in each passage Unicode is
-cleaned up, then the pronunciation dictionaries and the normalizer replace what is not spoken as written; last, the
+cleaned up, then the pronunciation dictionaries and the normalizer replace numbers, signs and respelled words; last, the
 characters that the engine cannot speak are found. Every spoken character keeps its place in the input.
 """
 

@@ -7,6 +7,7 @@ is built from them.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -47,6 +48,8 @@ _LOCK_TIMEOUT_S = 30.0
 _MAX_CACHED_REFERENCES = 32
 # Time stamps of file systems have a resolution of up to two seconds, so a folder may change without a newer mtime.
 _MTIME_STEP_NS = 2_000_000_000
+# A container's file system may be read-only, and its user may own nothing: speech needs no voice store.
+_READ_ONLY_ERRNOS = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,18 @@ class _Entry:
 class FileVoiceStore(VoiceStore):
     """A :class:`VoiceStore` in a folder, which is created if it does not exist.
 
+    If the folder cannot be written, its voices can be used but not changed, and no voice can be stored.
+
     :param max_voices: maximum number of voices.
     """
 
     def __init__(self, folder: Path, max_voices: int):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno not in _READ_ONLY_ERRNOS:
+                raise
+            _log.warning("data_dir: %s cannot be created (%s): no voices can be stored", folder, error.strerror)
         self._folder = folder
         self._max_voices = max_voices
         self._process_lock = filelock.FileLock(folder / ".lock", timeout=_LOCK_TIMEOUT_S)
@@ -170,6 +180,13 @@ class FileVoiceStore(VoiceStore):
                 yield
         except filelock.Timeout:
             raise Conflict("another process is changing the voices: retry later", retry_after_s=1) from None
+        except OSError as error:
+            if error.errno not in _READ_ONLY_ERRNOS:
+                raise
+            raise Conflict(
+                f"voices cannot be stored or changed: the folder {self._folder} cannot be written ({error.strerror}); "
+                "set data_dir to another folder"
+            ) from None
         finally:
             with self._lock:
                 self._read_mtime_ns = None
@@ -202,7 +219,11 @@ class FileVoiceStore(VoiceStore):
 
     def _refresh(self) -> None:
         """Read the voices that have changed since the last read."""
-        mtime_ns = self._folder.stat().st_mtime_ns
+        try:
+            mtime_ns = self._folder.stat().st_mtime_ns
+        except (FileNotFoundError, PermissionError):  # it could not be created
+            self._entries = {}
+            return
         if mtime_ns == self._read_mtime_ns:
             return
         settled = time.time_ns() - mtime_ns > _MTIME_STEP_NS

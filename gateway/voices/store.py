@@ -16,6 +16,8 @@ from backends.base import Audio, Reference
 from gateway.errors import InvalidRequest
 
 MAX_NAME_CHARS = 64
+# Signs of people's names and of copies. They need no care: no path is built from a name, and clients encode it in URLs.
+NAME_SIGNS = "-_.'’()（）&,+·・"
 MAX_TRANSCRIPT_CHARS = 1_000
 VOICE_ID = re.compile(r"voice-[0-9a-f]{16}")
 
@@ -107,8 +109,9 @@ class VoiceStore(ABC):
 def check_name(name: str) -> str:
     """Return a voice name in NFC, after checking it.
 
-    :raises InvalidRequest: unless it has 1 to 64 letters, digits (of any script), spaces, ``-``, ``_`` and ``.``,
-        does not start or end with a space, does not start with a dot, and is not in the form of an ID.
+    :raises InvalidRequest: unless it has 1 to 64 letters, digits (of any script), spaces and signs of
+        :data:`NAME_SIGNS`, starts with a letter, a digit, ``-``, ``_`` or a parenthesis, does not end with a space, and
+        does not have the form of an ID.
     """
     name = unicodedata.normalize("NFC", name)
     if not 1 <= len(name) <= MAX_NAME_CHARS:
@@ -118,12 +121,12 @@ def check_name(name: str) -> str:
     if bad := sorted({char for char in name if not _is_name_char(char)}):
         raise InvalidRequest(
             f"invalid characters in the voice name: {', '.join(map(ascii, bad))}; "
-            "letters, digits, spaces, '-', '_' and '.' are allowed",
+            f"letters, digits, spaces and {NAME_SIGNS} are allowed",
             param="name",
         )
-    if name != name.strip() or name.startswith(".") or _is_mark(name[0]):
+    if name != name.strip() or not (name[0].isalnum() or name[0] in "-_(（"):
         raise InvalidRequest(
-            "invalid voice name: must start with a letter, a digit, '-' or '_', and must not end with a space",
+            "invalid voice name: must start with a letter, a digit, '-', '_' or '(', and must not end with a space",
             param="name",
         )
     if VOICE_ID.fullmatch(name_key(name)):
@@ -201,7 +204,7 @@ def from_wav(wav: bytes) -> Audio:
 
 
 def _is_name_char(char: str) -> bool:
-    return char.isalnum() or char in " -_." or _is_mark(char)
+    return char.isalnum() or char == " " or char in NAME_SIGNS or _is_mark(char)
 
 
 def _is_mark(char: str) -> bool:

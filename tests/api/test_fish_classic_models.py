@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from support.app import InMemory
 from support.classic_models import FISH, FakeEngineFactory, error_of, fish_gateway, pausing, until, webui_load
 
+from backends.base import Capabilities
 from gateway.engine.client import State
 from gateway.engine.fake import FakeEngine
 
@@ -67,12 +69,29 @@ async def test_webui_load_request_uses_the_configured_checkpoints(tmp_path: Path
     response = await put(gateway, "default", webui_load())
     assert (response.status_code, response.json()) == (200, {"name": "default"}), response.text
     (settings,) = factory.settings
-    assert (settings.device, settings.dtype) == ("cuda:0", "float16")
+    assert (settings.device, settings.dtype) == ("cuda:0", "float16,auto")
     assert settings.model == {**model, "compile": True}
     assert (settings.max_queue, settings.load) == (7, "lazy")
     assert (await invoke(gateway, "default")).headers["x-voxgate-engine"] == "fish:default"
     assert await engines(gateway) == ["fish", "fish:default"]
     assert gateway.engine.state is State.UNLOADED
+
+
+class WithoutHalf(FakeEngine):
+    """An engine on a device that lacks float16."""
+
+    def __init__(self, *args: Any, capabilities: Capabilities, **more: Any):
+        super().__init__(*args, capabilities=replace(capabilities, dtype="bfloat16"), **more)
+
+
+async def test_precision_that_the_device_lacks_is_reported_as_ignored(tmp_path: Path) -> None:
+    gateway = fish_gateway(tmp_path, factory=FakeEngineFactory(WithoutHalf))
+    replaced = await put(gateway, "a", {"llama": {"precision": "float16"}})
+    assert (replaced.status_code, replaced.headers["x-voxgate-ignored"]) == (200, "llama.precision"), replaced.text
+    for body in ({"llama": {"precision": "bfloat16"}}, {"device": "cpu"}):
+        assert "x-voxgate-ignored" not in (await put(gateway, "b", body)).headers
+    (shown,) = [engine for engine in (await gateway.client.get("/v1/engines")).json()["engines"] if engine["dtype"]][:1]
+    assert shown["dtype"] == "bfloat16"
 
 
 async def test_omitted_put_fields_stay_as_configured(tmp_path: Path) -> None:
@@ -84,7 +103,7 @@ async def test_omitted_put_fields_stay_as_configured(tmp_path: Path) -> None:
     assert await models(gateway) == ["default", "a", "b"]
     assert (await put(gateway, "c", {"llama": {"precision": "float16"}})).status_code == 200
     (settings,) = factory.settings
-    assert (settings.device, settings.dtype, settings.model) == ("cuda:1", "float16", {"compile": False})
+    assert (settings.device, settings.dtype, settings.model) == ("cuda:1", "float16,auto", {"compile": False})
 
 
 @pytest.mark.parametrize(

@@ -286,3 +286,12 @@ async def test_only_the_configured_hub_reference_is_allowed(tmp_path: Path, root
 )
 async def test_invalid_checkpoint_path_is_refused(gateway: InMemory, body: Any, part: str) -> None:
     assert part in error_of(await put(gateway, **body), 422)
+
+
+@pytest.mark.parametrize("roots", [[], ["/srv/voices"]], ids=["no roots", "another root"])
+async def test_refused_upload_of_the_gradio_page_names_the_folder_to_add(tmp_path: Path, roots: list[str]) -> None:
+    gateway = fish_gateway(tmp_path, fish_api={"roots": roots})
+    message = error_of(await invoke(gateway, f"/tmp/gradio/{'0a' * 20}/clip.wav"), 403)
+    assert message.endswith("; add /tmp/gradio, the folder of the page's uploads")
+    for path in (f"/tmp/../etc/{'0a' * 20}/x.wav", "/etc/x.wav"):
+        assert "add" not in error_of(await invoke(gateway, path), 403)

@@ -129,7 +129,7 @@ async def test_unspeakable_letter_refuses_its_own_sentence_only(tmp_path: Path) 
         events, _ = await socket.rest()
     (refused,) = of(events, "segment_refused")
     assert text[refused["start"] : refused["end"]] == "Three is жар there. "
-    assert refused["error"]["message"] == "fake cannot speak 'ж' (Cyrillic script, character 22 of the text)"
+    assert refused["error"]["message"].startswith("fake cannot speak 'ж' (Cyrillic script, character 22 of the text)")
     assert [job.text for job in gateway.engine.jobs] == ["It is late.", "It costs five dollars now."]
     assert [text[event["start"] : event["end"]] for event in of(events, "segment")][-1] == "It costs $5 now."
 

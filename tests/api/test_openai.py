@@ -184,7 +184,7 @@ async def test_aliases_map_to_engines_and_voices(tmp_path: Path) -> None:
     error = await error_of(await speak(gateway, model="one", voice="bella"), 404)
     assert (error["param"], error["code"]) == ("voice", "voice_not_found")
     listed = [entry["id"] for entry in (await gateway.client.get("/v1/models")).json()["data"]]
-    assert listed == ["one", "two", "tts-1-hd", "kokoro"]
+    assert listed == ["one", "two", "tts-1-hd", "kokoro", "default"]
     voices = (await gateway.client.get("/v1/audio/voices")).json()["voices"]
     assert [voice["id"] for voice in voices] == ["ada", "grace", "alloy", "bella", "nova"]
 
@@ -201,6 +201,25 @@ async def test_every_listed_model_is_accepted(tmp_path: Path) -> None:
         assert (await gateway.client.get(f"/v1/models/{entry['id']}")).json() == entry
         spoken = await speak(gateway, model=entry["id"], voice=None)
         assert spoken.status_code == 200, spoken.text
+
+
+@pytest.mark.parametrize("fish_engine", [None, "two"])
+async def test_model_default_is_the_default_engine(tmp_path: Path, fish_engine: str | None) -> None:
+    engines = [FakeEngine("one"), FakeEngine("two")]
+    gateway = in_memory(tmp_path, engines, fish_api={"engine": fish_engine})
+    assert "default" in [entry["id"] for entry in (await gateway.client.get("/v1/models")).json()["data"]]
+    assert {"id": "default"} in (await gateway.client.get("/v1/audio/models")).json()["models"]
+    assert (await gateway.client.get("/v1/models/default")).json()["id"] == "default"
+    assert (await speak(gateway, model="default")).headers["x-voxgate-engine"] == "one"
+    fish = await gateway.client.post("/v1/tts", json={"text": "hi"}, headers={"model": "default"})
+    assert fish.headers["x-voxgate-engine"] == "one"
+    classic = await gateway.client.post("/v1/models/default/invoke", json={"text": "hi"})
+    assert classic.headers.get("x-voxgate-engine") == fish_engine, "the classic API has a default of its own"
+
+
+async def test_alias_default_has_precedence_over_the_default_engine(tmp_path: Path) -> None:
+    gateway = in_memory(tmp_path, [FakeEngine("one"), FakeEngine("two")], aliases={"models": {"default": "two"}})
+    assert (await speak(gateway, model="default")).headers["x-voxgate-engine"] == "two"
 
 
 async def test_classic_model_is_accepted(tmp_path: Path) -> None:
@@ -223,7 +242,7 @@ async def test_unknown_model_error_lists_the_models(tmp_path: Path) -> None:
     for response in (await speak(gateway, model="whisper-1"), await gateway.client.get("/v1/models/whisper-1")):
         error = await error_of(response, 404)
         assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", "model", "model_not_found")
-        assert error["message"] == "unknown model 'whisper-1': must be one of fake, hd"
+        assert error["message"] == "unknown model 'whisper-1': must be one of default, fake, hd"
     assert (await gateway.client.get("/v1/models/tts-1")).json()["id"] == "tts-1"
 
 
@@ -385,8 +404,8 @@ async def test_alias_resolution(tmp_path: Path) -> None:
         "one",
         "one",
     ]
-    for unknown in ("", "One", "default", "gpt-5"):
-        with pytest.raises(EngineNotFound, match="must be one of one, s1, two") as caught:
+    for unknown in ("", "One", "gpt-5"):
+        with pytest.raises(EngineNotFound, match="must be one of default, one, s1, two") as caught:
             aliases.engine(unknown)
         assert caught.value.param == "model"
     assert aliases.voice("one", "alloy") is None

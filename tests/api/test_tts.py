@@ -253,6 +253,38 @@ async def test_unsupported_request_names_engines_that_support_it(tmp_path: Path,
     assert error["message"] == "engine 'mono' cannot clone voices; engines that can: poly"
 
 
+async def test_unsupported_language_names_what_supports_it(tmp_path: Path) -> None:
+    sleepers = [FakeEngine(name, state=State.UNLOADED) for name in ("any", "english", "chinese")]
+    gateway = in_memory(tmp_path, [FakeEngine("mono"), *sleepers])
+    settings = gateway.app.state.services.settings.engines
+    settings["english"].model["languages"], settings["chinese"].model["languages"] = ["en"], ["zh"]
+    assert (await error_of(gateway, 422, language="zh"))["message"].endswith(
+        "; engines that may, once loaded: any, chinese"
+    )
+    settings["any"].model["languages"] = settings["chinese"].model["languages"] = ["en"]
+    assert (await error_of(gateway, 422, language="zh"))["message"] == (
+        "engine 'mono' does not support zh, only en; no configured engine supports zh: `voxgate serve --config "
+        "configs/official.yaml` serves engines that do; their weights are not for commercial use"
+    )
+    assert (await error_of(gateway, 422, language="th"))["message"].endswith("; no configured engine supports th")
+
+
+@pytest.mark.parametrize(("cloning", "header"), [("approximate", "approximate"), ("optional", None)])
+async def test_header_tells_that_a_reference_is_followed_only_roughly(
+    tmp_path: Path, clip: bytes, cloning: str, header: str | None
+) -> None:
+    gateway = in_memory(tmp_path, [FakeEngine(capabilities=capable(cloning=cloning))])
+    reference = {"reference_audio": base64.b64encode(clip).decode(), "reference_text": "some words"}
+    await gateway.client.post("/v1/voices", data={"name": "ann", "transcript": "some words"}, files={"audio": clip})
+    for fields in (reference, {**reference, "stream": True}, {**reference, "response": "base64"}, {"voice": "ann"}):
+        response = await gateway.client.post("/tts", json={"text": "hi", **fields})
+        assert (response.status_code, response.headers.get("x-voxgate-cloning")) == (200, header)
+    built_in = await gateway.client.post("/tts", json={"text": "hi"})
+    assert "x-voxgate-cloning" not in built_in.headers
+    engine = (await gateway.client.get("/v1/engines/fake")).json()
+    assert engine["cloning"] == cloning
+
+
 async def test_unloaded_engine_is_503_with_retry_after(tmp_path: Path) -> None:
     gateway = in_memory(tmp_path, [FakeEngine(state=State.UNLOADED)])
     response = await gateway.client.post("/tts", json={"text": "x"})

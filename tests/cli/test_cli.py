@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.gateway_process import TONE_AND_LITE, Gateway, read_audio
+from support.gateway_process import TONE, TONE_AND_LITE, Gateway, read_audio, start_gateway
 
 
 @pytest.fixture
@@ -59,12 +59,32 @@ def test_say_takes_the_format_from_the_file_name(config: Path, tmp_path: Path, e
     assert file.read_bytes().startswith(magic)
 
 
-def test_say_refuses_an_unknown_extension(config: Path, tmp_path: Path) -> None:
-    result = voxgate("say", "hi", "-o", tmp_path / "x.wma", "--config", config, status=2)
-    assert "unknown extension '.wma': use one of wav, mp3, flac" in result.stderr.replace("\n", " ")
-    assert not (tmp_path / "x.wma").exists()
-    voxgate("say", "hi", "-o", tmp_path / "x.wma", "--format", "MP3", "-e", "tone", "--config", config)
-    assert (tmp_path / "x.wma").read_bytes().startswith(b"\xff\xf3")
+@pytest.mark.parametrize("name", ["x.wma", "x.txt", "x.wav.gz"])
+def test_say_refuses_an_unknown_extension(config: Path, tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    refused = voxgate("say", "hi", "-o", file, "-e", "tone", "--config", config, status=1)
+    assert f"--output: unknown extension {file.suffix}: must be one of .wav, .mp3, .flac, .opus" in refused.stderr
+    assert not file.exists()
+    voxgate("say", "hi", "-o", file, "-f", "FLAC", "-e", "tone", "--config", config)
+    assert file.read_bytes().startswith(b"fLaC")
+
+
+def test_say_writes_to_standard_output(config: Path, tmp_path: Path) -> None:
+    flags = ("-e", "tone", "--seed", "1", "--config", str(config), "--show-text")
+    command = [sys.executable, "-m", "gateway", "say", "hi", "-o", "-", *flags]
+    result = subprocess.run(command, capture_output=True, cwd=tmp_path, env={**os.environ, "VOXGATE_SERVER": ""})
+    assert result.returncode == 0, result.stderr
+    assert len(read_audio(result.stdout)[0])
+    assert result.stderr.endswith(b"hi\n"), "the spoken text is not mixed with the audio"
+    assert not (tmp_path / "-").exists()
+
+
+@pytest.mark.parametrize("name", ["folder.wav", "/proc/version", "/dev/full"])
+def test_say_reports_an_unwritable_output_in_one_line(config: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.wav").mkdir()
+    refused = voxgate("say", "hi", "-o", tmp_path / name, "-e", "tone", "-f", "wav", "--config", config, status=1)
+    (line,) = refused.stderr.strip().splitlines()
+    assert line.startswith(f"error: cannot write {tmp_path / name}: ")
 
 
 def test_say_speaks_a_bedrock_response(config: Path, tmp_path: Path) -> None:
@@ -123,6 +143,25 @@ def test_say_prints_errors_and_writes_no_file(
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "x.wav").exists()
+
+
+def test_commands_find_a_gateway_on_another_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    servers = tmp_path / "state/voxgate/servers"
+    servers.mkdir(parents=True)
+    for name, content in {"1": '{"url": "http://127.0.0.1:1"}', "2": "{", "3": '{"url": 3}', "4": "[]"}.items():
+        (servers / f"{name}.json").write_text(content)
+    gateway = start_gateway(tmp_path, {**TONE, "engines": {"tone": {"backend": "tone"}}})
+    port = gateway.url.rsplit(":", 1)[1]
+    assert (servers / f"{port}.json").exists()
+    command = [sys.executable, "-m", "gateway", "engines", "--json"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VOXGATE_")}
+    found = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert json.loads(found.stdout)["default"] == "tone", found.stderr
+    assert gateway.stop() == 0
+    assert not (servers / f"{port}.json").exists()
+    alone = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert json.loads(alone.stdout)["engines"][0]["state"] == "not running"
 
 
 def test_server_errors_are_printed_unchanged(gateway: Gateway, tmp_path: Path) -> None:

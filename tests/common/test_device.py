@@ -55,6 +55,16 @@ def test_unsupported_dtype_is_refused_by_key(name: str) -> None:
         pick_dtype(name, CPU, "engines.x")
 
 
+def test_first_available_dtype_of_a_list_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chosen, "has_bfloat16_instructions", lambda: False)
+    assert pick_dtype("float16,auto", CPU, "engines.x") == torch.float32
+    assert pick_dtype("float16,bfloat16", CPU, "engines.x") == torch.bfloat16
+    assert pick_dtype("bfloat16,auto", CPU, "engines.x") == torch.bfloat16
+    assert pick_dtype("float16,auto", torch.device("cuda"), "engines.x") == torch.float16
+    with pytest.raises(LoadError, match="float16 needs a GPU"):
+        pick_dtype("float64,float16", CPU, "engines.x")
+
+
 def test_lost_device_is_fatal_and_out_of_memory_is_not() -> None:
     with pytest.raises(FatalFault), fatal_when_lost():
         raise torch.AcceleratorError("CUDA error: unspecified launch failure")

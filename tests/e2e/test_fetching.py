@@ -182,7 +182,9 @@ def test_first_request_fetches_the_checkpoint_and_progress_is_reported(
     environment: dict[str, str], hub: FakeHub, tmp_path: Path
 ) -> None:
     hub.faults.throttle_bytes_s = 4_000_000
-    gateway = start_gateway(tmp_path, config(tmp_path, checkpoint=REFERENCE), env=environment)
+    settings = config(tmp_path, checkpoint=REFERENCE)
+    settings["engines"]["tone"]["load_wait_s"] = 0
+    gateway = start_gateway(tmp_path, settings, env=environment)
     try:
         assert gateway.client.get("/v1/engines/tone").json()["state"] == "unloaded"
         seen = set()

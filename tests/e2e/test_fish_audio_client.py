@@ -168,8 +168,8 @@ def test_audio_streams_during_synthesis_and_the_example_runs(tmp_path: Path, cli
         assert len(arrived_s) > 10
         assert arrived_s[0] < arrived_s[-1] / 4
         (tmp_path / "clip.wav").write_bytes(clip)
-        command = [sys.executable, EXAMPLE, tmp_path / "clip.wav", "What is said.", "Hello there.", tmp_path / "a.mp3"]
-        env = {**os.environ, "FISH_BASE_URL": gateway.url}
+        command = [sys.executable, EXAMPLE, "Hello there.", tmp_path / "a.mp3", tmp_path / "clip.wav", "What is said."]
+        env = {**os.environ, "FISH_BASE_URL": gateway.url, "FISH_MODEL": "tone"}
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
         assert "with the stored voice voice-" in done.stdout
         assert soundfile.info(tmp_path / "a.mp3").duration == pytest.approx(0.6, abs=0.1)

@@ -34,7 +34,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def recording() -> bytes:
-    audio = 0.1 * np.random.default_rng(1).standard_normal(2 * 16000)
+    syllables = 1.1 + np.sin(2 * np.pi * 4 * np.arange(2 * 16000) / 16000)  # steady noise would be refused
+    audio = 0.1 * syllables * np.random.default_rng(1).standard_normal(2 * 16000)
     buffer = io.BytesIO()
     soundfile.write(buffer, audio, 16000, format="WAV", subtype="PCM_16")
     return buffer.getvalue()

@@ -53,6 +53,18 @@ def test_first_lines_of_openais_guide_work(client: OpenAI, tmp_path: Path) -> No
     assert 0.8 < seconds_of(tmp_path / "hello.mp3") < 3
 
 
+def test_client_with_its_defaults_waits_for_an_engine_that_loads_slowly(tmp_path: Path) -> None:
+    lazy = {"backend": "tone", "load": "lazy", "model": {"load_s": 12.0}}  # longer than all retries of the client
+    gateway = start_gateway(tmp_path, {**TONE, "engines": {"tone": lazy}})
+    try:
+        with OpenAI(base_url=f"{gateway.url}/v1", api_key="none") as client:
+            speech = client.audio.speech.create(model="tts-1", voice="alloy", input="hi", response_format="wav")
+        assert len(read_audio(speech.content)[0])
+        assert gateway.client.get("/metrics").text.count('route="/v1/audio/speech",status="503"') == 0
+    finally:
+        gateway.stop()
+
+
 @pytest.mark.parametrize("fmt", ALL_FORMATS)
 def test_every_format_decodes_to_the_whole_text(client: OpenAI, tmp_path: Path, fmt: str) -> None:
     file = tmp_path / f"speech.{fmt}"
@@ -108,7 +120,7 @@ def test_pcm_is_resampled_to_openais_rate(tmp_path: Path) -> None:
         speech = client.audio.speech.create(model="tts-1-hd", voice="nova", input=LONG, response_format="pcm")
         assert speech.response.headers["x-voxgate-voice"] == "high"
         assert len(speech.content) / 2 / 24000 == pytest.approx(LONG_S, abs=0.01)
-        assert [model.id for model in client.models.list()] == ["tone", "tts-1-hd"]
+        assert [model.id for model in client.models.list()] == ["tone", "tts-1-hd", "default"]
         assert client.audio.speech.create(model="tts-1", voice="bella", input="x").content
     assert gateway.stop() == 0
 
@@ -163,7 +175,7 @@ def test_errors_raise_the_clients_exceptions(client: OpenAI) -> None:
         client.audio.speech.create(model="whisper-1", voice="alloy", input="x")
     error = unknown_model.value
     assert (error.param, error.code, error.type) == ("model", "model_not_found", "invalid_request_error")
-    assert "must be one of lite, tone" in error.message
+    assert "must be one of default, lite, tone" in error.message
     assert error.request_id
     with pytest.raises(openai.NotFoundError) as unknown_voice:
         client.audio.speech.create(model="tone", voice="linus", input="x")
@@ -211,7 +223,7 @@ def test_invalid_key_raises_authentication_error(tmp_path: Path) -> None:
                 ask()
             assert (refused.value.code, refused.value.type) == ("invalid_api_key", "invalid_request_error")
         right = client.with_options(api_key="vg-right")
-        assert [model.id for model in right.models.list()] == ["tone"]
+        assert [model.id for model in right.models.list()] == ["tone", "default"]
         assert right.audio.speech.create(model="tone", voice="low", input="x").content
         with pytest.raises(openai.RateLimitError) as too_many:
             right.audio.speech.create(model="tone", voice="low", input="x")
@@ -225,6 +237,7 @@ def test_models_are_listed_and_retrieved(client: OpenAI) -> None:
     assert [(model.id, model.object, model.owned_by) for model in models] == [
         ("lite", "model", "voxgate"),
         ("tone", "model", "voxgate"),
+        ("default", "model", "voxgate"),
     ]
     assert client.models.retrieve("tone") == models[1]
     with pytest.raises(openai.NotFoundError):

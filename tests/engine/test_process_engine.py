@@ -209,6 +209,7 @@ async def test_exit_by_an_unnamed_signal_is_reported() -> None:
 
 async def test_worker_setup_error_is_a_load_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    monkeypatch.setattr("gateway.engine.worker_process.SHARED_MEMORY", str(tmp_path / "missing too"))
     async with tone() as engine:
         engine.load()
         await until(engine, State.FAILED)
@@ -218,6 +219,13 @@ async def test_worker_setup_error_is_a_load_failure(monkeypatch: pytest.MonkeyPa
         engine.load()
         await until(engine, State.FAILED)
         assert "ValueError" in (engine.status().error or "")
+
+
+async def test_worker_starts_without_a_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    async with tone() as engine:
+        await ready(engine)
+        assert len(await speak(engine))
 
 
 async def test_long_temporary_folder_falls_back_to_tmp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from backends.errors import InvalidJob, LoadError
 from backends.fish.v0_2.text.g2p import en
-from backends.fish.v0_2.text.g2p.en import DICTIONARY, English, read_cmudict
+from backends.fish.v0_2.text.g2p.en import DICTIONARY, NETWORK, English, read_cmudict
 from backends.fish.v0_2.text.g2p.guess import Guesser
 from backends.fish.v0_2.text.g2p.ja import Japanese
 from backends.fish.v0_2.text.g2p.numbers import cardinal, ordinal, spell_numbers, year
@@ -31,7 +31,7 @@ def test_unknown_english_words_are_guessed_spelled_or_rejected(
     assert english("GPT4") == [*english("gpt"), *english("four")]
     monkeypatch.setattr(english, "_guess", None)
     assert english("XQA!") == ["EH1", "K", "S", "K", "Y", "UW1", "EY1", "!"]
-    with pytest.raises(InvalidJob, match=r"'flibberts'.*fish-en") as caught:
+    with pytest.raises(InvalidJob, match="'flibberts' is unknown: write it in other words") as caught:
         english("He flibberts.")
     assert caught.value.param == "text"
 
@@ -81,11 +81,16 @@ def test_number_words_are_distinct() -> None:
     assert cardinal(10**15 - 1).startswith("nine hundred ninety nine trillion, ")
 
 
-def test_english_without_the_network_converts_known_words(hidden: pytest.MonkeyPatch) -> None:
+def test_english_needs_no_optional_package(hidden: pytest.MonkeyPatch) -> None:
     english = English()
     assert english("hi") == ["HH", "AY1"]
-    with pytest.raises(InvalidJob, match="'flibberts'"):
-        english("flibberts")
+    assert english("flibberts") == ["F", "L", "IH1", "B", "ER0", "T", "S"]
+
+
+def test_shipped_network_is_that_of_g2p_en() -> None:
+    digest = "b8af35e4596d8dd5836dfd3fe9b2ba4f97b9c311efe8879544cbcfcbd566d8c6"
+    assert hashlib.sha256(NETWORK.read_bytes()).hexdigest() == digest
+    assert "Apache License" in NETWORK.with_name("LICENSE").read_text(encoding="utf-8")
 
 
 def test_shipped_dictionary_is_cmudict_of_december_2024() -> None:

@@ -43,8 +43,10 @@ def in_memory(
     """Build the application; the first engine is the default.
 
     :param settings: further blocks of the settings.
-    :param engine: settings of every engine.
+    :param engine: settings of every engine. Requests do not wait for an engine to load unless ``load_wait_s`` is set,
+        because a fake engine loads only when the test says so.
     """
+    engine.setdefault("load_wait_s", 0)
     engines = list(engines) or [FakeEngine()]
     whole = Settings(
         default_engine=engines[0].name,

@@ -58,6 +58,7 @@ def fish_gateway(
     """A gateway whose base engine is ``base``."""
     base = base or FakeEngine("fish", capabilities=FISH)
     fish_api = {"engine": base.name, **(fish_api or {})}
+    settings.setdefault("load_wait_s", 60)
     return in_memory(folder, [base], fish_api=fish_api, make_client=factory or FakeEngineFactory(), **settings)
 
 

@@ -75,6 +75,10 @@ class ModelConfig(Options, frozen=True):
         ]
         | None
     ) = None
+    cloning: Annotated[
+        Literal["optional", "approximate"],
+        Meta(description="approximate: the checkpoint follows references roughly"),
+    ] = "optional"
     speakers: Annotated[tuple[str, ...], Meta(description="speakers the checkpoint was fine-tuned on")] = ()
 
 

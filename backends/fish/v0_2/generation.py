@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from backends.base import EngineConfig, Progress
+from backends.base import Cloning, EngineConfig, Progress
 from backends.errors import InvalidJob, LoadError
 from backends.fish.options import RANDOM_VOICE
 from backends.fish.v0_2.config import CODE_OFFSET, SIZES, ModelConfig, read_lm_config
@@ -42,6 +42,16 @@ class FishV02:
     def speakers(self) -> tuple[str, ...]:
         """Speakers that the checkpoint was fine-tuned on."""
         return self._config.speakers
+
+    @property
+    def cloning(self) -> Cloning:
+        """See :class:`backends.base.Capabilities`."""
+        return self._config.cloning
+
+    @property
+    def languages(self) -> tuple[str, ...] | None:
+        """The configured languages; None: all whose dictionaries are installed."""
+        return self._config.languages
 
     @property
     def lm_codebook_size(self) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from backends.base import EngineConfig, Progress
-from backends.common.device import pick_dtype
+from backends.common.device import dtype_name, pick_dtype
 from backends.common.start import fetch, start_torch
 from backends.errors import LoadError
 from backends.fish.generation import Pipeline, Sequence
@@ -67,7 +67,7 @@ class Loader:
         progress("warming up", 0, None)
         decoder = StreamDecoder(codec)
         _warm_up(lm, decoder, tokenizer.pad_id)
-        return Pipeline(name, codec, decoder, lm, front_end, lm.slots, max_prompt_tokens)
+        return Pipeline(name, codec, decoder, lm, front_end, lm.slots, max_prompt_tokens, dtype_name(dtype))
 
     def load_codec(self, hub: Hub, device: torch.device, progress: Progress) -> VQGAN:
         """Fetch and load the codec alone.

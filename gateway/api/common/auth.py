@@ -16,7 +16,7 @@ from gateway.service.auth import ApiKeys, Permit
 EXPOSED_HEADERS = (
     "Retry-After",
     "X-Request-Id",
-    *(f"X-Voxgate-{name}" for name in ("Engine", "Model", "Voice", "Seed", "Duration", "Ignored", "Note")),
+    *(f"X-Voxgate-{name}" for name in ("Engine", "Model", "Voice", "Seed", "Cloning", "Duration", "Ignored", "Note")),
 )
 
 

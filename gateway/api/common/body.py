@@ -114,8 +114,12 @@ def single(form: Form, name: str) -> str | bytes:
 def decode_base64(value: str, param: str) -> bytes:
     """Decode base64, standard or URL-safe, or a ``data:…;base64,`` URL, whose base64 may be percent-encoded.
 
+    The URL of a file is returned as it is.
+
     :raises InvalidRequest: if it is neither.
     """
+    if value[:8].lower().startswith(("https://", "http://")):
+        return value.encode("utf-8", "replace")  # ClipReader downloads it, if the settings allow that
     if match := _DATA_URL.match(value):
         value = value[match.end() :]
         if "%" in value:

@@ -74,6 +74,13 @@ def request_id(connection: HTTPConnection) -> str:
     return found
 
 
+def deadline_at(connection: HTTPConnection, services: Services) -> float:
+    """End of ``limits.deadline_s`` for the request, on the event loop's clock; it starts at the first call."""
+    limit_s = services.settings.limits.deadline_s
+    found: float = connection.scope["state"].setdefault("deadline_at", asyncio.get_running_loop().time() + limit_s)
+    return found
+
+
 async def disconnected(receive: Receive) -> None:
     """Wait until the client disconnects. The request body must have been read."""
     while (await receive())["type"] != "http.disconnect":

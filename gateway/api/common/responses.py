@@ -12,7 +12,7 @@ from fastapi import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.api.common.deps import Services, cancel_on_disconnect, disconnected
+from gateway.api.common.deps import Services, cancel_on_disconnect, deadline_at, disconnected
 from gateway.errors import GatewayError
 from gateway.metrics import Metrics
 from gateway.service.request import SpeechRequest
@@ -26,8 +26,9 @@ def speech_headers(info: SpeechInfo) -> dict[str, str]:
     return {
         "X-Voxgate-Engine": info.engine,
         "X-Voxgate-Model": quote(info.model, safe=" ()/:;,.@+"),
-        "X-Voxgate-Voice": quote(info.voice, safe=" ()/:;,.@+"),
+        "X-Voxgate-Voice": quote(info.voice, safe=" ()/:;,.@+'&"),
         "X-Voxgate-Seed": str(info.seed),
+        **({"X-Voxgate-Cloning": "approximate"} if info.approximate_cloning else {}),
         **({"X-Voxgate-Note": info.note} if info.note else {}),
     }
 
@@ -52,7 +53,8 @@ async def complete_audio(
     :param or_silence: see :meth:`gateway.service.synthesize.Synthesizer.open`.
     :raises GatewayError: if synthesis fails.
     """
-    speech = await cancel_on_disconnect(request, services.synthesizer.speak(wanted, or_silence))
+    speaking = services.synthesizer.speak(wanted, or_silence, deadline_at(request, services))
+    speech = await cancel_on_disconnect(request, speaking)
     described = {**speech_headers(speech.info), **duration_header(speech.duration_s), **headers}
     content_type = speech.info.format.content_type(speech.info.sample_rate_hz)
     return Response(speech.data, media_type=content_type, headers=described)
@@ -72,7 +74,8 @@ async def streamed_audio(
     :param stream: makes the response; default: :class:`AudioStream`.
     :raises GatewayError: if synthesis fails before the first chunk.
     """
-    speech = await cancel_on_disconnect(request, services.synthesizer.open(wanted, or_silence))
+    opening = services.synthesizer.open(wanted, or_silence, deadline_at(request, services))
+    speech = await cancel_on_disconnect(request, opening)
     response = (stream or AudioStream)(speech, services.metrics, services.settings.limits.stall_s)
     response.headers.update(headers)
     return response

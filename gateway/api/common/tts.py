@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from pydantic import Field
 from starlette.responses import JSONResponse
 
-from gateway.api.common.deps import Services, cancel_on_disconnect
+from gateway.api.common.deps import Services, cancel_on_disconnect, deadline_at
 from gateway.api.common.openapi import FORM, JSON, request_body
 from gateway.api.common.responses import complete_audio, duration_header, speech_headers, streamed_audio
 from gateway.errors import InvalidRequest
@@ -107,7 +107,8 @@ async def respond(request: Request, services: Services, body: TtsBody) -> Respon
     if body.response == "base64":
         if body.stream:
             raise InvalidRequest("base64 cannot be streamed: use binary, or stream false", param="response")
-        speech = await cancel_on_disconnect(request, services.synthesizer.speak(body))
+        speaking = services.synthesizer.speak(body, deadline_at=deadline_at(request, services))
+        speech = await cancel_on_disconnect(request, speaking)
         headers = {**speech_headers(speech.info), **duration_header(speech.duration_s)}
         return JSONResponse(_wrapped(speech), headers=headers)
     return await (streamed_audio if body.stream else complete_audio)(request, services, body)

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import structlog
 from starlette.responses import JSONResponse
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from gateway.api.common.deps import Services, raise_refusal, request_id
@@ -32,6 +36,9 @@ _NORMAL, _POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1000, 1008, 1011
 
 _FEED_CHARS = 1000  # about 2 ms of work
 _CLOSE_S = 5.0  # for the last message and the close frame
+_MAX_HELD_BYTES = 2**20  # of messages that arrive while a session starts; further ones stay in the server's buffers
+
+T = TypeVar("T")
 
 WireMessage = str | bytes
 
@@ -156,6 +163,7 @@ class _Connection:
         self._metrics = services.metrics
         self._dialect = dialect
         self._session: LiveSession | None = None
+        self._held: deque[Message] = deque()  # messages that arrived while the session started
         self._surrogates = SurrogateJoiner()
 
     async def run(self) -> None:
@@ -208,7 +216,8 @@ class _Connection:
 
     async def _serve_one(self, start: Start) -> bool:
         """Run a session to its end; return whether the gateway is shutting down."""
-        async with await self._sessions.open(start.spec, self._dialect.or_silence) as session:
+        opening = self._sessions.open(start.spec, self._dialect.or_silence)
+        async with await self._while_connected(opening) as session:
             self._session, self._surrogates = session, SurrogateJoiner()
             await self._send(self._dialect.started(session.info, start, request_id(self._websocket)))
             await self._feed(session, start.text)
@@ -310,13 +319,40 @@ class _Connection:
         :raises WebSocketDisconnect: if the client disconnected.
         """
         async with asyncio.timeout(within_s):
-            message = await self._websocket.receive()
+            message = self._held.popleft() if self._held else await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1006))
         data: WireMessage = message["bytes"] if message.get("bytes") is not None else message["text"]
         if len(data) > self._sessions.settings.message_bytes:
             raise BodyTooLarge(f"the message is larger than {self._sessions.settings.message_bytes} bytes")
-        return await self._dialect.read(data)
+        reading = self._dialect.read(data)
+        return await (reading if self._session is not None else self._while_connected(reading))
+
+    async def _while_connected(self, starting: Coroutine[Any, Any, T]) -> T:
+        """Await a step of the start, which may wait for an engine to load; hold the client's messages meanwhile.
+
+        :raises WebSocketDisconnect: if the client disconnected; the step is cancelled.
+        """
+        step = asyncio.ensure_future(starting)
+        holding = asyncio.ensure_future(self._hold_messages())
+        try:
+            await asyncio.wait({step, holding}, return_when=asyncio.FIRST_COMPLETED)
+            if not step.done() and holding.result():
+                raise WebSocketDisconnect(1006)
+            return await step
+        finally:
+            await cancel_and_wait(step, holding)
+
+    async def _hold_messages(self) -> bool:
+        """Hold messages until the client disconnects (return true) or they are too large (return false)."""
+        held_bytes = 0
+        while held_bytes < _MAX_HELD_BYTES:
+            message = await self._websocket.receive()
+            self._held.append(message)
+            if message["type"] == "websocket.disconnect":
+                return True
+            held_bytes += len(message.get("bytes") or message.get("text") or "")
+        return False
 
     async def _send(self, message: WireMessage | None) -> None:
         if message is None:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from fastapi import APIRouter, Request, Response
 
-from gateway.api.common.deps import Services, ServicesDep
+from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect, deadline_at
 from gateway.api.common.errors import Problem
 from gateway.api.common.fish import clamp_option
 from gateway.api.common.ignored_fields import ignored, renamed
@@ -69,7 +69,8 @@ async def tts(request: Request, services: ServicesDep) -> Response:
     body, unknown = await read_tts(request)
     chunked = body.format != "wav" if body.streaming is None else body.streaming
     with renamed(field_names(body)):
-        fields, unused = await spec_fields(body, request.headers.get("model"), services)
+        mapping = spec_fields(body, request.headers.get("model"), services, deadline_at(request, services))
+        fields, unused = await cancel_on_disconnect(request, mapping)
         stream = chunked and body.latency != "normal"
         wanted = parse(SpeechRequest, {**fields, "text": body.text, "stream": stream})
         respond = streamed_audio if chunked else complete_audio
@@ -81,19 +82,19 @@ def field_names(body: FishTtsBody) -> dict[str, str | None]:
     return {**FIELDS, "bitrate": f"{body.format}_bitrate"}
 
 
-async def spec_fields(body: FishTtsBody, model: str | None, services: Services) -> tuple[dict[str, Any], list[str]]:
+async def spec_fields(
+    body: FishTtsBody, model: str | None, services: Services, until: float | None = None
+) -> tuple[dict[str, Any], list[str]]:
     """Map a body to fields of a :class:`VoiceSpec`; also return the names of fields that have no effect here.
 
     :param model: an engine's name or alias; None or empty: the default engine.
+    :param until: end of the wait for an engine that has not been loaded yet, on the event loop's clock.
     :raises EngineNotFound: if there is no such engine.
     :raises InvalidRequest: if a recording in the request would not be used.
-    :raises EngineUnavailable: if the engine has not been loaded yet; loading starts.
+    :raises EngineUnavailable: if the engine cannot be loaded in time.
     """
     engine = services.engines.get(services.aliases.engine(model) if model else None)
-    capabilities = engine.client.capabilities
-    if capabilities is None:
-        engine.client.ensure_loading()
-        raise engine.client.unavailable_error()
+    capabilities = await engine.capabilities(until)
     options = body.given(*_OPTIONS)
     unused = [name for name in options if not capabilities.supports(name)]
     fields: dict[str, Any] = {

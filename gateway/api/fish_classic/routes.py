@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, RedirectResponse
 
 from gateway.api.common.body import decode_base64
-from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect
+from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect, deadline_at
 from gateway.api.common.fish import ClassicRoute, clamp_option
 from gateway.api.common.ignored_fields import ignored, read, renamed
 from gateway.api.common.openapi import model_schema, request_body
@@ -78,8 +78,18 @@ async def load_model(name: str, request: Request, response: Response, services: 
     body, unknown = await read(request, LoadBody)
     settings = await asyncio.to_thread(_changes(body).apply, services.models.base, services.files)
     await cancel_on_disconnect(request, services.models.put(name, settings))
-    response.headers.update(ignored(unknown))
+    response.headers.update(ignored([*unknown, *_replaced_precision(body, name, services)]))
     return LoadedModel(name=name)
+
+
+def _replaced_precision(body: LoadBody, name: str, services: Services) -> list[str]:
+    """The field of a precision that the device does not have, so that the model uses another one."""
+    engine = services.models.engine_of(name)
+    if engine is None or "precision" not in body.llama.model_fields_set:
+        return []
+    capabilities = services.engines.get(engine).client.capabilities
+    same = capabilities is None or capabilities.dtype in (None, body.llama.precision)
+    return [] if same else ["llama.precision"]
 
 
 @router.delete("/v1/models/{name}", summary="Unload a model")
@@ -102,10 +112,12 @@ async def invoke(name: str, request: Request, services: ServicesDep) -> Response
     if body.prompt_tokens is None and body.prompt_text:  # the original server spoke it before the text
         unknown = [*unknown, "prompt_text"]
 
+    until = deadline_at(request, services)
+
     async def work() -> Response:
         with services.models.using(name) as model:
             wanted = await _classic_request(body, services)
-            return await _speak(wanted, await services.models.wait_ready(model), services)
+            return await _speak(wanted, await services.models.wait_ready(model, until), services, until)
 
     with renamed(_FIELDS):
         response = await cancel_on_disconnect(request, work())
@@ -125,11 +137,13 @@ async def invoke_default(request: Request, services: ServicesDep) -> Response:
     body, unknown = await read(request, AprilInvokeBody, clip="reference_audio")
     wanted = await asyncio.to_thread(_april_request, body)  # decodes megabytes of base64
 
+    until = deadline_at(request, services)
+
     async def work() -> Response:
         with services.models.using(DEFAULT) as model:
-            engine = await services.models.wait_ready(model)
+            engine = await services.models.wait_ready(model, until)
             options = {**_supported(APRIL_DEFAULTS, engine), **wanted.options}
-            return await _speak(wanted.model_copy(update={"options": options}), engine, services)
+            return await _speak(wanted.model_copy(update={"options": options}), engine, services, until)
 
     with renamed({"engine": None}):
         response = await cancel_on_disconnect(request, work())
@@ -212,9 +226,10 @@ def _supported(options: Mapping[str, Any], engine: ConfiguredEngine) -> dict[str
     return {name: value for name, value in options.items() if capabilities and capabilities.supports(name)}
 
 
-async def _speak(wanted: SpeechRequest, engine: ConfiguredEngine, services: Services) -> Response:
+async def _speak(wanted: SpeechRequest, engine: ConfiguredEngine, services: Services, until: float) -> Response:
     """Respond with the complete file, so that every error has a status; without a length, as the original server."""
-    speech = await services.synthesizer.speak(wanted.model_copy(update={"engine": engine.name}), or_silence=True)
+    wanted = wanted.model_copy(update={"engine": engine.name})
+    speech = await services.synthesizer.speak(wanted, or_silence=True, deadline_at=until)
     info = speech.info
     disposition = f"attachment; filename=audio.{info.format.extension}"
     headers = {**speech_headers(info), "Content-Disposition": disposition}

@@ -1,10 +1,11 @@
 """Voxgate's own API: speech, voices, pronunciation dictionaries, engines, health, live sessions."""
 
-from gateway.api.native import engines, health, lexicons, live, speech, text, voices
+from gateway.api.native import engines, health, home, lexicons, live, speech, text, voices
 
 ROUTERS = (
     engines.router,
     health.router,
+    home.router,
     lexicons.router,
     live.router,
     speech.router,

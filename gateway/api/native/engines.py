@@ -19,7 +19,7 @@ router = APIRouter(tags=["operation"], route_class=DialectRoute)
 class Queue(BaseModel):
     """Admission to the engine."""
 
-    waiting: int = Field(description="queued requests")
+    waiting: int = Field(description="queued requests, including those that wait for the engine to load")
     active: int = Field(description="admitted requests")
     limit: int = Field(description="longest queue; further requests get 429")
 
@@ -42,10 +42,14 @@ class EngineInfo(BaseModel):
     model: str | None = None
     sample_rate: int | None = None
     languages: list[str] | None = None
-    cloning: str | None = Field(None, description="none, optional or required")
+    cloning: str | None = Field(
+        None, description="none, optional, required, or approximate: a reference selects the nearest built-in voice"
+    )
     streaming: str | None = Field(None, description="unit of streaming: sentence, frame or none")
     voices: list[str] | None = None
     max_text_chars: int | None = None
+    max_reference_s: float | None = Field(None, description="seconds of speech in a reference clip that are used")
+    dtype: str | None = Field(None, description="dtype of the loaded weights")
     options_schema: dict[str, Any] | None = None
     codec: CodecInfo | None = Field(None, description="the codec of /v1/vqgan")
     queue: Queue
@@ -70,7 +74,7 @@ def _info(engine: ConfiguredEngine) -> EngineInfo:
         backend=engine.settings.backend,
         state=status.state,
         load=engine.settings.load,
-        queue=Queue(waiting=engine.admission.waiting, active=engine.admission.active, limit=engine.settings.max_queue),
+        queue=Queue(waiting=engine.waiting, active=engine.admission.active, limit=engine.settings.max_queue),
         replicas=engine.settings.replicas,
         restarts=status.restarts,
         error=status.error,
@@ -84,6 +88,7 @@ def _info(engine: ConfiguredEngine) -> EngineInfo:
         info.voices = [voice.name for voice in can.voices]
         info.max_text_chars, info.options_schema = can.max_text_chars, can.options_schema
         info.codec = can.codec
+        info.max_reference_s, info.dtype = can.max_reference_s, can.dtype
     return info
 
 

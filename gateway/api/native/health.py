@@ -41,7 +41,7 @@ def _set_gauges(services: Services) -> None:
     for engine in services.engines:
         by_label.setdefault(engine.label, []).append(engine)
     for label, engines in by_label.items():
-        metrics.queue_depth.labels(label).set(sum(engine.admission.waiting for engine in engines))
+        metrics.queue_depth.labels(label).set(sum(engine.waiting for engine in engines))
         metrics.active_jobs.labels(label).set(sum(engine.admission.active for engine in engines))
         is_ready = all(engine.client.status().state is State.READY for engine in engines)
         metrics.engine_ready.labels(label).set(is_ready)

@@ -1,4 +1,4 @@
-"""``POST /v1/text``: what would be spoken."""
+"""``POST /v1/text``: the spoken form of a text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.api.common.body import read
-from gateway.api.common.deps import ServicesDep
+from gateway.api.common.deps import ServicesDep, cancel_on_disconnect, deadline_at
 from gateway.api.common.openapi import JSON, request_body
 from gateway.api.common.route import DialectRoute
 from gateway.service.request import SpeechRequest, VoiceSpec, parse
@@ -79,7 +79,7 @@ class RefusedCharacter(BaseModel):
 
 
 class TextAnswer(BaseModel):
-    """What would be spoken."""
+    """The result of the text stage."""
 
     engine: str
     text: str = Field(description="the text that positions refer to")
@@ -97,7 +97,8 @@ async def show_text(request: Request, services: ServicesDep) -> TextAnswer:
     """Run the text stage of a request to `/tts` and show its result. Nothing is spoken."""
     body = await read(request, TextBody, file="reference_audio")
     fields = body.model_dump(exclude_none=True, exclude={"text", "markdown"})
-    prepared = await services.synthesizer.inspect(parse(VoiceSpec, fields), body.text)
+    inspecting = services.synthesizer.inspect(parse(VoiceSpec, fields), body.text, deadline_at(request, services))
+    prepared = await cancel_on_disconnect(request, inspecting)
     return answer(services.engines.get(body.engine).name, body.text, prepared)
 
 

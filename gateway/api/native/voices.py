@@ -14,8 +14,8 @@ from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.openapi import FORM, model_schema, request_body
 from gateway.api.common.route import DialectRoute
-from gateway.api.common.voices import built_in_voices, store_upload
-from gateway.service.voices import VoiceUpload
+from gateway.api.common.voices import store_upload
+from gateway.service.voices import VoiceUpload, voice_warnings
 from gateway.voices.store import Voice
 
 router = APIRouter(prefix="/v1/voices", tags=["voices"], route_class=DialectRoute)
@@ -34,6 +34,7 @@ class VoiceInfo(BaseModel):
     duration_s: float | None = None
     sample_rate: int | None = None
     created_at: str | None = None
+    warnings: list[str] | None = Field(None, description="why requests with this voice may fail or differ")
 
 
 class VoiceList(BaseModel):
@@ -53,7 +54,7 @@ def _built_in(engine: str, voice: BuiltinVoice) -> VoiceInfo:
     )
 
 
-def _stored(voice: Voice) -> VoiceInfo:
+def _stored(voice: Voice, warnings: list[str]) -> VoiceInfo:
     return VoiceInfo(
         id=voice.id,
         name=voice.name,
@@ -63,14 +64,17 @@ def _stored(voice: Voice) -> VoiceInfo:
         duration_s=voice.duration_s,
         sample_rate=voice.rate_hz,
         created_at=voice.created_at,
+        warnings=warnings or None,
     )
 
 
 @router.get("", summary="List voices", response_model_exclude_none=True)
 async def list_voices(services: ServicesDep) -> VoiceList:
-    """Stored voices, and built-in voices of every engine that has been loaded once."""
+    """Stored voices, and built-in voices. Those that only a loaded model knows are missing until it has been loaded."""
     stored = await asyncio.to_thread(services.voices.list)
-    return VoiceList(voices=[*map(_stored, stored), *starmap(_built_in, built_in_voices(services))])
+    built_in = await services.engines.built_in_voices()
+    listed = [_stored(voice, voice_warnings(voice, services.engines, built_in)) for voice in stored]
+    return VoiceList(voices=[*listed, *starmap(_built_in, built_in)])
 
 
 @router.post(
@@ -87,7 +91,8 @@ async def list_voices(services: ServicesDep) -> VoiceList:
 async def add_voice(request: Request, services: ServicesDep) -> Response:
     """Store a reference clip with its transcript under a name. Repeating an upload changes nothing."""
     stored, created = await store_upload(await read(request, VoiceUpload, file="audio"), services)
-    return JSONResponse(_stored(stored).model_dump(exclude_none=True), 201 if created else 200)
+    warnings = voice_warnings(stored, services.engines, await services.engines.built_in_voices())
+    return JSONResponse(_stored(stored, warnings).model_dump(exclude_none=True), 201 if created else 200)
 
 
 @router.delete("/{voice_id}", summary="Remove a stored voice", status_code=204)

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
-from gateway.api.common.deps import Services, ServicesDep, request_id
+from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect, deadline_at, request_id
 from gateway.api.common.ignored_fields import ignored, read
 from gateway.api.common.openapi import model_schema, request_body
 from gateway.api.common.responses import complete_audio, streamed_audio
@@ -20,6 +20,7 @@ from gateway.api.openai.errors import OpenAIRoute
 from gateway.api.openai.sse import SpeechEvents
 from gateway.errors import GatewayError, InvalidRequest, VoiceNotFound
 from gateway.service.aliases import OPENAI_VOICES
+from gateway.service.classic.models import DEFAULT
 from gateway.service.request import SpeechRequest
 
 router = APIRouter(tags=["OpenAI"], route_class=OpenAIRoute)
@@ -57,7 +58,8 @@ async def speak(request: Request, services: ServicesDep) -> Response:
     """Speak `input` with the engine and voice selected by `model` and `voice`."""
     body, unknown = await read(request, SpeechBody, clip="reference_audio")
     with _as_sent(body):
-        wanted, unused = await _speech_request(body, services)
+        mapping = _speech_request(body, services, deadline_at(request, services))
+        wanted, unused = await cancel_on_disconnect(request, mapping)
         unused = [*unknown, *unused]
         try:
             return await _respond(request, services, body, wanted, unused)
@@ -83,7 +85,8 @@ def _as_sent(body: SpeechBody) -> Iterator[None]:
 
 @router.get("/v1/models", summary="List models")
 async def list_models(services: ServicesDep) -> dict[str, Any]:
-    """`data` lists the models that `/v1/audio/speech` accepts: engines, aliases, and classic Fish-Speech models.
+    """`data` lists the models that `/v1/audio/speech` accepts: engines, aliases, `default`
+    (the default engine), and classic Fish-Speech models.
 
     `models` lists the names of the classic models, in the format that Fish-Speech clients expect.
     """
@@ -133,19 +136,22 @@ async def _respond(
     return await streamed_audio(request, services, wanted, headers, or_silence=True, stream=events)
 
 
-async def _speech_request(body: SpeechBody, services: Services) -> tuple[SpeechRequest, list[str]]:
-    """Map the body to a SpeechRequest; also return the fields that the engine ignores."""
+async def _speech_request(body: SpeechBody, services: Services, until: float) -> tuple[SpeechRequest, list[str]]:
+    """Map the body to a SpeechRequest; also return the fields that the engine ignores.
+
+    :param until: end of the wait for an engine that has not been loaded yet, on the event loop's clock.
+    """
     if body.stream_format == "sse" and not body.stream:
         raise InvalidRequest("cannot be false with stream_format sse: omit it", param="stream")
     engine = services.engines.get(services.aliases.engine(body.model) if body.model else None)
+    capabilities = await engine.capabilities(until)
     voice = None
     if body.voice:
         voice = await asyncio.to_thread(services.aliases.voice, engine.name, body.voice)
     options = body.options
     unused: list[str] = []
     if body.instructions:
-        capabilities = engine.client.capabilities
-        if capabilities and capabilities.supports("instructions"):
+        if capabilities.supports("instructions"):
             options = {"instructions": body.instructions, **options}
         else:
             unused = ["instructions"]
@@ -156,7 +162,8 @@ async def _speech_request(body: SpeechBody, services: Services) -> tuple[SpeechR
 
 def _models(services: Services) -> dict[str, int]:
     """Names of models, mapped to their creation times (Unix time)."""
-    since = dict.fromkeys([*services.settings.engines, *services.aliases.models], services.engines.since_s)
+    names = [*services.settings.engines, *services.aliases.models, DEFAULT]
+    since = dict.fromkeys(names, services.engines.since_s)
     for model in services.models.listed():
         since.setdefault(model.name, model.since_s)
     return since

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.ignored_fields import ignored, refuse_clips
 from gateway.api.common.openapi import FORM, model_schema, request_body
-from gateway.api.common.voices import built_in_voices, store_upload
+from gateway.api.common.voices import store_upload
 from gateway.api.openai.bodies import VoiceBody
 from gateway.api.openai.errors import OpenAIRoute
 from gateway.service.request import parse
 from gateway.service.voices import VoiceUpload
+from gateway.voices.store import name_key
 
 router = APIRouter(prefix="/v1/audio/voices", tags=["OpenAI"], route_class=OpenAIRoute)
 
@@ -41,12 +42,26 @@ class AudioVoiceDeleted(BaseModel):
 
 
 @router.get("", summary="List voices")
-async def list_audio_voices(services: ServicesDep) -> dict[str, Any]:
-    """Values for `voice`: stored voices, built-in voices of every engine that has been loaded once, and aliases."""
-    names = {voice.id: voice.name for voice in await asyncio.to_thread(services.voices.list)}
-    names |= {voice.name: voice.name for _, voice in built_in_voices(services)}
-    for alias in services.aliases.voices:
-        names.setdefault(alias, alias)
+async def list_audio_voices(
+    services: ServicesDep,
+    model: Annotated[str | None, Query(max_length=256, description="only voices that this model can use")] = None,
+) -> dict[str, Any]:
+    """Values for `voice`: stored voices, built-in voices, and aliases.
+
+    Built-in voices that only a loaded model knows are missing until it has been loaded.
+    """
+    engine = services.aliases.engine(model) if model else None
+    can = services.engines.get(engine).client.capabilities if engine else None
+    clones = can is None or can.cloning != "none"
+    stored = await asyncio.to_thread(services.voices.list) if clones else ()
+    taken = {name_key(voice.name) for voice in stored}  # a stored voice takes precedence over a built-in one
+    names = {voice.id: voice.name for voice in stored}
+    for owner, voice in await services.engines.built_in_voices():
+        if engine in (None, owner) and name_key(voice.name) not in taken:
+            names[voice.name] = voice.name
+    for alias, target in services.aliases.voices.items():
+        if engine is None or isinstance(target, str) or engine in target:
+            names.setdefault(alias, alias)
     return {"voices": [{"id": voice_id, "name": name} for voice_id, name in names.items()]}
 
 

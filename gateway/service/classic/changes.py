@@ -34,6 +34,7 @@ class Source:
 class Changes:
     """Differences from the base engine; None and missing keys keep its settings.
 
+    :param dtype: preferred; a device without it uses the nearest one.
     :param sources: by key of the engine's ``model`` block.
     :param model: further keys of that block.
     """
@@ -54,8 +55,8 @@ class Changes:
             if (path := _find(source, base.model.get(key), files)) is not None:
                 model[key] = str(path)
         update: dict[str, Any] = {"model": model}
-        if self.dtype is not None:
-            update["dtype"] = self.dtype
+        if self.dtype not in (None, base.dtype):
+            update["dtype"] = f"{self.dtype},auto"
         if self.device is not None:
             if not _DEVICE.fullmatch(self.device):
                 raise InvalidRequest(

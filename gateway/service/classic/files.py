@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from gateway.errors import Forbidden, InvalidRequest
 
 MAX_PATH_CHARS = 4096
+MAX_SHOWN_CHARS = 200
+_HASH = re.compile(r"[0-9a-f]{32,64}")
+
+
+def _fix(name: str) -> str:
+    """``; add …`` with the folder of uploads, if the path is an upload of a Gradio page; else empty.
+
+    Gradio stores each upload in a folder of its own, named by a hash, in the folder of all uploads.
+    """
+    folder = PurePath(name).parent
+    if not folder.is_absolute() or not _HASH.fullmatch(folder.name) or ".." in folder.parts:
+        return ""
+    return f"; add {str(folder.parent)[:MAX_SHOWN_CHARS]}, the folder of the page's uploads"
 
 
 class RequestFiles:
@@ -32,7 +46,7 @@ class RequestFiles:
         :raises InvalidRequest: if the path is malformed.
         """
         if not self._roots:
-            raise Forbidden("paths are not allowed: the setting fish_api.roots is empty", param=param)
+            raise Forbidden(f"paths are not allowed: the setting fish_api.roots is empty{_fix(name)}", param=param)
         if len(name) > MAX_PATH_CHARS:
             raise InvalidRequest(f"has {len(name)} characters: the limit is {MAX_PATH_CHARS}", param=param)
         try:
@@ -44,7 +58,7 @@ class RequestFiles:
             raise InvalidRequest(f"invalid path: {error}", param=param) from None
         if existing is not None or len(inside) == len(found):
             return existing
-        raise Forbidden("outside the folders of the setting fish_api.roots", param=param)
+        raise Forbidden(f"outside the folders of the setting fish_api.roots{_fix(name)}", param=param)
 
     def read(self, path: Path, param: str) -> bytes:
         """Read a file that :meth:`find` has returned.

@@ -96,7 +96,6 @@ class ClassicModels:
 
     :param base: the base engine, if one is configured.
     :param max_models: limit on names besides ``default``, including models that are being unloaded.
-    :param wait_s: longest time that a request waits for a loading model.
     """
 
     def __init__(
@@ -105,13 +104,11 @@ class ClassicModels:
         base: ConfiguredEngine | None,
         make_client: ClientFactory,
         max_models: int,
-        wait_s: float,
     ):
         self._engines = engines
         self._base = base
         self._make_client = make_client
         self._max_models = max_models
-        self._wait_s = wait_s
         self._models: dict[str, Model] = {}
         self._unloading: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -154,20 +151,18 @@ class ClassicModels:
         with model.in_use():
             yield model
 
-    async def wait_ready(self, model: Model) -> ConfiguredEngine:
+    async def wait_ready(self, model: Model, until: float) -> ConfiguredEngine:
         """Wait until a model in use is ready, loading it if necessary; return its engine.
 
+        :param until: end of the wait, on the event loop's clock.
         :raises NotFound: if the model is deleted or replaced meanwhile.
         :raises EngineUnavailable: if the engine is not ready in time, or has failed.
         """
         try:
-            async with asyncio.timeout(self._wait_s):
+            async with asyncio.timeout_at(until):
                 await self._wait_until_ready(model)
         except TimeoutError:
-            if model.is_loading:  # its engine may be unloaded still, waiting for the model that it replaces
-                raise EngineUnavailable(f"model {model.name!r} is loading", retry_after_s=LOADING_RETRY_S) from None
-            model.engine.client.ensure_loading()
-            raise model.engine.client.unavailable_error() from None
+            raise EngineUnavailable(f"model {model.name!r} is loading", retry_after_s=LOADING_RETRY_S) from None
         return model.engine
 
     async def put(self, name: str, settings: EngineSettings) -> None:
@@ -284,15 +279,19 @@ class ClassicModels:
             error = await asyncio.shield(model.load_task)
             if error is not None and not isinstance(error, Conflict):
                 raise error
-        client = model.engine.client
-        while (state := client.status().state) is not State.READY:
-            if model.removed.is_set():
+        if model.engine.client.ready:
+            return
+        waiting = asyncio.create_task(model.engine.loading.ready())
+        try:
+            await _wait_either(waiting, model.removed)
+            if model.removed.is_set() and not model.engine.client.ready:
                 raise NotFound("Cannot find model.")  # as for a new request
-            if state is State.FAILED:
-                raise client.unavailable_error()
-            if state is State.UNLOADED:
-                client.load()
-            await _sleep_unless_removed(model)
+            await waiting
+        finally:
+            waiting.cancel()
+            await asyncio.wait({waiting})
+            if not waiting.cancelled():
+                waiting.exception()  # retrieved so that asyncio does not log it
 
     def _retire(self, model: Model, replaced: bool = False) -> asyncio.Task[None]:
         """Start unloading a model that no longer has its name."""
@@ -347,7 +346,7 @@ async def _sleep_unless_removed(model: Model) -> None:
             await model.removed.wait()
 
 
-async def _wait_either(task: asyncio.Task[None], event: asyncio.Event) -> None:
+async def _wait_either(task: asyncio.Task[Any], event: asyncio.Event) -> None:
     """Wait until the task is done or the event is set, without cancelling the task."""
     waiter = asyncio.create_task(event.wait())
     try:

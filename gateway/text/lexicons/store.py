@@ -62,7 +62,7 @@ class LexiconStore:
         """Return the names of all dictionaries, sorted, including damaged ones."""
         try:
             files = os.listdir(self._folder)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):  # the gateway starts without a readable data_dir
             return []
         names = (file.removesuffix(_SUFFIX) for file in files if file.endswith(_SUFFIX))
         return sorted(name for name in names if LEXICON_NAME.fullmatch(name))

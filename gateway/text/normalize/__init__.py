@@ -1,6 +1,6 @@
 """Text normalization: numbers, dates, prices, addresses and signs become the words that a reader would say.
 
-Each language has rules, most specific first; what they leave is read one by one.
+Each language has rules, most specific first; the remaining digits and signs are read one by one.
 """
 
 from __future__ import annotations

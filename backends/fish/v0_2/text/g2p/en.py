@@ -4,7 +4,8 @@ The steps of Fish-Speech v0.2.0 ``fish_speech/text/english.py``, which reads dec
 brings an older dictionary: some three words in a hundred are pronounced slightly differently there, of the common ones
 those in ``_OLDER``.
 
-The dictionary is CMUdict (BSD-2-Clause) as of commit 0f8072f of 2024-12-17, compressed, with its license beside it.
+The dictionary is CMUdict (BSD-2-Clause) as of commit 0f8072f of 2024-12-17, compressed. The network's weights are those
+of g2p_en 2.1.0 (Apache-2.0). Their licenses are beside them.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import backends.fish
 from backends.errors import InvalidJob, LoadError
 from backends.fish.v0_2.text.g2p.guess import Guesser
 from backends.fish.v0_2.text.g2p.numbers import spell_numbers
-from backends.fish.v0_2.text.g2p.packages import optional_file
 from backends.fish.v0_2.text.symbols import PUNCTUATION
 
-DICTIONARY = Path(backends.fish.__file__).parent / "assets/cmudict/cmudict.dict.gz"
-EXTRA_UNKNOWN_WORDS = "fish-en"
+ASSETS = Path(backends.fish.__file__).parent / "assets"
+DICTIONARY = ASSETS / "cmudict/cmudict.dict.gz"
+NETWORK = ASSETS / "g2p_en/checkpoint20.npz"
 
 _OLDER = {"and": "AE1 N D", "were": "W ER0", "her": "HH ER0", "into": "IH0 N T UW1", "here": "HH IH1 R"}
 
@@ -40,24 +41,20 @@ class English:
         self._guess: Guesser | None = None
 
     def warm_up(self) -> None:
-        """Load the dictionary, 20 MB in some 0.2 s, and the network if it is installed.
+        """Load the dictionary, 20 MB in some 0.2 s, and the network.
 
-        :raises LoadError: there is no dictionary.
+        :raises LoadError: if one of them is missing or damaged.
         """
         if self._entries:
             return
-        entries = read_cmudict(DICTIONARY)
-        try:
-            self._guess = Guesser(_network())
-        except LoadError:
-            self._guess = None
-        self._entries = {**entries, **_OLDER}
+        self._guess = Guesser(NETWORK)
+        self._entries = {**read_cmudict(DICTIONARY), **_OLDER}
 
     def __call__(self, text: str) -> list[str]:
         """The phones of a text.
 
-        :raises InvalidJob: a word is unknown, and there is no network to guess how it is said.
-        :raises LoadError: there is no dictionary.
+        :raises InvalidJob: if the pronunciation of a word can neither be found nor guessed.
+        :raises LoadError: if the dictionary or the network is missing or damaged.
         """
         self.warm_up()
         phones: list[str] = []
@@ -81,10 +78,7 @@ class English:
             return list(guessed)
         if word.isupper():
             return [phone for letter in word.replace("'", "") for phone in self._letter(letter)]
-        message = (
-            f"the English dictionary has no {word!r}; pip install 'voxgate[{EXTRA_UNKNOWN_WORDS}]' to have it guessed"
-        )
-        raise InvalidJob(message, param="text")
+        raise InvalidJob(f"the pronunciation of {word!r} is unknown: write it in other words", param="text")
 
     def _letter(self, letter: str) -> list[str]:
         return ["EY1"] if letter == "A" else self._entries[letter.lower()].split()  # the entry "a" is the article
@@ -106,10 +100,6 @@ def read_cmudict(path: Path) -> dict[str, str]:
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise LoadError(f"{path}: not a readable dictionary ({error})") from error
     return entries
-
-
-def _network() -> Path:
-    return optional_file("g2p_en", "checkpoint20.npz", "g2p-en", EXTRA_UNKNOWN_WORDS)
 
 
 def _plural(last: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Pronunciation of English words that no dictionary has: g2p_en's network, a GRU encoder and a GRU decoder.
 
-Only the weights of the g2p-en package are used: importing it would download NLTK data. Source: g2p_en 2.1.0 ``g2p.py``
+Voxgate ships its weights: the package requires a GPL package, and downloads NLTK data. Source: ``g2p.py`` of 2.1.0
 (Apache-2.0). In shape comments, D is the width of the hidden state, E of an embedding, and V the number of phones.
 """
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
 from backends.errors import LoadError
-from backends.hub import HubError, PackageReference
 
 
 class Converter(Protocol):
@@ -42,17 +40,6 @@ def optional(module: str, package: str, extra: str) -> ModuleType:
             warnings.simplefilter("ignore")
             return importlib.import_module(module)
     except ImportError as error:
-        raise LoadError(_missing(package, extra, error)) from error
-
-
-def optional_file(module: str, path: str, package: str, extra: str) -> Path:
-    """Return the path of a file in an optional package, without importing the package.
-
-    :raises LoadError: naming package and extra, if it is not installed.
-    """
-    try:
-        return PackageReference(module, path).locate()
-    except HubError as error:
         raise LoadError(_missing(package, extra, error)) from error
 
 
