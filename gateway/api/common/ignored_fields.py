@@ -19,13 +19,30 @@ from gateway.service.request import parse
 M = TypeVar("M", bound=BaseModel)
 
 # Words in the names of fields that carry a recording, such as speaker_wav, promptAudio and voice_clone.
-_WORD = re.compile(r"[A-Z]?[a-z]+")
+_WORD = re.compile(r"b64|base64|[A-Z]?[a-z]+|[A-Z]+")
+_WHOLE_NAMES = frozenset({"reference", "references"})
 _OWNER = frozenset({"ref", "reference", "prompt", "speaker", "voice", "clone", "cloning", "sample", "target", "emo"})
 _RECORDING = frozenset(
-    {"audio", "wav", "wave", "clip", "clone", "sample", "speech", "recording", "file", "embedding", "tokens", "codes"}
+    {
+        "audio",
+        "wav",
+        "wave",
+        "clip",
+        "clone",
+        "sample",
+        "speech",
+        "recording",
+        "file",
+        "embedding",
+        "token",
+        "code",
+        "b64",
+        "base64",
+    }
 )
-_PROPERTY = frozenset({"format", "type", "mime", "rate", "name", "id", "text", "language", "duration", "settings"})
-_DATA_URL = re.compile(r"\s{0,16}data:(?:audio|video)/", re.IGNORECASE)
+_PROPERTY = frozenset({"format", "type", "mime", "rate", "name", "id", "text", "language", "duration", "setting"})
+# A data URL, or the base64 of the first bytes of WAV, Ogg, FLAC, WebM, and MP3 with tags.
+_CLIP = re.compile(r"\s{0,16}((?i:data:(?:audio|video)/)|UklGR|T2dnUw|ZkxhQ|GkXfo|SUQz)")
 
 
 async def read(request: Request, model: type[M], clip: str | None = None) -> tuple[M, list[str]]:
@@ -74,13 +91,15 @@ def refuse_clips(unknown: Mapping[str, Any], clip: str, names: Collection[str] =
 
 
 def _names_clip(name: str) -> bool:
-    words = {word.lower() for word in _WORD.findall(name[:100])}
+    if name.lower() in _WHOLE_NAMES:
+        return True
+    words = {word.lower().removesuffix("s") for word in _WORD.findall(name[:100])}
     owners, recordings = words & _OWNER, words & _RECORDING
     return bool(owners and recordings and len(owners | recordings) > 1) and not words & _PROPERTY
 
 
 def _is_clip(value: Any) -> bool:
-    return isinstance(value, bytes) or (isinstance(value, str) and _DATA_URL.match(value) is not None)
+    return isinstance(value, bytes) or (isinstance(value, str) and _CLIP.match(value) is not None)
 
 
 @contextmanager
