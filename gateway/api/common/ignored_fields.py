@@ -35,7 +35,6 @@ _RECORDING = frozenset(
         "file",
         "embedding",
         "token",
-        "code",
         "b64",
         "base64",
     }
