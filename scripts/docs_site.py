@@ -22,6 +22,7 @@ PLACES = {"README.md": "index.md", "benchmarks/README.md": "benchmarks.md"}
 SCRIPTS = ("mermaid.js", "iframe-worker.js")
 LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:)([^)#\s]+)")
 _LANGUAGES = {".py": "python", ".yaml": "yaml", ".sh": "sh", ".toml": "toml"}
+_NOT_SEARCHED = "---\nsearch: {exclude: true}\n---\n"
 
 
 def site_path(source: str) -> str:
@@ -54,14 +55,14 @@ def content(source: str) -> str:
     """The Markdown of a page: a Markdown file itself, another file as code, a folder as a list of its files."""
     path = ROOT / source
     if path.is_dir():
-        names = [
-            child.name for child in sorted(path.iterdir()) if child.is_file() and child.suffix in {".md", *_LANGUAGES}
-        ]
-        return f"# {source}\n\n" + "\n".join(f"- [{name}]({path.name}/{name})" for name in names)
+        names = sorted(child.name for child in path.iterdir() if child.is_file())
+        linked_names = (f"[{name}]({path.name}/{name})" if name.endswith((".md", ".yaml")) else name for name in names)
+        return f"# {source}\n\n" + "\n".join(f"- {name}" for name in linked_names)
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         return text
-    return f"# {source}\n\n``````{_LANGUAGES.get(path.suffix, 'text')}\n{text}\n``````\n"
+    fence = "`" * 6
+    return f"{_NOT_SEARCHED}# {source}\n\n{fence}{_LANGUAGES.get(path.suffix, 'text')}\n{text}\n{fence}\n"
 
 
 def links(source: str, text: str) -> dict[str, str]:

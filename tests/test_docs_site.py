@@ -134,6 +134,11 @@ def test_commands_of_a_guide_run(guide: str, default: Gateway, tmp_path: Path) -
             done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
             assert done.returncode == 0, f"{block}\n{done.stderr}"
             printed += done.stdout
+    for program in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        python = [sys.executable, "-W", "error", "-c", program]
+        modules = {**environment, "PYTHONPATH": f"{ROOT}/examples:{os.environ.get('PYTHONPATH', '')}"}
+        audio = subprocess.run(python, env=modules, capture_output=True, check=True).stdout
+        assert len(audio) > 40_000
     for answer in re.findall(r"^```json\n(.*?)\n```", text, re.MULTILINE | re.DOTALL):
         assert re.search(re.escape(answer).replace("…", "[0-9a-f]+"), printed), printed
     files = [file for file in tmp_path.iterdir() if file.is_file()]

@@ -239,7 +239,7 @@ def speak(text: str, voice: str, pitch: int, speed: float) -> Audio:
     )
     # The length in the header is unknown when espeak-ng writes it; the samples are everything after the "data" chunk's.
     samples = done.stdout.partition(b"data")[2][4:]
-    audio = np.frombuffer(samples[: len(samples) // 2 * 2], "<i2").astype(np.float32) / 32768
+    audio: Audio = np.frombuffer(samples[: len(samples) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
     return change_tempo(audio, RATE_HZ, speed / native) if speed < native else audio
 
 
