@@ -67,9 +67,7 @@ def content(source: str) -> str:
 
 def links(source: str, text: str) -> dict[str, str]:
     """The links of a page, for a Markdown file or a folder; code has none."""
-    if (ROOT / source).is_dir():
-        return linked(source, text)
-    return linked(source, text) if source.endswith(".md") else {}
+    return linked(source, text) if source.endswith(".md") or (ROOT / source).is_dir() else {}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -85,7 +83,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     done: set[str] = set()
     while queue:
         source = queue.pop()
-        if source in done:
+        if source in done or (source.startswith("docs/") and not source.endswith(".md")):  # an image
             continue
         done.add(source)
         text = content(source)
