@@ -12,7 +12,7 @@ from typing import Any
 
 import jsonschema
 
-from backends.base import Capabilities, Job, Reference
+from backends.base import BuiltinVoice, Capabilities, Job, Reference
 from backends.errors import InvalidJob
 from backends.text import cannot_speak
 from gateway.audio.formats import check_bitrate, choose_rate, get_format
@@ -127,9 +127,10 @@ class Synthesizer:
         capabilities = await engine.capabilities(deadline_at)
         self._check_language(spec.language, engine, capabilities)
         self._check_length(text, self._limits.text_chars)
-        voices = [voice.name for voice in capabilities.voices]
-        voice = spec.voice or next(iter(voices), "")
-        return await asyncio.to_thread(prepare, text, await self._text_options(spec), capabilities, voice)
+        default = _default_voice(spec, capabilities)
+        voice = spec.voice or (default.name if default else "")
+        options = await self._text_options(spec, capabilities)
+        return await asyncio.to_thread(prepare, text, options, capabilities, voice)
 
     async def resolve(self, spec: VoiceSpec, deadline_at: float | None = None) -> ResolvedRequest:
         """Resolve and validate a request apart from its text, and decode its reference clip.
@@ -142,7 +143,7 @@ class Synthesizer:
         self._backlog.check()
         capabilities = await engine.capabilities(deadline_at)
         self._check_language(spec.language, engine, capabilities)
-        text_options = await self._text_options(spec)
+        text_options = await self._text_options(spec, capabilities)
         voice, reference = await self._voice(spec, engine, capabilities, text_options)
         self._check_options(spec.options, capabilities)
         check_bitrate(fmt, spec.bitrate)
@@ -232,11 +233,15 @@ class Synthesizer:
             error = cannot_speak(engine.name, refusal.char, start + refusal.position, param)
             raise self._translate_error(error, engine)
 
-    async def _text_options(self, spec: VoiceSpec) -> TextOptions:
+    async def _text_options(self, spec: VoiceSpec, capabilities: Capabilities) -> TextOptions:
         names = spec.lexicons
         has_lexicons = names or (names is None and self._lexicons.default)
         lexicons = await asyncio.to_thread(self._lexicons.select, names) if has_lexicons else ()
-        return TextOptions(spec.language, select_categories(spec.normalize), spec.ssml, lexicons)
+        speaker = _default_voice(spec, capabilities) if spec.voice is None else _built_in(spec.voice, capabilities)
+        language = spec.language
+        if language is None and speaker is not None and speaker.language in capabilities.languages:
+            language = speaker.language
+        return TextOptions(language, select_categories(spec.normalize), spec.ssml, lexicons)
 
     def _check_length(self, text: str, limit: int) -> None:
         if len(text) > limit:
@@ -256,9 +261,9 @@ class Synthesizer:
             raise InvalidRequest("requires reference_audio", param="reference_text")
         built_in = [voice.name for voice in capabilities.voices]
         if spec.voice is None:
-            if not built_in:
+            if (default := _default_voice(spec, capabilities)) is None:
                 raise InvalidRequest(f"required: engine {engine.name!r} has no built-in voice", param="voice")
-            return built_in[0], None
+            return default.name, None
         found = find_name(spec.voice, built_in)
         if found is not None and capabilities.cloning == "none":
             return found, None
@@ -350,3 +355,15 @@ class Synthesizer:
         if stored_voice is not None and error.param in ("reference_audio", "reference_text"):
             return InvalidRequest(f"engine {engine.name!r} cannot use {stored_voice!r}: {message}", param="voice")
         return InvalidRequest(message, param=error.param)
+
+
+def _built_in(name: str, capabilities: Capabilities) -> BuiltinVoice | None:
+    found = find_name(name, [voice.name for voice in capabilities.voices])
+    return next((voice for voice in capabilities.voices if voice.name == found), None)
+
+
+def _default_voice(spec: VoiceSpec, capabilities: Capabilities) -> BuiltinVoice | None:
+    """The first built-in voice of the request's language, or else the first of all."""
+    language = spec.language and spec.language.split("-", 1)[0].lower()
+    own = (voice for voice in capabilities.voices if voice.language.split("-", 1)[0].lower() == language)
+    return next(own, next(iter(capabilities.voices), None))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from support.app import InMemory, in_memory
 
+from backends.base import BuiltinVoice
 from backends.text import Alphabet
 from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine
 
@@ -163,3 +164,15 @@ async def test_default_dictionary_applies_without_being_named(tmp_path: Path) ->
     await gateway.client.put("/v1/lexicons/web", json={"entries": {"nginx": "engine x"}})
     await gateway.client.post("/tts", json={"text": "Restart nginx."})
     assert gateway.engine.jobs[-1].text == "Restart engine x."
+
+
+async def test_voice_and_language_choose_each_other(tmp_path: Path) -> None:
+    voices = (BuiltinVoice("ada", "en"), BuiltinVoice("max", "de"))
+    capabilities = replace(FAKE_CAPABILITIES, languages=("en", "de"), voices=voices)
+    gateway = in_memory(tmp_path, [FakeEngine(capabilities=capabilities)])
+    for fields in ({"language": "de"}, {"voice": "max"}, {"voice": "Max", "language": "de-AT"}):
+        response = await gateway.client.post("/tts", json={"text": "Es kostet 5 €.", **fields})
+        assert response.status_code == 200, response.text
+        assert (gateway.engine.jobs[-1].voice, gateway.engine.jobs[-1].text) == ("max", "Es kostet fünf Euro.")
+    await gateway.client.post("/tts", json={"text": "It costs 5 €."})
+    assert (gateway.engine.jobs[-1].voice, gateway.engine.jobs[-1].text) == ("ada", "It costs five euros.")

@@ -28,7 +28,7 @@ from backends.fish.v0_2.config import CODE_OFFSET, LMConfig
 
 VOXGATE = str(Path(sys.executable).parent / "voxgate")
 PAD = 4
-WORDS = [f"word{index}" for index in range(21)]
+WORDS = [f"word{letter}" for letter in "abcdefghijklmnopqrstu"]  # no digits, which the gateway would write as words
 
 
 @pytest.fixture(scope="module")
