@@ -32,7 +32,7 @@ _PAGE = """<!doctype html>
 
 @router.get("/", summary="Name, version and links", response_class=Response)
 async def home(request: Request, services: ServicesDep) -> Response:
-    """Name, version, links and an example as JSON; a browser is redirected to the page at `/ui`, or gets HTML without it."""
+    """Name, version, links and an example as JSON. A browser is redirected to `/ui`, or gets HTML if that is off."""
     base, engine = str(request.base_url), services.engines.default
     example = f"""curl -s {base}tts -H 'content-type: application/json' -d '{{"text":"Hello."}}' -o hello.wav"""
     paths = {**({"ui": "ui/"} if services.settings.ui.enabled else {}), **_LINKS}

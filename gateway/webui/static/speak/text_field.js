@@ -7,18 +7,16 @@ import { html } from '../lib/dom.js';
  * @typedef {object} TextFieldProps
  * @property {import('./settings.js').Settings} settings
  * @property {(change: Partial<import('./settings.js').Settings>) => void} set
- * @property {number | null | undefined} maxChars
  * @property {import('./use_spoken_text.js').SpokenText | null} spoken
  * @property {(name: string) => string | null} errorOf
  */
 
 /** @param {TextFieldProps} props */
-export function TextField({ settings, set, maxChars, spoken, errorOf }) {
+export function TextField({ settings, set, spoken, errorOf }) {
   const { t } = useApp();
   const count = [...settings.text].length; // code points, as the API counts
-  const hint = maxChars ? t('text.count_of', { count, max: maxChars }) : t('text.count', { count });
   return html`<div>
-    <${Field} name="text" label=${t('text')} hint=${hint} error=${errorOf('text')}>
+    <${Field} name="text" label=${t('text')} hint=${t('text.count', { count })} error=${errorOf('text')}>
       ${(/** @type {any} */ attributes) => html`<textarea
         ...${attributes}
         rows="6"
@@ -37,7 +35,7 @@ function Spoken({ spoken }) {
   const { changes, refused, ignored } = spoken;
   return html`<div class="spoken">
     ${changes.length > 0 &&
-    html`<details>
+    html`<details open>
       <summary>${t('spoken.summary', { count: changes.length })}</summary>
       <p>${spoken.spoken_text}</p>
       <ul>

@@ -12,7 +12,6 @@ const REFRESH_MS = 700;
  * @property {string[] | null} languages
  * @property {string | null} cloning
  * @property {string[] | null} voices
- * @property {number | null} max_text_chars
  * @property {import('../lib/schema_fields.js').Schema | null} options_schema
  * @property {{stage: string, done: number, total: number | null} | null} progress
  * @property {string | null} error

@@ -70,7 +70,7 @@ export function SpeakView({ params, onParams }) {
   const usedSeed = speech.body.seed === undefined ? '' : String(speech.body.seed);
   return html`<form class="speak" ref=${form} onSubmit=${submit} noValidate>
     <section class="work" aria-label=${t('view.speak')}>
-      <${TextField} settings=${settings} set=${set} maxChars=${engine?.max_text_chars} spoken=${spoken} errorOf=${errorOf} />
+      <${TextField} settings=${settings} set=${set} spoken=${spoken} errorOf=${errorOf} />
       <div class="buttons">
         <button class="primary" title="Ctrl+Enter">${t('speak')}</button>
         <button type="button" onClick=${stop} disabled=${!isActive(speech)} title="Esc">${t('stop')}</button>
