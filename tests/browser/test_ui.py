@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from support.browser import chromium
 from support.gateway_process import TONE_AND_LITE, Gateway, read_audio, start_gateway, wait_ready
+from support.prefix_proxy import prefix_proxy
 
 from gateway.service.auth import key_hash
 
@@ -175,7 +176,13 @@ def test_shown_calls_give_the_audio_that_was_played(server: Gateway, open_page: 
     ready(page)
     page.get_by_role("button", name="Speak").click()
     wait_state(page, "done")
-    body = {"text": "It's", "engine": "tone", "speed": 1.5, "options": {"noise": 0.5}, "seed": int(figure(page, "seed"))}
+    body = {
+        "text": "It's",
+        "engine": "tone",
+        "speed": 1.5,
+        "options": {"noise": 0.5},
+        "seed": int(figure(page, "seed")),
+    }
     expected = server.client.post("/tts", json=body).content
     page.get_by_text("Call this from a program").click()
     for button, command in (
@@ -317,7 +324,7 @@ def test_page_is_small_and_paints_soon(server: Gateway, open_page: Open) -> None
 def test_page_works_below_a_prefix_with_keys(tmp_path: Path, open_page: Open) -> None:
     access = {"keys": {"ann": {"sha256": key_hash(KEY)}}}
     tone = {"default_engine": "tone", "engines": {"tone": ENGINES["tone"]}}
-    gateway = start_gateway(tmp_path, {"host": "127.0.0.1", "port": 0, "root_path": "/speech", "access": access, **tone})
+    gateway = start_gateway(tmp_path, {"port": 0, "root_path": "/speech", "access": access, **tone})
     try:
         wait_ready(gateway)
         page = open_page(f"{gateway.url}/speech", refused=401)
@@ -333,8 +340,7 @@ def test_page_works_below_a_prefix_with_keys(tmp_path: Path, open_page: Open) ->
         page.get_by_label("Text").fill("hello")
         page.keyboard.press("Control+Enter")
         wait_state(page, "done")
-        page.get_by_text("Call this from a program").click()
-        shown = page.locator("pre").inner_text()
+        shown = curl_of(page)
         assert f"{gateway.url}/speech/tts" in shown
         assert "$VOXGATE_API_KEY" in shown
         assert KEY not in page.content() + page.url
@@ -344,6 +350,23 @@ def test_page_works_below_a_prefix_with_keys(tmp_path: Path, open_page: Open) ->
         page.close()
     finally:
         assert gateway.stop() == 0
+
+
+def test_page_works_behind_a_proxy_that_removes_a_prefix(server: Gateway, open_page: Open) -> None:
+    with prefix_proxy(server.url, "/deep/path") as url:
+        page = open_page(f"{url}/")
+        assert page.url == f"{url}/ui/"
+        ready(page)
+        page.get_by_label("Text").fill("hello")
+        page.get_by_role("button", name="Speak").click()
+        wait_state(page, "done")
+        assert f"{url}/tts" in curl_of(page)
+        page.close()
+
+
+def curl_of(page: Page) -> str:
+    page.get_by_text("Call this from a program").click()
+    return page.locator("pre").inner_text()
 
 
 def test_audio_plays_without_an_audio_worklet(server: Gateway, browser: Browser) -> None:

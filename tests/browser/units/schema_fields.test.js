@@ -45,10 +45,14 @@ test('no schema and an empty one have no fields', () => {
 });
 
 test('typed texts become values of the right type, and empty ones are left out', () => {
-  const texts = { nfe: '32', share: '', speaker: '5', g2p: 'true', mode: 'fast', size: '2', weights: '[3]', unknown: '1' };
+  const texts = { nfe: '32', share: '', speaker: '5', g2p: 'true', mode: 'fast', size: '2', weights: '[3]' };
   assert.deepEqual(optionValues(FIELDS, texts), {
     nfe: 32, speaker: '5', g2p: true, mode: 'fast', size: 2, weights: [3],
   });
+});
+
+test('options are not dropped while the schema is unknown', () => {
+  assert.deepEqual(optionValues([], { nfe: '7', mode: 'fast', share: '' }), { nfe: 7, mode: 'fast' });
 });
 
 test('invalid text is sent as it is', () => {

@@ -43,7 +43,8 @@ export function schemaFields(schema) {
 }
 
 /**
- * The options of a request. Invalid text is sent as it is, so that the API explains the error.
+ * The options of a request. Invalid text and unknown options are sent, so that the API explains the error. While the
+ * schema is not known yet, texts that are JSON are sent as such.
  * @param {SchemaField[]} fields
  * @param {Record<string, string>} texts what the user typed; empty: the default
  * @returns {Record<string, unknown>}
@@ -51,9 +52,9 @@ export function schemaFields(schema) {
 export function optionValues(fields, texts) {
   /** @type {Record<string, unknown>} */
   const values = {};
-  for (const field of fields) {
-    const text = texts[field.name] ?? '';
-    if (text !== '') values[field.name] = field.isText ? text : parsed(text);
+  for (const [name, text] of Object.entries(texts)) {
+    const isText = fields.find((field) => field.name === name)?.isText;
+    if (text !== '') values[name] = isText ? text : parsed(text);
   }
   return values;
 }

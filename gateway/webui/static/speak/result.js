@@ -31,6 +31,7 @@ export function Result({ speech, replay, format }) {
     <dl>
       ${figures.map(([name, value]) => html`<div><dt title=${t(`${name}.title`)}>${t(name)}</dt><dd data-figure=${name}>${value}</dd></div>`)}
     </dl>
+    ${speech.note && html`<p class="hint">${speech.note}</p>`}
     <div class="buttons">
       <button type="button" onClick=${replay} disabled=${!speech.isComplete}>${t('replay')}</button>
       <${Download} speech=${speech} format=${format} />
@@ -56,7 +57,8 @@ function Download({ speech, format }) {
   const file = async () => {
     if (format === 'wav') return wavFile(speech.chunks, speech.rateHz);
     if (format === 'pcm') return new Blob(speech.chunks);
-    return (await api.post('tts', { ...speech.body, format, stream: true })).blob();
+    // Not streamed: some players need the length that a streamed file's header lacks.
+    return (await api.post('tts', { ...speech.body, format })).blob();
   };
   return html`<button type="button" onClick=${save} disabled=${!speech.isComplete || state === 'busy'}>
       ${t('download', { format })}

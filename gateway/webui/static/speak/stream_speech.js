@@ -3,7 +3,7 @@ import { PcmDecoder, pcmRate } from '../audio/pcm.js';
 
 /**
  * @typedef {object} StreamEvents
- * @property {(rateHz: number, seed: string) => Promise<void>} onStart before the first samples
+ * @property {(rateHz: number, headers: Headers) => Promise<void>} onStart before the first samples
  * @property {(samples: Int16Array<ArrayBuffer>) => void} onSamples
  */
 
@@ -15,7 +15,7 @@ import { PcmDecoder, pcmRate } from '../audio/pcm.js';
  */
 export async function streamSpeech(api, body, signal, events) {
   const response = await api.post('tts', { ...body, format: 'pcm', stream: true }, signal);
-  await events.onStart(pcmRate(response.headers.get('content-type')), response.headers.get('x-voxgate-seed') ?? '');
+  await events.onStart(pcmRate(response.headers.get('content-type')), response.headers);
   const decoder = new PcmDecoder();
   const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
   for (;;) {

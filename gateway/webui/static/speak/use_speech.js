@@ -16,6 +16,7 @@ const PEAK_S = 0.01;
  * @property {number} rateHz
  * @property {Int16Array<ArrayBuffer>[]} chunks
  * @property {Peaks} peaks
+ * @property {string} note how the audio differs from the request
  * @property {boolean} isComplete
  * @property {number} durationS of the audio received so far
  * @property {number} positionS of the play head
@@ -26,7 +27,7 @@ const PEAK_S = 0.01;
 
 /** @returns {Speech} */
 const nothing = () => ({
-  state: 'idle', body: {}, rateHz: 0, chunks: [], peaks: new Peaks(1), isComplete: false, durationS: 0, positionS: 0,
+  state: 'idle', body: {}, rateHz: 0, chunks: [], peaks: new Peaks(1), note: '', isComplete: false, durationS: 0, positionS: 0,
   firstAudioS: null, totalS: null, error: null,
 });
 
@@ -70,11 +71,13 @@ export function useSpeech() {
     update(() => ({ ...nothing(), state: 'waiting', body, chunks }));
     try {
       await streamSpeech(api, body, signal, {
-        async onStart(streamRateHz, seed) {
+        async onStart(streamRateHz, headers) {
           rateHz = streamRateHz;
           await player.start(rateHz, onProgress);
           peaks = new Peaks(Math.round(rateHz * PEAK_S));
-          update(() => ({ state: 'receiving', rateHz, peaks, body: { ...body, seed: Number(seed) } }));
+          const seed = Number(headers.get('x-voxgate-seed'));
+          const note = headers.get('x-voxgate-note') ?? '';
+          update(() => ({ state: 'receiving', rateHz, peaks, note, body: { ...body, seed } }));
         },
         onSamples(samples) {
           firstAudioS ??= elapsedS();

@@ -43,6 +43,7 @@ export function SpeakView({ params, onParams }) {
   };
   const keys = useRef((/** @type {KeyboardEvent} */ _event) => undefined);
   keys.current = (event) => {
+    if (document.querySelector('dialog[open]')) return;
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !event.repeat) {
       event.preventDefault();
       start(settings.seed);
