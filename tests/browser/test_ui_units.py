@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,6 @@ def test_vendored_modules_are_those_of_package_json(tmp_path: Path) -> None:
     (copy / "scripts").mkdir()
     shutil.copy(ROOT / "scripts/ui_vendor.py", copy / "scripts")
     (copy / "node_modules").symlink_to(ROOT / "node_modules")
-    subprocess.run(["python3", "scripts/ui_vendor.py"], cwd=copy, check=True)
+    subprocess.run([sys.executable, "scripts/ui_vendor.py"], cwd=copy, check=True)
     written = {path.name: path.read_bytes() for path in (copy / "gateway/webui/static/vendor").iterdir()}
     assert written == {path.name: path.read_bytes() for path in VENDOR.iterdir()}

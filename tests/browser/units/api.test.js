@@ -54,6 +54,9 @@ test('after the user declines, requests fail without another question until a ke
   await assert.rejects(api.get('a'), (error) => error instanceof ApiError && error.status === 401);
   await assert.rejects(api.get('b'));
   assert.equal(asked, 1);
+  api.askAgain();
+  await assert.rejects(api.get('b'));
+  assert.equal(asked, 2);
   answer = 'right';
   assert.equal(await api.enterKey(), 'right');
   await api.get('c');

@@ -41,7 +41,9 @@ export class PcmDecoder {
  * @param {Int16Array} samples
  */
 export function toFloat(samples) {
-  return Float32Array.from(samples, (sample) => sample / 32768);
+  const floats = new Float32Array(samples.length); // Float32Array.from() with a function is many times slower
+  for (let index = 0; index < samples.length; index++) floats[index] = samples[index] / 32768;
+  return floats;
 }
 
 /**

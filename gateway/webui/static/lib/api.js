@@ -44,9 +44,14 @@ export class Api {
     return this._storage.getItem(STORAGE);
   }
 
+  /** Ask for a key again when a request needs one, although the user has declined. */
+  askAgain() {
+    this._declined = false;
+  }
+
   /** Ask for a key now, whether or not one is needed. */
   async enterKey() {
-    this._declined = false;
+    this.askAgain();
     return this._newKey(this.key);
   }
 

@@ -18,7 +18,7 @@ const LINK_PAUSE_MS = 300;
 
 /** @param {import('../views.js').ViewProps} props */
 export function SpeakView({ params, onParams }) {
-  const { t } = useApp();
+  const { api, t } = useApp();
   const [settings, setSettings] = useState(() => fromParams(params));
   const { speech, speak, stop, replay } = useSpeech();
   const { engines, voices, defaultEngine, error: listError, refresh, load } = useEngines(speech.state === 'waiting');
@@ -38,6 +38,7 @@ export function SpeakView({ params, onParams }) {
   }, [settings, onParams]);
 
   const start = (/** @type {string} */ seed) => {
+    api.askAgain();
     set({ seed });
     speak(speechRequest({ ...settings, seed }, fields), engine?.sample_rate ?? undefined).then(refresh);
   };
