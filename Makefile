@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu client-env gpu-kit gpu-rehearsal lint format bench constraints system-deps ui-vendor lint-ui clean
+.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu client-env docs docs-env gpu-kit gpu-rehearsal lint format bench constraints system-deps ui-vendor lint-ui clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -54,17 +54,34 @@ tests/clients/node_modules/.installed: tests/clients/package.json | system-deps
 	cd tests/clients && npm install --silent --ignore-scripts --no-package-lock --no-audit --no-fund
 	touch $@
 
-system-deps: ## ffmpeg and Chromium, which the tests play the gateway's audio with, and Node.js (Debian, as root)
-	@command -v ffmpeg >/dev/null && command -v chromium >/dev/null && command -v npm >/dev/null || \
+system-deps: ## ffmpeg and Chromium, with which tests play audio, espeak-ng and Node.js (Debian, as root)
+	@command -v ffmpeg >/dev/null && command -v chromium >/dev/null && command -v espeak-ng >/dev/null && command -v npm >/dev/null || \
 	  { ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] || \
-	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends ffmpeg chromium \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends ffmpeg chromium espeak-ng \
 	      $$(command -v npm >/dev/null || echo nodejs npm) >/dev/null; }; }
+
+docs: docs-env ## the documentation site in site/, to open from the file system; warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+docs-env: $(VENV)/.installed-docs .docs/.installed ## what the documentation site is built with
+
+$(VENV)/.installed-docs: $(BIN)/uv pyproject.toml
+	$(UV) --editable '.[docs]'
+	touch $@
+
+# Browser scripts of the site; npm checks their hashes. Material for MkDocs would load them from another host.
+.docs/.installed: Makefile | system-deps
+	rm -rf .docs && mkdir .docs
+	cd .docs && npm pack --silent @mermaid-js/tiny@11.17.2 iframe-worker@1.0.4 >/dev/null
+	tar -xzOf .docs/mermaid-js-tiny-11.17.2.tgz package/dist/mermaid.tiny.js > .docs/mermaid.js
+	tar -xzOf .docs/iframe-worker-1.0.4.tgz package/shim/index.js > .docs/iframe-worker.js
+	touch $@
 
 # One process for each core, and one for the time in which others wait; OpenMP threads would only wait for each other.
 JOBS   ?= $(shell echo $$(($$(nproc) + 1)))
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20
 
-test: install-dev system-deps client-env ## every test
+test: install-dev system-deps client-env docs-env ## every test
 	$(MAKE) --silent node_modules/.installed
 	$(PYTEST) $(ARGS)
 
@@ -111,5 +128,5 @@ bench: install-dev ## measure the request path beside LitServe
 constraints: install-dev ## write down the versions that are installed now
 	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable > constraints.txt
 
-clean: ## remove .venv and the clients' packages
-	rm -rf $(VENV) $(CLIENTS) node_modules tests/clients/node_modules
+clean: ## remove .venv, the clients' packages and the documentation site
+	rm -rf $(VENV) $(CLIENTS) node_modules tests/clients/node_modules .docs site

@@ -1,4 +1,4 @@
-"""Coders of the audio formats: FFmpeg's codecs through PyAV, and 16-bit PCM without FFmpeg."""
+"""Coders of the audio formats: FFmpeg's codecs through PyAV, and PCM and G.711 without FFmpeg's containers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import struct
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from typing import Literal, cast
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 
 from backends.base import Audio
@@ -64,6 +66,17 @@ _TUNING = {
     "opus": _Tuning("flt", lag_s=0.1, max_bit_rate=64_000, stream_muxer={"page_duration": "20000"}),
     # FFmpeg's `fast` search takes half the time but distorts loud vowels: 8 dB signal-to-noise ratio instead of 25.
     "aac": _Tuning("fltp", lag_samples=4 * 1024, max_bit_rate=128_000, codec={"aac_coder": "twoloop"}),
+    # A stream is fragmented, with a header of 108 bytes for each fragment: two AAC frames at 24 kHz.
+    "m4a": _Tuning(
+        "fltp",
+        lag_samples=4 * 1024,
+        lag_s=0.1,
+        max_bit_rate=128_000,
+        codec={"aac_coder": "twoloop"},
+        stream_muxer={"movflags": "+empty_moov+default_base_moof", "frag_duration": "80000"},
+    ),
+    # The muxer holds back one cluster, by default a second: here two packets.
+    "webm": _Tuning("flt", lag_s=0.1, max_bit_rate=64_000, stream_muxer={"cluster_time_limit": "20"}),
 }
 
 # FFmpeg allocates a frame in one piece, and decode.py bounds the size of allocations for the whole process.
@@ -138,8 +151,24 @@ class Coder(ABC):
         """Release all resources. Idempotent."""
 
 
+@cache
+def _g711_table(codec: str) -> npt.NDArray[np.uint8]:
+    """Code of every 16-bit sample, by FFmpeg's encoder; indexed by the sample as an unsigned integer."""
+    encoder = cast(AudioCodecContext, av.CodecContext.create(codec, "w"))
+    encoder.sample_rate, encoder.layout, encoder.format = 8_000, "mono", "s16"
+    samples = np.arange(2**16, dtype=np.uint16).view(np.int16)
+    frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="s16", layout="mono")
+    frame.rate = 8_000
+    packets = [*encoder.encode(frame), *encoder.encode(None)]
+    return np.frombuffer(b"".join(map(bytes, packets)), np.uint8)
+
+
+# Format tags of WAV files, and bytes per sample.
+_WAV_CODECS = {"pcm_s16le": (1, 2), "pcm_alaw": (6, 1), "pcm_mulaw": (7, 1)}
+
+
 class PcmCoder(Coder):
-    """16-bit little-endian PCM, with or without a WAV header.
+    """16-bit little-endian PCM or G.711, with or without a WAV header.
 
     A streamed header states the maximum length, because the real one is not known yet; players read to the end.
     Implemented without FFmpeg, where opening a container costs more than the rest of a short request.
@@ -149,7 +178,8 @@ class PcmCoder(Coder):
     lag_s = 0.0
     UNKNOWN = 0xFFFFFFFF
 
-    def __init__(self, rate_hz: int, streaming: bool, header: bool):
+    def __init__(self, codec: str, rate_hz: int, streaming: bool, header: bool):
+        self._codec = codec
         self._rate_hz = rate_hz
         self._streaming = streaming
         self._header = header
@@ -157,8 +187,13 @@ class PcmCoder(Coder):
 
     def push(self, samples: Audio) -> None:
         """See :class:`Coder`."""
-        if len(samples):
-            self._parts.append(to_int16(samples).astype("<i2", copy=False).tobytes())
+        if not len(samples):
+            return
+        integers = to_int16(samples)
+        if self._codec == "pcm_s16le":
+            self._parts.append(integers.astype("<i2", copy=False).tobytes())
+        else:
+            self._parts.append(_g711_table(self._codec)[integers.view(np.uint16)].tobytes())
 
     def take(self) -> bytes:
         """See :class:`Coder`."""
@@ -171,7 +206,8 @@ class PcmCoder(Coder):
     def finish(self) -> bytes:
         """See :class:`Coder`."""
         if self._header and not self._streaming:
-            self._parts.insert(0, self._riff(sum(map(len, self._parts))))
+            size = sum(map(len, self._parts))
+            self._parts = [self._riff(size), *self._parts, bytes(size % 2)]  # chunks have an even size
         data = b"".join(self._parts)
         self.close()
         return data
@@ -181,9 +217,20 @@ class PcmCoder(Coder):
         self._parts.clear()
 
     def _riff(self, data_bytes: int | None) -> bytes:
-        riff, data = (self.UNKNOWN, self.UNKNOWN) if data_bytes is None else (36 + data_bytes, data_bytes)
-        layout = struct.pack("<IHHIIHH", 16, 1, 1, self._rate_hz, 2 * self._rate_hz, 2, 16)
-        return b"RIFF" + struct.pack("<I", riff) + b"WAVEfmt " + layout + b"data" + struct.pack("<I", data)
+        tag, width = _WAV_CODECS[self._codec]
+        layout = struct.pack("<HHIIHH", tag, 1, self._rate_hz, width * self._rate_hz, width, 8 * width)
+        chunks = b"WAVE" + _chunk(b"fmt ", layout)
+        if tag != 1:
+            samples = (data_bytes or 0) // width  # as FFmpeg: 0 is unknown, and a maximum would be shown as the length
+            chunks = b"WAVE" + _chunk(b"fmt ", layout + bytes(2)) + _chunk(b"fact", struct.pack("<I", samples))
+        riff, data = self.UNKNOWN, self.UNKNOWN
+        if data_bytes is not None:
+            riff, data = len(chunks) + 8 + data_bytes + data_bytes % 2, data_bytes
+        return b"RIFF" + struct.pack("<I", riff) + chunks + b"data" + struct.pack("<I", data)
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content
 
 
 class AvCoder(Coder):
@@ -256,7 +303,7 @@ def _nearest(fmt: AudioFormat, rate_hz: int, bitrate_kbps: int) -> int:
     if fmt.name == "mp3":
         table = next(rates for below_hz, rates in _MP3_BITRATES_KBPS if rate_hz < below_hz)
         return min(table, key=lambda known: abs(known - bitrate_kbps))
-    return min(bitrate_kbps, 6 * rate_hz // 1000) if fmt.name == "aac" else bitrate_kbps
+    return min(bitrate_kbps, 6 * rate_hz // 1000) if fmt.codec == "aac" else bitrate_kbps
 
 
 def coder(fmt: AudioFormat, rate_hz: int, streaming: bool, bitrate_kbps: int | None = None) -> Coder:
@@ -264,6 +311,6 @@ def coder(fmt: AudioFormat, rate_hz: int, streaming: bool, bitrate_kbps: int | N
 
     :param bitrate_kbps: see :class:`~gateway.audio.encode.Encoder`.
     """
-    if fmt.codec == "pcm_s16le":
-        return PcmCoder(rate_hz, streaming, header=fmt.name == "wav")
+    if fmt.codec in _WAV_CODECS:
+        return PcmCoder(fmt.codec, rate_hz, streaming, header=fmt.has_header)
     return AvCoder(fmt, rate_hz, streaming, bitrate_kbps)

@@ -38,7 +38,9 @@ def say(
     voice: Annotated[str | None, typer.Option("--voice", "-v", help="Built-in or stored voice.")] = None,
     speed: Annotated[float, typer.Option(help="Speed, 0.25 to 4.")] = 1.0,
     seed: Annotated[int | None, typer.Option(help="Random seed; equal seeds give equal audio.")] = None,
-    fmt: Annotated[str | None, typer.Option("--format", "-f", help=f"{', '.join(FORMATS)}.")] = None,
+    fmt: Annotated[
+        str | None, typer.Option("--format", "-f", help=f"{', '.join(FORMATS)}; default: by the extension.")
+    ] = None,
     option: Annotated[list[str] | None, typer.Option("--option", help="Engine option as key=value.")] = None,
     reference_audio: Annotated[Path | None, typer.Option(help="Recording of a voice to clone.")] = None,
     reference_text: Annotated[str | None, typer.Option(help="Transcript of the recording.")] = None,
@@ -102,16 +104,14 @@ def _format_of(output: Path) -> str:
 
     :raises InvalidRequest: if no format has the extension.
     """
-    extension = output.suffix.lstrip(".").lower()
-    formats = {fmt.extension: name for name, fmt in FORMATS.items()}
-    found = {"": "wav", "ogg": "opus", "raw": "pcm", **formats}.get(extension, extension)
-    if found not in FORMATS:
+    try:
+        return get_format(output.suffix.removeprefix(".") or "wav").name
+    except InvalidRequest:
+        known = ", ".join(dict.fromkeys(f".{fmt.extension}" for fmt in FORMATS.values()))
         raise InvalidRequest(
-            f"unknown extension .{extension}: must be one of {', '.join('.' + known for known in formats)}, "
-            "or choose a format with --format",
+            f"unknown extension {output.suffix}: must be one of {known}, or choose a format with --format",
             param="--output",
-        )
-    return found
+        ) from None
 
 
 def _check_writable(output: Path) -> None:

@@ -9,7 +9,7 @@ from gateway.engine.catalog import Engines
 from gateway.errors import EngineNotFound, VoiceNotFound
 from gateway.service.classic.models import DEFAULT, ClassicModels
 from gateway.settings import AliasSettings
-from gateway.voices.store import VoiceStore
+from gateway.voices.store import VoiceStore, find_name
 
 # Defaults of client libraries: they do not express a choice of the user.
 OPENAI_MODELS = frozenset(
@@ -83,12 +83,12 @@ class Aliases:
         """Resolve a voice's name for an engine; None is the engine's default voice. May block on storage.
 
         A name without an alias is returned unchanged, and the synthesizer checks it. OpenAI's names are the exception:
-        they mean the default voice unless a voice has that name.
+        they mean the default voice unless a voice has that name. The case of names is ignored.
         """
-        resolved = self.voices.get(name, name)
+        resolved = self.voices.get(find_name(name, self.voices) or name, name)
         if not isinstance(resolved, str):
             resolved = resolved.get(engine, name)
-        if resolved == name and name in OPENAI_VOICES and not self._is_voice(engine, name):
+        if resolved == name and name.lower() in OPENAI_VOICES and not self._is_voice(engine, name):
             return None
         return resolved
 
@@ -102,7 +102,7 @@ class Aliases:
 
     def _is_voice(self, engine: str, name: str) -> bool:
         capabilities = self._engines.get(engine).client.capabilities
-        if capabilities and any(voice.name == name for voice in capabilities.voices):
+        if capabilities and find_name(name, (voice.name for voice in capabilities.voices)):
             return True
         try:
             self._store.get(name)

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+)
 
+from gateway.audio.formats import FORMATS, get_format
 from gateway.errors import InvalidRequest
+from gateway.text.language_tags import language_tag
 from gateway.text.normalize.rules import CATEGORIES
-from gateway.voices.store import LANGUAGE_TAG, MAX_TRANSCRIPT_CHARS
+from gateway.voices.store import MAX_TRANSCRIPT_CHARS
 
 MAX_SEED = 2**32 - 1
 MIN_SPEED, MAX_SPEED = 0.25, 4.0
@@ -19,7 +29,31 @@ MAX_OPTION_DEPTH = 32
 M = TypeVar("M", bound=BaseModel)
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
-Language = Annotated[str, Field(pattern=f"^{LANGUAGE_TAG.pattern}$")]
+
+
+def _tag(value: Any) -> Any:
+    return language_tag(value) if isinstance(value, str) else value
+
+
+def _format_name(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return get_format(value).name
+    except InvalidRequest as error:
+        raise ValueError(error.message) from None
+
+
+# A name in any of the ways that clients write it, as a BCP 47 tag; None if it is not given, which "auto" means too.
+Language = Annotated[str | None, BeforeValidator(_tag)]
+# A name or alias of a format in any case, as the name in FORMATS.
+FormatName = Annotated[str, BeforeValidator(_format_name), WithJsonSchema({"type": "string", "enum": list(FORMATS)})]
+
+_LANGUAGE = "the language as a BCP 47 tag (en, zh-CN) or a name (English, Deutsch); auto: as if absent"
+_FORMAT = (
+    "opus in Ogg, aac as ADTS, pcm 16-bit little-endian, m4a AAC in MP4, webm Opus in WebM, mulaw and alaw G.711 at "
+    "8 kHz without a header, mulaw_wav and alaw_wav in WAV; in any case, and also by other names, such as ogg"
+)
 
 
 class VoiceSpec(BaseModel):
@@ -39,15 +73,18 @@ class VoiceSpec(BaseModel):
     reference_text: Annotated[str, Field(max_length=MAX_TRANSCRIPT_CHARS)] | None = Field(
         None, description="transcript of reference_audio"
     )
-    language: Language | None = Field(None, description="the text's language as a BCP 47 tag, e.g. en or zh-CN")
+    language: Language = Field(None, description=_LANGUAGE)
     speed: float = Field(1.0, ge=MIN_SPEED, le=MAX_SPEED, description="1 is the voice's natural speed, 2 twice as fast")
     seed: int | None = Field(None, ge=0, le=MAX_SEED, description="the same seed gives the same bytes; default: random")
-    format: Name = Field("wav", description="wav, mp3, flac, opus (in Ogg), aac (ADTS) or pcm (16-bit little-endian)")
+    format: FormatName = Field("wav", description=_FORMAT)
     sample_rate: int | None = Field(
         None, description="in Hz; default: the engine's, or the nearest that the format supports"
     )
     bitrate: int | None = Field(
-        None, ge=6, le=320, description="in kbit/s, for mp3, opus and aac: the nearest supported at the sample rate"
+        None,
+        ge=6,
+        le=320,
+        description="in kbit/s, for mp3, opus, aac, m4a and webm: the nearest supported at the sample rate",
     )
     volume: float = Field(
         0.0, ge=-20.0, le=20.0, allow_inf_nan=False, description="in dB; samples beyond full scale are clipped"

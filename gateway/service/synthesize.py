@@ -28,7 +28,7 @@ from gateway.text.lexicons.store import LexiconStore
 from gateway.text.sections import Passage, Pause, PreparedText
 from gateway.text.segments import has_speech
 from gateway.text.stage import TextOptions, prepare, select_categories
-from gateway.voices.store import VoiceStore
+from gateway.voices.store import VoiceStore, find_name
 
 SILENCE_S = 0.2  # for a text without anything to speak: long enough for players and codecs
 
@@ -259,14 +259,14 @@ class Synthesizer:
             if not built_in:
                 raise InvalidRequest(f"required: engine {engine.name!r} has no built-in voice", param="voice")
             return built_in[0], None
-        is_built_in = spec.voice in built_in
-        if is_built_in and capabilities.cloning == "none":
-            return spec.voice, None
+        found = find_name(spec.voice, built_in)
+        if found is not None and capabilities.cloning == "none":
+            return found, None
         try:  # a stored voice takes precedence: it had the name before the engine was known
             voice = await asyncio.to_thread(self._voices.get, spec.voice)
         except VoiceNotFound:
-            if is_built_in:
-                return spec.voice, None
+            if found is not None:
+                return found, None
             raise VoiceNotFound(
                 f"unknown voice {spec.voice!r}: must be a stored voice's name or ID, or a built-in voice of engine "
                 f"{engine.name!r} ({', '.join(built_in) or 'it has none'})",

@@ -26,7 +26,7 @@ class VoiceUpload(BaseModel):
     )
     audio: bytes = Field(description="1 to 30 s of speech in any common audio format")
     transcript: str = Field("", max_length=MAX_TRANSCRIPT_CHARS, description="verbatim transcript of the audio")
-    language: Language | None = Field(None, description="the audio's language as a BCP 47 tag")
+    language: Language = Field(None, description="the audio's language as a BCP 47 tag or a name")
 
 
 async def store_voice(

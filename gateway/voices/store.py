@@ -7,7 +7,7 @@ import re
 import unicodedata
 import wave
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,6 +137,12 @@ def check_name(name: str) -> str:
 def name_key(name: str) -> str:
     """Case-folded form of a name, for comparison."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def find_name(name: str, names: Iterable[str]) -> str | None:
+    """The one of ``names`` that a client means: the same name, or else the first that differs only in case."""
+    known = tuple(names)
+    return name if name in known else next((other for other in known if name_key(other) == name_key(name)), None)
 
 
 def check_transcript(transcript: str) -> str:

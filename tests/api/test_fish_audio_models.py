@@ -60,13 +60,20 @@ async def test_unsupported_model_fields_are_reported(gateway: InMemory, clip: by
         "train_mode": "fast",
         "mood": "glad",
     }
-    files = [("voices", clip), ("voices", clip), ("cover_image", b"\x89PNG")]
+    files = [("voices", clip), ("cover_image", b"\x89PNG")]
     response = await gateway.client.post("/model", data=data, files=files)
     assert response.status_code == 201, response.text
     assert set(response.headers["x-voxgate-ignored"].split(", ")) == {
-        *("voices.1", "texts.1", "description", "visibility", "tags", "enhance_audio_quality", "mood", "cover_image")
+        *("texts.1", "description", "visibility", "tags", "enhance_audio_quality", "mood", "cover_image")
     }
     assert response.json()["samples"][0]["text"] == "one"
+
+
+async def test_further_recording_of_a_model_is_an_error(gateway: InMemory, clip: bytes) -> None:
+    for files, param in (([("voices", clip)] * 2, "voices.1"), ([("voices", clip), ("sample", clip)], "sample")):
+        response = await gateway.client.post("/model", data={"title": "Mine"}, files=files)
+        assert error_of(response, 422).startswith(f"{param}: ")
+    assert (await gateway.client.get("/model")).json()["total"] == 0
 
 
 async def test_model_without_transcript_is_stored(gateway: InMemory, clip: bytes) -> None:
@@ -89,6 +96,8 @@ async def test_model_list_is_filtered_sorted_and_paged(gateway: InMemory, clip: 
     assert await titles(page_size=2, page_number=9) == (3, [])
     assert await titles(title="AN") == (1, ["Ann"])
     assert await titles(language="en") == (2, ["Bob", "Carl"])
+    assert await titles(language="English") == (2, ["Bob", "Carl"])
+    assert await titles(language="no language") == (0, [])
     assert await titles(language=["de", "en-US"]) == (3, ["Ann", "Bob", "Carl"])
     assert await titles(tag="deep") == (0, [])
     assert await titles(author_id="voxgate", self=True) == (3, ["Ann", "Bob", "Carl"])

@@ -105,7 +105,7 @@ async def test_segment_audio_equals_a_tts_request(gateway: InMemory) -> None:
     assert audio == alone
 
 
-@pytest.mark.parametrize("fmt", ["wav", "pcm", "mp3", "flac", "opus", "aac"])
+@pytest.mark.parametrize("fmt", ["wav", "pcm", "mp3", "flac", "opus", "aac", "m4a", "webm"])
 @pytest.mark.parametrize("sample_rate", [None, 16000])
 async def test_session_is_one_file_and_flush_emits_all_audio(
     gateway: InMemory, fmt: str, sample_rate: int | None

@@ -190,7 +190,7 @@ async def test_interruption_of_a_complete_unread_session(tmp_path: Path, fmt: st
             assert audio[:4] == b"fLaC"
 
 
-@pytest.mark.parametrize("fmt", ["wav", "mp3", "flac", "opus", "aac"])
+@pytest.mark.parametrize("fmt", ["wav", "mp3", "flac", "opus", "aac", "m4a", "webm", "mulaw_wav"])
 async def test_interruption_does_not_start_a_new_file(gateway: InMemory, fmt: str) -> None:
     async with Socket(gateway.app) as socket:
         await started(socket, format=fmt)

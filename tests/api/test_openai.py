@@ -20,6 +20,7 @@ from support.gateway_process import read_audio
 from backends.base import AudioChunk, Job
 from gateway.api.common.errors import Problem
 from gateway.api.openai.errors import OpenAIRoute
+from gateway.audio.formats import FORMATS
 from gateway.engine.client import State
 from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine
 from gateway.errors import EngineNotFound, SynthesisFailed
@@ -369,7 +370,7 @@ async def test_failure_before_the_first_audio_has_an_error_status(tmp_path: Path
     assert (error["message"], error["type"]) == ("no luck", "server_error")
 
 
-@pytest.mark.parametrize("fmt", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
+@pytest.mark.parametrize("fmt", FORMATS)
 async def test_events_have_the_same_audio(gateway: InMemory, fmt: str) -> None:
     plain = await speak(gateway, response_format=fmt, seed=1)
     events = events_of(await speak(gateway, response_format=fmt, seed=1, stream_format="sse", unknown=1))

@@ -15,6 +15,7 @@ from support.gateway_process import read_audio
 
 from backends.base import AudioChunk, Job
 from backends.errors import InvalidJob
+from gateway.audio.formats import FORMATS
 from gateway.engine.client import State
 from gateway.engine.fake import FAKE_CAPABILITIES, FakeEngine
 from gateway.errors import SynthesisFailed
@@ -144,7 +145,7 @@ async def test_equal_seeds_give_equal_bytes(gateway: InMemory) -> None:
     assert drawn[0] != drawn[1]
 
 
-@pytest.mark.parametrize("fmt", ["wav", "mp3", "flac", "opus", "aac", "pcm"])
+@pytest.mark.parametrize("fmt", FORMATS)
 async def test_response_wrapped_in_json(gateway: InMemory, fmt: str) -> None:
     response = await gateway.client.post("/tts", json={"text": "x", "response": "base64", "format": fmt, "seed": 1})
     answer = response.json()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.app import in_memory
 
+from gateway.audio.formats import FORMATS
 from gateway.service.auth import key_hash
 
 STATIC = Path(__file__).parents[2] / "gateway/webui/static"
@@ -88,6 +89,12 @@ def test_every_string_that_the_code_names_exists() -> None:
     used = set(re.findall(r"\bt\('([\w.]+)'", code))
     assert used
     assert used - strings.keys() == set()
+
+
+def test_page_offers_every_format() -> None:
+    code = (STATIC / "speak/settings.js").read_text()
+    (listed,) = re.findall(r"FORMATS = \{(.*?)\}", code, re.DOTALL)
+    assert dict(re.findall(r"(\w+): '(\w+)'", listed)) == {name: fmt.extension for name, fmt in FORMATS.items()}
 
 
 def test_code_names_no_other_origin() -> None:

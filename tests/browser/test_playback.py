@@ -35,7 +35,7 @@ def page(gateway: Gateway) -> Iterator[Page]:
         yield page
 
 
-@pytest.mark.parametrize("fmt", ["wav", "mp3", "flac", "opus", "aac"])
+@pytest.mark.parametrize("fmt", ["wav", "mp3", "flac", "opus", "aac", "m4a", "webm", "mulaw_wav", "alaw_wav"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_every_format_plays_to_its_end(page: Page, fmt: str, stream: bool) -> None:
     body = {"text": "x" * 80, "engine": "tone", "stream": stream, "format": fmt}

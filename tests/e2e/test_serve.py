@@ -18,7 +18,7 @@ from support.gateway_process import TONE, Gateway, read_audio, start_gateway, wa
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-ALL_FORMATS = ["wav", "mp3", "flac", "opus", "aac", "pcm"]
+ALL_FORMATS = ["wav", "mp3", "flac", "opus", "aac", "pcm", "m4a", "webm", "mulaw", "alaw_wav"]
 LONG = "This is a sentence. " * 10
 
 
@@ -56,8 +56,8 @@ def test_ffmpeg_decodes_every_format_streamed_or_not(gateway: Gateway, tmp_path:
     assert response.status_code == 200, response.text
     file = tmp_path / f"audio.{fmt}"
     file.write_bytes(response.content)
-    raw = ["-f", "s16le", "-ar", "24000", "-ac", "1"] if fmt == "pcm" else []
-    command = ["ffmpeg", "-v", "error", *raw, "-i", str(file), "-f", "s16le", "-ar", "24000", "-"]
+    raw = {"pcm": ["-f", "s16le", "-ar", "24000", "-ac", "1"], "mulaw": ["-f", "mulaw", "-ar", "8000", "-ac", "1"]}
+    command = ["ffmpeg", "-v", "error", *raw.get(fmt, ()), "-i", str(file), "-f", "s16le", "-ar", "24000", "-"]
     decoded = subprocess.run(command, capture_output=True, check=True)
     seconds = len(decoded.stdout) / 2 / 24000
     assert seconds == pytest.approx(0.05 * len(LONG), abs=0.15)

@@ -2,6 +2,7 @@
 
 import struct
 import subprocess
+import tempfile
 import zlib
 
 import numpy as np
@@ -12,6 +13,8 @@ from gateway.audio.formats import FORMATS
 
 RATE_HZ = 24_000
 TONE_HZ = 440
+RAW = {"pcm": "s16le", "mulaw": "mulaw", "alaw": "alaw"}
+"""Formats without a header, mapped to FFmpeg's demuxers."""
 
 
 def tone(seconds=1.0, rate_hz=RATE_HZ, frequency_hz=TONE_HZ):
@@ -60,3 +63,31 @@ def id3_bomb(fields, field_bytes=2**20):
         tag += b"TXXX" + syncsafe(len(packed)) + struct.pack(">H", 0x0009) + packed
     tag += bytes(len(tag) % 2)
     return b"ID3\x04\x00\x00" + syncsafe(len(tag)) + tag
+
+
+def chirp(seconds=2.0, rate_hz=RATE_HZ):
+    """A chirp from 200 to 2000 Hz, shape (N,). Its autocorrelation has one peak, so delays can be measured."""
+    t = np.arange(round(seconds * rate_hz)) / rate_hz
+    phase = 2 * np.pi * (200 * t + 900 * t**2 / seconds)
+    return (0.6 * np.sin(phase) * np.hanning(len(t))).astype(np.float32)
+
+
+def chunked(samples, sizes):
+    start = 0
+    for size in sizes:
+        if start >= len(samples):
+            return
+        yield samples[start : start + size]
+        start += size
+
+
+def ffmpeg_decoded(data, name, rate_hz=RATE_HZ):
+    """Decode with the ffmpeg command; shape (N,), at the file's sample rate."""
+    source = ["-f", RAW[name], "-ar", str(rate_hz), "-ac", "1"] if name in RAW else []
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        command = ["ffmpeg", "-v", "error", *source, "-i", file.name, "-f", "s16le", "-"]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    assert done.stderr == b""
+    return np.frombuffer(done.stdout, np.int16).astype(np.float32) / 32767

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -16,10 +18,36 @@ from gateway.service.request import parse
 
 M = TypeVar("M", bound=BaseModel)
 
+# Words in the names of fields that carry a recording, such as speaker_wav, promptAudio and voice_clone.
+_WORD = re.compile(r"b64|base64|[A-Z]?[a-z]+|[A-Z]+")
+_WHOLE_NAMES = frozenset({"reference", "references"})
+_OWNER = frozenset({"ref", "reference", "prompt", "speaker", "voice", "clone", "cloning", "sample", "target", "emo"})
+_RECORDING = frozenset(
+    {
+        "audio",
+        "wav",
+        "wave",
+        "clip",
+        "clone",
+        "sample",
+        "speech",
+        "recording",
+        "file",
+        "embedding",
+        "token",
+        "b64",
+        "base64",
+    }
+)
+_PROPERTY = frozenset({"format", "type", "mime", "rate", "name", "id", "text", "language", "duration", "setting"})
+# A data URL, or the base64 of the first bytes of WAV, Ogg, FLAC, WebM, and MP3 with tags.
+_CLIP = re.compile(r"\s{0,16}((?i:data:(?:audio|video)/)|UklGR|T2dnUw|ZkxhQ|GkXfo|SUQz)")
 
-async def read(request: Request, model: type[M]) -> tuple[M, list[str]]:
+
+async def read(request: Request, model: type[M], clip: str | None = None) -> tuple[M, list[str]]:
     """Read a JSON body as a model; return it with the names of unknown fields. Null means absent.
 
+    :param clip: see :func:`refuse_clips`; None: the request has no recording.
     :raises BadRequest: if the body is not JSON.
     :raises UnsupportedMedia: if its content type is not JSON.
     :raises InvalidRequest: naming the invalid field.
@@ -30,15 +58,47 @@ async def read(request: Request, model: type[M]) -> tuple[M, list[str]]:
     kind = media_type(request)
     if kind not in ("", "application/json") and not kind.endswith("+json"):
         raise UnsupportedMedia(f"content type {kind!r}: send application/json")
-    return await off_loop(_read, body, model)
+    return await off_loop(partial(_read, clip=clip), body, model)
 
 
-def _read(body: bytes, model: type[M]) -> tuple[M, list[str]]:
+def _read(body: bytes, model: type[M], clip: str | None) -> tuple[M, list[str]]:
     with malformed_is_bad_request():
         fields = decode_json(body)
     if not isinstance(fields, dict):
         raise InvalidRequest("the body must be a JSON object")
-    return parse(model, _without_nulls(fields)), _unknown(model, fields)
+    unknown = _unknown(model, fields)
+    if clip:
+        refuse_clips({name: fields[name] for name in unknown if name in fields}, clip)
+    return parse(model, _without_nulls(fields)), unknown
+
+
+def refuse_clips(unknown: Mapping[str, Any], clip: str, names: Collection[str] = ()) -> None:
+    """Check that no unknown field carries a recording: without it, another voice would speak.
+
+    :param unknown: fields that would be ignored.
+    :param clip: the field for recordings, to name in the error.
+    :param names: further names of fields that carry recordings.
+    :raises InvalidRequest: naming the field.
+    """
+    for name, value in unknown.items():
+        if not (isinstance(value, (str, bytes, list, dict)) and value):
+            continue
+        if name in names or _names_clip(name) or _is_clip(value):
+            raise InvalidRequest(
+                f"a recording in this field would not be used: send one recording, in {clip}", param=name
+            )
+
+
+def _names_clip(name: str) -> bool:
+    if name.lower() in _WHOLE_NAMES:
+        return True
+    words = {word.lower().removesuffix("s") for word in _WORD.findall(name[:100])}
+    owners, recordings = words & _OWNER, words & _RECORDING
+    return bool(owners and recordings and len(owners | recordings) > 1) and not words & _PROPERTY
+
+
+def _is_clip(value: Any) -> bool:
+    return isinstance(value, bytes) or (isinstance(value, str) and _CLIP.match(value) is not None)
 
 
 @contextmanager

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gateway.api.common import body
 from gateway.api.common.body import Form, decode_base64, media_type, off_loop, single
-from gateway.api.common.ignored_fields import malformed_is_bad_request
+from gateway.api.common.ignored_fields import malformed_is_bad_request, refuse_clips
 from gateway.api.fish_audio import msgpack
 from gateway.errors import BadRequest, InvalidRequest, UnsupportedMedia
-from gateway.service.request import parse
+from gateway.service.request import FormatName, parse
 from gateway.voices.store import MAX_TRANSCRIPT_CHARS
 
 MSGPACK_TYPES = frozenset({"application/msgpack", "application/x-msgpack", "application/vnd.msgpack"})
@@ -54,11 +54,13 @@ class FishTtsBody(_Body):
     """A text to speak."""
 
     text: str = ""
-    references: tuple[ReferenceBody, ...] = Field((), max_length=MAX_REFERENCES, description="the first one is cloned")
+    references: tuple[ReferenceBody, ...] = Field(
+        (), max_length=MAX_REFERENCES, description="one recording of the voice to clone"
+    )
     reference_id: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
         None, description="a voice: stored, built-in, or an alias"
     )
-    format: str = Field("wav", description="wav, pcm, mp3, opus; or flac, aac")
+    format: FormatName = Field("wav", description="as in /tts")
     sample_rate: int | None = Field(None, description="in Hz; default: the engine's")
     mp3_bitrate: int = Field(128, ge=8, le=320, description="in kbit/s")
     opus_bitrate: int = Field(
@@ -108,6 +110,7 @@ def tts_body(fields: dict[str, Any]) -> tuple[FishTtsBody, list[str]]:
     """
     fields = {name: value for name, value in _without_nulls(fields).items() if value != ""}
     unknown = [name for name in fields if name not in FishTtsBody.model_fields]
+    refuse_clips({name: fields[name] for name in unknown}, "references")
     prosody = fields.get("prosody")
     if isinstance(prosody, dict):
         unknown += [f"prosody.{name}" for name in prosody if name not in ProsodyBody.model_fields]

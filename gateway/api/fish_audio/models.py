@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 
 from gateway.api.common.body import Form
 from gateway.api.common.deps import ServicesDep
-from gateway.api.common.ignored_fields import ignored, renamed
+from gateway.api.common.ignored_fields import ignored, refuse_clips, renamed
 from gateway.api.common.openapi import FORM, request_body
 from gateway.api.common.voices import rename_stored, store_upload
 from gateway.api.fish_audio.bodies import read_form
@@ -19,6 +19,7 @@ from gateway.api.fish_audio.speech import FishAudioRoute
 from gateway.errors import InvalidRequest
 from gateway.service.request import parse
 from gateway.service.voices import VoiceUpload
+from gateway.text.language_tags import language_tag
 from gateway.voices.store import Voice
 
 AUTHOR = {"_id": "voxgate", "nickname": "Voxgate", "avatar": ""}
@@ -34,6 +35,8 @@ _UNSUPPORTED = {
     "train_mode": ("fast",),
     "enhance_audio_quality": ("false", "False", "0"),
 }
+
+_FIELD_NAMES = frozenset({"title", "voices", "texts", *_UNSUPPORTED})
 
 router = APIRouter(prefix="/model", tags=["Fish Audio"], route_class=FishAudioRoute)
 
@@ -122,16 +125,19 @@ def _documentation(*names: str, required: Sequence[str] = ()) -> dict[str, Any]:
     },
 )
 async def create_model(request: Request, services: ServicesDep) -> Response:
-    """Store a recording, the first of `voices`, with its transcript, the first of `texts`, under the name `title`."""
+    """Store the recording `voices` with its transcript, the first of `texts`, under the name `title`."""
     form = await read_form(request)
     recordings = [value for value in form.get("voices", []) if isinstance(value, bytes)]
     if not recordings:
         raise InvalidRequest("required, a file with a recording of the voice", param="voices")
+    if len(recordings) > 1:
+        raise InvalidRequest("several recordings are not supported: send one", param="voices.1")
+    refuse_clips({name: values[0] for name, values in form.items() if name not in _FIELD_NAMES}, "voices")
     texts = form.get("texts", [])
     fields = {"name": _text(form, "title"), "audio": recordings[0], "transcript": texts[0] if texts else ""}
     with renamed(_FIELDS):
         voice, created = await store_upload(parse(VoiceUpload, fields), services)
-    more = [f"{name}.{index}" for name in ("voices", "texts") for index in range(1, len(form.get(name, [])))]
+    more = [f"texts.{index}" for index in range(1, len(texts))]
     headers = ignored([*more, *_unused(form, "title", "voices", "texts")])
     return JSONResponse(_entity(voice, request), 201 if created else 200, headers=headers)
 
@@ -178,5 +184,8 @@ def _unused(form: Mapping[str, Sequence[str | bytes]], *used: str) -> list[str]:
     ]
 
 
-def _primary(tag: str) -> str:
-    return tag.split("-", 1)[0].lower()
+def _primary(language: str) -> str:
+    try:
+        return (language_tag(language) or "").split("-", 1)[0]
+    except ValueError:
+        return language

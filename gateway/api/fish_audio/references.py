@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.errors import Problem
-from gateway.api.common.ignored_fields import ignored, renamed
+from gateway.api.common.ignored_fields import ignored, refuse_clips, renamed
 from gateway.api.common.openapi import FORM, JSON, MSGPACK, request_body, text_schema
 from gateway.api.common.route import DialectRoute
 from gateway.api.common.voices import rename_stored, store_upload
@@ -54,6 +54,8 @@ def encoded_response(request: Request, value: dict[str, Any], headers: dict[str,
 async def add_reference(request: Request, services: ServicesDep) -> Response:
     """Store a recording with its transcript under a name."""
     form = await read_form(request)
+    unknown = [name for name in form if name not in ("id", "audio", "text")]
+    refuse_clips({name: form[name][0] for name in unknown}, "audio")
     fields = {}
     for name, own in (("id", "name"), ("audio", "audio"), ("text", "transcript")):
         values = form.get(name, [])
@@ -65,7 +67,6 @@ async def add_reference(request: Request, services: ServicesDep) -> Response:
         if not created:
             raise Conflict("this recording is already stored under this name", param="name")
     message = f"the voice {voice.name!r} is stored"
-    unknown = [name for name in form if name not in ("id", "audio", "text")]
     return encoded_response(
         request, {"success": True, "message": message, "reference_id": voice.name}, ignored(unknown)
     )

@@ -19,7 +19,7 @@ from gateway.api.common.openapi import FORM, JSON, MSGPACK, model_schema, reques
 from gateway.api.common.responses import complete_audio, streamed_audio
 from gateway.api.common.route import DialectRoute
 from gateway.api.fish_audio.bodies import FishTtsBody, read_tts
-from gateway.errors import NotFound
+from gateway.errors import InvalidRequest, NotFound
 from gateway.service.request import MAX_SEED, SpeechRequest, parse
 
 # Fields that are passed to engines that have an option of that name.
@@ -90,6 +90,7 @@ async def spec_fields(
     :param model: an engine's name or alias; None or empty: the default engine.
     :param until: end of the wait for an engine that has not been loaded yet, on the event loop's clock.
     :raises EngineNotFound: if there is no such engine.
+    :raises InvalidRequest: if a recording in the request would not be used.
     :raises EngineUnavailable: if the engine cannot be loaded in time.
     """
     engine = services.engines.get(services.aliases.engine(model) if model else None)
@@ -113,10 +114,12 @@ async def spec_fields(
         unused += ["reference_id"] * foreign
     if body.reference_id is not None and not foreign:
         fields["voice"] = await asyncio.to_thread(aliases.voice, engine.name, body.reference_id)
-        unused += ["references"] * bool(body.references)
+        if body.references:
+            raise InvalidRequest("cannot be combined with reference_id: send one of them", param="references")
     elif body.references:
+        if len(body.references) > 1:
+            raise InvalidRequest("several recordings are not supported: send one", param="references.1")
         fields |= {"reference_audio": body.references[0].audio, "reference_text": body.references[0].text}
-        unused += [f"references.{index}" for index in range(1, len(body.references))]
     return fields, unused
 
 

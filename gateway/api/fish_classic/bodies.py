@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.service.request import FormatName
+
 LM_CHECKPOINT = "checkpoints/text2semantic-400m-v0.2-4k.pth"
 CODEC_CHECKPOINT = "checkpoints/vqgan-v1.pth"
 TOKENIZER = "fishaudio/speech-lm-v1"
@@ -92,4 +94,4 @@ class AprilInvokeBody(_Body):
     repetition_penalty: _UpToTwo = 1.5
     temperature: _UpToTwo = 0.7
     speaker: str | None = None
-    format: Literal["wav", "mp3", "flac"] = "wav"
+    format: FormatName = Field("wav", description="as in /tts")

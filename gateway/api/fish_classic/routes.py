@@ -108,7 +108,7 @@ async def delete_model(name: str, services: ServicesDep) -> DeletedModel:
 )
 async def invoke(name: str, request: Request, services: ServicesDep) -> Response:
     """Speak `text` as a complete WAV file. A model that is not loaded is loaded first."""
-    body, unknown = await read(request, InvokeBody)
+    body, unknown = await read(request, InvokeBody, clip="prompt_tokens")
     if body.prompt_tokens is None and body.prompt_text:  # the original server spoke it before the text
         unknown = [*unknown, "prompt_text"]
 
@@ -134,7 +134,7 @@ async def invoke(name: str, request: Request, services: ServicesDep) -> Response
 )
 async def invoke_default(request: Request, services: ServicesDep) -> Response:
     """Speak `text` with the model `default`, as a complete file. The model is loaded first if necessary."""
-    body, unknown = await read(request, AprilInvokeBody)
+    body, unknown = await read(request, AprilInvokeBody, clip="reference_audio")
     wanted = await asyncio.to_thread(_april_request, body)  # decodes megabytes of base64
 
     until = deadline_at(request, services)

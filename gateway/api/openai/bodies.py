@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from gateway.api.common.body import decode_base64
-from gateway.service.request import SpeechRequest, parse
+from gateway.service.request import FormatName, SpeechRequest, parse
 
 PCM_RATE_HZ = 24_000  # the rate that clients assume for OpenAI's headerless audio
 MAX_NAME_CHARS = 128
 MAX_INSTRUCTIONS_CHARS = 4_096
+
+CLIP_ALIASES = {"ref_audio": "reference_audio", "ref_text": "reference_text"}  # names of vLLM-Omni
 
 _VOICE_SCHEMA = {
     "anyOf": [
@@ -44,9 +55,7 @@ class SpeechBody(BaseModel):
     voice: _Voice | None = Field(
         None, description="a built-in voice, a stored voice's id or name, or an alias; default: the engine's first"
     )
-    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = Field(
-        "mp3", description="opus in Ogg, aac as ADTS, pcm 16-bit little-endian mono at 24 kHz"
-    )
+    response_format: FormatName = Field("mp3", description="as format in /tts; pcm always has 24 kHz")
     speed: float = Field(1.0, ge=0.25, le=4.0)
     instructions: Annotated[str, Field(max_length=MAX_INSTRUCTIONS_CHARS)] | None = Field(
         None, description="speaking style, for engines with an option `instructions`"
@@ -57,11 +66,21 @@ class SpeechBody(BaseModel):
     seed: int | None = Field(None, description="extension: as in /tts")
     language: str | None = Field(None, description="extension: as in /tts")
     reference_audio: str | None = Field(None, description="extension: as in /tts, base64 or a data URL")
+    ref_audio: str | None = Field(None, description="extension: another name of reference_audio")
     reference_text: str | None = Field(None, description="extension: as in /tts")
+    ref_text: str | None = Field(None, description="extension: another name of reference_text")
     normalize: bool | dict[str, bool] = Field(True, description="extension: as in /tts")
     ssml: bool | None = Field(None, description="extension: as in /tts")
     lexicons: list[str] | None = Field(None, description="extension: as in /tts")
     options: dict[str, Any] = Field(default_factory=dict, description="extension: as in /tts")
+
+    @field_validator("ref_audio", "ref_text")
+    @classmethod
+    def _given_once(cls, value: str | None, info: ValidationInfo) -> str | None:
+        name = CLIP_ALIASES[str(info.field_name)]
+        if value and info.data.get(name) is not None:
+            raise ValueError(f"is another name of {name}: send one of them")
+        return value or None
 
     def speech_request(self, engine: str | None, voice: str | None, options: dict[str, Any]) -> SpeechRequest:
         """Map the body to a SpeechRequest.
@@ -73,7 +92,7 @@ class SpeechBody(BaseModel):
             "text": self.input,
             "engine": engine,
             "voice": voice,
-            "reference_text": self.reference_text,
+            "reference_text": self.ref_text if self.reference_text is None else self.reference_text,
             "language": self.language,
             "speed": self.speed,
             "seed": self.seed,
@@ -85,8 +104,9 @@ class SpeechBody(BaseModel):
             "lexicons": self.lexicons,
             "options": options,
         }
-        if self.reference_audio is not None:
-            fields["reference_audio"] = decode_base64(self.reference_audio, "reference_audio")
+        for name in ("reference_audio", "ref_audio"):
+            if (encoded := getattr(self, name)) is not None:
+                fields["reference_audio"] = decode_base64(encoded, name)
         return parse(SpeechRequest, fields)
 
 
@@ -106,9 +126,9 @@ class VoiceBody(BaseModel):
         validation_alias=AliasChoices("transcript", "ref_text"),
         description="extension: the words spoken in the recording; also accepted as `ref_text`",
     )
-    language: str | None = Field(None, description="extension: the recording's language as a BCP 47 tag")
+    language: str | None = Field(None, description="extension: the recording's language, a BCP 47 tag or a name")
 
     @property
-    def ignored(self) -> list[str]:
-        """Names of the unknown fields."""
-        return list(self.model_extra or ())
+    def unknown(self) -> dict[str, Any]:
+        """The fields that are not used."""
+        return dict(self.model_extra or {})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -13,10 +15,10 @@ from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect,
 from gateway.api.common.ignored_fields import ignored, read
 from gateway.api.common.openapi import model_schema, request_body
 from gateway.api.common.responses import complete_audio, streamed_audio
-from gateway.api.openai.bodies import SpeechBody
+from gateway.api.openai.bodies import CLIP_ALIASES, SpeechBody
 from gateway.api.openai.errors import OpenAIRoute
 from gateway.api.openai.sse import SpeechEvents
-from gateway.errors import InvalidRequest, VoiceNotFound
+from gateway.errors import GatewayError, InvalidRequest, VoiceNotFound
 from gateway.service.aliases import OPENAI_VOICES
 from gateway.service.classic.models import DEFAULT
 from gateway.service.request import SpeechRequest
@@ -54,18 +56,31 @@ _SPEECH_RESPONSES: dict[int | str, dict[str, Any]] = {
 )
 async def speak(request: Request, services: ServicesDep) -> Response:
     """Speak `input` with the engine and voice selected by `model` and `voice`."""
-    body, unknown = await read(request, SpeechBody)
-    mapping = _speech_request(body, services, deadline_at(request, services))
-    wanted, unused = await cancel_on_disconnect(request, mapping)
-    unused = [*unknown, *unused]
+    body, unknown = await read(request, SpeechBody, clip="reference_audio")
+    with _as_sent(body):
+        mapping = _speech_request(body, services, deadline_at(request, services))
+        wanted, unused = await cancel_on_disconnect(request, mapping)
+        unused = [*unknown, *unused]
+        try:
+            return await _respond(request, services, body, wanted, unused)
+        except (InvalidRequest, VoiceNotFound) as error:
+            # A voice that is stored under one of OpenAI's names must not fail the clients that send it by default.
+            is_default = (body.voice or "").lower() in OPENAI_VOICES
+            if not is_default or wanted.voice is None or error.param not in _VOICE_PARAMS:
+                raise
+            default = wanted.model_copy(update={"voice": None})
+            return await _respond(request, services, body, default, [*unused, "voice"])
+
+
+@contextmanager
+def _as_sent(body: SpeechBody) -> Iterator[None]:
+    """Name a field in errors as the client did."""
     try:
-        return await _respond(request, services, body, wanted, unused)
-    except (InvalidRequest, VoiceNotFound) as error:
-        # A voice that is stored under one of OpenAI's names must not fail the clients that send this name by default.
-        if body.voice not in OPENAI_VOICES or wanted.voice is None or error.param not in _VOICE_PARAMS:
-            raise
-        default = wanted.model_copy(update={"voice": None})
-        return await _respond(request, services, body, default, [*unused, "voice"])
+        yield
+    except GatewayError as error:
+        names = {name: alias for alias, name in CLIP_ALIASES.items() if getattr(body, alias) is not None}
+        error.param = names.get(error.param or "", error.param)
+        raise
 
 
 @router.get("/v1/models", summary="List models")
@@ -140,7 +155,7 @@ async def _speech_request(body: SpeechBody, services: Services, until: float) ->
             options = {"instructions": body.instructions, **options}
         else:
             unused = ["instructions"]
-    if body.reference_audio:  # decoding megabytes of base64 would block the event loop
+    if body.reference_audio or body.ref_audio:  # decoding megabytes of base64 would block the event loop
         return await asyncio.to_thread(body.speech_request, engine.name, voice, options), unused
     return body.speech_request(engine.name, voice, options), unused
 

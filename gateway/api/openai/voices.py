@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep
-from gateway.api.common.ignored_fields import ignored
+from gateway.api.common.ignored_fields import ignored, refuse_clips
 from gateway.api.common.openapi import FORM, model_schema, request_body
 from gateway.api.common.voices import store_upload
 from gateway.api.openai.bodies import VoiceBody
@@ -74,9 +74,10 @@ async def list_audio_voices(
 async def add_audio_voice(request: Request, response: Response, services: ServicesDep) -> AudioVoice:
     """Store a recording of a voice under a name. Repeating an upload changes nothing."""
     body = await read(request, VoiceBody, file="audio_sample")
+    refuse_clips(body.unknown, "audio_sample", names=("audio", "file"))
     fields = {"name": body.name, "audio": body.audio_sample, "transcript": body.transcript, "language": body.language}
     voice, _ = await store_upload(parse(VoiceUpload, fields), services)
-    response.headers.update(ignored(body.ignored))
+    response.headers.update(ignored(list(body.unknown)))
     created_at = datetime.fromisoformat(voice.created_at)
     return AudioVoice(id=voice.id, name=voice.name, created_at=int(created_at.timestamp()))
 

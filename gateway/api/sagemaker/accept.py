@@ -7,25 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.audio.formats import FORMATS
+from gateway.audio.formats import FORMATS, get_format
 from gateway.errors import InvalidRequest, NotAcceptable
 
 JSON = "application/json"
 
-# Further media types that clients use for the formats.
-_OTHER_NAMES = {
-    "audio/x-wav": "wav",
-    "audio/wave": "wav",
-    "audio/vnd.wave": "wav",
-    "audio/mp3": "mp3",
-    "audio/opus": "opus",
-    "audio/x-flac": "flac",
-    "audio/aacp": "aac",
-    "audio/l16": "pcm",
-}
 _WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|\.[0-9]{1,3}|1(\.0{0,3})?")  # RFC 9110, 12.4.2; Java's clients send .2
 _MAX_RATE_DIGITS = 6
-_MEDIA_TYPES: Mapping[str, str] = {fmt.media_type: fmt.name for fmt in FORMATS.values()} | _OTHER_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +32,7 @@ class _Range:
     def matches(self, fmt: str, rate_hz: int | None) -> bool:
         if self.media in ("*/*", "audio/*"):
             return True
-        if _MEDIA_TYPES.get(self.media) != fmt or self.parameters.get("channels", "1") != "1":
+        if _media_type(self.media) != FORMATS[fmt].media_type or self.parameters.get("channels", "1") != "1":
             return False
         return rate_hz is None or _rate(self, fmt).get("sample_rate", rate_hz) == rate_hz
 
@@ -78,11 +66,19 @@ def choose(
             found.append((one, {"response": "base64"}))
     best = max(found, key=lambda pair: (pair[0].q, pair[0].specificity, -pair[0].index), default=None)
     if best is None or not best[0].q:
-        kinds = ", ".join([*(known.media_type for known in FORMATS.values()), JSON])
+        kinds = ", ".join([*dict.fromkeys(known.media_type for known in FORMATS.values()), JSON])
         own = ([f"the format {fmt!r}"] if fmt else []) + ([f"{rate_hz} Hz"] if rate_hz is not None else [])
         named = f" together with {' and '.join(own)}" if own else ""
         raise NotAcceptable(f"{accept!r} matches no supported format{named}: supported are {kinds}", param="Accept")
     return best[1]
+
+
+def _media_type(media: str) -> str | None:
+    """The media type in the table of formats that this one means."""
+    try:
+        return get_format(media).media_type if "/" in media else None
+    except InvalidRequest:
+        return None
 
 
 def _most_specific(ranges: list[_Range]) -> _Range | None:
@@ -90,9 +86,9 @@ def _most_specific(ranges: list[_Range]) -> _Range | None:
 
 
 def _rate(one: _Range, fmt: str) -> dict[str, Any]:
-    """The sample rate in a media range of raw audio, if any."""
+    """The sample rate in a media range of headerless audio, if any."""
     rate = one.parameters.get("rate")
-    if fmt != "pcm" or rate is None:
+    if FORMATS[fmt].has_header or rate is None:
         return {}
     if not (rate.isascii() and rate.isdecimal() and len(rate) <= _MAX_RATE_DIGITS):
         raise InvalidRequest(f"invalid rate {rate!r}: must be an integer in Hz", param="Accept")

@@ -6,8 +6,11 @@ import { useApp } from '../lib/context.js';
 import { html, useState } from '../lib/dom.js';
 import { clock, delay } from '../lib/numbers.js';
 import { curlCall, httpxCall, javascriptCall, openaiCall } from './calls.js';
+import { FORMATS } from './settings.js';
 
 const CALLS = { 'curl': curlCall, 'Python (httpx)': httpxCall, 'Python (openai)': openaiCall, 'JavaScript': javascriptCall };
+
+const fileName = (/** @type {string} */ format) => `speech.${FORMATS[format]}`;
 
 /** @param {{speech: import('./use_speech.js').Speech, replay: () => void, format: string}} props */
 export function Result({ speech, replay, format }) {
@@ -47,7 +50,7 @@ function Download({ speech, format }) {
   const save = async () => {
     setState('busy');
     try {
-      offer(await file(), `speech.${format}`);
+      offer(await file(), fileName(format));
       setState('');
     } catch (error) {
       setState(/** @type {Error} */ (error).message);
@@ -82,7 +85,7 @@ function offer(blob, name) {
 function Calls({ body, format }) {
   const { api, t } = useApp();
   const [chosen, choose] = useState(/** @type {keyof typeof CALLS} */ ('curl'));
-  const call = { base: api.base.href, body: { ...body, format }, file: `speech.${format}`, withKey: Boolean(api.key) };
+  const call = { base: api.base.href, body: { ...body, format }, file: fileName(format), withKey: Boolean(api.key) };
   const code = CALLS[chosen](call);
   return html`<details class="calls">
     <summary>${t('calls')}</summary>

@@ -49,7 +49,7 @@ export function SettingFields({ settings, set, voices, languages, errorOf }) {
     select('language', [['', t('language.any')], ...languages.map((tag) => /** @type {[string, string]} */ ([tag, tag]))])}
     <div class="pair">
       ${number('speed', { min: 0.25, max: 4, step: 0.05 }, '')}
-      ${select('format', FORMATS.map((name) => [name, name]))}
+      ${select('format', Object.keys(FORMATS).map((name) => [name, name]))}
     </div>
     ${number('seed', { min: 0, max: 4294967295, step: 1 }, t('seed.hint'))}
     ${select('ssml', [['auto', t('ssml.auto')], ['true', t('on')], ['false', t('off')]])}

@@ -15,7 +15,13 @@ import { optionValues } from '../lib/schema_fields.js';
  * @property {Record<string, string>} options as typed, by name
  */
 
-export const FORMATS = ['wav', 'mp3', 'flac', 'opus', 'aac', 'pcm'];
+/** Formats of the API, each with its file name extension.
+ * @type {Record<string, string>}
+ */
+export const FORMATS = {
+  wav: 'wav', mp3: 'mp3', flac: 'flac', opus: 'opus', aac: 'aac', pcm: 'pcm', m4a: 'm4a', webm: 'webm', mulaw: 'ulaw', alaw: 'alaw',
+  mulaw_wav: 'wav', alaw_wav: 'wav',
+};
 
 /** @type {Settings} */
 export const DEFAULTS = {
@@ -32,7 +38,7 @@ const TEXTS = /** @type {const} */ (['text', 'engine', 'voice', 'language', 'for
 export function fromParams(params) {
   const settings = { ...DEFAULTS, options: /** @type {Record<string, string>} */ ({}) };
   for (const name of TEXTS) settings[name] = params.get(name) ?? DEFAULTS[name];
-  if (!FORMATS.includes(settings.format)) settings.format = DEFAULTS.format;
+  if (!(settings.format in FORMATS)) settings.format = DEFAULTS.format;
   settings.normalize = params.get('normalize') !== 'false';
   for (const [name, value] of params) {
     if (name.startsWith(OPTION)) settings.options[name.slice(OPTION.length)] = value;
