@@ -388,7 +388,7 @@ def test_audio_plays_without_an_audio_worklet(server: Gateway, open_page: Open) 
     assert position_s(page) == pytest.approx(0.2, abs=0.1)
 
 
-@pytest.mark.skipif("UI_SCREENSHOTS" not in os.environ, reason="writes docs/img")
+@pytest.mark.skipif(not os.environ.get("UI_SCREENSHOTS"), reason="writes docs/img")
 def test_screenshot_for_the_documentation(server: Gateway, open_page: Open) -> None:
     page = open_page(f"{server.url}/ui/", viewport={"width": 1100, "height": 720})
     ready(page)
