@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu client-env docs docs-env gpu-kit gpu-rehearsal lint format bench constraints system-deps clean
+.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu client-env docs docs-env gpu-kit gpu-rehearsal lint format bench constraints system-deps ui-vendor lint-ui clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -82,6 +82,7 @@ JOBS   ?= $(shell echo $$(($$(nproc) + 1)))
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20
 
 test: install-dev system-deps client-env docs-env ## every test
+	$(MAKE) --silent node_modules/.installed
 	$(PYTEST) $(ARGS)
 
 test-quick: install-dev ## the tests without models and browsers
@@ -98,7 +99,19 @@ gpu-kit: $(BIN)/uv $(if $(filter train,$(FOR)),$(VENV)/.installed) ## .gpu/: whe
 gpu-rehearsal: $(BIN)/uv ## what such a machine would run, on the CPU with tiny models, in an environment as bare as its own
 	$(BIN)/python benchmarks/gpu/rehearse.py --for $(or $(FOR),bench) $(ARGS)
 
-lint: install-dev ## ruff, mypy and the import contracts; phrases that plain English avoids are printed
+node_modules/.installed: package.json
+	npm install --silent --ignore-scripts --no-package-lock --no-audit --no-fund
+	touch $@
+
+ui-vendor: node_modules/.installed ## copy the page's third-party modules from npm, in the versions of package.json
+	$(PYTHON) scripts/ui_vendor.py
+
+lint-ui: ## types and style of the page's JavaScript, if Node.js is installed
+	@if command -v npm >/dev/null; then \
+	  $(MAKE) --silent node_modules/.installed && node_modules/.bin/tsc && node_modules/.bin/eslint .; \
+	else echo 'lint-ui: Node.js is not installed, nothing checked'; fi
+
+lint: install-dev lint-ui ## ruff, mypy, the import contracts and lint-ui; phrases that plain English avoids are printed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -116,4 +129,4 @@ constraints: install-dev ## write down the versions that are installed now
 	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable > constraints.txt
 
 clean: ## remove .venv, the clients' packages and the documentation site
-	rm -rf $(VENV) $(CLIENTS) tests/clients/node_modules .docs site
+	rm -rf $(VENV) $(CLIENTS) node_modules tests/clients/node_modules .docs site

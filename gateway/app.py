@@ -41,6 +41,7 @@ from gateway.text.lexicons.store import LexiconStore
 from gateway.text.normalize.languages import language_for
 from gateway.voices.fs import FileVoiceStore
 from gateway.voices.store import VoiceStore
+from gateway.webui.files import routes as page_routes
 
 _DESCRIPTION = """Several speech engines behind one API; the engine is chosen per request.
 Errors are `{"error": {"type", "message", "param", "request_id"}}`, except on routes of other APIs."""
@@ -164,6 +165,8 @@ def create_app(
             # Not include_router(): in recent FastAPI it matches every request twice, router by router.
             app.router.routes.extend(router.routes)
     app.router.routes.extend(head_routes(app.router.routes))
+    if settings.ui.enabled:
+        app.router.routes.extend(page_routes())
     _check_root_path(settings.root_path, app)
     limits, origins = settings.limits, settings.cors.origins
     # The middleware added last is the outermost.

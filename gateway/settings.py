@@ -163,6 +163,12 @@ class Cors(_Block):
     )
 
 
+class UiSettings(_Block):
+    """The page at ``/ui``."""
+
+    enabled: bool = Field(True, description="serve the page at `/ui`; `/` leads browsers to it")
+
+
 class LogSettings(_Block):
     """Log format and level."""
 
@@ -195,6 +201,7 @@ class Settings(BaseSettings):
     access: AccessSettings = Field(default_factory=AccessSettings, description="API keys")
     cors: Cors = Field(default_factory=Cors, description="cross-origin requests")
     hub: dict[str, Any] = Field(default_factory=dict, description="source of checkpoints; see checkpoints.md")
+    ui: UiSettings = Field(default_factory=UiSettings, description="the page at `/ui`")
     logs: LogSettings = Field(default_factory=LogSettings, description="logging")
 
     @classmethod

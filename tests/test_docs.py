@@ -191,10 +191,18 @@ def test_wheel_contains_the_configuration(wheel: Path) -> None:
 
 def test_wheel_has_licenses_and_type_markers(wheel: Path) -> None:
     licenses = wheel / "voxgate-0.1.0.dist-info/licenses"
-    for name in ("LICENSE", "NOTICE", "backends/fish/assets/cmudict/LICENSE", "backends/fish/assets/g2p_en/LICENSE"):
+    texts = ["backends/fish/assets/cmudict/LICENSE", "backends/fish/assets/g2p_en/LICENSE"]
+    for name in ("LICENSE", "NOTICE", *texts, "gateway/webui/static/vendor/LICENSES.md"):
         assert (licenses / name).read_bytes() == (ROOT / name).read_bytes()
     for name in ("gateway/py.typed", "backends/py.typed", "cmudict/cmudict.dict.gz", "g2p_en/checkpoint20.npz"):
         assert (wheel / name).exists() or (wheel / "backends/fish/assets" / name).exists()
+
+
+def test_wheel_contains_the_page(wheel: Path) -> None:
+    page = ROOT / "gateway/webui/static"
+    files = [path.relative_to(ROOT) for path in page.rglob("*") if path.is_file()]
+    assert len(files) > 20
+    assert [str(path) for path in files if not (wheel / path).exists()] == []
 
 
 def test_dockerfile_copies_the_files_that_the_build_needs() -> None:

@@ -17,8 +17,8 @@ from gateway.settings import AccessSettings, ApiKey
 BUSY_RETRY_S = 1.0  # the end of a running request cannot be predicted
 
 # Probes need no key because load balancers and SageMaker have none; the other paths show no secrets.
-_PUBLIC_PATHS = frozenset({"/", "/health", "/v1/health", "/ping", "/docs", "/openapi.json"})
-_PUBLIC_PREFIXES = ("/health/", "/docs/", "/static-offline-docs/")
+_PUBLIC_PATHS = frozenset({"/", "/health", "/v1/health", "/ping", "/docs", "/openapi.json", "/ui"})
+_PUBLIC_PREFIXES = ("/health/", "/docs/", "/static-offline-docs/", "/ui/")
 
 
 def key_hash(key: str) -> str:

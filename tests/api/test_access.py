@@ -104,7 +104,7 @@ async def test_missing_or_invalid_key_is_401_without_side_effects(
 
 
 PUBLIC = {"/health", "/health/live", "/health/ready", "/v1/health", "/ping", "/metrics", "/docs/", "/docs/json"}
-PUBLIC |= {"/", "/docs", "/docs/oauth2-redirect", "/openapi.json"}
+PUBLIC |= {"/", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/ui"}
 
 
 def routes_of(router: Any) -> Iterator[Any]:

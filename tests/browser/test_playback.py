@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
+from support.browser import chromium
 from support.gateway_process import Gateway
 
 pytestmark = pytest.mark.browser
-
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
-]  # fmt: skip
 
 # Fetch a streamed response as a page would, and play it to its end in an <audio> element.
 PLAY = """async ({body}) => {
@@ -34,14 +29,10 @@ PLAY = """async ({body}) => {
 
 @pytest.fixture(scope="module")
 def page(gateway: Gateway) -> Iterator[Page]:
-    chromium = shutil.which("chromium")
-    assert chromium, "install Debian's chromium: make system-deps"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+    with chromium() as browser:
         page = browser.new_page()
         page.goto(f"{gateway.url}/docs")
         yield page
-        browser.close()
 
 
 @pytest.mark.parametrize("fmt", ["wav", "mp3", "flac", "opus", "aac", "m4a", "webm", "mulaw_wav", "alaw_wav"])

@@ -1,11 +1,11 @@
-"""``GET /``: a first page for people and programs that try the address."""
+"""``GET /``: the way to the page for browsers; name, version and links for programs."""
 
 from __future__ import annotations
 
 import html
 
 from fastapi import APIRouter, Request, Response
-from starlette.responses import HTMLResponse, JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from gateway import __version__
 from gateway.api.common.deps import ServicesDep
@@ -32,14 +32,19 @@ _PAGE = """<!doctype html>
 
 @router.get("/", summary="Name, version and links", response_class=Response)
 async def home(request: Request, services: ServicesDep) -> Response:
-    """Name, version, links and an example; HTML if `Accept` has `text/html`, else JSON."""
+    """Name, version, links and an example as JSON. A browser is redirected to `/ui`, or gets HTML if that is off."""
     base, engine = str(request.base_url), services.engines.default
     example = f"""curl -s {base}tts -H 'content-type: application/json' -d '{{"text":"Hello."}}' -o hello.wav"""
-    links = {name: base + path for name, path in _LINKS.items()}
+    paths = {**({"ui": "ui/"} if services.settings.ui.enabled else {}), **_LINKS}
+    links = {name: base + path for name, path in paths.items()}
     vary = {"Vary": "Accept"}
     if "text/html" not in request.headers.get("accept", ""):
         named = {"name": "voxgate", "version": __version__, "default_engine": engine}
         return JSONResponse({**named, "links": links, "example": example}, headers=vary)
+    if services.settings.ui.enabled:
+        # Relative for a proxy that removes a prefix which root_path does not name.
+        prefix = request.scope.get("root_path", "")
+        return RedirectResponse(f"{prefix}/ui/" if prefix else "ui/", headers=vary)
     items = "".join(f'<li><a href="{html.escape(url)}">{html.escape(url)}</a></li>' for url in links.values())
     page = _PAGE.format(version=__version__, engine=engine, example=html.escape(example), links=items)
     return HTMLResponse(page, headers=vary)

@@ -1,0 +1,1 @@
+"""The page at ``/ui``, a client of the HTTP API."""

@@ -1,0 +1,107 @@
+/** The audio of the last request: waveform, figures, download, and programs that repeat it. */
+import { wavFile } from '../audio/pcm.js';
+import { CopyButton } from '../components/copy_button.js';
+import { Waveform } from '../components/waveform.js';
+import { useApp } from '../lib/context.js';
+import { html, useState } from '../lib/dom.js';
+import { clock, delay } from '../lib/numbers.js';
+import { curlCall, httpxCall, javascriptCall, openaiCall } from './calls.js';
+import { FORMATS } from './settings.js';
+
+const CALLS = { 'curl': curlCall, 'Python (httpx)': httpxCall, 'Python (openai)': openaiCall, 'JavaScript': javascriptCall };
+
+const fileName = (/** @type {string} */ format) => `speech.${FORMATS[format]}`;
+
+/** @param {{speech: import('./use_speech.js').Speech, replay: () => void, format: string}} props */
+export function Result({ speech, replay, format }) {
+  const { t } = useApp();
+  if (!speech.durationS) return null;
+  const figures = [
+    ['first_audio', speech.firstAudioS === null ? '–' : delay(speech.firstAudioS)],
+    ['total', speech.totalS === null ? '…' : delay(speech.totalS)],
+    ['duration', `${speech.durationS.toFixed(2)} s`],
+    ['rtf', speech.totalS === null ? '…' : (speech.totalS / speech.durationS).toPrecision(2)],
+    ['seed', String(speech.body.seed)],
+  ];
+  return html`<div class="result">
+    <${Waveform}
+      peaks=${speech.peaks}
+      durationS=${speech.durationS}
+      positionS=${speech.positionS}
+      label=${t('waveform')}
+    />
+    <p class="position">${clock(speech.positionS)} / ${clock(speech.durationS)}</p>
+    <dl>
+      ${figures.map(([name, value]) => html`<div><dt title=${t(`${name}.title`)}>${t(name)}</dt><dd data-figure=${name}>${value}</dd></div>`)}
+    </dl>
+    ${speech.note && html`<p class="hint">${speech.note}</p>`}
+    <div class="buttons">
+      <button type="button" onClick=${replay} disabled=${!speech.isComplete}>${t('replay')}</button>
+      <${Download} speech=${speech} format=${format} />
+    </div>
+    ${speech.isComplete && html`<${Calls} body=${speech.body} format=${format} />`}
+  </div>`;
+}
+
+/** @param {{speech: import('./use_speech.js').Speech, format: string}} props */
+function Download({ speech, format }) {
+  const { api, t } = useApp();
+  const [state, setState] = useState('');
+  const save = async () => {
+    setState('busy');
+    try {
+      offer(await file(), fileName(format));
+      setState('');
+    } catch (error) {
+      setState(/** @type {Error} */ (error).message);
+    }
+  };
+  /** The audio that is here already, or the same request in another format: the seed makes it the same audio. */
+  const file = async () => {
+    if (format === 'wav') return wavFile(speech.chunks, speech.rateHz);
+    if (format === 'pcm') return new Blob(speech.chunks);
+    // Not streamed: some players need the length that a streamed file's header lacks.
+    return (await api.post('tts', { ...speech.body, format })).blob();
+  };
+  return html`<button type="button" onClick=${save} disabled=${!speech.isComplete || state === 'busy'}>
+      ${t('download', { format })}
+    </button>
+    ${state && state !== 'busy' && html`<p class="error" role="alert">${state}</p>`}`;
+}
+
+/**
+ * @param {Blob} blob
+ * @param {string} name
+ */
+function offer(blob, name) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** @param {{body: Record<string, unknown>, format: string}} props */
+function Calls({ body, format }) {
+  const { api, t } = useApp();
+  const [chosen, choose] = useState(/** @type {keyof typeof CALLS} */ ('curl'));
+  const call = { base: api.base.href, body: { ...body, format }, file: fileName(format), withKey: Boolean(api.key) };
+  const code = CALLS[chosen](call);
+  return html`<details class="calls">
+    <summary>${t('calls')}</summary>
+    <div class="buttons" role="group" aria-label=${t('calls')}>
+      ${Object.keys(CALLS).map(
+        (name) => html`<button
+          type="button"
+          class="small"
+          aria-pressed=${name === chosen}
+          onClick=${() => choose(/** @type {keyof typeof CALLS} */ (name))}
+        >
+          ${name}
+        </button>`,
+      )}
+      <${CopyButton} text=${code} />
+    </div>
+    <pre tabindex="0"><code>${code}</code></pre>
+  </details>`;
+}
