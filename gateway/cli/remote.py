@@ -38,6 +38,10 @@ class RemoteGateway:
             raise fail(_reason(response))
         return response
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def answers(self) -> bool:
         """Whether the server is a gateway and not another service. The probe does not send the key."""
         try:
@@ -55,8 +59,11 @@ def find(url: str | None, default: str, api_key: str | None = None) -> RemoteGat
         urls = [given]
     else:
         urls = list(dict.fromkeys([default, *candidates()]))
-    servers = (RemoteGateway(url, api_key) for url in urls)
-    return next((server for server in servers if server.answers()), None)
+    for server in (RemoteGateway(url, api_key) for url in urls):
+        if server.answers():
+            return server
+        server.close()
+    return None
 
 
 def _reason(response: httpx.Response) -> str:

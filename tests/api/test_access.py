@@ -444,6 +444,7 @@ def test_keys_with_ambiguous_encoding_are_not_hashed() -> None:
 
 def test_probe_of_the_default_address_does_not_send_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VOXGATE_SERVER", raising=False)
+    monkeypatch.setattr("gateway.cli.remote.candidates", list)  # others may run on this machine
     received: list[tuple[str, str | None]] = []
     health = {"service": "something else"}
 
@@ -469,6 +470,7 @@ def test_probe_of_the_default_address_does_not_send_the_key(monkeypatch: pytest.
         assert {key for _, key in received} == {None}
         found.request("GET", "/v1/engines")
         assert received[-1] == ("/v1/engines", f"Bearer {KEY}")
+        found.close()
         server.shutdown()
 
 
