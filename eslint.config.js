@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import globals from 'globals';
 
 export default [
-  { ignores: ['**/vendor/', '**/.venv*/', '**/node_modules/', 'tests/clients/'] },
+  { ignores: ['.docs/', 'site/', '**/vendor/', '**/.venv*/', '**/node_modules/', 'tests/clients/'] },
   js.configs.recommended,
   {
     languageOptions: { globals: { ...globals.browser, ...globals.audioWorklet } },

@@ -61,8 +61,13 @@ def test_numbers_are_read_in_the_language_of_the_request(espeak: Gateway) -> Non
     assert answer["spoken_text"] == "Das kostet fünf Euro neunundneunzig."
 
 
-def test_language_that_the_voice_does_not_speak_is_refused(espeak: Gateway) -> None:
+def test_language_chooses_a_voice(espeak: Gateway) -> None:
     response = espeak.client.post("/tts", json={"text": "Guten Tag.", "language": "de"})
+    assert (response.status_code, response.headers["x-voxgate-voice"]) == (200, "de")
+
+
+def test_language_that_the_voice_does_not_speak_is_refused(espeak: Gateway) -> None:
+    response = espeak.client.post("/tts", json={"text": "Guten Tag.", "language": "de", "voice": "en-us"})
     assert response.status_code == 422
     assert response.json()["error"]["message"] == "the voice 'en-us' speaks en, not de: set voice to one of de"
 

@@ -31,6 +31,7 @@ from backends.base import (
 )
 from backends.errors import FatalFault, InvalidJob, LoadError
 from backends.testing import EngineContract, EngineProfile, EngineRunner
+from backends.text import Alphabet
 
 
 class TestSoundEngine(EngineContract):
@@ -230,6 +231,16 @@ class AcceptsUnknownVoices(ToyEngine):
         super().add(replace(job, voice=None))
 
 
+class RefusesPartOfItsAlphabet(ToyEngine):
+    def load(self, progress: Progress = no_progress) -> Capabilities:
+        return replace(super().load(progress), alphabet=Alphabet(("LATIN",), "12€"))
+
+    def add(self, job: Job) -> None:
+        if "€" in job.text:
+            raise InvalidJob("cannot speak '€'", param="text")
+        super().add(job)
+
+
 class RefusesWithoutParam(ToyEngine):
     def add(self, job: Job) -> None:
         try:
@@ -360,6 +371,7 @@ CAUGHT_BY: dict[type[Engine], str] = {
     DropsOtherScripts: "unsupported_text_is_refused_with_the_languages_it_needs",
     AcceptsUnknownOptions: "invalid_job_is_refused_by_param[options.no_such_option]",
     AcceptsUnknownVoices: "invalid_job_is_refused_by_param[voice]",
+    RefusesPartOfItsAlphabet: "every_character_of_the_alphabet_is_accepted",
     RefusesWithoutParam: "invalid_job_is_refused_by_param[options.no_such_option]",
     KeepsRefusedJobs: "invalid_job_is_refused_by_param[voice]",
     IgnoresReference: "reference_is_cloned_or_refused",

@@ -12,6 +12,7 @@ from support.gateway_process import Gateway, start_gateway, wait_ready
 from recipes.common.sentences import held_out
 from recipes.common.transcriber import Transcriber
 
+TAUGHT = held_out()[::2]
 DEFAULTS = Path(__file__).parents[2] / "configs/gateway.yaml"
 
 
@@ -37,5 +38,5 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def teacher(served: Gateway) -> list[bytes]:
-    """WAV files of the held-out sentences in the training voice of the small checkpoints, that of `lite`."""
-    return [served.client.post("/tts", json={"text": text, "engine": "lite"}).content for text in held_out()]
+    """WAV files of :data:`TAUGHT` in the training voice of the small checkpoints, that of `lite`."""
+    return [served.client.post("/tts", json={"text": text, "engine": "lite"}).content for text in TAUGHT]

@@ -53,14 +53,14 @@ def test_numbers_prices_and_dates_are_understood(served: Gateway, transcriber: T
 
 
 def test_voices_differ_in_pitch(spoken: list[np.ndarray]) -> None:
-    clear, deep = (pitch_hz(np.concatenate(spoken[at::2])) for at in range(2))
+    clear, deep = (pitch_hz(np.concatenate(spoken[at:16:2])) for at in range(2))
     print(f"clear {clear:.0f} Hz, deep {deep:.0f} Hz")
     assert 0.72 < deep / clear < 0.92
 
 
 def test_vocoder_alone_is_understood(transcriber: Transcriber, teacher: list[bytes]) -> None:
     made, _ = through_vocoder(ASSETS, [read_audio(one)[0] for one in teacher])
-    rate = word_error_rate(held_out(), [transcriber.transcribe(samples, RATE_HZ) for samples in made])
+    rate = word_error_rate(held_out()[::2], [transcriber.transcribe(samples, RATE_HZ) for samples in made])
     print(f"word error rate {rate:.3f}")
     assert rate <= 0.05
 
