@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 
-from gateway.text.normalize.european import normalizer
 from gateway.text.normalize.rules import Language
 
 _MODULES = {"en": "english", "zh": "chinese", "ja": "japanese"}
@@ -18,6 +17,8 @@ def language_for(language: str) -> Language | None:
     :param language: BCP 47 primary subtag.
     """
     if (name := _MODULES.get(language)) is None:
+        from gateway.text.normalize.european import normalizer  # takes 50 ms
+
         return normalizer(language)
     found: Language = import_module(f"gateway.text.normalize.{name}").LANGUAGE
     return found
