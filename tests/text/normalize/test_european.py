@@ -66,7 +66,7 @@ def test_numbers_beside_words_are_separate_words(language: str) -> None:
 @pytest.mark.parametrize("language", ["de", "pl"])
 @pytest.mark.parametrize("unit", ["1", "1.", "1,000", "12/", "-1", "1 ", "X. ", "1:30", "+1 (0)", "1 1/2 "])
 def test_hostile_text_takes_linear_time(language: str, unit: str) -> None:
-    text = (unit * 100_000)[:100_000]
+    text = (unit * 40_000)[:40_000]
     start = time.process_time()
     normalization_edits(text, language, frozenset(CATEGORIES))
     assert time.process_time() - start < 5
