@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parents[1] / "text/golden"
 
 
 class Row(NamedTuple):
-    """How a text is written, and how it is spoken."""
+    """A written text and its spoken form."""
 
     category: str
     written: str

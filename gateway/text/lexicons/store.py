@@ -160,7 +160,7 @@ class LexiconStore:
         return found
 
     def _read(self, name: str) -> Lexicon | str | None:
-        """Return a dictionary, the reason why its file cannot be used, or None if there is no file."""
+        """Return a dictionary, a description of the damage to its file, or None if there is no file."""
         try:
             state = os.stat(self._path(name))
             signature = (state.st_ino, state.st_ctime_ns, state.st_size)
