@@ -8,24 +8,21 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
-from support.browser import chromium
+from playwright.sync_api import Page, expect
 from support.gateway_process import TONE_AND_LITE, Gateway, read_audio, start_gateway, wait_ready
 from support.prefix_proxy import prefix_proxy
+from support.ui_page import Open, check_accessibility, figure, position_s, ready, status, wait_state
 
 from gateway.service.auth import key_hash
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=20_000)
 
 ROOT = Path(__file__).parents[2]
-AXE = ROOT / "node_modules/axe-core/axe.min.js"
 KEY = "vox_" + "k" * 43
 STRINGS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "gateway/webui/static/strings").glob("*.json")}
 LAZY = {"backend": "tone", "load": "lazy", "model": {"load_s": 2, "sample_rate_hz": 16000}}
@@ -38,73 +35,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     wait_ready(running)
     yield running
     assert running.stop() == 0, running.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-Open = Callable[..., Page]
-
-
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[Open]:
-    """Open a page; fail if it logs an error, throws, or asks another origin for anything.
-
-    ``logs`` is part of an error that the test provokes.
-    """
-    problems: list[str] = []
-    contexts = []
-
-    def open_(url: str, logs: str = "", **context_options: Any) -> Page:
-        context = browser.new_context(**{"locale": "en-US", **context_options})
-        contexts.append(context)
-        page = context.new_page()
-        origin = re.match(r"https?://[^/]+", url)
-        assert origin
-
-        def on_console(message: Any) -> None:
-            if message.type in ("error", "warning") and not (logs and logs in message.text):
-                problems.append(message.text)
-
-        def on_request(request: Any) -> None:
-            if not request.url.startswith((origin[0], f"blob:{origin[0]}", "data:")):
-                problems.append(f"request to {request.url}")
-
-        page.on("console", on_console)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", on_request)
-        page.goto(url)
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert problems == []
-
-
-def status(page: Page) -> Any:
-    return page.locator("[role=status]")
-
-
-def wait_state(page: Page, state: str) -> None:
-    expect(status(page)).to_have_attribute("data-state", state)
-
-
-def position_s(page: Page) -> float:
-    minutes, seconds = page.locator(".position").inner_text().split(" / ")[0].split(":")
-    return int(minutes) * 60 + float(seconds)
-
-
-def figure(page: Page, name: str) -> str:
-    return page.locator(f"[data-figure={name}]").inner_text()
-
-
-def ready(page: Page, engine: str = "lite") -> None:
-    """Wait until the engine picker has the engine."""
-    expect(page.get_by_label("Engine", exact=True)).to_contain_text(engine)
 
 
 def test_text_is_spoken_to_its_end_with_figures(server: Gateway, open_page: Open) -> None:
@@ -310,12 +240,6 @@ def test_page_is_accessible_and_fits_the_width(server: Gateway, open_page: Open,
     page.get_by_text("Call this from a program").click()
     check_accessibility(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-def check_accessibility(page: Page) -> None:
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run()")
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]] == []
 
 
 def test_page_is_small_and_paints_soon(server: Gateway, open_page: Open) -> None:

@@ -44,6 +44,11 @@ export function Shell({ api, initial, setAskKey }) {
   };
 
   const view = VIEWS.find(({ id }) => id === address.view) ?? VIEWS[0];
+  const [loaded, setLoaded] = useState(/** @type {Record<string, import('./views.js').View>} */ ({}));
+  useEffect(() => {
+    view.load().then((component) => setLoaded((old) => ({ ...old, [view.id]: component })));
+  }, [view]);
+  const Component = loaded[view.id];
   const onParams = useCallback(
     (/** @type {URLSearchParams} */ params) => history.replaceState(null, '', writeHash(view.id, params)),
     [view.id],
@@ -73,7 +78,7 @@ export function Shell({ api, initial, setAskKey }) {
       </select>
     </header>
     <main>
-      <${view.Component} key="${view.id} ${address.visit}" params=${address.params} onParams=${onParams} />
+      ${Component && html`<${Component} key="${view.id} ${address.visit}" params=${address.params} onParams=${onParams} />`}
     </main>
     ${question && html`<${KeyDialog} ...${question} />`}
   <//>`;

@@ -1,5 +1,4 @@
 /** The views of the page. A further view is a module and a line here; its title is the string `view.<id>`. */
-import { SpeakView } from './speak/view.js';
 
 /**
  * @typedef {object} ViewProps
@@ -7,5 +6,11 @@ import { SpeakView } from './speak/view.js';
  * @property {(params: URLSearchParams) => void} onParams writes settings to the address
  */
 
-/** @type {{id: string, Component: (props: ViewProps) => any}[]} */
-export const VIEWS = [{ id: 'speak', Component: SpeakView }];
+/** @typedef {(props: ViewProps) => any} View */
+
+/** A view's module is loaded when it is opened.
+ * @type {{id: string, load: () => Promise<View>}[]}
+ */
+export const VIEWS = [
+  { id: 'speak', load: async () => (await import('./speak/view.js')).SpeakView },
+];

@@ -6,7 +6,7 @@ import { clock, delay } from '../../../gateway/webui/static/lib/numbers.js';
 import { schemaFields } from '../../../gateway/webui/static/lib/schema_fields.js';
 import {
   DEFAULTS, fieldAtFault, fromParams, speechRequest, textRequest, toParams,
-} from '../../../gateway/webui/static/speak/settings.js';
+} from '../../../gateway/webui/static/request/settings.js';
 
 const SETTINGS = {
   text: 'a&b=c #1 ?\n"你好"', engine: 'f5', voice: 'Ann B.', language: 'zh-CN', format: 'mp3', speed: '1.5', seed: '7', ssml: 'false',

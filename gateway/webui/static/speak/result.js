@@ -6,7 +6,7 @@ import { useApp } from '../lib/context.js';
 import { html, useState } from '../lib/dom.js';
 import { clock, delay } from '../lib/numbers.js';
 import { curlCall, httpxCall, javascriptCall, openaiCall } from './calls.js';
-import { FORMATS } from './settings.js';
+import { FORMATS } from '../request/settings.js';
 
 const CALLS = { 'curl': curlCall, 'Python (httpx)': httpxCall, 'Python (openai)': openaiCall, 'JavaScript': javascriptCall };
 

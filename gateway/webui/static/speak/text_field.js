@@ -5,8 +5,8 @@ import { html } from '../lib/dom.js';
 
 /**
  * @typedef {object} TextFieldProps
- * @property {import('./settings.js').Settings} settings
- * @property {(change: Partial<import('./settings.js').Settings>) => void} set
+ * @property {import('../request/settings.js').Settings} settings
+ * @property {(change: Partial<import('../request/settings.js').Settings>) => void} set
  * @property {import('./use_spoken_text.js').SpokenText | null} spoken
  * @property {(name: string) => string | null} errorOf
  */

@@ -1,7 +1,7 @@
 /** What the text stage makes of the text, asked for after a pause in typing. */
 import { useApp } from '../lib/context.js';
 import { useEffect, useState } from '../lib/dom.js';
-import { textRequest } from './settings.js';
+import { textRequest } from '../request/settings.js';
 
 const PAUSE_MS = 400;
 
@@ -9,7 +9,7 @@ const PAUSE_MS = 400;
 /** @typedef {{spoken_text: string, changes: TextChange[], refused: {character: string}[], ignored: string[]}} SpokenText */
 
 /**
- * @param {import('./settings.js').Settings} settings
+ * @param {import('../request/settings.js').Settings} settings
  * @param {boolean} isReady whether the engine is loaded; typing must not load it
  */
 export function useSpokenText(settings, isReady) {

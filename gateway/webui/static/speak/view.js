@@ -3,14 +3,14 @@ import { ApiError } from '../lib/api.js';
 import { useApp } from '../lib/context.js';
 import { html, useEffect, useMemo, useRef, useState } from '../lib/dom.js';
 import { schemaFields } from '../lib/schema_fields.js';
-import { EnginePicker } from './engine_picker.js';
-import { OptionFields } from './option_fields.js';
+import { EnginePicker } from '../request/engine_picker.js';
+import { OptionFields } from '../request/option_fields.js';
 import { Result } from './result.js';
-import { DEFAULTS, fieldAtFault, fromParams, speechRequest, toParams } from './settings.js';
-import { SettingFields } from './setting_fields.js';
+import { DEFAULTS, fieldAtFault, fromParams, speechRequest, toParams } from '../request/settings.js';
+import { SettingFields } from '../request/setting_fields.js';
 import { Status } from './status.js';
 import { TextField } from './text_field.js';
-import { useEngines, voicesOf } from './use_engines.js';
+import { useEngines, voicesOf } from '../request/use_engines.js';
 import { isActive, useSpeech } from './use_speech.js';
 import { useSpokenText } from './use_spoken_text.js';
 
@@ -27,7 +27,7 @@ export function SpeakView({ params, onParams }) {
   const { spoken, error: textError } = useSpokenText(settings, engine?.state === 'ready');
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
 
-  const set = (/** @type {Partial<import('./settings.js').Settings>} */ change) =>
+  const set = (/** @type {Partial<import('../request/settings.js').Settings>} */ change) =>
     setSettings((old) => ({ ...old, ...change }));
   const setOption = (/** @type {string} */ name, /** @type {string} */ value) =>
     setSettings((old) => ({ ...old, options: { ...old.options, [name]: value } }));

@@ -3,7 +3,7 @@ import { Field } from '../components/field.js';
 import { Select } from '../components/select.js';
 import { useApp } from '../lib/context.js';
 import { html } from '../lib/dom.js';
-import { progressText } from './status.js';
+import { progressText } from './progress.js';
 
 /**
  * @typedef {object} EnginePickerProps
