@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -25,7 +26,13 @@ _UNKNOWN = re.compile(r"contains unknown field `(?P<key>[^`]+)`")
 
 
 def _convert(kind: type[T], values: Mapping[str, Any]) -> T:
-    return msgspec.convert(dict(values), kind)
+    return msgspec.convert(dict(values), kind, dec_hook=_decode)
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str | Path) and str(value).strip():
+        return Path(value)
+    raise ValueError(f"expected a path, got {value!r}")
 
 
 def _parse_error(error: msgspec.ValidationError, kind: type[Options]) -> tuple[str, str]:

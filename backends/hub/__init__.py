@@ -10,10 +10,8 @@ from backends.hub.errors import (
     AccessDenied,
     BadHubSettings,
     CacheError,
-    CacheNotWritable,
     DiskFull,
     EndpointsFailed,
-    EntryNotFound,
     GatedRepository,
     HubError,
     LocalFileMissing,
@@ -21,9 +19,6 @@ from backends.hub.errors import (
     MalformedReference,
     MissingOffline,
     NotFound,
-    RepositoryNotFound,
-    RevisionNotFound,
-    TokenRejected,
 )
 from backends.hub.fetch import Fetched, PlannedFile
 from backends.hub.hub import Hub, Probe
@@ -34,12 +29,10 @@ __all__ = [
     "AccessDenied",
     "BadHubSettings",
     "CacheError",
-    "CacheNotWritable",
     "CheckReport",
     "DiskFull",
     "Endpoint",
     "EndpointsFailed",
-    "EntryNotFound",
     "Fetched",
     "GatedRepository",
     "Hub",
@@ -57,8 +50,5 @@ __all__ = [
     "Probe",
     "Problem",
     "Reference",
-    "RepositoryNotFound",
-    "RevisionNotFound",
-    "TokenRejected",
     "parse_reference",
 ]

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from backends.hub.cache import PARTIAL_SUFFIX, RepoCache
-from backends.hub.content import hash_file, is_content_hash
-from backends.hub.selection import entries_below, matches, select
+from backends.hub.cache import PARTIAL_SUFFIX, RemoteFile, RepoCache, cached_snapshots, size_of
+from backends.hub.errors import MalformedReference, MissingOffline
+from backends.hub.meter import Meter
+from backends.hub.reference import HubReference, Reference, parse_reference
+from backends.hub.selection import entries_below, matches
 
-_UNREADABLE = "cannot be read"
+if TYPE_CHECKING:
+    from backends.base import Progress
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One cached file that is damaged, unreadable or missing.
 
-    :param path: path in the cache.
     :param file: path in the repository.
+    :param path: path in the cache.
     """
 
     repo: str
@@ -47,94 +51,65 @@ class CheckReport:
     unfinished: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CheckTarget:
-    """The part of a repository to verify.
+def check(
+    cache_dir: Path, reference: str | Reference | None, progress: Progress, allow: Sequence[str] = ()
+) -> CheckReport:
+    """Verify cached files by their hashes. Changes nothing.
 
-    :param path: a file or a folder; empty: the whole repository at that commit.
-    :param allow: for a folder, patterns of the files to verify.
-    :param require_all: whether a listed file that is missing is a problem. Only the caller can know: a repository of
-        which one file was fetched looks like one that lost the others.
-    """
-
-    cache: RepoCache
-    commit: str
-    path: str = ""
-    allow: Sequence[str] = ()
-    require_all: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _FileCheck:
-    repo: str
-    commit: str
-    file: str
-    path: Path
-    content: Path
-    etag: str
-
-
-def check_snapshots(targets: Iterable[CheckTarget], progress: Callable[[str, int, int | None], None]) -> CheckReport:
-    """Hash every file of the given targets; shared content only once.
-
+    :param reference: the files to verify; those in the cached listing must all be present. None: every cached file of
+        every model; missing files are not a problem then.
     :param progress: called with the stage, the hashed bytes and the total bytes.
+    :param allow: for a folder, ``fnmatch`` patterns of the files to verify, relative to the folder.
+    :raises MissingOffline: if no file of the reference is cached.
     """
-    checks: list[_FileCheck] = []
+    targets = [(*target, "") for target in cached_snapshots(cache_dir)] if reference is None else []
+    if reference is not None:
+        parsed = parse_reference(reference) if isinstance(reference, str) else reference
+        if not isinstance(parsed, HubReference):
+            raise MalformedReference(f"{parsed}: only files from the hub have a hash to verify")
+        cache = RepoCache(cache_dir, parsed.repo)
+        commit = cache.commit_of(parsed.revision)
+        # A dangling link counts as cached: it is a problem to report, not an empty cache.
+        if commit is None or not os.path.lexists(cache.snapshot(commit) / parsed.path):
+            raise MissingOffline(f"{parsed}: not cached", missing=(str(parsed),))
+        targets.append((cache, commit, parsed.path))
     problems: list[Problem] = []
     unverifiable: list[Path] = []
-    unfinished: set[Path] = set()
-    for target in targets:
-        unfinished.update(target.cache.root.glob(f"blobs/*{PARTIAL_SUFFIX}"))
-        _plan(target, checks, problems, unverifiable)
-    sizes = {check.content: _size_bytes(check.content) for check in checks}
-    total_bytes = sum(sizes.values())
-    hashed: dict[tuple[Path, int], str] = {}
-    seen: set[Path] = set()
-    done_bytes = 0
-    for check in checks:
-        # Two links, one of them wrong, may expect different kinds of hash of one blob: it is hashed once per kind.
-        kind = (check.content, len(check.etag))
-        if kind not in hashed:
-            stage, before_bytes = f"check {check.repo}/{check.file}", done_bytes
-
-            def report(bytes_: int, stage: str = stage, before_bytes: int = before_bytes) -> None:
-                progress(stage, before_bytes + bytes_, total_bytes)
-
-            report(0)
-            hashed[kind] = _hash(check, report if check.content not in seen else None)
-            if check.content not in seen:
-                seen.add(check.content)
-                done_bytes += sizes[check.content]
-                report(sizes[check.content])
-        if hashed[kind] != check.etag:
-            found = hashed[kind]
-            complaint = found if found.startswith(_UNREADABLE) else f"its bytes hash to {found}, not {check.etag}"
-            problems.append(Problem(check.repo, check.commit, check.file, check.path, complaint))
-    return CheckReport(len(seen), total_bytes, tuple(problems), tuple(unverifiable), tuple(sorted(unfinished)))
-
-
-def _plan(target: CheckTarget, checks: list[_FileCheck], problems: list[Problem], unverifiable: list[Path]) -> None:
-    cache, commit = target.cache, target.commit
-    snapshot = cache.snapshot(commit)
-    listing = cache.listing(commit) or []
-    listed = {file.path: file.etag for file in listing}
-    here: set[str] = set()
-    for path in _files(snapshot / target.path):
-        file = path.relative_to(snapshot).as_posix()
-        inner = path.relative_to(snapshot / target.path).as_posix()
-        if inner != "." and not matches(inner, target.allow):
-            continue
-        here.add(file)
-        # The listing first: a link may point to valid content of another file.
-        if (etag := listed.get(file) or _hash_in_name(path)) is None:
-            unverifiable.append(path)
-        else:
-            checks.append(_FileCheck(cache.repo, commit, file, path, Path(os.path.realpath(path)), etag))
-    if target.require_all:
-        for missing in select(entries_below(listing, target.path), target.allow):
-            if missing.path not in here:
-                path = snapshot / missing.path
-                problems.append(Problem(cache.repo, commit, missing.path, path, "is not in the cache"))
+    expected: list[tuple[RepoCache, str, Path, RemoteFile]] = []
+    for cache, commit, below in targets:
+        snapshot = cache.snapshot(commit)
+        listing = cache.listing(commit) or []
+        by_path = {file.path: file for file in listing}
+        found = set()
+        for path in _files(snapshot / below):
+            name = path.relative_to(snapshot).as_posix()
+            if not matches(name.removeprefix(below).lstrip("/"), allow):
+                continue
+            found.add(name)
+            # The listing first: a link may point to valid content of another file.
+            if (file := by_path.get(name) or _named_by_link(path, name)) is None:
+                unverifiable.append(path)
+            else:
+                expected.append((cache, commit, path, file))
+        if reference is not None:
+            problems += [
+                Problem(cache.repo, commit, file.path, snapshot / file.path, "is not in the cache")
+                for inner, file in entries_below(listing, below)
+                if matches(inner, allow) and file.path not in found
+            ]
+    sizes = {path.resolve(): size_of(path) for _, _, path, _ in expected}
+    meter = Meter(progress, sum(sizes.values()))
+    complaints: dict[tuple[Path, str], str] = {}
+    for cache, commit, path, file in expected:
+        content = path.resolve()
+        if (content, file.etag) not in complaints:  # content that several paths share is hashed once
+            complaints[content, file.etag] = _complaint(path, file, meter.stage(f"check {cache.repo}/{file.path}"))
+            meter.done_bytes += sizes.pop(content, 0)
+        if complaint := complaints[content, file.etag]:
+            problems.append(Problem(cache.repo, commit, file.path, path, complaint))
+    unfinished = {part for cache, _, _ in targets for part in cache.root.glob(f"blobs/*{PARTIAL_SUFFIX}")}
+    files = len({path.resolve() for _, _, path, _ in expected})
+    return CheckReport(files, meter.total_bytes, tuple(problems), tuple(unverifiable), tuple(sorted(unfinished)))
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -144,24 +119,20 @@ def _files(path: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(names))
 
 
-def _hash_in_name(path: Path) -> str | None:
-    """The hash in the name of a link's target, for commits without a cached listing."""
-    if not path.is_symlink():
-        return None
+def _named_by_link(path: Path, name: str) -> RemoteFile | None:
+    """The file with the hash in the name of a link's target, for commits without a cached listing."""
     # One hop only: in huggingface_hub, the blob may itself be a link into a store that repositories share.
-    name = Path(os.readlink(path)).name
-    return name if is_content_hash(name) else None
-
-
-def _hash(check: _FileCheck, report: Callable[[int], None] | None) -> str:
+    etag = Path(os.readlink(path)).name if path.is_symlink() else None
     try:
-        return hash_file(check.content, check.etag, report)
+        return RemoteFile.parse(name, size_of(path), etag, None)
+    except ValueError:
+        return None
+
+
+def _complaint(path: Path, file: RemoteFile, report: Callable[[int], None]) -> str:
+    """What is wrong with a file; empty: nothing."""
+    try:
+        found = RemoteFile(file.path, path.stat().st_size, file.etag).hash_of(path, report)
     except OSError as error:
-        return f"{_UNREADABLE}: {error.strerror or error}"
-
-
-def _size_bytes(content: Path) -> int:
-    try:
-        return content.stat().st_size
-    except OSError:  # reported when it is hashed
-        return 0
+        return f"cannot be read: {error.strerror or error}"
+    return "" if found == file.etag else f"its bytes hash to {found}, not {file.etag}"

@@ -3,122 +3,91 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import count
 from typing import TypeVar
 
-from backends.hub.client import EndpointClient
-from backends.hub.connection import Connections
 from backends.hub.errors import (
     AccessDenied,
-    Broken,
     EndpointFailure,
     EndpointsFailed,
     GatedRepository,
     HubError,
-    IntegrityError,
     NotFound,
-    Stalled,
-    Unreachable,
+    Refused,
+    WrongBytes,
 )
+from backends.hub.remote import Remote
 from backends.hub.settings import HubSettings
-from backends.hub.transfer import PROGRESS_BYTES
+
+PROGRESS_BYTES = 1 << 20
+"""A round that transferred this much made progress and does not count as failed."""
 
 T = TypeVar("T")
-
-_TRANSIENT = (Broken, Stalled, Unreachable)
 
 _log = logging.getLogger(__name__)
 
 
-class EndpointPool:
-    """The endpoints of one fetch, and their connections.
+class Endpoints:
+    """The endpoints of one fetch, tried in order until one delivers.
 
-    An endpoint that failed moves to the end of the list for the rest of the fetch, so a dead official hub costs one
-    connection timeout per fetch, not one per file. An endpoint that sent wrong data is not used again.
+    An endpoint that failed moves to the end for the rest of the fetch, so a dead official hub costs one connection
+    timeout per fetch, not one per file. An endpoint that sent wrong bytes is not asked again.
     """
 
-    def __init__(self, settings: HubSettings, pause: Callable[[float], None] = time.sleep):
+    def __init__(self, settings: HubSettings, pause: Callable[[float], None]):
         self._settings = settings
         self._pause = pause
-        self._http = Connections(settings)
-        self._clients = [EndpointClient(self._http, endpoint, settings) for endpoint in settings.endpoints]
-        self._untrusted_endpoints: dict[str, HubError] = {}
+        self._remotes = [Remote(endpoint, settings) for endpoint in settings.endpoints]
+        self._distrusted: dict[str, HubError] = {}
 
-    def close(self) -> None:
-        """Close all connections."""
-        self._http.close()
-
-    def request(self, what: str, operation: Callable[[EndpointClient], T]) -> T:
-        """Run an operation on one endpoint after the other until one succeeds.
-
-        After each round, endpoints with transient failures are tried again after a pause, until each has failed
-        ``attempts`` times.
+    def ask(self, what: str, operation: Callable[[Remote], T]) -> T:
+        """Run an operation on one endpoint after the other, in rounds with pauses, until one succeeds.
 
         :param what: the requested item, for messages.
         :raises NotFound: if every endpoint says so.
         :raises AccessDenied: if an endpoint refuses access and no other endpoint delivered.
         :raises EndpointsFailed: otherwise.
         """
-        failures: dict[str, HubError] = {}
-        attempts: Counter[str] = Counter()
-        clients = list(self._clients)
+        failures = dict(self._distrusted)
+        futile_rounds = 0
         for rounds in count():
-            for client in clients:
-                if untrusted := self._untrusted_endpoints.get(client.url):
-                    failures[client.url] = untrusted
-                    continue
+            has_progress = False
+            waiting = [remote for remote in self._remotes if _may_recover(failures.get(remote.url))]
+            for remote in waiting:
                 try:
-                    return self._retry(client, operation, attempts)
+                    return operation(remote)
                 except (NotFound, AccessDenied, EndpointFailure) as error:
-                    level = logging.INFO if client.url in failures else logging.WARNING  # one warning per endpoint
-                    _log.log(level, "%s: skipping %s: %s", what, client.url, error)
-                    failures[client.url] = error
+                    level = logging.INFO if remote.url in failures else logging.WARNING  # one warning per endpoint
+                    _log.log(level, "%s: skipping %s: %s", what, remote.url, error)
+                    failures[remote.url] = error
                     if isinstance(error, EndpointFailure):
-                        self._clients.remove(client)
-                        self._clients.append(client)
-                    if isinstance(error, IntegrityError):
-                        self._untrusted_endpoints[client.url] = error
-            clients = [
-                client
-                for client in clients
-                if isinstance(failures[client.url], _TRANSIENT) and attempts[client.url] < self._settings.attempts
-            ]
+                        has_progress |= error.received_bytes >= PROGRESS_BYTES
+                        self._remotes.sort(key=lambda other: other is remote)
+                    if isinstance(error, WrongBytes):
+                        self._distrusted[remote.url] = error
+            futile_rounds = 0 if has_progress else futile_rounds + 1
             # Retrying the others will not get a license accepted.
-            if not clients or any(isinstance(error, AccessDenied) for error in failures.values()):
-                break
-            _log.info("%s: no endpoint delivered; retrying %d of them", what, len(clients))
-            self._pause(self._settings.backoff_s * 2**rounds)
-        raise _combined_error(what, list(failures.items()))
-
-    def _retry(self, client: EndpointClient, operation: Callable[[EndpointClient], T], attempts: Counter[str]) -> T:
-        """Run an operation on one endpoint, with retries while the connection breaks."""
-        while True:
-            try:
-                return operation(client)
-            except Broken as error:
-                failed = attempts[client.url] = 1 if error.moved_bytes >= PROGRESS_BYTES else attempts[client.url] + 1
-                if failed >= self._settings.attempts:
-                    raise
-                _log.info("%s: %s; retrying", client.url, error)
-                self._pause(max(self._settings.backoff_s * 2 ** (failed - 1), error.retry_after_s))
-            except EndpointFailure:
-                attempts[client.url] += 1
-                raise
+            is_refused = any(isinstance(error, AccessDenied) for error in failures.values())
+            if is_refused or futile_rounds == self._settings.attempts or not any(map(_may_recover, failures.values())):
+                raise _combined(what, failures)
+            _log.info("%s: no endpoint delivered; retrying", what)
+            self._pause(self._settings.backoff_s * 2 ** min(rounds, 10))
+        raise AssertionError  # count() has no end
 
 
-def _combined_error(what: str, failures: Sequence[tuple[str, HubError]]) -> HubError:
+def _may_recover(failure: HubError | None) -> bool:
+    return failure is None or (isinstance(failure, EndpointFailure) and not isinstance(failure, Refused | WrongBytes))
+
+
+def _combined(what: str, failures: dict[str, HubError]) -> HubError:
     """The most specific error that describes all failures."""
-    errors = [error for _, error in failures]
-    listing = "".join(f"\n  {url}: {error}" for url, error in failures)
-    # The most specific refusal first: a license to accept explains more than "403".
-    for kind in (GatedRepository, AccessDenied):
+    errors = list(failures.values())
+    listing = "".join(f"\n  {url}: {error}" for url, error in failures.items())
+    for kind in (GatedRepository, AccessDenied):  # a license to accept explains more than "403"
         for error in errors:
             if isinstance(error, kind):
-                return type(error)(f"{error}\ntried:{listing}")
+                return kind(f"{error}\ntried:{listing}")
     if all(isinstance(error, NotFound) for error in errors):
-        most_specific = max(errors, key=lambda error: type(error) is not NotFound)
-        return type(most_specific)(f"{most_specific}\ntried:{listing}")
-    return EndpointsFailed(f"no endpoint delivered {what}:{listing}", failures)
+        return NotFound(f"{max(errors, key=lambda error: len(str(error)))}\ntried:{listing}")
+    return EndpointsFailed(f"no endpoint delivered {what}:{listing}", list(failures.items()))

@@ -6,12 +6,12 @@ import fnmatch
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from backends.hub.content import RemoteFile
+from backends.hub.cache import RemoteFile
 
 
 def matches(path: str, allow: Sequence[str]) -> bool:
-    """Whether a path, relative to the requested folder, matches ``allow``; an empty ``allow`` matches all."""
-    return not allow or any(fnmatch.fnmatchcase(path, pattern) for pattern in allow)
+    """Whether a path, relative to the requested folder, matches ``allow``; all match an empty ``allow``."""
+    return not path or not allow or any(fnmatch.fnmatchcase(path, pattern) for pattern in allow)
 
 
 def entries_below(listing: Sequence[RemoteFile], path: str) -> list[tuple[str, RemoteFile]]:
@@ -22,16 +22,10 @@ def entries_below(listing: Sequence[RemoteFile], path: str) -> list[tuple[str, R
     return [(file.path.removeprefix(folder), file) for file in listing if file.path.startswith(folder)]
 
 
-def select(below: Sequence[tuple[str, RemoteFile]], allow: Sequence[str]) -> list[RemoteFile]:
-    """The entries of ``entries_below`` that match ``allow``."""
-    return [file for inner, file in below if not inner or matches(inner, allow)]
-
-
 def files_below(place: Path, allow: Sequence[str] = ()) -> Iterator[Path]:
     """The file itself, or the matching files of a folder, sorted."""
     if place.is_file():
         yield place
-    elif place.is_dir():
-        for path in sorted(place.rglob("*")):
-            if path.is_file() and matches(path.relative_to(place).as_posix(), allow):
-                yield path
+    for path in sorted(place.rglob("*")) if place.is_dir() else ():
+        if path.is_file() and matches(path.relative_to(place).as_posix(), allow):
+            yield path

@@ -9,9 +9,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from rich.table import Table
 from rich.text import Text
 

@@ -13,7 +13,7 @@ import pytest
 from support.hub.content import REPO, WEIGHTS_BYTES, HubFor, Python, files
 from support.hub.fake_hub import FakeHub
 
-from backends.hub import CacheNotWritable, DiskFull
+from backends.hub import CacheError, DiskFull
 from backends.hub.cache import PARTIAL_SUFFIX
 
 WEIGHTS = f"hf://{REPO}/base/model.safetensors"
@@ -45,7 +45,7 @@ def test_full_disk_keeps_the_partial_download(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("backends.hub.transfer.os.fsync", full)
+        patched.setattr("backends.hub.download.os.fsync", full)
         with pytest.raises(DiskFull, match="continued once there is room"):
             hub_for(official).fetch(WEIGHTS)
     assert hub_for(official).fetch(WEIGHTS).path.read_bytes() == CONTENT
@@ -75,7 +75,7 @@ except HubError as error:
     official.faults.throttle_bytes_s = 80_000  # pieces of 4000 bytes, smaller than any buffer
     output, errors = python(code, WEIGHTS, HF_ENDPOINT=official.url).communicate(timeout=30)
     official.faults.throttle_bytes_s = 0
-    assert output.startswith("DiskFull the file system or a limit does not allow a file this large"), errors
+    assert output.startswith("DiskFull no room left at"), errors
     (partial,) = cache_dir.rglob(f"*{PARTIAL_SUFFIX}")
     assert partial.stat().st_size == 20_001
     before = settled(official)
@@ -84,7 +84,7 @@ except HubError as error:
 
 
 def test_cache_that_cannot_be_created_is_named(official: FakeHub, hub_for: HubFor) -> None:
-    with pytest.raises(CacheNotWritable, match=r"cannot be written at /proc/.*HF_HUB_CACHE"):
+    with pytest.raises(CacheError, match=r"cannot be written at /proc/.*HF_HUB_CACHE"):
         hub_for(official, cache_dir=Path("/proc/1/cache")).fetch(WEIGHTS)
 
 
@@ -98,7 +98,7 @@ def test_read_only_partial_file_is_named(official: FakeHub, hub_for: HubFor, cac
     official.faults.cut_after = [100_000]
     user = os.geteuid()
     try:
-        with pytest.raises(CacheNotWritable, match=rf"{PARTIAL_SUFFIX} \(Permission denied\)"):
+        with pytest.raises(CacheError, match=rf"{PARTIAL_SUFFIX} \(Permission denied\)"):
             hub_for(official, pause=take_away).fetch(WEIGHTS)
     finally:
         os.seteuid(user)
@@ -106,7 +106,7 @@ def test_read_only_partial_file_is_named(official: FakeHub, hub_for: HubFor, cac
 
 def test_file_in_place_of_the_cache_is_named(official: FakeHub, hub_for: HubFor, cache_dir: Path) -> None:
     cache_dir.write_text("")
-    with pytest.raises(CacheNotWritable, match="Not a directory"):
+    with pytest.raises(CacheError, match="Not a directory"):
         hub_for(official).fetch(WEIGHTS)
 
 
@@ -154,7 +154,7 @@ def test_failed_rename_keeps_the_blob(
     with monkeypatch.context() as patched:
         for name in lacking:
             patched.setattr(os, name, unsupported)
-        with pytest.raises(CacheNotWritable, match="directory"):
+        with pytest.raises(CacheError, match="directory"):
             hub_for(official).fetch(WEIGHTS)
     assert not list(cache_dir.rglob("*.tmp"))
     in_the_way.rmdir()
@@ -171,7 +171,7 @@ def test_file_system_without_locks_is_refused(
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr("fcntl.flock", unsupported)
-    with pytest.raises(CacheNotWritable, match="has no locks"):
+    with pytest.raises(CacheError, match="Function not implemented"):
         hub_for(official).fetch(WEIGHTS)
 
 

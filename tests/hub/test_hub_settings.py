@@ -11,7 +11,12 @@ from backends.hub.settings import DEFAULT_ENDPOINTS, OFFICIAL_ENDPOINT
 
 
 def settings(config: dict[str, object] | None = None, **environ: str) -> HubSettings:
-    return HubSettings.from_environment(config, {"HOME": "/home/u", **environ})
+    return HubSettings.from_environment(config, environ)
+
+
+@pytest.fixture(autouse=True)
+def _home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/u")
 
 
 def test_defaults_apply_without_configuration() -> None:
@@ -19,7 +24,7 @@ def test_defaults_apply_without_configuration() -> None:
     assert found.endpoints == DEFAULT_ENDPOINTS
     assert [endpoint.send_token for endpoint in found.endpoints] == [True, False]
     assert found.cache_dir == Path("/home/u/.cache/huggingface/hub")
-    assert (found.offline, found.token) == (False, None)
+    assert not found.offline
     assert settings(dict.fromkeys(["endpoints", "cache_dir", "offline", "attempts"])) == found
 
 
@@ -60,36 +65,13 @@ def test_offline_follows_the_environment() -> None:
     assert not settings({"offline": True}, HF_HUB_OFFLINE="0").offline
 
 
-def test_token_comes_from_the_environment_or_the_file(tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("hf_file\n")
-    (tmp_path / "elsewhere").write_text("hf_elsewhere")
-    home = str(tmp_path)
-    assert settings(HF_TOKEN="hf_env", HF_HOME=home).token == "hf_env"
-    assert settings(HF_HOME=home).token == "hf_file"
-    assert settings(HF_HOME=home, HF_TOKEN_PATH=f"{home}/elsewhere").token == "hf_elsewhere"
-    assert settings(HF_HOME=home, HF_HUB_DISABLE_IMPLICIT_TOKEN="1").token is None
-    assert "hf_env" not in repr(settings(HF_TOKEN="hf_env"))
-
-
-def test_unreadable_token_file_is_ignored_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "token").mkdir()
-    assert settings(HF_HOME=str(tmp_path)).token is None
-    assert str(tmp_path / "token") in caplog.text
-
-
-def test_invalid_token_is_refused_and_not_shown() -> None:
-    with pytest.raises(BadHubSettings, match="HF_TOKEN") as caught:
-        settings(HF_TOKEN="hf_abc\nX-Evil: 1")
-    assert "hf_abc" not in str(caught.value)
-
-
 @pytest.mark.parametrize(
     ("config", "complaint"),
     [
         ({"endpoint": "https://a.example"}, r"hub\.endpoint: unknown key"),
         ({"token": "hf_x"}, r"hub\.token: unknown key"),
-        ({"endpoints": "https://a.example"}, r"hub\.endpoints: expected a list"),
-        ({"endpoints": []}, r"hub\.endpoints: expected a list"),
+        ({"endpoints": "https://a.example"}, r"hub\.endpoints: Expected `array`"),
+        ({"endpoints": []}, r"hub\.endpoints: Expected `array` of length >= 1"),
         ({"endpoints": ["hub.example"]}, r"hub\.endpoints\[0\]"),
         ({"endpoints": ["ftp://hub.example"]}, r"hub\.endpoints\[0\]"),
         ({"endpoints": ["http://[::1"]}, r"hub\.endpoints\[0\]"),
@@ -99,12 +81,12 @@ def test_invalid_token_is_refused_and_not_shown() -> None:
         ({"endpoints": [{"url": "https://a.example", "send_token": "yes"}]}, "send_token"),
         ({"cache_dir": 5}, r"hub\.cache_dir"),
         ({"offline": "yes"}, r"hub\.offline"),
-        ({"attempts": 0}, r"hub\.attempts.*whole number, above 0"),
+        ({"attempts": 0}, r"hub\.attempts.*>= 1"),
         ({"attempts": 1.5}, r"hub\.attempts"),
-        ({"stall_timeout_s": 0}, r"hub\.stall_timeout_s.*seconds, above 0"),
+        ({"stall_timeout_s": 0}, r"hub\.stall_timeout_s.*> 0"),
         ({"stall_timeout_s": float("inf")}, r"hub\.stall_timeout_s"),
         ({"connect_timeout_s": True}, r"hub\.connect_timeout_s"),
-        ({"backoff_s": -1}, r"hub\.backoff_s.*not below 0"),
+        ({"backoff_s": -1}, r"hub\.backoff_s.*>= 0"),
     ],
 )
 def test_invalid_setting_is_named(config: dict[str, object], complaint: str) -> None:

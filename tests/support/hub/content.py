@@ -12,6 +12,13 @@ ROOT = Path(__file__).parents[3]
 REPO = "owner/voice"
 WEIGHTS_BYTES = 600_000
 
+# Runs in another process.
+FETCH = """
+import sys
+from backends.hub import Hub, HubSettings
+print(Hub(HubSettings.from_environment()).fetch(sys.argv[1]).path)
+"""
+
 HubFor = Callable[..., Hub]
 Python = Callable[..., subprocess.Popen[str]]
 

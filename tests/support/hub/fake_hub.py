@@ -97,7 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         hub = self.server.hub
-        self.seen = Seen(self.server.name, self.command, self.path, dict(self.headers))
+        headers = {name.title(): value for name, value in self.headers.items()}
+        self.seen = Seen(self.server.name, self.command, self.path, headers)
         hub.seen.append(self.seen)
         faults = hub.faults
         path = unquote(urlsplit(self.path).path)
@@ -163,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         entry, commit = found
         files = entry.commits[commit]
         if what == "revision":
-            siblings = [{"rfilename": path} for path in files]
+            siblings = [_sibling(path, content) for path, content in files.items()]
             self._json({"_id": "0" * 24, "id": repo, "sha": commit, "private": False, "siblings": siblings})
         elif what == "tree":
             self._tree(files)
@@ -280,6 +281,14 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
+
+
+def _sibling(path: str, content: Content) -> dict[str, object]:
+    """A file as the real hub lists it for ``?blobs=true``."""
+    listed: dict[str, object] = {"rfilename": path, "size": content.size, "blobId": content.git_sha1}
+    if content.lfs:
+        listed["lfs"] = {"sha256": content.sha256, "size": content.size, "pointerSize": 134}
+    return listed
 
 
 def _set_fault(faults: Faults, text: str) -> None:
