@@ -5,7 +5,6 @@ Importing huggingface_hub takes a second, so this module is imported by the firs
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
@@ -20,20 +19,13 @@ from backends.hub.errors import (
     Refused,
     WrongBytes,
 )
-from backends.hub.settings import OFFICIAL_ENDPOINT, Endpoint, HubSettings
+from backends.hub.settings import OFFICIAL_ENDPOINT, Endpoint, HubSettings, first_endpoint_only
 
-# huggingface_hub reads the variable at its import, and fails if it is a list with a port in it.
-_list = os.environ.get("HF_ENDPOINT")
-if _list:
-    os.environ["HF_ENDPOINT"] = _list.split(",")[0].strip()
-try:
+with first_endpoint_only():
     import httpx2
     from huggingface_hub import HfApi, errors, hf_hub_url
     from huggingface_hub.utils._headers import build_hf_headers
     from huggingface_hub.utils._http import get_session, hf_raise_for_status
-finally:
-    if _list:
-        os.environ["HF_ENDPOINT"] = _list
 
 _RETRYABLE = frozenset({408, 425, 429})
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -114,6 +115,19 @@ class HubSettings(Options, frozen=True):
         folder = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or str(settings.cache_dir)
         changes["cache_dir"] = Path(os.path.expandvars(folder)).expanduser()
         return msgspec.structs.replace(settings, **changes)
+
+
+@contextmanager
+def first_endpoint_only() -> Iterator[None]:
+    """Shorten ``HF_ENDPOINT`` to its first URL: huggingface_hub reads it at its import, and fails if it is a list."""
+    urls = os.environ.get("HF_ENDPOINT")
+    if urls is not None:
+        os.environ["HF_ENDPOINT"] = urls.split(",")[0].strip()
+    try:
+        yield
+    finally:
+        if urls is not None:
+            os.environ["HF_ENDPOINT"] = urls
 
 
 def _default_cache_dir(environ: Mapping[str, str]) -> str:

@@ -199,6 +199,14 @@ def test_import_loads_no_http_client_and_no_numpy(python: Python) -> None:
     assert output.strip() == "set()", errors
 
 
+def test_cached_reference_needs_no_huggingface_hub(official: FakeHub, hub_for: HubFor, python: Python) -> None:
+    hub_for(official).fetch(f"hf://{REPO}/base")
+    code = "from backends.hub import *; import sys; hub = Hub(HubSettings.from_environment())\n"
+    code += f"print(len(hub.fetch('hf://{REPO}/base').files), 'huggingface_hub' in sys.modules)"
+    output, errors = python(code).communicate(timeout=60)
+    assert output.split() == ["3", "False"], errors
+
+
 def test_docstring_tree_lists_every_error() -> None:
     from backends.hub import errors
 

@@ -97,7 +97,7 @@ def test_huggingface_hub_keeps_our_partial_downloads(
 
 
 def test_endpoint_list_in_the_environment_works_beside_huggingface_hub(official: FakeHub, python: Python) -> None:
-    """huggingface_hub cannot be imported then, so the fetch must not import it."""
+    """huggingface_hub cannot be imported with it as it is."""
     endpoints = f"http://127.0.0.1:9,{official.url}"
     failed = python("import huggingface_hub.file_download", HF_ENDPOINT=endpoints)
     assert "ValueError" in failed.communicate(timeout=60)[1]
