@@ -14,7 +14,8 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
     # A microphone that hears this file again and again, and that pages may use unasked.
-    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={HEARD}",
+    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+    f"--use-file-for-fake-audio-capture={HEARD}",
 ]  # fmt: skip
 
 

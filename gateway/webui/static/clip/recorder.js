@@ -16,6 +16,7 @@ export function Recorder({ maxS, onRecording }) {
   const [sound, setSound] = useState(/** @type {{level: number, seconds: number} | null} */ (null));
   const microphone = useRef(/** @type {Microphone | null} */ (null));
   const isOpening = useRef(false);
+  const isGone = useRef(false);
 
   const stop = async (/** @type {boolean} */ isKept) => {
     const open = microphone.current;
@@ -28,7 +29,10 @@ export function Recorder({ maxS, onRecording }) {
     if (samples?.length) onRecording(recordingFile(samples.subarray(0, Math.floor(maxS * RATE_HZ))));
     else setError(t('record.empty'));
   };
-  useEffect(() => () => void stop(false), []);
+  useEffect(() => () => {
+    isGone.current = true;
+    stop(false);
+  }, []);
 
   const isRecording = sound !== null;
   useEffect(() => {
@@ -49,6 +53,7 @@ export function Recorder({ maxS, onRecording }) {
     try {
       const opened = await Microphone.open();
       microphone.current = opened;
+      if (isGone.current) return void stop(false); // the view was left before the user allowed it
       setSound({ level: 0, seconds: 0 });
       opened.ended.then(() => {
         if (microphone.current === opened) stop(true); // the device is gone

@@ -1,6 +1,6 @@
 /** Export and import of stored voices, one after the other, with progress. */
 import { useApp } from '../lib/context.js';
-import { useRef, useState } from '../lib/dom.js';
+import { useEffect, useRef, useState } from '../lib/dom.js';
 import { saveFile } from '../lib/save_file.js';
 import { dataUrl, readVoiceFile, VoiceFileError, voiceFile } from './voice_file.js';
 
@@ -81,5 +81,7 @@ export function useExchange() {
       end(error instanceof VoiceFileError ? new Error(t(`import.${error.reason}`)) : error);
     }
   };
-  return { exchange, exportVoices, importVoices, cancel: () => controller.current.abort() };
+  const cancel = () => controller.current.abort();
+  useEffect(() => cancel, []);
+  return { exchange, exportVoices, importVoices, cancel };
 }
