@@ -22,7 +22,7 @@ const limits = {{ min_s: 1, max_s: 30, max_bytes: 1e6 }};
 const refusals = process.argv.slice(1).map((path) => {{
   const bytes = readFileSync(path);
   const samples = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  return check.checkClip(samples, {RATE_HZ}, limits, []).filter((one) => one.isRefused).map((one) => one.kind);
+  return check.checkClip(samples, {RATE_HZ}, limits).filter((one) => one.isRefused).map((one) => one.kind);
 }});
 console.log(JSON.stringify({{ refusals, level: check.MIN_LEVEL_DBFS, variation: check.MIN_VARIATION_DB }}));
 """

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkClip, checkLength } from '../../../gateway/webui/static/clip/check.js';
+import { checkClip, checkEngines, checkLength } from '../../../gateway/webui/static/clip/check.js';
 import { fft } from '../../../gateway/webui/static/clip/fft.js';
 import { frameLevels } from '../../../gateway/webui/static/clip/levels.js';
 
@@ -23,7 +23,7 @@ function noise(seconds, amplitude) {
 }
 
 const sum = (a, b) => a.map((value, index) => value + b[index]);
-const kinds = (samples, engines = []) => checkClip(samples, RATE_HZ, LIMITS, engines).map(({ kind }) => kind);
+const kinds = (samples) => checkClip(samples, RATE_HZ, LIMITS).map(({ kind }) => kind);
 
 test('the transform of a cosine is two lines, as its definition gives', () => {
   const real = Float64Array.from({ length: 64 }, (_, index) => Math.cos((2 * Math.PI * 5 * index) / 64));
@@ -49,13 +49,13 @@ test('a clean voice has no finding, whether loud or quiet', () => {
 test('lengths outside of the limits are refused, with the limit', () => {
   assert.deepEqual(kinds(voice(0.5)), ['too_short']);
   assert.deepEqual(kinds(voice(31)), ['too_long']);
-  assert.deepEqual(checkLength(45.04, LIMITS, []), [{ kind: 'too_long', isRefused: true, values: { seconds: '45.0', limit: 30 } }]);
+  assert.deepEqual(checkLength(45.04, LIMITS), [{ kind: 'too_long', isRefused: true, values: { seconds: '45.0', limit: 30 } }]);
   assert.deepEqual(kinds(new Float32Array(0)), ['too_short']);
 });
 
 test('an engine that uses less of the clip is named', () => {
   const engines = [{ name: 'f5', max_reference_s: 2 }, { name: 'fish', max_reference_s: null }, { name: 'long', max_reference_s: 20 }];
-  const findings = checkClip(voice(3), RATE_HZ, LIMITS, engines);
+  const findings = checkEngines(3, engines);
   assert.deepEqual(findings, [{ kind: 'long_for_engine', isRefused: false, values: { seconds: '3.0', engine: 'f5', limit: 2 } }]);
 });
 

@@ -36,27 +36,34 @@ const MIN_CLIPPED_S = 0.002;
  * @param {Float32Array} samples
  * @param {number} rateHz
  * @param {ClipLimits} limits
- * @param {{name: string, max_reference_s?: number | null}[]} engines that may use the clip
  * @returns {Finding[]}
  */
-export function checkClip(samples, rateHz, limits, engines) {
-  return [...checkLength(samples.length / rateHz, limits, engines), ...checkSound(samples, rateHz)];
+export function checkClip(samples, rateHz, limits) {
+  return [...checkLength(samples.length / rateHz, limits), ...checkSound(samples, rateHz)];
 }
 
 /**
  * @param {number} durationS
  * @param {ClipLimits} limits
- * @param {{name: string, max_reference_s?: number | null}[]} engines
  * @returns {Finding[]}
  */
-export function checkLength(durationS, limits, engines) {
+export function checkLength(durationS, limits) {
   const seconds = durationS.toFixed(1);
   if (durationS < limits.min_s) return [{ kind: 'too_short', isRefused: true, values: { seconds, limit: limits.min_s } }];
   if (durationS > limits.max_s) return [{ kind: 'too_long', isRefused: true, values: { seconds, limit: limits.max_s } }];
+  return [];
+}
+
+/**
+ * @param {number} durationS
+ * @param {{name: string, max_reference_s?: number | null}[]} engines that may use the clip
+ * @returns {Finding[]}
+ */
+export function checkEngines(durationS, engines) {
   return engines
     .filter(({ max_reference_s: longestS }) => longestS && durationS > longestS)
     .map(({ name, max_reference_s: longestS }) => ({
-      kind: 'long_for_engine', isRefused: false, values: { seconds, engine: name, limit: Number(longestS) },
+      kind: 'long_for_engine', isRefused: false, values: { seconds: durationS.toFixed(1), engine: name, limit: Number(longestS) },
     }));
 }
 

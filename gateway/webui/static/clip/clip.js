@@ -9,17 +9,21 @@ import { decodeWithin, RATE_HZ } from './decode.js';
  * @property {import('./check.js').Finding[]} findings
  */
 
-/** @typedef {{limits: import('./check.js').ClipLimits, engines: {name: string, max_reference_s?: number | null}[]}} ClipRules */
+/**
+ * @typedef {object} ClipRules
+ * @property {import('./check.js').ClipLimits} limits
+ * @property {{name: string, max_reference_s?: number | null}[]} engines that may use the clip
+ */
 
 /**
  * @param {File} file
- * @param {ClipRules} rules
+ * @param {import('./check.js').ClipLimits} limits
  * @returns {Promise<Clip>}
  */
-export async function readClip(file, { limits, engines }) {
+export async function readClip(file, limits) {
   const decoded = await decodeWithin(file, limits.max_s);
   if (!decoded) return { file, durationS: null, findings: [] };
   const { samples, durationS } = decoded;
-  const findings = samples ? checkClip(samples, RATE_HZ, limits, engines) : checkLength(durationS, limits, engines);
+  const findings = samples ? checkClip(samples, RATE_HZ, limits) : checkLength(durationS, limits);
   return { file, durationS, findings };
 }

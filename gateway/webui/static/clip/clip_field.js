@@ -2,6 +2,7 @@
 import { Field } from '../components/field.js';
 import { useApp } from '../lib/context.js';
 import { html, useEffect, useRef, useState } from '../lib/dom.js';
+import { checkEngines } from './check.js';
 import { readClip } from './clip.js';
 import { Recorder } from './recorder.js';
 
@@ -36,7 +37,7 @@ export function ClipField({ name, label, clip, onClip, rules, error }) {
       setProblem(t('clip.too_large', { size: megabytes(file.size), limit: megabytes(limits.max_bytes) }));
       return;
     }
-    const read = await readClip(file, rules);
+    const read = await readClip(file, limits);
     if (mine === latest.current) onClip(read);
   };
   const clear = () => {
@@ -60,7 +61,7 @@ export function ClipField({ name, label, clip, onClip, rules, error }) {
     <//>
     <${Recorder} maxS=${limits.max_s} onRecording=${record} />
     ${clip && html`<${Listen} clip=${clip} remove=${clear} />`}
-    <div aria-live="polite">${clip && html`<${Quality} clip=${clip} />`}</div>
+    <div aria-live="polite">${clip && html`<${Quality} clip=${clip} engines=${rules.engines} />`}</div>
   </div>`;
 }
 
@@ -79,13 +80,14 @@ function Listen({ clip, remove }) {
   </div>`;
 }
 
-/** @param {{clip: import('./clip.js').Clip}} props */
-function Quality({ clip }) {
+/** @param {{clip: import('./clip.js').Clip, engines: import('./clip.js').ClipRules['engines']}} props */
+function Quality({ clip, engines }) {
   const { t } = useApp();
   if (clip.durationS === null) return html`<p class="hint">${t('clip.unreadable')}</p>`;
-  if (!clip.findings.length) return html`<p class="good">${t('clip.good', { seconds: clip.durationS.toFixed(1) })}</p>`;
+  const findings = [...clip.findings, ...(clip.findings.some(({ isRefused }) => isRefused) ? [] : checkEngines(clip.durationS, engines))];
+  if (!findings.length) return html`<p class="good">${t('clip.good', { seconds: clip.durationS.toFixed(1) })}</p>`;
   return html`<ul class="findings">
-    ${clip.findings.map(
+    ${findings.map(
       ({ kind, isRefused, values }) => html`<li class=${isRefused ? 'error' : 'warning'} data-finding=${kind}>${t(`clip.${kind}`, values)}</li>`,
     )}
   </ul>`;

@@ -2,7 +2,8 @@
 
 // Chrome can record without loss. Safari has MP4 only.
 const TYPES = ['audio/webm;codecs=pcm', 'audio/webm;codecs=opus', 'audio/mp4'];
-// Echo cancellation and noise suppression remove parts of the voice that a clone should have. Automatic gain clips loud speech.
+// Echo cancellation and noise suppression remove parts of the voice that a clone should have. Automatic gain clips loud
+// speech.
 const SOUND = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 
 /** Browsers give the microphone only to pages over HTTPS and on localhost. */
@@ -14,7 +15,13 @@ export class Microphone {
    * @throws {DOMException} `NotAllowedError` if the user or a Permissions-Policy refuses, `NotFoundError` if there is none
    */
   static async open() {
-    return new Microphone(await navigator.mediaDevices.getUserMedia({ audio: SOUND }));
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: SOUND });
+    try {
+      return new Microphone(stream);
+    } catch (error) {
+      release(stream);
+      throw error;
+    }
   }
 
   /** @param {MediaStream} stream */
@@ -49,8 +56,13 @@ export class Microphone {
   async stop() {
     if (this._recorder.state !== 'inactive') this._recorder.stop();
     await this.ended;
-    for (const track of this._stream.getTracks()) track.stop();
+    release(this._stream);
     await this._context.close();
     return new Blob(this._chunks, { type: this._recorder.mimeType });
   }
+}
+
+/** @param {MediaStream} stream */
+function release(stream) {
+  for (const track of stream.getTracks()) track.stop();
 }
