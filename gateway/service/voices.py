@@ -15,15 +15,18 @@ from gateway.service.clips import ClipReader
 from gateway.service.request import Language
 from gateway.voices.store import MAX_NAME_CHARS, MAX_TRANSCRIPT_CHARS, Voice, VoiceStore, name_key
 
+VoiceName = Annotated[
+    str,
+    Field(max_length=MAX_NAME_CHARS, description="letters, digits, space and - _ . ' ( ) & , + · in any script"),
+]
+
 
 class VoiceUpload(BaseModel):
     """A reference clip of a voice to clone."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(max_length=MAX_NAME_CHARS)] = Field(
-        description="letters, digits, space and - _ . ' ( ) & , + · in any script"
-    )
+    name: VoiceName
     audio: bytes = Field(description="1 to 30 s of speech in any common audio format")
     transcript: str = Field("", max_length=MAX_TRANSCRIPT_CHARS, description="verbatim transcript of the audio")
     language: Language = Field(None, description="the audio's language as a BCP 47 tag or a name")
