@@ -95,7 +95,7 @@ export function SpeakView({ params, onParams }) {
         languages=${engine?.languages ?? []}
         errorOf=${errorOf}
       />
-      <${OptionFields} fields=${fields} isKnown=${Boolean(engine?.options_schema)} texts=${settings.options} setOption=${setOption} errorOf=${errorOf} />
+      <${OptionFields} fields=${fields} isKnown=${Boolean(engine?.options_schema)} knownFrom=${engine?.known_from} texts=${settings.options} setOption=${setOption} errorOf=${errorOf} />
     </section>
   </form>`;
 }
