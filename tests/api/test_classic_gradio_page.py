@@ -50,9 +50,11 @@ def server(uploads: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     assert running.stop() == 0, running.log.read_text()
 
 
-def load(server: Gateway, **fields: Any) -> None:
+def load(server: Gateway, **fields: Any) -> requests.Response:
     """The page's load button."""
-    requests.put(f"{server.url}/v1/models/default", json=webui_load(**fields)).raise_for_status()
+    answer = requests.put(f"{server.url}/v1/models/default", json=webui_load(**fields))
+    answer.raise_for_status()
+    return answer
 
 
 def synthesize(server: Gateway, **fields: Any) -> tuple[np.ndarray, int]:
@@ -65,7 +67,8 @@ def synthesize(server: Gateway, **fields: Any) -> tuple[np.ndarray, int]:
 
 
 def test_page_loads_a_model_on_a_cpu_and_speaks_in_every_mode(server: Gateway, uploads: Path) -> None:
-    load(server, device="cpu")  # all other fields have the page's defaults, such as float16 and compilation
+    loaded = load(server, device="cpu")  # all other fields have the page's defaults
+    assert loaded.headers["x-voxgate-ignored"] == "llama.compile, llama.precision"
     clip = str(uploads / UPLOAD / "0_input.wav")
     for fields in (
         {"text": "Two lines\nin the text box.\n"},

@@ -78,7 +78,8 @@ async def load_model(name: str, request: Request, response: Response, services: 
     body, unknown = await read(request, LoadBody)
     settings = await asyncio.to_thread(_changes(body).apply, services.models.base, services.files)
     await cancel_on_disconnect(request, services.models.put(name, settings))
-    response.headers.update(ignored([*unknown, *_replaced_precision(body, name, services)]))
+    graphs = ["llama.compile"] if settings.device == "cpu" and body.llama.given("compile").get("compile") else []
+    response.headers.update(ignored([*unknown, *graphs, *_replaced_precision(body, name, services)]))
     return LoadedModel(name=name)
 
 
