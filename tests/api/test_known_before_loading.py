@@ -1,4 +1,4 @@
-"""What the API shows of engines that are not loaded yet."""
+"""Engines and voices in the API before the engine is loaded."""
 
 from __future__ import annotations
 
