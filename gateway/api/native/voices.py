@@ -15,6 +15,7 @@ from gateway.api.common.deps import ServicesDep
 from gateway.api.common.openapi import FORM, JSON, model_schema, request_body
 from gateway.api.common.route import DialectRoute
 from gateway.api.common.voices import rename_stored, store_upload
+from gateway.engine.catalog import KnownFrom
 from gateway.service.voices import VoiceName, VoiceUpload, voice_warnings
 from gateway.voices.store import Voice
 
@@ -28,6 +29,11 @@ class VoiceInfo(BaseModel):
     name: str
     kind: str = Field(description="stored or built-in")
     engine: str | None = Field(None, description="the engine of a built-in voice")
+    known_from: KnownFrom | None = Field(
+        None,
+        description="how a built-in voice is known: from the loaded engine, or before from its configuration or its "
+        "last_load",
+    )
     language: str | None = None
     description: str | None = None
     transcript: str | None = None
@@ -60,12 +66,13 @@ class VoiceRename(BaseModel):
     name: VoiceName
 
 
-def _built_in(engine: str, voice: BuiltinVoice) -> VoiceInfo:
+def _built_in(engine: str, voice: BuiltinVoice, known_from: KnownFrom) -> VoiceInfo:
     return VoiceInfo(
         id=voice.name,
         name=voice.name,
         kind="built-in",
         engine=engine,
+        known_from=known_from,
         language=voice.language,
         description=voice.description,
     )
@@ -87,7 +94,7 @@ def _stored(voice: Voice, warnings: list[str]) -> VoiceInfo:
 
 @router.get("", summary="List voices", response_model_exclude_none=True)
 async def list_voices(services: ServicesDep) -> VoiceList:
-    """Stored voices, and built-in voices. Those that only a loaded model knows are missing until it has been loaded."""
+    """Stored voices, and built-in voices. Those that only a loaded model knows are missing until its first load."""
     stored = await asyncio.to_thread(services.voices.list)
     built_in = await services.engines.built_in_voices()
     listed = [_stored(voice, voice_warnings(voice, services.engines, built_in)) for voice in stored]

@@ -8,6 +8,7 @@ const REFRESH_MS = 700;
  * @typedef {object} Engine
  * @property {string} name
  * @property {'unloaded' | 'loading' | 'ready' | 'failed' | 'stopping'} state
+ * @property {'loaded' | 'last_load' | null} known_from source of the following fields; null: they are null
  * @property {number | null} sample_rate
  * @property {string[] | null} languages
  * @property {string | null} cloning

@@ -114,7 +114,7 @@ export function SpeakView({ params, onParams }) {
           onStored=${onStored}
         />`}
       />
-      <${OptionFields} fields=${fields} isKnown=${Boolean(engine?.options_schema)} texts=${settings.options} setOption=${setOption} errorOf=${errorOf} />
+      <${OptionFields} fields=${fields} isKnown=${Boolean(engine?.options_schema)} knownFrom=${engine?.known_from} texts=${settings.options} setOption=${setOption} errorOf=${errorOf} />
     </section>
   </form>`;
 }
