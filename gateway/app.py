@@ -23,6 +23,7 @@ from gateway.api.common.request_context import RequestContext
 from gateway.api.common.route import head_routes
 from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.engine.client import EngineClient
+from gateway.engine.last_loads import LastLoads
 from gateway.engine.process import ProcessEngine
 from gateway.errors import ConfigError
 from gateway.metrics import Metrics
@@ -47,13 +48,21 @@ _DESCRIPTION = """Several speech engines behind one API; the engine is chosen pe
 Errors are `{"error": {"type", "message", "param", "request_id"}}`, except on routes of other APIs."""
 
 
-def local_client(settings: Settings, metrics: Metrics, name: str, engine: EngineSettings, label: str) -> EngineClient:
+def local_client(
+    settings: Settings,
+    metrics: Metrics,
+    name: str,
+    engine: EngineSettings,
+    label: str,
+    last_loads: LastLoads | None = None,
+) -> EngineClient:
     """Make a client for worker processes on this machine; no process is started yet.
 
     :param label: the engine's label in metrics.
+    :param last_loads: keeps the engine's capabilities; None for engines that requests name.
     """
     restarts = metrics.worker_restarts.labels(label)
-    return ProcessEngine(name, engine, on_restart=restarts.inc, hub=settings.hub)
+    return ProcessEngine(name, engine, restarts.inc, settings.hub, last_loads)
 
 
 def local_clients(settings: Settings, metrics: Metrics) -> list[EngineClient]:
@@ -61,13 +70,13 @@ def local_clients(settings: Settings, metrics: Metrics) -> list[EngineClient]:
 
     :raises ConfigError: if an engine's plugin is not installed, checked without importing plugins.
     """
-    registry = Registry()
+    registry, last_loads = Registry(), LastLoads(settings.data_dir / "capabilities")
     clients: list[EngineClient] = []
     for name, engine in settings.engines.items():
         if engine.backend not in registry.names() and engine.python is None:
             known = ", ".join(registry.names())
             raise ConfigError(f"engines.{name}.backend: plugin {engine.backend!r} is not installed; installed: {known}")
-        clients.append(local_client(settings, metrics, name, engine, label=name))
+        clients.append(local_client(settings, metrics, name, engine, name, last_loads))
     return clients
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__, logs
-from gateway.cli import doctor, engines, fish, keys, lexicons, pull, say, serve, text, voices
+from gateway.cli import doctor, engines, fish, keys, lexicons, pull, say, serve, text, ui, voices
 from gateway.settings import LogSettings
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(serve.serve)
+app.command()(ui.ui)
 app.command()(say.say)
 app.command()(text.text)
 app.command()(engines.engines)

@@ -13,6 +13,16 @@ from gateway.cli.console import fail
 from gateway.cli.running import candidates
 
 
+def is_local(url: str) -> bool:
+    """Whether a URL names this machine by its loopback address."""
+    return is_loopback(urlsplit(url).hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach a host."""
+    return host == "localhost" or host.startswith("127.") or host == "::1"
+
+
 class RemoteGateway:
     """A running gateway, over HTTP.
 
@@ -21,11 +31,9 @@ class RemoteGateway:
 
     def __init__(self, url: str, api_key: str | None = None):
         self.url = url.rstrip("/")
-        host = urlsplit(self.url).hostname or ""
-        local = host == "localhost" or host.startswith("127.") or host == "::1"
         timeout = httpx.Timeout(10.0, read=None)
         # Requests to this machine ignore a proxy from the environment.
-        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=not local)
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=not is_local(self.url))
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
     def request(self, method: str, path: str, headers: Mapping[str, str] = {}, **kwargs: Any) -> httpx.Response:

@@ -167,8 +167,26 @@ def exclude_imports_from_gc() -> None:
     gc.set_threshold(GC_THRESHOLD)
 
 
-class GatewayServer(uvicorn.Server):
-    """Uvicorn server that announces when engines are ready, and exits with status 0 after a drain."""
+class Server(uvicorn.Server):
+    """Uvicorn server that exits with status 0 after a signal."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Drain on SIGTERM and SIGINT.
+
+        Uvicorn's own version raises the signal again after the drain, so that a clean shutdown would look like a death
+        by signal.
+        """
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
+
+
+class GatewayServer(Server):
+    """Server that announces when engines are ready, and drains."""
 
     def __init__(self, app: FastAPI, settings: Settings):
         config = uvicorn.Config(
@@ -190,20 +208,6 @@ class GatewayServer(uvicorn.Server):
         self._settings = settings
         self._announcement: asyncio.Task[None] | None = None
         self._state_file = ExitStack()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Drain on SIGTERM and SIGINT.
-
-        Uvicorn's own version raises the signal again after the drain, so that a clean shutdown would look like a death
-        by signal.
-        """
-        before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for sig, handler in before.items():
-                signal.signal(sig, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Bind, and announce when the engines are ready."""

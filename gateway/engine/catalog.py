@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from backends.base import BuiltinVoice, Capabilities
 from gateway.engine.admission import Admission
@@ -15,6 +16,17 @@ from gateway.engine.known_voices import known_voices
 from gateway.engine.loading import LoadQueue
 from gateway.errors import EngineNotFound
 from gateway.settings import EngineSettings
+
+KnownFrom = Literal["loaded", "last_load", "configuration"]
+"""The source of what is known of an engine: its loaded model, its last load, or its configuration."""
+
+
+class EngineVoice(NamedTuple):
+    """A built-in voice of an engine."""
+
+    engine: str
+    voice: BuiltinVoice
+    known_from: KnownFrom
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,13 @@ class ConfiguredEngine:
     def waiting(self) -> int:
         """Number of requests that wait for the engine or for a slot of it."""
         return self.loading.waiting + self.admission.waiting
+
+    @property
+    def known_from(self) -> KnownFrom | None:
+        """The source of ``client.last_load``; None if that is unknown."""
+        if self.client.status().state in (State.READY, State.STOPPING):
+            return "loaded"
+        return "last_load" if self.client.last_load else None
 
     async def capabilities(self, until: float | None = None) -> Capabilities:
         """The engine's capabilities. If it has never been loaded, load it and wait, as :meth:`LoadQueue.ready`."""
@@ -113,8 +132,8 @@ class Engines:
             names = ", ".join(sorted(self._engines))
             raise EngineNotFound(f"unknown engine {name!r}; configured: {names}", param="engine") from None
 
-    async def built_in_voices(self) -> list[tuple[str, BuiltinVoice]]:
-        """Engine names and built-in voices, also of engines that have not been loaded, as far as they are known."""
+    async def built_in_voices(self) -> list[EngineVoice]:
+        """Built-in voices, also of engines that have not been loaded, as far as they are known."""
         async with self._probing:
             unknown = [
                 engine
@@ -123,11 +142,15 @@ class Engines:
             ]
             found = await asyncio.gather(*(known_voices(engine.name, engine.settings) for engine in unknown))
             self._known_voices.update({engine.name: voices for engine, voices in zip(unknown, found, strict=True)})
-        return [(engine.name, voice) for engine in self for voice in self._voices_of(engine)]
+        return [voice for engine in self for voice in self._voices_of(engine)]
 
-    def _voices_of(self, engine: ConfiguredEngine) -> tuple[BuiltinVoice, ...]:
-        capabilities = engine.client.capabilities
-        return capabilities.voices if capabilities else self._known_voices.get(engine.name, ())
+    def _voices_of(self, engine: ConfiguredEngine) -> list[EngineVoice]:
+        """An engine's voices. The plugin, which reads the configured files, knows more than the last load."""
+        known_from, last_load = engine.known_from, engine.client.last_load
+        voices = last_load.voices if last_load else ()
+        if engine.client.capabilities is None and (configured := self._known_voices.get(engine.name)):
+            known_from, voices = "configuration", configured
+        return [EngineVoice(engine.name, voice, known_from) for voice in voices if known_from]
 
     def start(self) -> None:
         """Start loading the eager engines."""

@@ -71,6 +71,11 @@ class EngineClient(ABC):
         return self.status().capabilities
 
     @property
+    def last_load(self) -> Capabilities | None:
+        """Capabilities of the last load, maybe by an earlier process. They may be outdated, so only for display."""
+        return self.capabilities
+
+    @property
     def ready(self) -> bool:
         """Whether the engine takes jobs."""
         return self.status().state is State.READY

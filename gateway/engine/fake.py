@@ -46,6 +46,7 @@ class FakeEngine(EngineClient):
     :ivar aborted: IDs of jobs whose generator was closed early.
     :ivar closed: whether it was closed; a closed engine cannot load again.
     :param loads_to: state after a load.
+    :param last_load: capabilities of a load by an earlier process.
     :param error: the status's error message.
     """
 
@@ -57,6 +58,7 @@ class FakeEngine(EngineClient):
         state: State = State.READY,
         loads_to: State = State.LOADING,
         error: str | None = None,
+        last_load: Capabilities | None = None,
     ):
         self.name = name
         self.script = script
@@ -65,6 +67,7 @@ class FakeEngine(EngineClient):
         self.loads_to = loads_to
         self.error = error
         self.closed = False
+        self._last_load = last_load
         self._known = False
         self.jobs: list[Job] = []
         self.conversions: list[EncodeJob | DecodeJob] = []
@@ -74,6 +77,11 @@ class FakeEngine(EngineClient):
         """Return the current ``state``; capabilities are known once the engine has been ready."""
         self._known = self._known or self.state is State.READY
         return EngineStatus(self.state, self._capabilities if self._known else None, error=self.error)
+
+    @property
+    def last_load(self) -> Capabilities | None:
+        """See :class:`EngineClient`."""
+        return self.capabilities or self._last_load
 
     async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
         """See :class:`EngineClient`."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
 import structlog
 
 from backends.base import AudioChunk, Capabilities, DecodeJob, EncodeJob, EngineConfig, Job
 from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, State, Work
+from gateway.engine.last_loads import LastLoads
 from gateway.engine.supervisor import Backoff, Supervisor
 from gateway.engine.worker_process import WorkerSpec
 from gateway.settings import EngineSettings
@@ -26,6 +28,7 @@ class ProcessEngine(EngineClient):
 
     :param on_restart: called whenever a worker is restarted after a failure.
     :param hub: the configuration's ``hub`` block.
+    :param last_loads: keeps the capabilities of each load.
     """
 
     def __init__(
@@ -34,8 +37,11 @@ class ProcessEngine(EngineClient):
         settings: EngineSettings,
         on_restart: Callable[[], None] = lambda: None,
         hub: Mapping[str, Any] | None = None,
+        last_loads: LastLoads | None = None,
     ):
         self.name = name
+        self._last_load = last_loads.read(name, settings) if last_loads else None
+        on_ready = partial(last_loads.write, name, settings) if last_loads else None
         self._idle_unload_s = settings.idle_unload_s
         spec = WorkerSpec(
             backend=settings.backend,
@@ -54,7 +60,7 @@ class ProcessEngine(EngineClient):
             heartbeat_timeout_s=settings.heartbeat_timeout_s,
         )
         backoff = Backoff(settings.backoff_s, settings.backoff_max_s)
-        self._replicas = [Supervisor(spec, backoff, on_restart) for _ in range(settings.replicas)]
+        self._replicas = [Supervisor(spec, backoff, on_restart, on_ready) for _ in range(settings.replicas)]
         self._closed = False
         self._idle_timer: asyncio.TimerHandle | None = None
         self._idle_unload: asyncio.Task[None] | None = None
@@ -63,6 +69,11 @@ class ProcessEngine(EngineClient):
     def capabilities(self) -> Capabilities | None:
         """See :class:`EngineClient`."""
         return next((replica.capabilities for replica in self._replicas if replica.capabilities), None)
+
+    @property
+    def last_load(self) -> Capabilities | None:
+        """See :class:`EngineClient`."""
+        return self.capabilities or self._last_load
 
     @property
     def ready(self) -> bool:

@@ -41,6 +41,7 @@ class Supervisor:
     """Supervisor of one replica of an engine.
 
     :param on_restart: called whenever a worker is restarted after a failure.
+    :param on_ready: called whenever a worker is ready, with its capabilities.
     :param spawn: starts a worker; replaced in tests.
     """
 
@@ -49,11 +50,13 @@ class Supervisor:
         spec: WorkerSpec,
         backoff: Backoff,
         on_restart: Callable[[], None] = lambda: None,
+        on_ready: Callable[[Capabilities], object] | None = None,
         spawn: Spawn = WorkerProcess.start,
     ):
         self._spec = spec
         self._backoff = backoff
         self._on_restart = on_restart
+        self._on_ready = on_ready
         self._spawn = spawn
         self._log = log.bind(engine=spec.config.name)
         self._worker: WorkerProcess | None = None
@@ -233,6 +236,8 @@ class Supervisor:
             if self._stop_task is None:
                 self._state = State.READY
             self._log.info("engine ready", model=self._capabilities.model, load_s=round(loop.time() - started_at, 2))
+            if self._on_ready is not None:
+                self._on_ready(self._capabilities)
             await _wait_first(worker.dead, stop_requested)
             return worker.dead.result() if worker.dead.done() else ""
         finally:

@@ -15,7 +15,7 @@ OFFICIAL = (
 
 def engines_that(engines: Engines, can: Callable[[Capabilities], bool]) -> str:
     """``; engines that can: …`` with the engines whose known capabilities satisfy ``can``; else empty."""
-    known = ((engine.name, engine.client.capabilities) for engine in engines)
+    known = ((engine.name, engine.client.last_load) for engine in engines)
     names = [name for name, capabilities in known if capabilities and can(capabilities)]
     return f"; engines that can: {', '.join(names)}" if names else ""
 
@@ -32,7 +32,7 @@ def engines_for(engines: Engines, languages: Collection[str]) -> str:
 
 
 def _may_support(engine: ConfiguredEngine, languages: set[str]) -> bool:
-    if engine.client.capabilities is not None:
+    if engine.client.last_load is not None:
         return False
     configured = engine.settings.model.get("languages")
     return not isinstance(configured, list | tuple) or not languages.isdisjoint(configured)

@@ -8,12 +8,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from backends.base import BuiltinVoice
-from gateway.engine.catalog import Engines
+from gateway.engine.catalog import Engines, EngineVoice
 from gateway.errors import Conflict
 from gateway.service.clips import ClipReader
 from gateway.service.request import Language
 from gateway.voices.store import MAX_NAME_CHARS, MAX_TRANSCRIPT_CHARS, Voice, VoiceStore, name_key
+
+VoiceName = Annotated[
+    str,
+    Field(max_length=MAX_NAME_CHARS, description="letters, digits, space and - _ . ' ( ) & , + · in any script"),
+]
 
 
 class VoiceUpload(BaseModel):
@@ -21,9 +25,7 @@ class VoiceUpload(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(max_length=MAX_NAME_CHARS)] = Field(
-        description="letters, digits, space and - _ . ' ( ) & , + · in any script"
-    )
+    name: VoiceName
     audio: bytes = Field(description="1 to 30 s of speech in any common audio format")
     transcript: str = Field("", max_length=MAX_TRANSCRIPT_CHARS, description="verbatim transcript of the audio")
     language: Language = Field(None, description="the audio's language as a BCP 47 tag or a name")
@@ -58,18 +60,15 @@ async def rename_voice(id_or_name: str, name: str, store: VoiceStore, built_in: 
     return await asyncio.to_thread(store.rename, id_or_name, name)
 
 
-def voice_warnings(voice: Voice, engines: Engines, built_in: Sequence[tuple[str, BuiltinVoice]]) -> list[str]:
-    """Warnings about the use of a stored voice with the engines that are known so far.
-
-    :param built_in: engine names and their built-in voices.
-    """
+def voice_warnings(voice: Voice, engines: Engines, built_in: Sequence[EngineVoice]) -> list[str]:
+    """Warnings about the use of a stored voice with the engines that are known so far."""
     warnings = [
         f"engine {engine!r} has a built-in voice of this name, which requests get only without `voice`"
-        for engine, other in built_in
+        for engine, other, _ in built_in
         if name_key(other.name) == name_key(voice.name)
     ]
     for engine in engines:
-        can = engine.client.capabilities
+        can = engine.client.last_load
         if can and can.max_reference_s and voice.duration_s > can.max_reference_s:
             warnings.append(
                 f"engine {engine.name!r} uses up to {can.max_reference_s:g} s of speech, and the clip has "

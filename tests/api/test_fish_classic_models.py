@@ -70,7 +70,7 @@ async def test_webui_load_request_uses_the_configured_checkpoints(tmp_path: Path
     assert (response.status_code, response.json()) == (200, {"name": "default"}), response.text
     (settings,) = factory.settings
     assert (settings.device, settings.dtype) == ("cuda:0", "float16,auto")
-    assert settings.model == {**model, "compile": True}
+    assert settings.model == model
     assert (settings.max_queue, settings.load) == (7, "lazy")
     assert (await invoke(gateway, "default")).headers["x-voxgate-engine"] == "fish:default"
     assert await engines(gateway) == ["fish", "fish:default"]

@@ -242,13 +242,14 @@ async def test_placeholder_names_mean_the_configured_files_unless_they_exist(
     gateway: InMemory, root: Path, factory: FakeEngineFactory
 ) -> None:
     assert (await put(gateway, **webui_load())).status_code == 200
-    assert factory.settings[0].model == {"compile": True}
+    later = {"checkpoint_path": LM.replace("v0.2", "v0.3")}  # the page's default from February 2024 on
+    assert (await put(gateway, llama=later, device="cpu")).status_code == 200
+    assert [settings.model for settings in factory.settings] == [{}, {}]
     (root / LM).write_bytes(b"weights")
     (root / CODEC).write_bytes(b"weights")
     (root / "fishaudio/speech-lm-v1").mkdir(parents=True)
     assert (await put(gateway, **webui_load())).status_code == 200
-    assert factory.settings[1].model == {
-        "compile": True,
+    assert factory.settings[2].model == {
         "lm_checkpoint": str(root / LM),
         "codec_checkpoint": str(root / CODEC),
         "tokenizer": str(root / "fishaudio/speech-lm-v1"),

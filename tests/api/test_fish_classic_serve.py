@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from support.classic_models import error_of, webui_load
+from support.classic_models import error_of
 from support.gateway_process import Gateway, read_audio, start_gateway, wait_ready
 
 pytestmark = pytest.mark.slow  # each test starts workers of its own
@@ -106,8 +106,8 @@ def test_killed_worker_fails_its_request_and_restarts(classic: Gateway) -> None:
 def test_failed_load_reports_the_reason_and_leaves_no_process(classic: Gateway) -> None:
     invoke(classic)
     before = workers(classic)
-    # The load button of the WebUI sends `compile`, which tone does not support.
-    message = error_of(classic.client.put("/v1/models/mine", json=webui_load()), 500)
+    # tone does not support `compile`; true, as the WebUI sends it, is the engine's default
+    message = error_of(classic.client.put("/v1/models/mine", json={"llama": {"compile": False}}), 500)
     assert "fish:mine.model.compile: unknown key" in message
     until_workers(classic, len(before))
     assert workers(classic) == before

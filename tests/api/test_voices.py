@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -66,6 +67,58 @@ async def test_removed_voice_is_404(gateway: InMemory, clip: bytes) -> None:
     ):
         assert response.status_code == 404
         assert response.json()["error"]["type"] == "voice_not_found"
+
+
+async def test_renamed_voice_keeps_its_id_and_clip(gateway: InMemory, clip: bytes) -> None:
+    voice = (await upload(gateway, clip, language="en")).json()
+    audio = (await gateway.client.get(f"/v1/voices/{voice['id']}/audio")).content
+    by_name = await gateway.client.patch("/v1/voices/mein%20name", json={"name": "小明"})
+    assert (by_name.status_code, by_name.json()) == (200, {**voice, "name": "小明"})
+    by_id = await gateway.client.patch(f"/v1/voices/{voice['id']}", files={"name": (None, "Ann")})
+    assert by_id.json()["name"] == "Ann"
+    assert (await gateway.client.get("/v1/voices")).json()["voices"][0] == by_id.json()
+    assert (await gateway.client.get("/v1/voices/Ann/audio")).content == audio
+    assert (await gateway.client.get("/v1/voices/Mein%20Name/audio")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({"name": "ADA"}, 409, "name"),
+        ({"name": "Other"}, 409, "name"),
+        ({"name": "a/b"}, 422, "name"),
+        ({"name": 7}, 422, "name"),
+        ({"name": "x" * 65}, 422, "name"),
+        ({}, 422, "name"),
+        ({"name": "x", "transcript": "y"}, 422, "transcript"),
+    ],
+)
+async def test_invalid_rename_names_the_field_and_changes_nothing(
+    gateway: InMemory, clip: bytes, body: dict[str, str], status: int, param: str
+) -> None:
+    await upload(gateway, clip)
+    await upload(gateway, clip, name="Other", transcript="other words")
+    response = await gateway.client.patch("/v1/voices/Mein Name", json=body)
+    assert (response.status_code, response.json()["error"]["param"]) == (status, param), response.text
+    names = [entry["name"] for entry in (await gateway.client.get("/v1/voices")).json()["voices"]]
+    assert names == ["Mein Name", "Other", "ada", "grace"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "ada", "..%2fx"])
+async def test_rename_of_a_voice_that_is_not_stored_is_404(gateway: InMemory, name: str) -> None:
+    assert (await gateway.client.patch(f"/v1/voices/{name}", json={"name": "x"})).status_code == 404
+
+
+async def test_list_has_the_limits_on_clips(tmp_path: Path) -> None:
+    limits = {"reference_min_s": 2, "reference_max_s": 9.5, "body_bytes": 4096}
+    listed = (await in_memory(tmp_path, limits=limits).client.get("/v1/voices")).json()
+    assert listed["clips"] == {"min_s": 2.0, "max_s": 9.5, "max_bytes": 4096}
+
+
+async def test_voice_is_stored_from_json(gateway: InMemory, clip: bytes) -> None:
+    body = {"name": "Ann", "transcript": "said", "audio": base64.b64encode(clip).decode()}
+    assert (await gateway.client.post("/v1/voices", json=body)).status_code == 201
+    assert (await gateway.client.get("/v1/voices/Ann/audio")).content == clip
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from support.ui_page import Open
 expect.set_options(timeout=20_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it runs, so does an event loop, beside which async tests cannot start
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running

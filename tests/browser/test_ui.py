@@ -185,7 +185,11 @@ def test_unloaded_engine_shows_its_progress_and_then_its_options(server: Gateway
     expect(page.get_by_role("progressbar")).to_be_visible()
     wait_state(page, "done")
     expect(page.get_by_label("noise")).to_be_visible()
+    expect(page.get_by_text("as of the last load")).to_have_count(0)
     assert server.client.post("/v1/engines/late/unload").status_code == 200
+    page.reload()
+    expect(page.get_by_label("noise")).to_be_visible()
+    expect(page.get_by_text("as of the last load")).to_have_count(2)
 
 
 def test_link_restores_all_settings(server: Gateway, open_page: Open) -> None:

@@ -44,14 +44,18 @@ _MAYBE_JSON = frozenset({"normalize", "lexicons"})  # fields of forms and query 
 
 
 async def read(
-    request: Request, model: type[M], file: str, plain: str | None = None, further: Mapping[str, str] | None = None
+    request: Request,
+    model: type[M],
+    file: str | None = None,
+    plain: str | None = None,
+    further: Mapping[str, str] | None = None,
 ) -> M:
     """Read a request's body and query string as a model; unknown fields are errors.
 
     Types are strict in JSON; text in forms and query strings is converted. A model with a field ``markdown`` accepts a
     language model's response as its ``text``; see :mod:`gateway.text.fields`.
 
-    :param file: the field that holds a file: base64 or a data URL in JSON, an upload in forms.
+    :param file: the field that holds a file, if any: base64 or a data URL in JSON, an upload in forms.
     :param plain: the field that a ``text/plain`` body fills; None: such bodies are refused.
     :param further: fields from elsewhere in the request, as text.
     :raises UnsupportedMedia: if the content type is not supported.
@@ -159,9 +163,9 @@ async def off_loop(work: Callable[[bytes, P], T], body: bytes, argument: P) -> T
     return await asyncio.to_thread(work, body, argument) if len(body) > SMALL_BYTES else work(body, argument)
 
 
-def _json_fields(body: bytes, file: str) -> dict[str, Any]:
+def _json_fields(body: bytes, file: str | None) -> dict[str, Any]:
     fields = _json_object(body)
-    if isinstance(encoded := fields.get(file), str):
+    if file and isinstance(encoded := fields.get(file), str):
         fields[file] = decode_base64(encoded, file)
     return fields
 

@@ -19,4 +19,4 @@ async def rename_stored(id_or_name: str, name: str, services: Services) -> Voice
 
 async def _engines_by_voice(services: Services) -> dict[str, str]:
     """Names of built-in voices, mapped to their engines; new stored voices must not use them."""
-    return {voice.name: engine for engine, voice in await services.engines.built_in_voices()}
+    return {voice.name: engine for engine, voice, _ in await services.engines.built_in_voices()}

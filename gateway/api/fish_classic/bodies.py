@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.service.request import FormatName
 
 LM_CHECKPOINT = "checkpoints/text2semantic-400m-v0.2-4k.pth"
+LM_CHECKPOINTS = (LM_CHECKPOINT, "checkpoints/text2semantic-400m-v0.3-4k.pth")  # the second: the page of February 2024
 CODEC_CHECKPOINT = "checkpoints/vqgan-v1.pth"
 TOKENIZER = "fishaudio/speech-lm-v1"
 DEFAULT_TEXT = "你说的对, 但是原神是一款由米哈游自主研发的开放世界手游."
@@ -44,7 +45,7 @@ class LlamaBody(_Body):
     )
     precision: Literal["float16", "bfloat16"] = "bfloat16"
     tokenizer: str = Field(TOKENIZER, description="a folder in one of fish_api.roots; default: the configured one")
-    compile: bool = True
+    compile: bool = Field(True, description="CUDA graphs on a GPU; without effect on a CPU")
 
 
 class VqganBody(_Body):

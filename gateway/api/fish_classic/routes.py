@@ -18,7 +18,7 @@ from gateway.api.common.openapi import model_schema, request_body
 from gateway.api.common.responses import speech_headers
 from gateway.api.fish_classic.bodies import (
     CODEC_CHECKPOINT,
-    LM_CHECKPOINT,
+    LM_CHECKPOINTS,
     TOKENIZER,
     AprilInvokeBody,
     InvokeBody,
@@ -78,7 +78,8 @@ async def load_model(name: str, request: Request, response: Response, services: 
     body, unknown = await read(request, LoadBody)
     settings = await asyncio.to_thread(_changes(body).apply, services.models.base, services.files)
     await cancel_on_disconnect(request, services.models.put(name, settings))
-    response.headers.update(ignored([*unknown, *_replaced_precision(body, name, services)]))
+    graphs = ["llama.compile"] if settings.device == "cpu" and body.llama.given("compile").get("compile") else []
+    response.headers.update(ignored([*unknown, *graphs, *_replaced_precision(body, name, services)]))
     return LoadedModel(name=name)
 
 
@@ -175,16 +176,17 @@ def _changes(body: LoadBody) -> Changes:
     llama, vqgan = body.llama.model_fields_set, body.vqgan.model_fields_set
     sources = {}
     if "checkpoint_path" in llama:
-        sources["lm_checkpoint"] = Source(body.llama.checkpoint_path, "llama.checkpoint_path", LM_CHECKPOINT)
+        sources["lm_checkpoint"] = Source(body.llama.checkpoint_path, "llama.checkpoint_path", LM_CHECKPOINTS)
     if "tokenizer" in llama:
-        sources["tokenizer"] = Source(body.llama.tokenizer, "llama.tokenizer", TOKENIZER, is_folder=True)
+        sources["tokenizer"] = Source(body.llama.tokenizer, "llama.tokenizer", (TOKENIZER,), is_folder=True)
     if "checkpoint_path" in vqgan:
-        sources["codec_checkpoint"] = Source(body.vqgan.checkpoint_path, "vqgan.checkpoint_path", CODEC_CHECKPOINT)
+        sources["codec_checkpoint"] = Source(body.vqgan.checkpoint_path, "vqgan.checkpoint_path", (CODEC_CHECKPOINT,))
     return Changes(
         device=body.device if "device" in body.model_fields_set else None,
         dtype=body.llama.precision if "precision" in llama else None,
         sources=sources,
-        model=body.llama.given("compile"),
+        # null: if the device has graphs. Clients send true for every device.
+        model={"compile": None if body.llama.compile else False} if "compile" in llama else {},
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from backends.base import CodecInfo
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.route import DialectRoute
-from gateway.engine.catalog import ConfiguredEngine
+from gateway.engine.catalog import ConfiguredEngine, KnownFrom
 from gateway.engine.client import State
 
 router = APIRouter(tags=["operation"], route_class=DialectRoute)
@@ -33,12 +33,17 @@ class LoadingProgress(BaseModel):
 
 
 class EngineInfo(BaseModel):
-    """One configured engine. Fields that depend on the model are null until it has been loaded once."""
+    """One configured engine. Fields that depend on the model are null until its first load with this configuration."""
 
     name: str
     backend: str
     state: State = Field(description="unloaded, loading, ready, failed (retried automatically) or stopping")
     load: str = Field(description="eager or lazy")
+    known_from: KnownFrom | None = Field(
+        None,
+        description="source of the fields that depend on the model: loaded, or last_load, maybe by an earlier process; "
+        "requests are checked against the loaded model",
+    )
     model: str | None = None
     sample_rate: int | None = None
     languages: list[str] | None = None
@@ -79,10 +84,11 @@ def _info(engine: ConfiguredEngine) -> EngineInfo:
         restarts=status.restarts,
         error=status.error,
         retry_in_s=status.retry_in_s,
+        known_from=engine.known_from,
     )
     if progress := status.progress:
         info.progress = LoadingProgress(stage=progress.stage, done=progress.done, total=progress.total)
-    if can := status.capabilities:
+    if can := engine.client.last_load:
         info.model, info.sample_rate, info.languages = can.model, can.sample_rate_hz, list(can.languages)
         info.cloning, info.streaming = can.cloning, can.streaming
         info.voices = [voice.name for voice in can.voices]

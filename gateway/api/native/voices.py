@@ -1,4 +1,4 @@
-"""``/v1/voices``: list, store and remove voices."""
+"""``/v1/voices``: list, store, rename and remove voices."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import asyncio
 from itertools import starmap
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from backends.base import BuiltinVoice
 from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep
-from gateway.api.common.openapi import FORM, model_schema, request_body
+from gateway.api.common.openapi import FORM, JSON, model_schema, request_body
 from gateway.api.common.route import DialectRoute
-from gateway.api.common.voices import store_upload
-from gateway.service.voices import VoiceUpload, voice_warnings
+from gateway.api.common.voices import rename_stored, store_upload
+from gateway.engine.catalog import KnownFrom
+from gateway.service.voices import VoiceName, VoiceUpload, voice_warnings
 from gateway.voices.store import Voice
 
 router = APIRouter(prefix="/v1/voices", tags=["voices"], route_class=DialectRoute)
@@ -28,6 +29,11 @@ class VoiceInfo(BaseModel):
     name: str
     kind: str = Field(description="stored or built-in")
     engine: str | None = Field(None, description="the engine of a built-in voice")
+    known_from: KnownFrom | None = Field(
+        None,
+        description="how a built-in voice is known: from the loaded engine, or before from its configuration or its "
+        "last_load",
+    )
     language: str | None = None
     description: str | None = None
     transcript: str | None = None
@@ -37,18 +43,36 @@ class VoiceInfo(BaseModel):
     warnings: list[str] | None = Field(None, description="why requests with this voice may fail or differ")
 
 
+class ClipLimits(BaseModel):
+    """Limits on recordings, from the settings."""
+
+    min_s: float
+    max_s: float
+    max_bytes: int = Field(description="size of a request, with its recording")
+
+
 class VoiceList(BaseModel):
     """All voices."""
 
     voices: list[VoiceInfo]
+    clips: ClipLimits
 
 
-def _built_in(engine: str, voice: BuiltinVoice) -> VoiceInfo:
+class VoiceRename(BaseModel):
+    """A stored voice's new name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: VoiceName
+
+
+def _built_in(engine: str, voice: BuiltinVoice, known_from: KnownFrom) -> VoiceInfo:
     return VoiceInfo(
         id=voice.name,
         name=voice.name,
         kind="built-in",
         engine=engine,
+        known_from=known_from,
         language=voice.language,
         description=voice.description,
     )
@@ -70,11 +94,13 @@ def _stored(voice: Voice, warnings: list[str]) -> VoiceInfo:
 
 @router.get("", summary="List voices", response_model_exclude_none=True)
 async def list_voices(services: ServicesDep) -> VoiceList:
-    """Stored voices, and built-in voices. Those that only a loaded model knows are missing until it has been loaded."""
+    """Stored voices, and built-in voices. Those that only a loaded model knows are missing until its first load."""
     stored = await asyncio.to_thread(services.voices.list)
     built_in = await services.engines.built_in_voices()
     listed = [_stored(voice, voice_warnings(voice, services.engines, built_in)) for voice in stored]
-    return VoiceList(voices=[*listed, *starmap(_built_in, built_in)])
+    limits = services.settings.limits
+    clips = ClipLimits(min_s=limits.reference_min_s, max_s=limits.reference_max_s, max_bytes=limits.body_bytes)
+    return VoiceList(voices=[*listed, *starmap(_built_in, built_in)], clips=clips)
 
 
 @router.post(
@@ -93,6 +119,20 @@ async def add_voice(request: Request, services: ServicesDep) -> Response:
     stored, created = await store_upload(await read(request, VoiceUpload, file="audio"), services)
     warnings = voice_warnings(stored, services.engines, await services.engines.built_in_voices())
     return JSONResponse(_stored(stored, warnings).model_dump(exclude_none=True), 201 if created else 200)
+
+
+@router.patch(
+    "/{voice_id}",
+    summary="Rename a stored voice",
+    response_model_exclude_none=True,
+    openapi_extra=request_body(model_schema(VoiceRename), [JSON, FORM]),
+    responses={409: {"description": "The name is taken."}},
+)
+async def rename_voice(voice_id: str, request: Request, services: ServicesDep) -> VoiceInfo:
+    """Rename a stored voice, by ID or name. Its ID stays."""
+    body = await read(request, VoiceRename)
+    renamed = await rename_stored(voice_id, body.name, services)
+    return _stored(renamed, voice_warnings(renamed, services.engines, await services.engines.built_in_voices()))
 
 
 @router.delete("/{voice_id}", summary="Remove a stored voice", status_code=204)

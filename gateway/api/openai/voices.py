@@ -51,12 +51,12 @@ async def list_audio_voices(
     Built-in voices that only a loaded model knows are missing until it has been loaded.
     """
     engine = services.aliases.engine(model) if model else None
-    can = services.engines.get(engine).client.capabilities if engine else None
+    can = services.engines.get(engine).client.last_load if engine else None
     clones = can is None or can.cloning != "none"
     stored = await asyncio.to_thread(services.voices.list) if clones else ()
     taken = {name_key(voice.name) for voice in stored}  # a stored voice takes precedence over a built-in one
     names = {voice.id: voice.name for voice in stored}
-    for owner, voice in await services.engines.built_in_voices():
+    for owner, voice, _ in await services.engines.built_in_voices():
         if engine in (None, owner) and name_key(voice.name) not in taken:
             names[voice.name] = voice.name
     for alias, target in services.aliases.voices.items():

@@ -21,12 +21,12 @@ class Source:
     """A checkpoint file or folder that a request names.
 
     :param param: the request field.
-    :param placeholder: the clients' default, which means the configured file unless a file of that name exists.
+    :param placeholders: the clients' defaults, which mean the configured file unless a file of that name exists.
     """
 
     name: str
     param: str
-    placeholder: str
+    placeholders: tuple[str, ...]
     is_folder: bool = False
 
 
@@ -36,7 +36,7 @@ class Changes:
 
     :param dtype: preferred; a device without it uses the nearest one.
     :param sources: by key of the engine's ``model`` block.
-    :param model: further keys of that block.
+    :param model: further keys of that block; None is the engine's default.
     """
 
     device: str | None = None
@@ -50,7 +50,7 @@ class Changes:
         :raises Forbidden: if a path is outside the allowed folders or is a hub reference.
         :raises InvalidRequest: naming the field.
         """
-        model = {**base.model, **self.model}
+        model = {**base.model, **{key: value for key, value in self.model.items() if value != base.model.get(key)}}
         for key, source in self.sources.items():
             if (path := _find(source, base.model.get(key), files)) is not None:
                 model[key] = str(path)
@@ -75,11 +75,11 @@ def _find(source: Source, configured: Any, files: RequestFiles) -> Path | None:
     try:
         found = files.find(source.name, source.param)
     except Forbidden:
-        if source.name == source.placeholder:
+        if source.name in source.placeholders:
             return None
         raise
     if found is None:
-        if source.name == source.placeholder:
+        if source.name in source.placeholders:
             return None
         raise InvalidRequest("not found in the folders of the setting fish_api.roots", param=source.param)
     if not (found.is_dir() if source.is_folder else found.is_file()):

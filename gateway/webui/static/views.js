@@ -13,4 +13,5 @@
  */
 export const VIEWS = [
   { id: 'speak', load: async () => (await import('./speak/view.js')).SpeakView },
+  { id: 'voices', load: async () => (await import('./voices/view.js')).VoicesView },
 ];

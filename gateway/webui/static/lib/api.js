@@ -23,6 +23,24 @@ async function errorOf(response) {
   return new ApiError(response.status, body.error ?? {});
 }
 
+/**
+ * The form that has the fields of a JSON body and files.
+ * @param {object} body
+ */
+export function formOf(body) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(body)) {
+    if (value instanceof Blob) form.append(name, value);
+    else if (value !== undefined) form.append(name, formText(value));
+  }
+  return form;
+}
+
+/** @param {unknown} value */
+export function formText(value) {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
 export class Api {
   /**
    * @param {URL} base address of the gateway, with a reverse proxy's prefix
@@ -84,13 +102,27 @@ export class Api {
 
   /**
    * @param {string} path
-   * @param {unknown} body
+   * @param {object} body
    * @param {AbortSignal} [signal]
    * @returns {Promise<Response>}
    */
   async post(path, body, signal) {
+    return this.send('POST', path, body, signal);
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {object} body sent as JSON, or as a form if a field is a file
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<Response>}
+   */
+  async send(method, path, body, signal) {
+    if (Object.values(body).some((value) => value instanceof Blob)) {
+      return this.fetch(path, { method, body: formOf(body), signal });
+    }
     const headers = { 'Content-Type': 'application/json' };
-    return this.fetch(path, { method: 'POST', headers, body: JSON.stringify(body), signal });
+    return this.fetch(path, { method, headers, body: JSON.stringify(body), signal });
   }
 
   /**

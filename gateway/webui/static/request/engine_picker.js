@@ -45,6 +45,7 @@ export function EnginePicker({ engines, engine, settings, set, load, errorOf }) 
 function about(engine, t) {
   if (engine.state === 'loading') return progressText(engine, t);
   if (!engine.languages) return t('engine.unknown');
-  const languages = t('engine.languages', { languages: engine.languages.join(', ') });
-  return `${languages} · ${t(`cloning.${engine.cloning}`)}`;
+  const facts = [t('engine.languages', { languages: engine.languages.join(', ') }), t(`cloning.${engine.cloning}`)];
+  if (engine.known_from === 'last_load') facts.push(t('engine.last_load'));
+  return facts.join(' · ');
 }

@@ -8,18 +8,20 @@ import { html } from '../lib/dom.js';
  * @typedef {object} OptionFieldsProps
  * @property {import('../lib/schema_fields.js').SchemaField[]} fields
  * @property {boolean} isKnown whether the engine has been loaded once
+ * @property {string | null} [knownFrom] the engine's `known_from`
  * @property {Record<string, string>} texts
  * @property {(name: string, text: string) => void} setOption
  * @property {(name: string) => string | null} errorOf
  */
 
 /** @param {OptionFieldsProps} props */
-export function OptionFields({ fields, isKnown, texts, setOption, errorOf }) {
+export function OptionFields({ fields, isKnown, knownFrom, texts, setOption, errorOf }) {
   const { t } = useApp();
   if (!isKnown) return html`<p class="hint">${t('options.unknown')}</p>`;
   if (!fields.length) return null;
   return html`<fieldset>
     <legend>${t('options')}</legend>
+    ${knownFrom === 'last_load' && html`<p class="hint">${t('engine.last_load')}</p>`}
     ${fields.map((field) => {
       const error = errorOf(`options.${field.name}`);
       return html`<${Field} key=${field.name} name="options.${field.name}" label=${field.name} hint=${field.description} error=${error}>

@@ -12,23 +12,26 @@ import { FORMATS } from './settings.js';
  * @property {{id: string, name: string, about: string, isStored: boolean}[]} voices
  * @property {string[]} languages
  * @property {(name: string) => string | null} errorOf
+ * @property {boolean} [isVoiceUnused] a reference clip replaces the voice
+ * @property {unknown} [belowVoice] further fields about the voice
  */
 
 /** @param {SettingFieldsProps} props */
-export function SettingFields({ settings, set, voices, languages, errorOf }) {
+export function SettingFields({ settings, set, voices, languages, errorOf, isVoiceUnused = false, belowVoice }) {
   const { t } = useApp();
   const field = (/** @type {string} */ name, /** @type {any} */ control, /** @type {string} */ hint = '') =>
     html`<${Field} name=${name} label=${t(name)} hint=${hint} error=${errorOf(name)}>${control}<//>`;
-  const select = (/** @type {'voice' | 'language' | 'format' | 'ssml'} */ name, /** @type {[string, string][]} */ options) =>
+  const select = (/** @type {'voice' | 'language' | 'format' | 'ssml'} */ name, /** @type {[string, string][]} */ options, isUnused = false) =>
     field(
       name,
       (/** @type {any} */ attributes) =>
         html`<${Select}
-          attributes=${attributes}
+          attributes=${{ ...attributes, disabled: isUnused }}
           value=${settings[name]}
           options=${options}
           onChange=${(/** @type {string} */ value) => set({ [name]: value })}
         />`,
+      isUnused ? t('reference.unused') : '',
     );
   const number = (/** @type {'speed' | 'seed'} */ name, /** @type {object} */ limits, /** @type {string} */ hint) =>
     field(
@@ -44,7 +47,8 @@ export function SettingFields({ settings, set, voices, languages, errorOf }) {
       hint,
     );
   return html`
-    ${select('voice', [['', t('voice.first')], ...voices.map((voice) => /** @type {[string, string]} */ ([voice.id, label(voice, t)]))])}
+    ${select('voice', [['', t('voice.first')], ...voices.map((voice) => /** @type {[string, string]} */ ([voice.id, label(voice, t)]))], isVoiceUnused)}
+    ${belowVoice}
     ${languages.length > 1 &&
     select('language', [['', t('language.any')], ...languages.map((tag) => /** @type {[string, string]} */ ([tag, tag]))])}
     <div class="pair">

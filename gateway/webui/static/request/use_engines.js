@@ -8,22 +8,37 @@ const REFRESH_MS = 700;
  * @typedef {object} Engine
  * @property {string} name
  * @property {'unloaded' | 'loading' | 'ready' | 'failed' | 'stopping'} state
+ * @property {'loaded' | 'last_load' | null} known_from source of the following fields; null: they are null
  * @property {number | null} sample_rate
  * @property {string[] | null} languages
  * @property {string | null} cloning
  * @property {string[] | null} voices
+ * @property {number | null} max_reference_s
  * @property {import('../lib/schema_fields.js').Schema | null} options_schema
  * @property {{stage: string, done: number, total: number | null} | null} progress
  * @property {string | null} error
  */
 
-/** @typedef {{id: string, name: string, kind: string, engine?: string, language?: string, description?: string}} Voice */
+/**
+ * @typedef {object} Voice
+ * @property {string} id
+ * @property {string} name
+ * @property {string} kind `stored` or `built-in`
+ * @property {string} [engine] of a built-in voice
+ * @property {string} [language]
+ * @property {string} [description]
+ * @property {string} [transcript]
+ * @property {number} [duration_s]
+ * @property {string} [created_at]
+ * @property {string[]} [warnings]
+ */
 
 /** @param {boolean} isWaiting whether a request may be waiting for an engine to load */
 export function useEngines(isWaiting) {
   const { api } = useApp();
   const [engines, setEngines] = useState(/** @type {Engine[]} */ ([]));
   const [voices, setVoices] = useState(/** @type {Voice[]} */ ([]));
+  const [clipLimits, setClipLimits] = useState(/** @type {import('../clip/check.js').ClipLimits | null} */ (null));
   const [defaultEngine, setDefaultEngine] = useState('');
   const [error, setError] = useState(/** @type {Error | null} */ (null));
 
@@ -47,11 +62,21 @@ export function useEngines(isWaiting) {
 
   useEffect(() => void refresh(), [refresh]);
 
+  const refreshVoices = useCallback(async () => {
+    try {
+      const listed = await api.get('v1/voices');
+      setVoices(listed.voices);
+      setClipLimits(listed.clips);
+    } catch (failure) {
+      setError(/** @type {Error} */ (failure));
+    }
+  }, [api]);
+
   // A loaded engine may know further voices.
   const states = engines.map((engine) => `${engine.name} ${engine.state === 'ready'}`).join();
   useEffect(() => {
-    if (states) api.get('v1/voices').then((listed) => setVoices(listed.voices), setError);
-  }, [api, states]);
+    if (states) refreshVoices();
+  }, [refreshVoices, states]);
 
   const load = useCallback(
     async (/** @type {string} */ name) => {
@@ -60,7 +85,7 @@ export function useEngines(isWaiting) {
     },
     [api, refresh],
   );
-  return { engines, voices, defaultEngine, error, refresh, load };
+  return { engines, voices, clipLimits, defaultEngine, error, refresh, refreshVoices, load };
 }
 
 /**

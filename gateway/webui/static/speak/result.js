@@ -5,6 +5,7 @@ import { Waveform } from '../components/waveform.js';
 import { useApp } from '../lib/context.js';
 import { html, useState } from '../lib/dom.js';
 import { clock, delay } from '../lib/numbers.js';
+import { saveFile } from '../lib/save_file.js';
 import { curlCall, httpxCall, javascriptCall, openaiCall } from './calls.js';
 import { FORMATS } from '../request/settings.js';
 
@@ -50,7 +51,7 @@ function Download({ speech, format }) {
   const save = async () => {
     setState('busy');
     try {
-      offer(await file(), fileName(format));
+      saveFile(await file(), fileName(format));
       setState('');
     } catch (error) {
       setState(/** @type {Error} */ (error).message);
@@ -69,23 +70,13 @@ function Download({ speech, format }) {
     ${state && state !== 'busy' && html`<p class="error" role="alert">${state}</p>`}`;
 }
 
-/**
- * @param {Blob} blob
- * @param {string} name
- */
-function offer(blob, name) {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}
-
 /** @param {{body: Record<string, unknown>, format: string}} props */
 function Calls({ body, format }) {
   const { api, t } = useApp();
   const [chosen, choose] = useState(/** @type {keyof typeof CALLS} */ ('curl'));
-  const call = { base: api.base.href, body: { ...body, format }, file: fileName(format), withKey: Boolean(api.key) };
+  const { reference_audio: clip, ...fields } = body;
+  const clipFile = clip instanceof File ? clip.name : '';
+  const call = { base: api.base.href, body: { ...fields, format }, clipFile, file: fileName(format), withKey: Boolean(api.key) };
   const code = CALLS[chosen](call);
   return html`<details class="calls">
     <summary>${t('calls')}</summary>

@@ -6,6 +6,8 @@ import { schemaFields } from '../lib/schema_fields.js';
 import { EnginePicker } from '../request/engine_picker.js';
 import { OptionFields } from '../request/option_fields.js';
 import { Result } from './result.js';
+import { VoiceFields } from './voice_fields.js';
+import { NO_REFERENCE, withReference } from '../request/reference.js';
 import { DEFAULTS, fieldAtFault, fromParams, speechRequest, toParams } from '../request/settings.js';
 import { SettingFields } from '../request/setting_fields.js';
 import { Status } from './status.js';
@@ -20,8 +22,9 @@ const LINK_PAUSE_MS = 300;
 export function SpeakView({ params, onParams }) {
   const { api, t } = useApp();
   const [settings, setSettings] = useState(() => fromParams(params));
+  const [reference, setReference] = useState(NO_REFERENCE);
   const { speech, speak, stop, replay } = useSpeech();
-  const { engines, voices, defaultEngine, error: listError, refresh, load } = useEngines(speech.state === 'waiting');
+  const { engines, voices, clipLimits, defaultEngine, error: listError, refresh, refreshVoices, load } = useEngines(speech.state === 'waiting');
   const engine = engines.find(({ name }) => name === (settings.engine || defaultEngine));
   const fields = useMemo(() => schemaFields(engine?.options_schema), [engine?.options_schema]);
   const { spoken, error: textError } = useSpokenText(settings, engine?.state === 'ready');
@@ -40,7 +43,12 @@ export function SpeakView({ params, onParams }) {
   const start = (/** @type {string} */ seed) => {
     api.askAgain();
     set({ seed });
-    speak(speechRequest({ ...settings, seed }, fields), engine?.sample_rate ?? undefined).then(refresh);
+    speak(withReference(speechRequest({ ...settings, seed }, fields), reference), engine?.sample_rate ?? undefined).then(refresh);
+  };
+  const onStored = async (/** @type {{id: string}} */ voice) => {
+    await refreshVoices();
+    set({ voice: voice.id });
+    setReference(NO_REFERENCE);
   };
   const keys = useRef((/** @type {KeyboardEvent} */ _event) => undefined);
   keys.current = (event) => {
@@ -56,7 +64,7 @@ export function SpeakView({ params, onParams }) {
     return () => removeEventListener('keydown', onKeyDown);
   }, []);
 
-  const names = [...Object.keys(DEFAULTS), ...fields.map(({ name }) => `options.${name}`)];
+  const names = [...Object.keys(DEFAULTS), 'reference_audio', 'reference_text', ...fields.map(({ name }) => `options.${name}`)];
   const error = speech.error ?? textError;
   const atFault = error instanceof ApiError ? fieldAtFault(error.param, names) : null;
   const errorOf = (/** @type {string} */ name) => (error && atFault === name ? error.message : null);
@@ -94,8 +102,19 @@ export function SpeakView({ params, onParams }) {
         voices=${voicesOf(engine, voices)}
         languages=${engine?.languages ?? []}
         errorOf=${errorOf}
+        isVoiceUnused=${Boolean(reference.clip)}
+        belowVoice=${html`<${VoiceFields}
+          settings=${settings}
+          engine=${engine}
+          voices=${voices}
+          clipLimits=${clipLimits}
+          reference=${reference}
+          onReference=${setReference}
+          errorOf=${errorOf}
+          onStored=${onStored}
+        />`}
       />
-      <${OptionFields} fields=${fields} isKnown=${Boolean(engine?.options_schema)} texts=${settings.options} setOption=${setOption} errorOf=${errorOf} />
+      <${OptionFields} fields=${fields} isKnown=${Boolean(engine?.options_schema)} knownFrom=${engine?.known_from} texts=${settings.options} setOption=${setOption} errorOf=${errorOf} />
     </section>
   </form>`;
 }
