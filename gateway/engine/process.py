@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import structlog
 
-from backends.base import AudioChunk, Capabilities, DecodeJob, EncodeJob, EngineConfig, Job
+from backends.base import AudioChunk, Capabilities, EngineConfig, Job
 from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, State, Work
 from gateway.engine.supervisor import Backoff, Supervisor
 from gateway.engine.worker_process import WorkerSpec
@@ -87,7 +87,7 @@ class ProcessEngine(EngineClient):
         """See :class:`EngineClient`."""
         return cast(AsyncGenerator[AudioChunk, None], self._run(job))  # a speech job yields audio only
 
-    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
+    def convert(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
         """See :class:`EngineClient`."""
         return self._run(job)
 
