@@ -79,6 +79,10 @@ class EngineClient(ABC):
     def status(self) -> EngineStatus:
         """Return a snapshot without waiting."""
 
+    def memory_bytes(self) -> int | None:
+        """Resident memory of the engine's processes, without that of GPUs; None if there are none, or if unknown."""
+        return None
+
     def ensure_loading(self) -> None:
         """Start loading an unloaded engine; a failed one keeps its back-off."""
         if self.status().state is State.UNLOADED:

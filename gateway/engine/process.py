@@ -83,6 +83,11 @@ class ProcessEngine(EngineClient):
             retry_in_s=best.retry_in_s,
         )
 
+    def memory_bytes(self) -> int | None:
+        """See :class:`EngineClient`."""
+        known = [size for replica in self._replicas if (size := replica.memory_bytes()) is not None]
+        return sum(known) if known else None
+
     def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
         """See :class:`EngineClient`."""
         return cast(AsyncGenerator[AudioChunk, None], self._run(job))  # a speech job yields audio only

@@ -39,6 +39,8 @@ class EngineInfo(BaseModel):
     backend: str
     state: State = Field(description="unloaded, loading, ready, failed (retried automatically) or stopping")
     load: str = Field(description="eager or lazy")
+    device: str = Field(description="as configured: auto, cpu, cuda:0 …")
+    memory_bytes: int | None = Field(None, description="resident memory of the workers, without that of GPUs")
     model: str | None = None
     sample_rate: int | None = None
     languages: list[str] | None = None
@@ -74,6 +76,8 @@ def _info(engine: ConfiguredEngine) -> EngineInfo:
         backend=engine.settings.backend,
         state=status.state,
         load=engine.settings.load,
+        device=engine.settings.device,
+        memory_bytes=engine.client.memory_bytes(),
         queue=Queue(waiting=engine.waiting, active=engine.admission.active, limit=engine.settings.max_queue),
         replicas=engine.settings.replicas,
         restarts=status.restarts,
