@@ -92,7 +92,7 @@ def test_every_string_that_the_code_names_exists() -> None:
 
 
 def test_page_offers_every_format() -> None:
-    code = (STATIC / "speak/settings.js").read_text()
+    code = (STATIC / "request/settings.js").read_text()
     (listed,) = re.findall(r"FORMATS = \{(.*?)\}", code, re.DOTALL)
     assert dict(re.findall(r"(\w+): '(\w+)'", listed)) == {name: fmt.extension for name, fmt in FORMATS.items()}
 

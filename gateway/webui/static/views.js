@@ -13,4 +13,6 @@
  */
 export const VIEWS = [
   { id: 'speak', load: async () => (await import('./speak/view.js')).SpeakView },
+  { id: 'stages', load: async () => (await import('./stages/view.js')).StagesView },
+  { id: 'operate', load: async () => (await import('./operate/view.js')).OperateView },
 ];
