@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -133,6 +134,8 @@ def test_errors_are_shown_at_the_field(server: Gateway, open_page: Open) -> None
     expect(stage(page, "decode").get_by_role("button", name="Run")).to_be_disabled()
     codes.set_input_files(npy(np.zeros((4, 3), np.float32)))
     expect(codes).to_have_accessible_description(re.compile("type <f4: codes are integers"))
+    codes.set_input_files(npy(np.zeros((4, 1 << 15))))
+    expect(codes).to_have_accessible_description(re.compile("the limit is 1048576"))
     codes.set_input_files(npy(np.full((4, 3), 160)))
     run(page, "decode", "failed")
     expect(codes).to_have_accessible_description(re.compile("tokens.0: .*160"))  # the API's words
@@ -193,3 +196,12 @@ def test_view_is_accessible_and_fits_a_narrow_screen(server: Gateway, open_page:
     run(page, "decode")
     check_accessibility(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.skipif(not os.environ.get("UI_SCREENSHOTS"), reason="writes docs/img")
+def test_stages_screenshot_for_the_documentation(server: Gateway, open_page: Open, clip: bytes) -> None:
+    page = open_page(f"{server.url}/ui/{LINK}", viewport={"width": 1100, "height": 760})
+    stage(page, "encode").get_by_label("Recording", exact=True).set_input_files(recording(clip))
+    for name in ("encode", "generate", "decode"):
+        run(page, name)
+    page.screenshot(path=Path(__file__).parents[2] / "docs/img/ui-stages.png", full_page=True)

@@ -23,7 +23,7 @@ export class ApiError extends Error {
  */
 async function errorOf(response) {
   const body = await response.json().catch(() => ({}));
-  return new ApiError(response.status, typeof body.error === 'object' ? body.error : body);
+  return new ApiError(response.status, body.error instanceof Object ? body.error : body);
 }
 
 export class Api {

@@ -4,12 +4,13 @@
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]; // \x93NUMPY
 const MAX_CODE = 0xffff;
+export const MAX_BYTES = 1 << 20; // four times two minutes of ten codebooks
 const ALIGNMENT = 64;
 
 /** Why a file cannot be read; `reason` is a string key of the page. */
 export class NpyError extends Error {
   /**
-   * @param {'magic' | 'version' | 'header' | 'dtype' | 'shape' | 'length' | 'range'} reason
+   * @param {'size' | 'magic' | 'version' | 'header' | 'dtype' | 'shape' | 'length' | 'range'} reason
    * @param {Record<string, string | number>} values
    */
   constructor(reason, values = {}) {

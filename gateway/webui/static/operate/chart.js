@@ -57,7 +57,7 @@ export function Chart({ id, unit, history }) {
 /** @param {number | null} value */
 function valueText(value) {
   if (value === null) return '–';
-  return value === 0 ? '0' : value.toPrecision(3).replace(/\.?0+$/, '');
+  return String(Number(value.toPrecision(3)));
 }
 
 /**

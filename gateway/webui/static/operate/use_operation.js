@@ -42,6 +42,7 @@ export function useOperation(pauseMs) {
   usePolling(refresh, isBusy ? BUSY_PAUSE_MS : pauseMs);
 
   const change = async (/** @type {string} */ name, /** @type {'load' | 'unload'} */ action) => {
+    api.askAgain();
     setChanging(true);
     setFailures((old) => ({ ...old, [name]: null }));
     try {

@@ -3,7 +3,7 @@ import { Field } from '../components/field.js';
 import { Select } from '../components/select.js';
 import { useApp } from '../lib/context.js';
 import { html, useState } from '../lib/dom.js';
-import { NpyError, readNpy } from '../lib/npy.js';
+import { MAX_BYTES, NpyError, readNpy } from '../lib/npy.js';
 
 /** @typedef {import('../lib/npy.js').Codes} Codes */
 
@@ -41,6 +41,7 @@ export function CodesField({ name, sources, source, onSource, onFile, isOptional
     const [file] = event.target.files;
     setFileError(null);
     try {
+      if (file?.size > MAX_BYTES) throw new NpyError('size', { size: file.size, max: MAX_BYTES });
       onFile(file ? readNpy(await file.arrayBuffer()) : null);
     } catch (failure) {
       onFile(null);

@@ -20,13 +20,14 @@ import { progressText } from '../request/progress.js';
 
 /** @param {StageProps} props */
 export function Stage({ name, stage, engine, isComplete, run, cancel, isShown, children, result }) {
-  const { t } = useApp();
+  const { api, t } = useApp();
   const id = useId();
   const isRunning = stage.state === 'running';
   const isLoading = isRunning && engine && engine.state !== 'ready';
   const text = isLoading ? progressText(engine, t) : t(`stages.${stage.state}`);
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
+    api.askAgain();
     run();
   };
   return html`<section aria-labelledby=${id} data-stage=${name} data-state=${stage.state}>
