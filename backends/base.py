@@ -81,11 +81,13 @@ class CodecInfo:
     :param codebooks: K, the number of codes per frame.
     :param codebook_size: codes are in ``range(codebook_size)``.
     :param samples_per_frame: audio samples per code frame.
+    :param generates: whether a job may return the codes of its speech instead of audio, see ``Job.codes_only``.
     """
 
     codebooks: int
     codebook_size: int
     samples_per_frame: int
+    generates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,8 @@ class Job:
         chunk.
     :param options: per-request options. The gateway validates them against ``Capabilities.options_schema``; the
         engine validates them again.
+    :param codes_only: return the speech as codes (:class:`CodesChunk`) that are not decoded. Only for engines whose
+        codec ``generates``.
     """
 
     id: str
@@ -170,6 +174,7 @@ class Job:
     reference: Reference | None = None
     stream: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    codes_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +215,7 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True)
 class CodesChunk:
-    """The next chunk of an :class:`EncodeJob`'s codes, shape (K, T), T in code frames."""
+    """The next chunk of codes, shape (K, T), T in code frames: of an :class:`EncodeJob`, or of a job's speech."""
 
     job_id: str
     codes: Codes

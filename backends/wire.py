@@ -31,7 +31,7 @@ from backends.base import (
 from backends.errors import WireError
 from backends.text import Alphabet
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Incremented with every incompatible change of a message."""
 
 
@@ -60,6 +60,7 @@ class AddJob(Message, frozen=True, tag=True):
     voice: str | None
     stream: bool
     options: dict[str, Any]
+    codes_only: bool = False
     reference_audio: bytes | None = None
     reference_dtype: Literal["float32"] = "float32"
     reference_rate_hz: int = 0
@@ -242,6 +243,7 @@ def add_job(job: Job) -> AddJob:
         voice=job.voice,
         stream=job.stream,
         options=dict(job.options),
+        codes_only=job.codes_only,
         reference_audio=_to_bytes(reference.audio) if reference else None,
         reference_rate_hz=reference.sample_rate_hz if reference else 0,
         reference_text=reference.text if reference else "",
@@ -272,6 +274,7 @@ def job(message: AddJob) -> Job:
         reference=reference,
         stream=message.stream,
         options=message.options,
+        codes_only=message.codes_only,
     )
 
 

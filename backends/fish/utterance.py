@@ -12,6 +12,8 @@ from backends.common.tempo import Tempo
 from backends.fish.generation import ChunkKey, PreparedText, Sizes
 from backends.fish.options import FishOptions
 
+SILENT = "the model stopped before it generated any speech; try another seed"
+
 
 @dataclass(frozen=True, slots=True)
 class DecoderInput:
@@ -60,6 +62,15 @@ class Utterance:
         """The codes generated for a chunk so far, shape (K, T)."""
         return np.concatenate((self._sizes.no_codes, *self._codes[index]), axis=1)
 
+    def all_codes(self) -> Codes:
+        """The codes of all chunks in order, shape (K, T)."""
+        return np.concatenate([self.codes(index) for index in range(len(self._codes))], axis=1)
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether every chunk has ended."""
+        return all(self._ended)
+
     def add_codes(self, index: int, codes: Codes, ended: bool) -> list[DecoderInput]:
         """Store a chunk's next codes, shape (K, T), and return what can be decoded now."""
         if codes.shape[1]:
@@ -87,7 +98,7 @@ class Utterance:
                 samples = np.concatenate((samples, self._tempo.finish()))
         events: list[Event] = [AudioChunk(self.job.id, samples, span)] if len(samples) else []
         if ended:
-            silent = Failed(self.job.id, "the model stopped before it generated any speech; try another seed")
+            silent = Failed(self.job.id, SILENT)
             events.append(Finished(self.job.id) if self._has_audio else silent)
         return events, inputs
 

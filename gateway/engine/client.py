@@ -84,6 +84,10 @@ class EngineClient(ABC):
     def status(self) -> EngineStatus:
         """Return a snapshot without waiting."""
 
+    def memory_bytes(self) -> int | None:
+        """Resident memory of the engine's processes, without that of GPUs; None if there are none, or if unknown."""
+        return None
+
     def ensure_loading(self) -> None:
         """Start loading an unloaded engine; a failed one keeps its back-off."""
         if self.status().state is State.UNLOADED:
@@ -108,8 +112,10 @@ class EngineClient(ABC):
         :raises gateway.errors.SynthesisFailed: if the job or its worker process failed.
         """
 
-    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
-        """Stream the codes of encoded audio, or the audio of decoded codes. Otherwise like :meth:`submit`.
+    def convert(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
+        """Stream the codes of encoded audio or of a job with ``codes_only``, or the audio of decoded codes.
+
+        Otherwise like :meth:`submit`.
 
         :raises backends.errors.InvalidJob: if the engine has no codec, or rejects the job.
         """
@@ -117,10 +123,17 @@ class EngineClient(ABC):
 
     async def encode(self, job: EncodeJob) -> Codes:
         """Encode audio to codes, shape (K, T). Raises like :meth:`convert`."""
+        return await self._codes(job)
+
+    async def generate(self, job: Job) -> Codes:
+        """Generate the codes of a job with ``codes_only``, shape (K, T). Raises like :meth:`convert`."""
+        return await self._codes(job)
+
+    async def _codes(self, job: EncodeJob | Job) -> Codes:
         async with contextlib.aclosing(self.convert(job)) as made:
             parts = [part.codes async for part in made if isinstance(part, CodesChunk)]
         if not parts:
-            raise SynthesisFailed("the engine returned no codes for the audio")
+            raise SynthesisFailed("the engine returned no codes")
         return np.concatenate(parts, axis=1)
 
     async def decode(self, job: DecodeJob) -> Audio:

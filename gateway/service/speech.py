@@ -240,9 +240,12 @@ class Speech:
     async def _run_job(self) -> None:
         """Wait for a slot of the engine, queue its chunks, and count the outcome."""
         outcome = "cancelled"
-        deadline_at = self._deadline_at or asyncio.get_running_loop().time() + self._deadline_s
+        loop = asyncio.get_running_loop()
+        queued_at = loop.time()
+        deadline_at = self._deadline_at or queued_at + self._deadline_s
         try:
             async with asyncio.timeout_at(deadline_at), self._engine.slot():
+                self._metrics.queue_s.labels(self._engine.label).observe(loop.time() - queued_at)
                 await self._collect_chunks()
             outcome = "ok"
         except TimeoutError:

@@ -163,21 +163,40 @@ class Synthesizer:
         max_text_chars = min(self._limits.text_chars, capabilities.max_text_chars)
         return ResolvedRequest(spec, engine, capabilities, info, reference, text_options, max_text_chars)
 
+    async def codes_job(self, request: SpeechRequest, deadline_at: float) -> tuple[ResolvedRequest, Job]:
+        """Validate a request for codes and make its job.
+
+        :param deadline_at: end of the wait for the engine, on the event loop's clock.
+        :raises GatewayError: naming the invalid field, or the reason why the engine is unavailable.
+        """
+        resolved = await self.resolve(request, deadline_at)
+        codec = resolved.capabilities.codec
+        if codec is None or not codec.generates:
+            others = engines_that(self._engines, lambda other: other.codec is not None and other.codec.generates)
+            raise InvalidRequest(f"engine {resolved.engine.name!r} cannot return codes{others}", param="engine")
+        match await self._parts(resolved, request.text, start=0):
+            case [SpokenPassage(job=job)]:
+                return resolved, replace(job, codes_only=True)
+        raise InvalidRequest("has a pause, which codes cannot express: remove [pause:…]", param="text")
+
     async def _prepare_speech(
         self, resolved: ResolvedRequest, text: str, start: int, deadline_at: float | None
     ) -> Speech:
         self._backlog.check()
+        return self._speech(resolved, await self._parts(resolved, text, start), deadline_at)
+
+    async def _parts(self, resolved: ResolvedRequest, text: str, start: int) -> list[SpokenPassage | Pause]:
+        """Run the text stage and make the jobs of its passages."""
         self._check_length(text, self._limits.text_chars)
         engine, capabilities = resolved.engine, resolved.capabilities
         prepared = await _prepared(text, resolved.text_options, capabilities, resolved.info.voice)
         self._check_speakable(prepared, engine, "text", start)
         for passage in prepared.passages:
             self._check_length(passage.text.text, capabilities.max_text_chars)
-        parts = [
+        return [
             await self._passage(resolved, section) if isinstance(section, Passage) else section
             for section in prepared.sections
         ]
-        return self._speech(resolved, parts, deadline_at)
 
     def _speech(
         self, resolved: ResolvedRequest, parts: Sequence[SpokenPassage | Pause], deadline_at: float | None

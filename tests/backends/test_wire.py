@@ -38,14 +38,14 @@ CAPABILITIES = Capabilities(
 def test_job_round_trips() -> None:
     audio = np.linspace(-1, 1, 1001, dtype=np.float32)
     reference = Reference(audio, 22050, "你好", "digest")
-    job = Job("id", "text", 2**32 - 1, 1.5, "zh", None, reference, True, {"nfe": 7, "deep": {"a": [1, None]}})
+    job = Job("id", "text", 2**32 - 1, 1.5, "zh", None, reference, True, {"nfe": 7, "deep": {"a": [1, None]}}, True)
     (message,) = wire.decode_to_worker(wire.encode([wire.add_job(job)]))
     assert isinstance(message, wire.AddJob)
     back = wire.job(message)
     assert back.reference is not None
     np.testing.assert_array_equal(back.reference.audio, audio)
     assert (back.reference.sample_rate_hz, back.reference.text, back.reference.digest) == (22050, "你好", "digest")
-    for name in ("id", "text", "seed", "speed", "language", "voice", "stream", "options"):
+    for name in ("id", "text", "seed", "speed", "language", "voice", "stream", "options", "codes_only"):
         assert getattr(back, name) == getattr(job, name)
 
 

@@ -26,6 +26,11 @@ class TtsBody(SpeechRequest):
     )
 
 
+def as_in_tts(name: str) -> Any:
+    """An optional field of another body that means the same as in ``/tts``."""
+    return Field(None, description=SpeechRequest.model_fields[name].description)
+
+
 def documentation() -> dict[str, Any]:
     """A TtsBody in the OpenAPI document: body, form and query parameters."""
     schema = TtsBody.model_json_schema()

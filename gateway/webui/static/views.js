@@ -14,4 +14,6 @@
 export const VIEWS = [
   { id: 'speak', load: async () => (await import('./speak/view.js')).SpeakView },
   { id: 'voices', load: async () => (await import('./voices/view.js')).VoicesView },
+  { id: 'stages', load: async () => (await import('./stages/view.js')).StagesView },
+  { id: 'operate', load: async () => (await import('./operate/view.js')).OperateView },
 ];
