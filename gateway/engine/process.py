@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import structlog
 
-from backends.base import AudioChunk, Capabilities, DecodeJob, EncodeJob, EngineConfig, Job
-from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, State, Work
+from backends.base import Capabilities, DecodeJob, EncodeJob, EngineConfig, Job
+from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, SpeechOutput, State, Work
 from gateway.engine.supervisor import Backoff, Supervisor
 from gateway.engine.worker_process import WorkerSpec
 from gateway.settings import EngineSettings
@@ -83,9 +83,9 @@ class ProcessEngine(EngineClient):
             retry_in_s=best.retry_in_s,
         )
 
-    def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
+    def submit(self, job: Job) -> AsyncGenerator[SpeechOutput, None]:
         """See :class:`EngineClient`."""
-        return cast(AsyncGenerator[AudioChunk, None], self._run(job))  # a speech job yields audio only
+        return cast(AsyncGenerator[SpeechOutput, None], self._run(job))  # a speech job yields no codes
 
     def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
         """See :class:`EngineClient`."""

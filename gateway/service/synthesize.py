@@ -43,6 +43,7 @@ class ResolvedRequest:
     :param reference: the decoded clip to clone; None for a built-in voice.
     :param text_options: for the text stage.
     :param max_text_chars: longest text.
+    :param traces: see :class:`gateway.service.speech.Speech`.
     """
 
     spec: VoiceSpec
@@ -52,6 +53,7 @@ class ResolvedRequest:
     reference: Reference | None
     text_options: TextOptions
     max_text_chars: int
+    traces: bool = False
 
 
 class Synthesizer:
@@ -75,16 +77,23 @@ class Synthesizer:
         self._backlog = Backlog(limits.backlog_bytes)
         self._job_ids = itertools.count(1)
 
-    async def open(self, request: SpeechRequest, or_silence: bool = False, deadline_at: float | None = None) -> Speech:
-        """Start a speech and wait for its first audio. The caller must close the speech.
+    async def open(
+        self,
+        request: SpeechRequest,
+        or_silence: bool = False,
+        deadline_at: float | None = None,
+        traces: bool = False,
+    ) -> Speech:
+        """Start a speech and wait for its first output. The caller must close the speech.
 
         :param or_silence: speak a text without a letter or a digit as a short silence, with a note in its info.
         :param deadline_at: end of ``limits.deadline_s`` on the event loop's clock; default: counted from now.
-        :raises GatewayError: if the request is invalid or synthesis fails before the first audio.
+        :param traces: see :class:`gateway.service.speech.Speech`.
+        :raises GatewayError: if the request is invalid or synthesis fails before the first output.
         """
         self._check_length(request.text, self._limits.text_chars)
         deadline_at = deadline_at or asyncio.get_running_loop().time() + self._limits.deadline_s
-        resolved = await self.resolve(request, deadline_at)
+        resolved = replace(await self.resolve(request, deadline_at), traces=traces)
         try:
             return await self.open_text(resolved, request.text, deadline_at=deadline_at)
         except NothingToSpeak:
@@ -192,6 +201,7 @@ class Synthesizer:
             metrics=self._metrics,
             backlog=self._backlog,
             translate_error=lambda error, stored_voice: self._translate_error(error, resolved.engine, stored_voice),
+            traces=resolved.traces,
         )
 
     async def _started(self, speech: Speech) -> Speech:
@@ -226,6 +236,7 @@ class Synthesizer:
         return SpokenPassage(
             job,
             passage.text,
+            passage.read_as,
             gain=10.0 ** ((spec.volume + passage.gain_db) / 20.0),
             stored_voice=voice if is_stored else None,
             min_s=0.0 if can.limits_length(spec.options) else shortest_s(job.text, can.min_letter_s, job.speed),
