@@ -16,6 +16,8 @@ FILES = {
     "preact.js": ("preact", "dist/preact.mjs"),
     "preact-hooks.js": ("preact", "hooks/dist/hooks.mjs"),
     "htm.js": ("htm", "dist/htm.module.js"),
+    # Its FFT, mel scale and colors only: the player adds a <style> element, which the Content-Security-Policy refuses.
+    "wavesurfer-fft.js": ("wavesurfer.js", "dist/fft.js"),
 }
 """The file's name in the package, the npm package it is from, and its path there."""
 
