@@ -103,7 +103,7 @@ class Utterance:
         :param encode: converts text to symbol ids.
         """
         options, start = self._options, self._submitted
-        reference_frames = len(self._reference.mel) - 1
+        reference_frames = len(self._reference.mel)
         self._submitted = min(start + CHUNKS_PER_STEP, len(self._chunks))
         return [
             Sample(

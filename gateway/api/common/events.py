@@ -1,4 +1,4 @@
-"""Speech as newline-delimited JSON: what is spoken when, the audio, and how it was made."""
+"""Speech as newline-delimited JSON: audio, spans of the text, times and traces."""
 
 from __future__ import annotations
 

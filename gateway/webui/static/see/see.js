@@ -23,14 +23,15 @@ export function See({ speech }) {
     () => codesImage(traces.codes, segments, durationS),
     [traces.codes, traces.count, segments, durationS],
   );
-  const mel = traces.mels.find(({ start }) => start === segment?.start) ?? traces.mels.at(-1);
+  const mel = traces.mels.find(({ start }) => start === segment?.start) ?? traces.mels[0];
   const fraction = durationS ? positionS / durationS : 0;
   return html`<div class="see">
     <${SpokenText} text=${speech.text} segment=${segment} />
     ${spectrogram && html`<${Picture} name="spectrogram" image=${spectrogram} fraction=${fraction} label=${t('see.spectrogram')} />`}
-    <svg class="axis" aria-hidden="true">
+    ${durationS > 0 &&
+    html`<svg class="axis" aria-hidden="true">
       ${ticks(durationS, TICKS).map((atS) => html`<text x="${(100 * atS) / durationS}%" y="1em">${clock(atS)}</text>`)}
-    </svg>
+    </svg>`}
     ${codes &&
     html`<h2>${t('see.codes')}</h2>
       <${Picture} name="codes" image=${codes} fraction=${fraction} label=${t('see.codes')} />`}

@@ -15,13 +15,13 @@ const fileName = (/** @type {string} */ format) => `speech.${FORMATS[format]}`;
 /** @param {{speech: import('./use_speech.js').Speech, replay: () => void, format: string}} props */
 export function Result({ speech, replay, format }) {
   const { t } = useApp();
-  if (!speech.durationS) return null;
+  if (!speech.durationS && !speech.traces.count) return null;
   const figures = [
     ['queue', delay(speech.queueS)],
     ['first_audio', speech.firstAudioS === null ? '–' : delay(speech.firstAudioS)],
     ['total', speech.totalS === null ? '…' : delay(speech.totalS)],
     ['duration', `${speech.durationS.toFixed(2)} s`],
-    ['rtf', speech.synthesisS === null ? '…' : (speech.synthesisS / speech.durationS).toPrecision(2)],
+    ['rtf', speech.synthesisS === null || !speech.durationS ? '…' : (speech.synthesisS / speech.durationS).toPrecision(2)],
     ['seed', String(speech.body.seed)],
   ];
   return html`<div class="result">
