@@ -42,6 +42,7 @@ LIMITS_LENGTH = "x-limits-length"
 """Keyword in the JSON schema of an option that limits the duration of the audio (``Meta(extra_json_schema=…)``)."""
 
 MAX_TRACE_BYTES = 65_536
+"""Limit of the array of one :class:`Trace`."""
 
 MIN_LETTER_S = 0.015
 """The shipped engines take 0.05 s and more per letter at speed 1, also scaled to it from speed 4."""

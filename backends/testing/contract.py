@@ -103,9 +103,11 @@ class EngineContract(ABC):
         assert spans == sorted(spans)
 
     def test_trace_is_bounded_and_leaves_the_audio_as_it_is(self, runner: EngineRunner) -> None:
-        """For engines with an option ``trace``. Without it there are no traces."""
+        """An engine without the option ``trace`` refuses it; without the option there are no traces."""
         if not runner.capabilities.supports("trace"):
-            pytest.skip("the engine has no option trace")
+            with pytest.raises(InvalidJob):
+                runner.engine.add(runner.job("traced", options={"trace": True}))
+            return
         plain = runner.add(runner.job("plain", runner.profile.long_text))
         runner.drain()
         traced = runner.add(runner.job("traced", runner.profile.long_text, options={"trace": True}))

@@ -142,6 +142,14 @@ async def test_failure_after_the_first_output_is_the_last_event(tmp_path: Path) 
     assert gateway.metric("voxgate_errors_total", type="synthesis_failed") == 1
 
 
+async def test_sagemaker_streams_events_for_any_accept_header(gateway: InMemory) -> None:
+    for accept in ("application/x-ndjson", "audio/mpeg"):
+        body = {"text": TEXT, "response": "events", "format": "pcm"}
+        response = await gateway.client.post("/invocations", json=body, headers={"accept": accept})
+        assert response.headers["content-type"] == "application/x-ndjson"
+        assert json.loads(response.content.splitlines()[0])["format"] == "pcm"
+
+
 async def test_head_has_the_content_type(gateway: InMemory) -> None:
     response = await gateway.client.head("/tts?text=x&response=events")
     assert response.headers["content-type"] == "application/x-ndjson"
