@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PICTURES = 8  # per sample; the last one is the result
 ROWS = 50
 MAX_COLUMNS = 256
-LOWEST, HIGHEST = -8.0, 2.0  # of the log-mel in the picture: most of speech, and of the noise that it starts from
+LOWEST, HIGHEST = -8.0, 4.0  # of the log-mel in the picture: most of speech, and of the noise that it starts from
 
 
 def mel_observer(
