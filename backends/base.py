@@ -41,6 +41,9 @@ Cloning = Literal["none", "approximate", "optional", "required"]
 LIMITS_LENGTH = "x-limits-length"
 """Keyword in the JSON schema of an option that limits the duration of the audio (``Meta(extra_json_schema=…)``)."""
 
+MAX_TRACE_BYTES = 65_536
+"""Limit of the array of one :class:`Trace`."""
+
 MIN_LETTER_S = 0.015
 """The shipped engines take 0.05 s and more per letter at speed 1, also scaled to it from speed 4."""
 
@@ -222,6 +225,25 @@ class CodesChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """Intermediate data of a job's generation, for display. Only for jobs whose option ``trace`` is true.
+
+    :param kind: ``codes``: codec tokens, shape (K, T); ``mel``: the log-mel spectrogram so far, shape (M, T).
+    :param data: at most :data:`MAX_TRACE_BYTES`.
+    :param text_span: the characters of ``Job.text`` that it belongs to, as in the span of their audio.
+    :param position: of codes: index of the first frame within the span; of a mel: number of model evaluations so far.
+    :param rate_hz: columns (T) per second of audio.
+    """
+
+    job_id: str
+    kind: Literal["codes", "mel"]
+    data: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+    text_span: tuple[int, int]
+    position: int
+    rate_hz: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The job is complete."""
 
@@ -236,7 +258,7 @@ class Failed:
     message: str
 
 
-Event = AudioChunk | CodesChunk | Finished | Failed
+Event = AudioChunk | CodesChunk | Trace | Finished | Failed
 
 Progress = Callable[[str, int, int | None], None]
 """Callback ``progress(stage, done, total)`` during loading; in bytes if the stage is a download."""

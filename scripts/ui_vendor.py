@@ -18,6 +18,8 @@ FILES = {
     "htm.js": ("htm", "dist/htm.module.js"),
     "uplot.js": ("uplot", "dist/uPlot.iife.min.js"),  # its module has three times the size
     "uplot.css": ("uplot", "dist/uPlot.min.css"),
+    # Its FFT, mel scale and colors only: the player adds a <style> element, which the Content-Security-Policy refuses.
+    "wavesurfer-fft.js": ("wavesurfer.js", "dist/fft.js"),
 }
 """The file's name in the package, the npm package it is from, and its path there."""
 

@@ -226,6 +226,8 @@ class FishEngine(Engine):
             return [self._fail(utterance.job.id, f"{self._config.name} could not generate speech: {generated.failure}")]
         events: list[Event] = []
         text = utterance.text
+        if utterance.options.trace and generated.codes.shape[1]:
+            events.append(utterance.trace(index, generated.codes))
         inputs = utterance.add_codes(index, generated.codes, generated.ended)
         if generated.ended and index == 0 and text.voice_from_first_chunk:
             # A model that does not stop fills its context; the later chunks need room for their own speech.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backends.base import Audio, AudioChunk, Codes, Event, Failed, Finished, Job
+from backends.base import Audio, AudioChunk, Codes, Event, Failed, Finished, Job, Trace
 from backends.common.tempo import Tempo
 from backends.fish.generation import ChunkKey, PreparedText, Sizes
 from backends.fish.options import FishOptions
@@ -79,6 +79,12 @@ class Utterance:
         if index != self._current:
             return []
         return [DecoderInput(self.key(index), codes, ended)]
+
+    def trace(self, index: int, codes: Codes) -> Trace:
+        """Describe a chunk's next codes, shape (K, T). To be called before :meth:`add_codes`."""
+        position = sum(part.shape[1] for part in self._codes[index])
+        rate_hz = self._sizes.rate_hz / self._sizes.samples_per_frame * self.job.speed
+        return Trace(self.job.id, "codes", codes.astype(np.uint16), self.text.chunks[index].span, position, rate_hz)
 
     def add_audio(self, samples: Audio, last: bool) -> tuple[list[Event], list[DecoderInput]]:
         """Take the next audio of the current chunk, shape (N,).

@@ -10,12 +10,13 @@ from enum import StrEnum
 
 import numpy as np
 
-from backends.base import Audio, AudioChunk, Capabilities, Codes, CodesChunk, DecodeJob, EncodeJob, Job
+from backends.base import Audio, AudioChunk, Capabilities, Codes, CodesChunk, DecodeJob, EncodeJob, Job, Trace
 from backends.errors import InvalidJob
 from gateway.errors import EngineUnavailable, SynthesisFailed
 
 Work = Job | EncodeJob | DecodeJob
-EngineOutput = AudioChunk | CodesChunk
+SpeechOutput = AudioChunk | Trace
+EngineOutput = SpeechOutput | CodesChunk
 
 LOADING_RETRY_S = 5.0  # Retry-After while an engine loads and the remaining time is unknown
 
@@ -103,8 +104,10 @@ class EngineClient(ABC):
         return EngineUnavailable(message, param="engine", retry_after_s=wait_s)
 
     @abstractmethod
-    def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
-        """Stream the job's audio. Closing the generator early aborts the job at the engine's next step.
+    def submit(self, job: Job) -> AsyncGenerator[SpeechOutput, None]:
+        """Stream the job's audio, and traces if its options ask for them.
+
+        Closing the generator early aborts the job at the engine's next step.
 
         :raises backends.errors.InvalidJob: if the engine rejects the job; before the first chunk.
         :raises gateway.errors.EngineUnavailable: if the engine is not ready; before the first chunk. An unloaded

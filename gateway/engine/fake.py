@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 import numpy as np
 
 from backends.base import AudioChunk, BuiltinVoice, Capabilities, CodesChunk, EncodeJob, Job
-from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, State, Work
+from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, SpeechOutput, State, Work
 
 FAKE_CAPABILITIES = Capabilities(
     model="fake-1",
@@ -27,7 +27,7 @@ FAKE_CAPABILITIES = Capabilities(
     min_letter_s=0.0,  # its audio has the same length for every text
 )
 
-Script = Callable[[Job], AsyncGenerator[AudioChunk, None]]
+Script = Callable[[Job], AsyncGenerator[SpeechOutput, None]]
 
 
 async def two_chunks(job: Job) -> AsyncGenerator[AudioChunk, None]:
@@ -83,7 +83,7 @@ class FakeEngine(EngineClient):
         """See :class:`EngineClient`."""
         return self.capabilities or self._last_load
 
-    async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
+    async def submit(self, job: Job) -> AsyncGenerator[SpeechOutput, None]:
         """See :class:`EngineClient`."""
         if self.state is not State.READY:
             self.ensure_loading()

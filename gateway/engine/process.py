@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import structlog
 
-from backends.base import AudioChunk, Capabilities, EngineConfig, Job
-from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, State, Work
+from backends.base import Capabilities, EngineConfig, Job
+from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, SpeechOutput, State, Work
 from gateway.engine.last_loads import LastLoads
 from gateway.engine.supervisor import Backoff, Supervisor
 from gateway.engine.worker_process import WorkerSpec
@@ -99,9 +99,9 @@ class ProcessEngine(EngineClient):
         known = [size for replica in self._replicas if (size := replica.memory_bytes()) is not None]
         return sum(known) if known else None
 
-    def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
+    def submit(self, job: Job) -> AsyncGenerator[SpeechOutput, None]:
         """See :class:`EngineClient`."""
-        return cast(AsyncGenerator[AudioChunk, None], self._run(job))  # a speech job yields audio only
+        return cast(AsyncGenerator[SpeechOutput, None], self._run(job))  # a speech job yields no codes
 
     def convert(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
         """See :class:`EngineClient`."""

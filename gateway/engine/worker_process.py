@@ -240,6 +240,9 @@ class WorkerProcess:
             case wire.CodesPart(job_id=job_id):
                 if inbox := self._inboxes.get(job_id):
                     inbox.put_nowait(wire.codes_chunk(message))
+            case wire.TracePart(job_id=job_id):
+                if inbox := self._inboxes.get(job_id):
+                    inbox.put_nowait(wire.trace(message))
             case wire.JobDone(job_id=job_id):
                 self._finish(job_id, None)
             case wire.JobRejected(job_id=job_id):

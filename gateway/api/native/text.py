@@ -80,6 +80,7 @@ class TextAnswer(BaseModel):
     engine: str
     text: str = Field(description="the text that positions refer to")
     spoken_text: str
+    languages: list[str] = Field(description="those that the text is read in, the most text first")
     parts: list[Annotated[SpeechPart | PausePart, Field(discriminator="type")]]
     changes: list[TextChange]
     refused: list[RefusedCharacter] = Field(description="the first ones; /tts would answer 422")
@@ -104,6 +105,7 @@ def answer(engine: str, text: str, prepared: PreparedText) -> TextAnswer:
         engine=engine,
         text=text,
         spoken_text=prepared.spoken_text,
+        languages=prepared.languages,
         parts=[_part(section) for section in prepared.sections],
         changes=[
             TextChange(

@@ -1,10 +1,26 @@
 /** One request to `POST /tts`, read while it is synthesized. */
-import { PcmDecoder, pcmRate } from '../audio/pcm.js';
+import { PcmDecoder } from '../audio/pcm.js';
+import { ApiError } from '../lib/api.js';
+import { bytesOf } from '../lib/base64.js';
+import { jsonLines } from '../lib/ndjson.js';
+
+/**
+ * @typedef {object} StartEvent
+ * @property {number} sample_rate
+ * @property {number} seed
+ * @property {string} text which positions refer to
+ * @property {number} queue_ms
+ */
+
+/** @typedef {{start: number, end: number, at_ms: number}} SegmentEvent the audio that follows speaks this span */
+/** @typedef {{duration_ms: number, first_audio_ms: number, total_ms: number}} DoneEvent times since the request arrived */
 
 /**
  * @typedef {object} StreamEvents
- * @property {(rateHz: number, headers: Headers) => Promise<void>} onStart before the first samples
+ * @property {(event: StartEvent) => Promise<void>} onStart before all others
  * @property {(samples: Int16Array<ArrayBuffer>) => void} onSamples
+ * @property {(event: SegmentEvent) => void} onSegment
+ * @property {(event: import('../see/traces.js').TraceEvent) => void} onTrace
  */
 
 /**
@@ -12,15 +28,18 @@ import { PcmDecoder, pcmRate } from '../audio/pcm.js';
  * @param {Record<string, unknown>} body without format
  * @param {AbortSignal} signal aborts the synthesis at the server
  * @param {StreamEvents} events
+ * @returns {Promise<DoneEvent>}
  */
 export async function streamSpeech(api, body, signal, events) {
-  const response = await api.post('tts', { ...body, format: 'pcm', stream: true }, signal);
-  await events.onStart(pcmRate(response.headers.get('content-type')), response.headers);
+  const response = await api.post('tts', { ...body, format: 'pcm', response: 'events' }, signal);
   const decoder = new PcmDecoder();
-  const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    events.onSamples(decoder.decode(value));
+  for await (const event of jsonLines(/** @type {ReadableStream<Uint8Array>} */ (response.body))) {
+    if (event.type === 'start') await events.onStart(event);
+    else if (event.type === 'audio') events.onSamples(decoder.decode(bytesOf(event.audio)));
+    else if (event.type === 'segment') events.onSegment(event);
+    else if (event.type === 'trace') events.onTrace(event);
+    else if (event.type === 'error') throw new ApiError(response.status, event.error);
+    else if (event.type === 'done') return event;
   }
+  throw new TypeError('the response ended early');
 }
