@@ -13,4 +13,5 @@
  */
 export const VIEWS = [
   { id: 'speak', load: async () => (await import('./speak/view.js')).SpeakView },
+  { id: 'converse', load: async () => (await import('./converse/view.js')).ConverseView },
 ];

@@ -12,10 +12,11 @@ import { FORMATS } from './settings.js';
  * @property {{id: string, name: string, about: string, isStored: boolean}[]} voices
  * @property {string[]} languages
  * @property {(name: string) => string | null} errorOf
+ * @property {boolean} [hasFormat] whether there are downloads
  */
 
 /** @param {SettingFieldsProps} props */
-export function SettingFields({ settings, set, voices, languages, errorOf }) {
+export function SettingFields({ settings, set, voices, languages, errorOf, hasFormat = true }) {
   const { t } = useApp();
   const field = (/** @type {string} */ name, /** @type {any} */ control, /** @type {string} */ hint = '') =>
     html`<${Field} name=${name} label=${t(name)} hint=${hint} error=${errorOf(name)}>${control}<//>`;
@@ -49,7 +50,7 @@ export function SettingFields({ settings, set, voices, languages, errorOf }) {
     select('language', [['', t('language.any')], ...languages.map((tag) => /** @type {[string, string]} */ ([tag, tag]))])}
     <div class="pair">
       ${number('speed', { min: 0.25, max: 4, step: 0.05 }, '')}
-      ${select('format', Object.keys(FORMATS).map((name) => [name, name]))}
+      ${hasFormat && select('format', Object.keys(FORMATS).map((name) => [name, name]))}
     </div>
     ${number('seed', { min: 0, max: 4294967295, step: 1 }, t('seed.hint'))}
     ${select('ssml', [['auto', t('ssml.auto')], ['true', t('on')], ['false', t('off')]])}
