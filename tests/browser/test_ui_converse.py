@@ -199,8 +199,8 @@ def test_view_is_accessible_and_fits_the_width(server: Gateway, open_page: Open,
 @pytest.mark.skipif(not os.environ.get("UI_SCREENSHOTS"), reason="writes docs/img")
 def test_screenshot_for_the_documentation(server: Gateway, open_page: Open) -> None:
     text = (
-        "Text that a language model writes is spoken sentence by sentence. The page marks what was spoken, what is being "
-        "spoken and what waits. Esc interrupts, and shows how far the speech had come."
+        "Text that a language model writes is spoken sentence by sentence. The page marks what was spoken, what is "
+        "being spoken and what waits. Esc interrupts, and shows how far the speech had come."
     )
     settings = {"engine": "lite", "mode": "paste", "text": text, "rate": "40"}
     page = open_page(link(server, **settings), viewport={"width": 1100, "height": 720})

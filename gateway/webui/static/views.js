@@ -14,4 +14,5 @@
 export const VIEWS = [
   { id: 'speak', load: async () => (await import('./speak/view.js')).SpeakView },
   { id: 'converse', load: async () => (await import('./converse/view.js')).ConverseView },
+  { id: 'compare', load: async () => (await import('./compare/view.js')).CompareView },
 ];
