@@ -61,37 +61,36 @@ def span(page: Page, state: str) -> str:
 
 
 def test_pasted_text_is_sent_in_pieces_and_spoken(server: Gateway, open_page: Open) -> None:
-    page = open_page(link(server, mode="paste", text=TEXT, rate="200", speed="4", voice="high"))
+    page = open_page(link(server, mode="paste", text=TEXT, rate="60", speed="4", voice="high"))
     frames = Frames(page)
     ready(page)
     page.get_by_role("button", name="Send").click()
-    wait_state(page, "speaking")
+    expect(page.locator(".transcript-text [data-span=spoken]")).to_have_text(TEXT)
     wait_state(page, "open")
-    expect(page.locator(".transcript-text")).to_have_text(TEXT)
-    assert span(page, "spoken").strip() == TEXT
     assert figure(page, "converse\\.first_audio").endswith("s")
+    assert len(frames.text()) > 2  # at most a second's worth at once
     assert frames.sent[0] == {"type": "start", "engine": "tone", "voice": "high", "speed": 4}
     assert "".join(frames.text()[:-1]) == TEXT
-    assert max(map(len, frames.text())) < len(TEXT)
     assert frames.sent[-1] == {"type": "flush"}
 
 
 def test_interruption_shows_the_spoken_text_and_drops_the_rest(server: Gateway, open_page: Open) -> None:
-    page = open_page(link(server, mode="paste", text=TEXT, rate="1000"))
+    text = f"{TEXT} {'And so on ' * 20}"  # over 10 s, which do not end before the interruption
+    page = open_page(link(server, mode="paste", text=text, rate="1000"))
     frames = Frames(page)
     ready(page)
     page.get_by_role("button", name="Send").click()
-    expect(page.locator(".transcript-text mark")).to_have_text("One sentence is here. ")
     expect(page.locator(".transcript-text [data-span=spoken]")).to_have_text("One sentence is here. ")
+    expect(page.locator(".transcript-text mark")).to_contain_text("Another one follows it")
     page.keyboard.press("Escape")
     wait_state(page, "open")
     interrupt = next(message for message in frames.sent if message["type"] == "interrupt")
     answer = next(message for message in frames.received if message["type"] == "interrupted")
-    assert 1000 < interrupt["played_ms"] < 3500
-    assert TEXT.startswith(answer["text"])
-    assert len(answer["text"]) < len(TEXT)
+    assert 1000 < interrupt["played_ms"] < 10_000
+    assert text.startswith(answer["text"])
+    assert len(answer["text"]) < len(text)
     assert span(page, "spoken") == answer["text"]
-    assert span(page, "spoken") + span(page, "dropped") == TEXT + "\n"
+    assert span(page, "spoken") + span(page, "dropped") == text
     page.get_by_role("button", name="Type", exact=True).click()
     page.get_by_label("Your text").fill("Go on")
     page.keyboard.press("Enter")
@@ -144,6 +143,13 @@ def test_invalid_setting_is_shown_at_its_field(server: Gateway, open_page: Open)
     expect(page.get_by_label("noise")).to_have_attribute("aria-invalid", "true")
 
 
+def test_invalid_setting_without_a_field_is_announced(server: Gateway, open_page: Open) -> None:
+    page = open_page(link(server, **{"mode": "paste", "text": "hello", "options.other": "3"}))
+    ready(page)
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("alert")).to_contain_text("other")
+
+
 def test_failure_of_the_engine_is_announced_and_the_unspoken_text_is_dropped(server: Gateway, open_page: Open) -> None:
     page = open_page(link(server, **{"mode": "paste", "text": TEXT, "rate": "1000", "options.fail_at": "4"}))
     ready(page)
@@ -178,13 +184,10 @@ def test_key_is_asked_for_when_the_socket_needs_one_below_a_prefix(tmp_path: Pat
     page.close()
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 360), ("dark", 1200)])
-def test_view_is_accessible_and_fits_the_width(server: Gateway, open_page: Open, scheme: str, width: int) -> None:
-    page = open_page(
-        link(server, engine="lite", mode="paste", text=f"Hello there. שלום. {'x' * 60}", rate="1000"),
-        color_scheme=scheme,
-        viewport={"width": width, "height": 800},
-    )
+def test_view_is_accessible_and_fits_a_phone(server: Gateway, open_page: Open) -> None:
+    text = f"This sentence is long, so that it is still being spoken when the page is checked. שלום. {'x' * 60}"
+    address = link(server, engine="lite", mode="paste", text=text, rate="1000")
+    page = open_page(address, viewport={"width": 360, "height": 800})
     ready(page)
     check_accessibility(page)
     page.get_by_role("button", name="Send").click()
@@ -193,7 +196,7 @@ def test_view_is_accessible_and_fits_the_width(server: Gateway, open_page: Open,
     page.keyboard.press("Escape")
     expect(page.locator(".transcript-text del").first).to_be_visible()
     check_accessibility(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 @pytest.mark.skipif(not os.environ.get("UI_SCREENSHOTS"), reason="writes docs/img")

@@ -32,6 +32,10 @@ test('pieces become due at the rate, whatever the ticks', () => {
   assert.deepEqual([pacer.isDone, pacer.sent, pacer.total], [true, 10, 10]);
 });
 
+test('after a pause of the page at most a second is made up for', () => {
+  assert.equal(new Pacer(divide('abcdefghij', 'characters')).advance(60, 3), 'abc');
+});
+
 test('words that are complete are sent, the word being typed is kept', () => {
   const cases = {
     '': ['', ''], 'hel': ['', 'hel'], 'hello ': ['hello ', ''], 'hello wor': ['hello ', 'wor'], 'a b\nc': ['a b\n', 'c'],

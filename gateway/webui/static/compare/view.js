@@ -1,10 +1,12 @@
 /** Compare: one text through several settings, heard in turn or as a blind test. */
 import { Field } from '../components/field.js';
+import { ApiError } from '../lib/api.js';
 import { useApp } from '../lib/context.js';
 import { html, useEffect, useRef, useState } from '../lib/dom.js';
 import { errorText } from '../lib/error_text.js';
 import { schemaFields } from '../lib/schema_fields.js';
-import { DEFAULTS, speechRequest } from '../request/settings.js';
+import { DEFAULTS, fieldAtFault, speechRequest } from '../request/settings.js';
+import { shownFields } from '../request/shown_fields.js';
 import { useEngines } from '../request/use_engines.js';
 import { BlindTest } from './blind_test.js';
 import { equalGains } from './measure.js';
@@ -13,7 +15,7 @@ import { comparisonFromParams, comparisonToParams, MAX_VARIANTS, MIN_VARIANTS } 
 import { TakeCards } from './take_cards.js';
 import { usePlayback } from './use_playback.js';
 import { isMaking, useTakes } from './use_takes.js';
-import { faultOf, VariantFields } from './variant_fields.js';
+import { VariantFields } from './variant_fields.js';
 
 const LINK_PAUSE_MS = 300;
 
@@ -42,13 +44,12 @@ export function CompareView({ params, onParams }) {
     return () => clearTimeout(timer);
   }, [comparison, onParams]);
 
+  const engineOf = (/** @type {Settings} */ variant) => known.engines.find(({ name }) => name === (variant.engine || known.defaultEngine));
+  const fieldsOf = (/** @type {Settings} */ variant) => schemaFields(engineOf(variant)?.options_schema);
   const start = (/** @type {Event} */ event) => {
     event.preventDefault();
     playback.stop();
-    const requests = variants.map((variant) => {
-      const engine = known.engines.find(({ name }) => name === (variant.engine || known.defaultEngine));
-      return { variant, body: speechRequest({ ...variant, text }, schemaFields(engine?.options_schema)) };
-    });
+    const requests = variants.map((variant) => ({ variant, body: speechRequest({ ...variant, text }, fieldsOf(variant)) }));
     make(requests, isParallel).then(known.refresh);
   };
   const stopAll = () => {
@@ -71,9 +72,11 @@ export function CompareView({ params, onParams }) {
     return () => removeEventListener('keydown', onKeyDown);
   }, []);
 
-  const errors = takes.map(({ error }) => error);
-  const textError = errors.find((error) => faultOf(error) === 'text') ?? null;
-  const others = errors.flatMap((error, index) => (error && !faultOf(error) ? [`${index + 1}: ${errorText(error, t)}`] : []));
+  const faultOf = (/** @type {import('./take.js').Take} */ { error, variant }) =>
+    error instanceof ApiError ? fieldAtFault(error.param, ['text', ...shownFields(engineOf(variant), fieldsOf(variant))]) : null;
+  const faults = takes.map(faultOf);
+  const textError = takes[faults.indexOf('text')]?.error;
+  const others = takes.flatMap(({ error }, index) => (error && !faults[index] ? [`${index + 1}: ${errorText(error, t)}`] : []));
   if (known.error) others.push(errorText(known.error, t));
   const check = (/** @type {'isParallel' | 'isEqualized' | 'isBlind'} */ name) => html`<label class="check">
     <input type="checkbox" checked=${comparison[name]} onChange=${(/** @type {any} */ event) => set({ [name]: event.target.checked })} />
@@ -111,7 +114,10 @@ export function CompareView({ params, onParams }) {
         variant=${variant}
         set=${(/** @type {Partial<Settings>} */ change) => setVariant(index, change)}
         known=${known}
+        engine=${engineOf(variant)}
+        fields=${fieldsOf(variant)}
         error=${takes[index]?.variant === variant ? takes[index].error : null}
+        atFault=${faults[index] ?? null}
         onRemove=${variants.length > MIN_VARIANTS ? () => set({ variants: variants.filter((_, at) => at !== index) }) : null}
       />`)}
     </div>

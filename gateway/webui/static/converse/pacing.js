@@ -2,6 +2,9 @@
 
 /** @typedef {'characters' | 'tokens'} Unit */
 
+/** Time that counts at once: after a pause of the page, text must not come in a flood. */
+const MAX_ELAPSED_S = 1; // timers of hidden pages run once a second
+
 const CJK = '[\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}]';
 const WORD = '[\\p{L}\\p{M}\\p{N}]';
 
@@ -48,7 +51,7 @@ export class Pacer {
    * @param {number} perS pieces per second
    */
   advance(elapsedS, perS) {
-    this._credit += elapsedS * perS;
+    this._credit += Math.min(elapsedS, MAX_ELAPSED_S) * perS;
     const count = Math.floor(this._credit);
     this._credit -= count;
     const due = this._pieces.slice(this.sent, this.sent + count);

@@ -6,7 +6,8 @@ import { schemaFields } from '../lib/schema_fields.js';
 import { EnginePicker } from '../request/engine_picker.js';
 import { OptionFields } from '../request/option_fields.js';
 import { SettingFields } from '../request/setting_fields.js';
-import { DEFAULTS, fieldAtFault, speechRequest } from '../request/settings.js';
+import { fieldAtFault, speechRequest } from '../request/settings.js';
+import { shownFields } from '../request/shown_fields.js';
 import { useEngines, voicesOf } from '../request/use_engines.js';
 import { PasteField, TypeField } from './input_fields.js';
 import { splitTyped } from './pacing.js';
@@ -85,10 +86,9 @@ export function ConverseView({ params, onParams }) {
   }, []);
 
   const { error } = conversation;
-  const names = [...Object.keys(DEFAULTS), ...fields.map(({ name }) => `options.${name}`)];
+  const names = [...shownFields(engine, fields), ...(mode === 'paste' ? ['text'] : [])];
   const atFault = error instanceof ApiError ? fieldAtFault(error.param, names) : null;
-  const isShown = atFault !== 'format' && (atFault !== 'text' || mode === 'paste');
-  const errorOf = (/** @type {string} */ name) => (error && isShown && atFault === name ? error.message : null);
+  const errorOf = (/** @type {string} */ name) => (error && atFault === name ? error.message : null);
   return html`<form class="speak" onSubmit=${submit} noValidate>
     <section class="work" aria-label=${t('view.converse')}>
       <p class="hint">${t('converse.about')}</p>
@@ -110,7 +110,7 @@ export function ConverseView({ params, onParams }) {
         <button type="button" onClick=${end} disabled=${!isOpen}>${t('converse.end')}</button>
         <button type="button" onClick=${close} disabled=${phase === 'idle'}>${t('converse.new')}</button>
       </div>
-      <${Status} conversation=${conversation} sending=${sending} engine=${engine} error=${error && !(isShown && atFault) ? error : listError} />
+      <${Status} conversation=${conversation} sending=${sending} engine=${engine} error=${error && !atFault ? error : listError} />
       <${TranscriptView} conversation=${conversation} />
     </section>
     <section class="settings" aria-label=${t('settings')}>
