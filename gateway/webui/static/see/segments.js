@@ -1,6 +1,6 @@
 /** Which part of the text is spoken when. */
 
-/** @typedef {import('../speak/stream_speech.js').SegmentEvent} Segment */
+/** @typedef {import('../request/stream_speech.js').SegmentEvent} Segment */
 
 /**
  * The segment that is heard at a time.

@@ -5,7 +5,7 @@ import { Player } from '../audio/player.js';
 import { useApp } from '../lib/context.js';
 import { useEffect, useRef, useState } from '../lib/dom.js';
 import { Traces } from '../see/traces.js';
-import { streamSpeech } from './stream_speech.js';
+import { streamSpeech } from '../request/stream_speech.js';
 
 const PEAK_S = 0.01;
 
@@ -18,7 +18,7 @@ const PEAK_S = 0.01;
  * @property {Int16Array<ArrayBuffer>[]} chunks
  * @property {Peaks} peaks
  * @property {string} text as the gateway read it
- * @property {import('./stream_speech.js').SegmentEvent[]} segments
+ * @property {import('../request/stream_speech.js').SegmentEvent[]} segments
  * @property {Traces} traces
  * @property {boolean} isComplete
  * @property {number} durationS of the audio received so far

@@ -7,6 +7,8 @@ import { jsonLines } from '../lib/ndjson.js';
 /**
  * @typedef {object} StartEvent
  * @property {number} sample_rate
+ * @property {string} engine
+ * @property {string} voice
  * @property {number} seed
  * @property {string} text which positions refer to
  * @property {number} queue_ms
@@ -19,8 +21,8 @@ import { jsonLines } from '../lib/ndjson.js';
  * @typedef {object} StreamEvents
  * @property {(event: StartEvent) => Promise<void>} onStart before all others
  * @property {(samples: Int16Array<ArrayBuffer>) => void} onSamples
- * @property {(event: SegmentEvent) => void} onSegment
- * @property {(event: import('../see/traces.js').TraceEvent) => void} onTrace
+ * @property {(event: SegmentEvent) => void} [onSegment]
+ * @property {(event: import('../see/traces.js').TraceEvent) => void} [onTrace]
  */
 
 /**
@@ -36,8 +38,8 @@ export async function streamSpeech(api, body, signal, events) {
   for await (const event of jsonLines(/** @type {ReadableStream<Uint8Array>} */ (response.body))) {
     if (event.type === 'start') await events.onStart(event);
     else if (event.type === 'audio') events.onSamples(decoder.decode(bytesOf(event.audio)));
-    else if (event.type === 'segment') events.onSegment(event);
-    else if (event.type === 'trace') events.onTrace(event);
+    else if (event.type === 'segment') events.onSegment?.(event);
+    else if (event.type === 'trace') events.onTrace?.(event);
     else if (event.type === 'error') throw new ApiError(response.status, event.error);
     else if (event.type === 'done') return event;
   }
