@@ -41,6 +41,9 @@ Cloning = Literal["none", "approximate", "optional", "required"]
 LIMITS_LENGTH = "x-limits-length"
 """Keyword in the JSON schema of an option that limits the duration of the audio (``Meta(extra_json_schema=…)``)."""
 
+MAX_TRACE_BYTES = 65_536
+"""Limit of the array of one :class:`Trace`."""
+
 MIN_LETTER_S = 0.015
 """The shipped engines take 0.05 s and more per letter at speed 1, also scaled to it from speed 4."""
 
@@ -81,11 +84,13 @@ class CodecInfo:
     :param codebooks: K, the number of codes per frame.
     :param codebook_size: codes are in ``range(codebook_size)``.
     :param samples_per_frame: audio samples per code frame.
+    :param generates: whether a job may return the codes of its speech instead of audio, see ``Job.codes_only``.
     """
 
     codebooks: int
     codebook_size: int
     samples_per_frame: int
+    generates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +164,8 @@ class Job:
         chunk.
     :param options: per-request options. The gateway validates them against ``Capabilities.options_schema``; the
         engine validates them again.
+    :param codes_only: return the speech as codes (:class:`CodesChunk`) that are not decoded. Only for engines whose
+        codec ``generates``.
     """
 
     id: str
@@ -170,6 +177,7 @@ class Job:
     reference: Reference | None = None
     stream: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    codes_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +218,29 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True)
 class CodesChunk:
-    """The next chunk of an :class:`EncodeJob`'s codes, shape (K, T), T in code frames."""
+    """The next chunk of codes, shape (K, T), T in code frames: of an :class:`EncodeJob`, or of a job's speech."""
 
     job_id: str
     codes: Codes
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Intermediate data of a job's generation, for display. Only for jobs whose option ``trace`` is true.
+
+    :param kind: ``codes``: codec tokens, shape (K, T); ``mel``: the log-mel spectrogram so far, shape (M, T).
+    :param data: at most :data:`MAX_TRACE_BYTES`.
+    :param text_span: the characters of ``Job.text`` that it belongs to, as in the span of their audio.
+    :param position: of codes: index of the first frame within the span; of a mel: number of model evaluations so far.
+    :param rate_hz: columns (T) per second of audio.
+    """
+
+    job_id: str
+    kind: Literal["codes", "mel"]
+    data: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+    text_span: tuple[int, int]
+    position: int
+    rate_hz: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +258,7 @@ class Failed:
     message: str
 
 
-Event = AudioChunk | CodesChunk | Finished | Failed
+Event = AudioChunk | CodesChunk | Trace | Finished | Failed
 
 Progress = Callable[[str, int, int | None], None]
 """Callback ``progress(stage, done, total)`` during loading; in bytes if the stage is a download."""

@@ -27,11 +27,12 @@ from backends.base import (
     EngineConfig,
     Job,
     Reference,
+    Trace,
 )
 from backends.errors import WireError
 from backends.text import Alphabet
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Incremented with every incompatible change of a message."""
 
 
@@ -60,6 +61,7 @@ class AddJob(Message, frozen=True, tag=True):
     voice: str | None
     stream: bool
     options: dict[str, Any]
+    codes_only: bool = False
     reference_audio: bytes | None = None
     reference_dtype: Literal["float32"] = "float32"
     reference_rate_hz: int = 0
@@ -157,6 +159,20 @@ class CodesPart(Message, frozen=True, tag=True):
     codebooks: int
 
 
+class TracePart(Message, frozen=True, tag=True):
+    """A trace; its array is little-endian, (rows, columns) in row-major order."""
+
+    job_id: str
+    kind: Literal["codes", "mel"]
+    data: bytes
+    dtype: Literal["uint8", "uint16"]
+    rows: int
+    text_start: int
+    text_end: int
+    position: int
+    rate_hz: float
+
+
 class JobDone(Message, frozen=True, tag=True):
     """The job is complete."""
 
@@ -194,9 +210,8 @@ class Dying(Message, frozen=True, tag=True):
 
 
 ToWorker = Configure | AddJob | EncodeSound | DecodeCodes | AbortJob | Shutdown
-FromWorker = (
-    Hello | Loading | Ready | LoadFailed | AudioPart | CodesPart | JobDone | JobRejected | JobBroke | Heartbeat | Dying
-)
+JobOutput = AudioPart | CodesPart | TracePart
+FromWorker = Hello | Loading | Ready | LoadFailed | JobOutput | JobDone | JobRejected | JobBroke | Heartbeat | Dying
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(list[ToWorker])
@@ -242,6 +257,7 @@ def add_job(job: Job) -> AddJob:
         voice=job.voice,
         stream=job.stream,
         options=dict(job.options),
+        codes_only=job.codes_only,
         reference_audio=_to_bytes(reference.audio) if reference else None,
         reference_rate_hz=reference.sample_rate_hz if reference else 0,
         reference_text=reference.text if reference else "",
@@ -272,6 +288,7 @@ def job(message: AddJob) -> Job:
         reference=reference,
         stream=message.stream,
         options=message.options,
+        codes_only=message.codes_only,
     )
 
 
@@ -320,6 +337,28 @@ def audio_chunk(message: AudioPart) -> AudioChunk:
     if message.text_start is not None and message.text_end is not None:
         span = (message.text_start, message.text_end)
     return AudioChunk(message.job_id, _from_bytes(message.samples), span)
+
+
+def trace_part(trace: Trace) -> TracePart:
+    """Encode a trace."""
+    dtype: Literal["uint8", "uint16"] = "uint8" if trace.data.dtype == np.uint8 else "uint16"
+    data = np.ascontiguousarray(trace.data, dtype=np.dtype(dtype).newbyteorder("<")).tobytes()
+    return TracePart(
+        trace.job_id, trace.kind, data, dtype, len(trace.data), *trace.text_span, trace.position, trace.rate_hz
+    )
+
+
+def trace(message: TracePart) -> Trace:
+    """Decode a trace.
+
+    :raises WireError: if its array is truncated.
+    """
+    dtype = np.dtype(message.dtype).newbyteorder("<")
+    if message.rows < 1 or len(message.data) % (message.rows * dtype.itemsize):
+        raise WireError(f"{len(message.data)} bytes are not {message.rows} rows of {message.dtype}")
+    data = np.frombuffer(message.data, dtype).reshape(message.rows, -1)
+    span = (message.text_start, message.text_end)
+    return Trace(message.job_id, message.kind, data, span, message.position, message.rate_hz)
 
 
 def ready(capabilities: Capabilities) -> Ready:

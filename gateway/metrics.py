@@ -49,6 +49,13 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.queue_s = Histogram(
+            "voxgate_queue_seconds",
+            "Time that a request waits for a slot of the engine, including its loading",
+            engine,
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self.realtime_factor = Histogram(
             "voxgate_realtime_factor",
             "Seconds of engine time per second of audio, without the queue",

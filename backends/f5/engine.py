@@ -138,6 +138,10 @@ class F5Engine(Engine):
         for utterance in self._utterances.values():
             self._submit_samples(utterance)
         outputs = self._vocode(self._loaded.sampler.step())
+        for utterance in self._utterances.values():
+            if utterance.traces:
+                events += utterance.traces
+                utterance.traces.clear()
         for result, audio in outputs:
             job_id, index = result.sample.id
             if job_id not in self._utterances:  # an earlier chunk failed in this very step

@@ -23,6 +23,7 @@ class F5Options(Options, frozen=True):
     cross_fade_s: Annotated[float, Meta(ge=0, le=1, description="overlap of the chunks of a long text, in seconds")] = (
         0.15
     )
+    trace: Annotated[bool, Meta(description="send the mel after some of the evaluations, for display")] = False
     fix_duration_s: (
         Annotated[
             float,

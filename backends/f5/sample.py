@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ class Sample:
     :param text_ids: symbol ids of the transcript and the chunk together.
     :param frames: length with the reference; raised where the inputs need more.
     :param seed: seed of the noise, which is drawn on the CPU in float32 so that every device gets the same.
+    :param observe: called after every evaluation with their number so far and the mel, shape (T, M), on the device.
     """
 
     id: SampleId
@@ -31,6 +32,7 @@ class Sample:
     nfe: int = 32
     cfg_strength: float = 2.0
     sway: float = -1.0
+    observe: Callable[[int, Tensor], None] | None = None
 
     def __post_init__(self) -> None:
         min_frames = max(len(self.text_ids), len(self.reference_mel)) + 1  # at least one generated frame

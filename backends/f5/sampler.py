@@ -193,6 +193,8 @@ class Sampler:
             now, then = active.schedule.times[active.step : active.step + 2]
             active.mel.add_(guided, alpha=then - now)
             active.step += 1
+            if active.sample.observe is not None:
+                active.sample.observe(active.step, active.mel)
             if active.step == active.sample.nfe:
                 results.append(_finish(active))
         if results:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backends.base import Audio, AudioChunk, Event, Finished, Job
+from backends.base import Audio, AudioChunk, Event, Finished, Job, Trace
 from backends.common.seeds import piece_seed
 from backends.errors import InvalidJob
 from backends.f5.chunking import (
@@ -23,6 +23,7 @@ from backends.f5.config import HOP_SAMPLES, RATE_HZ
 from backends.f5.options import F5Options
 from backends.f5.references import EncodedReference
 from backends.f5.sample import Sample, SampleId
+from backends.f5.trace import mel_observer
 
 FIRST_CHUNK_S = 3.0  # speech in the first chunk of a stream
 MAX_FRAMES = 4096  # of one sample, 43.7 s with its reference: the number of text positions of E2-TTS
@@ -75,7 +76,10 @@ def plan_chunks(job: Job, reference: EncodedReference, options: F5Options) -> li
 
 
 class Utterance:
-    """One job: submits its chunks as samples, and joins their audio in order."""
+    """One job: submits its chunks as samples, and joins their audio in order.
+
+    :ivar traces: traces that the engine has not taken yet, if the job asks for them.
+    """
 
     def __init__(self, job_id: str, chunks: list[TextChunk], reference: EncodedReference, options: F5Options):
         self._job_id = job_id
@@ -86,6 +90,7 @@ class Utterance:
         self._fader = CrossFader(int(options.cross_fade_s * RATE_HZ))
         self._ahead: dict[int, Audio] = {}  # audio of chunks that finished before an earlier one
         self._next = 0
+        self.traces: list[Trace] = []
 
     @property
     def sample_ids(self) -> set[SampleId]:
@@ -98,6 +103,7 @@ class Utterance:
         :param encode: converts text to symbol ids.
         """
         options, start = self._options, self._submitted
+        reference_frames = len(self._reference.mel)
         self._submitted = min(start + CHUNKS_PER_STEP, len(self._chunks))
         return [
             Sample(
@@ -109,6 +115,11 @@ class Utterance:
                 nfe=options.nfe,
                 cfg_strength=options.cfg_strength,
                 sway=options.sway,
+                observe=(
+                    mel_observer(self._job_id, chunk.span, reference_frames, options.nfe, self.traces.append)
+                    if options.trace
+                    else None
+                ),
             )
             for index, chunk in enumerate(self._chunks[start : self._submitted], start)
         ]

@@ -13,6 +13,7 @@ from backends.base import (
     BuiltinVoice,
     Capabilities,
     CodecInfo,
+    CodesChunk,
     DecodeJob,
     EncodeJob,
     Engine,
@@ -29,7 +30,7 @@ from backends.errors import InvalidJob
 from backends.fish.generation import Generation, Pipeline, Sampling, Sequence, StepOutput, VoicePrompt
 from backends.fish.options import RANDOM_VOICE, VOICE_OPTIONS, FishOptions, check_defaults, read_options
 from backends.fish.references import MAX_REFERENCE_S, LRUCache, ReferenceEncoder, check_length, read_codes
-from backends.fish.utterance import DecoderInput, Utterance
+from backends.fish.utterance import SILENT, DecoderInput, Utterance
 from backends.fish.v0_2.generation import FishV02
 from backends.options import json_schema
 
@@ -70,7 +71,7 @@ class FishEngine(Engine):
             max_text_chars=MAX_TEXT_CHARS,
             max_jobs=self._pipeline.slots,
             options_schema=json_schema(self._generation.options),
-            codec=CodecInfo(sizes.codebooks, codec.codebook_size, sizes.samples_per_frame),
+            codec=CodecInfo(sizes.codebooks, codec.codebook_size, sizes.samples_per_frame, generates=True),
             alphabet=self._pipeline.front_end.alphabet,
             max_reference_s=MAX_REFERENCE_S,
             dtype=self._pipeline.dtype,
@@ -225,13 +226,28 @@ class FishEngine(Engine):
             return [self._fail(utterance.job.id, f"{self._config.name} could not generate speech: {generated.failure}")]
         events: list[Event] = []
         text = utterance.text
+        if utterance.options.trace and generated.codes.shape[1]:
+            events.append(utterance.trace(index, generated.codes))
         inputs = utterance.add_codes(index, generated.codes, generated.ended)
         if generated.ended and index == 0 and text.voice_from_first_chunk:
             # A model that does not stop fills its context; the later chunks need room for their own speech.
             utterance.voice = utterance.codes(0)[:, : (self._pipeline.max_prompt_tokens - text.longest) // 2]
             events += self._continue(utterance, range(1, len(text.chunks)))
+        if utterance.job.codes_only:
+            return [*events, *self._finish_codes(utterance)]
         self._decode(utterance, inputs)
         return events
+
+    def _finish_codes(self, utterance: Utterance) -> list[Event]:
+        """Return all codes of a job that wants no audio, once its last chunk has ended."""
+        job_id = utterance.job.id
+        if job_id not in self._utterances or not utterance.is_generated:
+            return []
+        codes = utterance.all_codes()
+        if not codes.shape[1]:
+            return [self._fail(job_id, SILENT)]
+        self.abort(job_id)
+        return [CodesChunk(job_id, codes), Finished(job_id)]
 
     def _add_audio(self, utterance: Utterance, samples: Audio, last: bool) -> list[Event]:
         events, inputs = utterance.add_audio(samples, last)

@@ -40,6 +40,7 @@ class FishOptions(Options, frozen=True):
     chunk_length: Annotated[
         int, Meta(ge=0, le=1000, description="limit of UTF-8 bytes per chunk of a long text; 0: never split")
     ] = 200
+    trace: Annotated[bool, Meta(description="send the codes as they are generated, for display")] = False
     prompt_text: Annotated[str, Meta(max_length=2000, description="transcript of prompt_tokens")] | None = None
     prompt_tokens: (
         Annotated[

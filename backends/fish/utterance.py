@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backends.base import Audio, AudioChunk, Codes, Event, Failed, Finished, Job
+from backends.base import Audio, AudioChunk, Codes, Event, Failed, Finished, Job, Trace
 from backends.common.tempo import Tempo
 from backends.fish.generation import ChunkKey, PreparedText, Sizes
 from backends.fish.options import FishOptions
+
+SILENT = "the model stopped before it generated any speech; try another seed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,15 @@ class Utterance:
         """The codes generated for a chunk so far, shape (K, T)."""
         return np.concatenate((self._sizes.no_codes, *self._codes[index]), axis=1)
 
+    def all_codes(self) -> Codes:
+        """The codes of all chunks in order, shape (K, T)."""
+        return np.concatenate([self.codes(index) for index in range(len(self._codes))], axis=1)
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether every chunk has ended."""
+        return all(self._ended)
+
     def add_codes(self, index: int, codes: Codes, ended: bool) -> list[DecoderInput]:
         """Store a chunk's next codes, shape (K, T), and return what can be decoded now."""
         if codes.shape[1]:
@@ -68,6 +79,12 @@ class Utterance:
         if index != self._current:
             return []
         return [DecoderInput(self.key(index), codes, ended)]
+
+    def trace(self, index: int, codes: Codes) -> Trace:
+        """Describe a chunk's next codes, shape (K, T). To be called before :meth:`add_codes`."""
+        position = sum(part.shape[1] for part in self._codes[index])
+        rate_hz = self._sizes.rate_hz / self._sizes.samples_per_frame * self.job.speed
+        return Trace(self.job.id, "codes", codes.astype(np.uint16), self.text.chunks[index].span, position, rate_hz)
 
     def add_audio(self, samples: Audio, last: bool) -> tuple[list[Event], list[DecoderInput]]:
         """Take the next audio of the current chunk, shape (N,).
@@ -87,7 +104,7 @@ class Utterance:
                 samples = np.concatenate((samples, self._tempo.finish()))
         events: list[Event] = [AudioChunk(self.job.id, samples, span)] if len(samples) else []
         if ended:
-            silent = Failed(self.job.id, "the model stopped before it generated any speech; try another seed")
+            silent = Failed(self.job.id, SILENT)
             events.append(Finished(self.job.id) if self._has_audio else silent)
         return events, inputs
 

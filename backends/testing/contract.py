@@ -12,7 +12,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from backends.base import DecodeJob, EncodeJob, EngineConfig, Failed, Finished
+from backends.base import MAX_TRACE_BYTES, DecodeJob, EncodeJob, EngineConfig, Failed, Finished
 from backends.errors import InvalidJob, LoadError
 from backends.testing.profile import EngineProfile
 from backends.testing.runner import EngineRunner
@@ -101,6 +101,26 @@ class EngineContract(ABC):
         spans = [chunk.text_span for chunk in output.chunks if chunk.text_span]
         assert all(0 <= start <= end <= len(job.text) for start, end in spans), spans
         assert spans == sorted(spans)
+
+    def test_trace_is_bounded_and_leaves_the_audio_as_it_is(self, runner: EngineRunner) -> None:
+        """An engine without the option ``trace`` refuses it; without the option there are no traces."""
+        if not runner.capabilities.supports("trace"):
+            with pytest.raises(InvalidJob):
+                runner.engine.add(runner.job("traced", options={"trace": True}))
+            return
+        plain = runner.add(runner.job("plain", runner.profile.long_text))
+        runner.drain()
+        traced = runner.add(runner.job("traced", runner.profile.long_text, options={"trace": True}))
+        runner.drain()
+        np.testing.assert_array_equal(traced.audio, plain.audio)
+        assert plain.traces == []
+        assert traced.traces, "no traces"
+        assert {trace.text_span for trace in traced.traces} <= {chunk.text_span for chunk in traced.chunks}
+        for trace in traced.traces:
+            assert trace.data.dtype in (np.uint8, np.uint16)
+            assert trace.data.ndim == 2
+            assert 0 < trace.data.nbytes <= MAX_TRACE_BYTES
+            assert trace.rate_hz > 0
 
     def test_speed_changes_the_duration(self, runner: EngineRunner) -> None:
         """Half the speed doubles the duration; four times the speed is faster than twice."""

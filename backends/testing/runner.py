@@ -9,7 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Audio, AudioChunk, Codes, CodesChunk, DecodeJob, EncodeJob, Event, Failed, Finished, Job
+from backends.base import (
+    Audio,
+    AudioChunk,
+    Codes,
+    CodesChunk,
+    DecodeJob,
+    EncodeJob,
+    Event,
+    Failed,
+    Finished,
+    Job,
+    Trace,
+)
 from backends.testing.profile import EngineProfile
 
 
@@ -19,6 +31,7 @@ class JobOutput:
 
     :ivar chunks: its audio chunks, in order.
     :ivar codes: its code chunks, in order.
+    :ivar traces: its traces, in order.
     :ivar chunk_steps: for each chunk, the number of the step that returned it.
     :ivar ended: its last event; None while it is active.
     """
@@ -26,6 +39,7 @@ class JobOutput:
     job_id: str
     chunks: list[AudioChunk] = field(default_factory=list)
     codes: list[Codes] = field(default_factory=list)
+    traces: list[Trace] = field(default_factory=list)
     chunk_steps: list[int] = field(default_factory=list)
     ended: Finished | Failed | None = None
 
@@ -90,6 +104,8 @@ class EngineRunner:
                     output.chunk_steps.append(self.steps)
                 case CodesChunk(codes=codes):
                     output.codes.append(codes)
+                case Trace():
+                    output.traces.append(event)
                 case Finished() | Failed():
                     output.ended = event
                     del self._active[event.job_id]

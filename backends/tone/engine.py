@@ -12,6 +12,7 @@ import numpy as np
 from msgspec import Meta
 
 from backends.base import (
+    Audio,
     AudioChunk,
     BuiltinVoice,
     Capabilities,
@@ -22,6 +23,7 @@ from backends.base import (
     Finished,
     Job,
     Progress,
+    Trace,
     no_progress,
 )
 from backends.errors import FatalFault, InvalidJob, LoadError
@@ -30,6 +32,8 @@ from backends.options import Options, json_schema, parse_config, parse_job_optio
 
 VOICES = {"low": 220.0, "high": 440.0}
 CHUNK_S = 0.1
+TRACE_SHAPE = (8, 5)  # of codes and mels, rows and columns per chunk
+MEL_STEPS = 4
 S_PER_CHAR = 0.05
 
 
@@ -57,6 +61,7 @@ class ToneOptions(Options, frozen=True):
     crash_at: Annotated[int, Meta(ge=0, description="the process dies before this chunk")] | None = None
     hang_at: Annotated[int, Meta(ge=0, description="the step never returns before this chunk")] | None = None
     noise: Annotated[float, Meta(ge=0, le=1, description="amplitude of the seeded noise")] = 0.1
+    trace: Annotated[bool, Meta(description="send codes and mels for display, made up from the signal")] = False
 
 
 @dataclass
@@ -150,6 +155,8 @@ class ToneEngine(Engine):
         end = total if done else start + len(chunk)
         span = (start * len(job.text) // total, end * len(job.text) // total)
         events: list[Event] = [AudioChunk(job.id, chunk, span)]
+        if options.trace:
+            events = [*_traces(job.id, chunk, span), *events]
         if done:
             del self._jobs[job.id]
             events.append(Finished(job.id))
@@ -162,3 +169,17 @@ class ToneEngine(Engine):
     def close(self) -> None:
         """Drop all jobs."""
         self._jobs.clear()
+
+
+def _traces(job_id: str, chunk: Audio, span: tuple[int, int]) -> list[Trace]:
+    """One trace of codes, and mels whose noise decreases from step to step, for a chunk of shape (N,)."""
+    rows, columns = TRACE_SHAPE
+    rate_hz = columns / CHUNK_S
+    levels = np.abs(np.resize(chunk, TRACE_SHAPE))  # (K, T)
+    traces = [Trace(job_id, "codes", (1000 * levels).astype(np.uint16), span, 0, rate_hz)]
+    ramp = np.linspace(0, 255, rows)[:, None] * np.ones(columns)  # (M, T)
+    for step in range(1, MEL_STEPS + 1):
+        noise = np.random.default_rng(step).uniform(0, 255, TRACE_SHAPE)
+        mel = ramp + (noise - ramp) * (1 - step / MEL_STEPS)
+        traces.append(Trace(job_id, "mel", mel.astype(np.uint8), span, step, rate_hz))
+    return traces

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from backends import wire
-from backends.base import AudioChunk, CodesChunk, Engine, Failed, Finished
+from backends.base import AudioChunk, CodesChunk, Engine, Failed, Finished, Trace
 from backends.errors import BackendError, FatalFault, InvalidJob, LoadError
 from backends.registry import Registry
 from backends.worker.channel import Channel
@@ -149,6 +149,8 @@ class Loop:
                     self._outbox.append(wire.audio_part(event, self._rate_hz))
                 case CodesChunk():
                     self._outbox.append(wire.codes_part(event))
+                case Trace():
+                    self._outbox.append(wire.trace_part(event))
                 case Finished(job_id=job_id):
                     self._active.discard(job_id)
                     self._outbox.append(wire.JobDone(job_id))

@@ -10,12 +10,13 @@ from enum import StrEnum
 
 import numpy as np
 
-from backends.base import Audio, AudioChunk, Capabilities, Codes, CodesChunk, DecodeJob, EncodeJob, Job
+from backends.base import Audio, AudioChunk, Capabilities, Codes, CodesChunk, DecodeJob, EncodeJob, Job, Trace
 from backends.errors import InvalidJob
 from gateway.errors import EngineUnavailable, SynthesisFailed
 
 Work = Job | EncodeJob | DecodeJob
-EngineOutput = AudioChunk | CodesChunk
+SpeechOutput = AudioChunk | Trace
+EngineOutput = SpeechOutput | CodesChunk
 
 LOADING_RETRY_S = 5.0  # Retry-After while an engine loads and the remaining time is unknown
 
@@ -84,6 +85,10 @@ class EngineClient(ABC):
     def status(self) -> EngineStatus:
         """Return a snapshot without waiting."""
 
+    def memory_bytes(self) -> int | None:
+        """Resident memory of the engine's processes, without that of GPUs; None if there are none, or if unknown."""
+        return None
+
     def ensure_loading(self) -> None:
         """Start loading an unloaded engine; a failed one keeps its back-off."""
         if self.status().state is State.UNLOADED:
@@ -99,8 +104,10 @@ class EngineClient(ABC):
         return EngineUnavailable(message, param="engine", retry_after_s=wait_s)
 
     @abstractmethod
-    def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
-        """Stream the job's audio. Closing the generator early aborts the job at the engine's next step.
+    def submit(self, job: Job) -> AsyncGenerator[SpeechOutput, None]:
+        """Stream the job's audio, and traces if its options ask for them.
+
+        Closing the generator early aborts the job at the engine's next step.
 
         :raises backends.errors.InvalidJob: if the engine rejects the job; before the first chunk.
         :raises gateway.errors.EngineUnavailable: if the engine is not ready; before the first chunk. An unloaded
@@ -108,8 +115,10 @@ class EngineClient(ABC):
         :raises gateway.errors.SynthesisFailed: if the job or its worker process failed.
         """
 
-    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
-        """Stream the codes of encoded audio, or the audio of decoded codes. Otherwise like :meth:`submit`.
+    def convert(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
+        """Stream the codes of encoded audio or of a job with ``codes_only``, or the audio of decoded codes.
+
+        Otherwise like :meth:`submit`.
 
         :raises backends.errors.InvalidJob: if the engine has no codec, or rejects the job.
         """
@@ -117,10 +126,17 @@ class EngineClient(ABC):
 
     async def encode(self, job: EncodeJob) -> Codes:
         """Encode audio to codes, shape (K, T). Raises like :meth:`convert`."""
+        return await self._codes(job)
+
+    async def generate(self, job: Job) -> Codes:
+        """Generate the codes of a job with ``codes_only``, shape (K, T). Raises like :meth:`convert`."""
+        return await self._codes(job)
+
+    async def _codes(self, job: EncodeJob | Job) -> Codes:
         async with contextlib.aclosing(self.convert(job)) as made:
             parts = [part.codes async for part in made if isinstance(part, CodesChunk)]
         if not parts:
-            raise SynthesisFailed("the engine returned no codes for the audio")
+            raise SynthesisFailed("the engine returned no codes")
         return np.concatenate(parts, axis=1)
 
     async def decode(self, job: DecodeJob) -> Audio:

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Callable
 
 import numpy as np
 
-from backends.base import AudioChunk, BuiltinVoice, Capabilities, CodesChunk, DecodeJob, EncodeJob, Job
-from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, State
+from backends.base import AudioChunk, BuiltinVoice, Capabilities, CodesChunk, EncodeJob, Job
+from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, SpeechOutput, State, Work
 
 FAKE_CAPABILITIES = Capabilities(
     model="fake-1",
@@ -27,7 +27,7 @@ FAKE_CAPABILITIES = Capabilities(
     min_letter_s=0.0,  # its audio has the same length for every text
 )
 
-Script = Callable[[Job], AsyncGenerator[AudioChunk, None]]
+Script = Callable[[Job], AsyncGenerator[SpeechOutput, None]]
 
 
 async def two_chunks(job: Job) -> AsyncGenerator[AudioChunk, None]:
@@ -42,7 +42,7 @@ class FakeEngine(EngineClient):
     """Runs ``script`` for every job and records the jobs.
 
     :ivar jobs: every submitted job.
-    :ivar conversions: every codec job; none unless the capabilities have a codec.
+    :ivar conversions: every codec job, and every job that returns codes; none unless the capabilities have a codec.
     :ivar aborted: IDs of jobs whose generator was closed early.
     :ivar closed: whether it was closed; a closed engine cannot load again.
     :param loads_to: state after a load.
@@ -70,7 +70,7 @@ class FakeEngine(EngineClient):
         self._last_load = last_load
         self._known = False
         self.jobs: list[Job] = []
-        self.conversions: list[EncodeJob | DecodeJob] = []
+        self.conversions: list[Work] = []
         self.aborted: list[str] = []
 
     def status(self) -> EngineStatus:
@@ -83,7 +83,7 @@ class FakeEngine(EngineClient):
         """See :class:`EngineClient`."""
         return self.capabilities or self._last_load
 
-    async def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
+    async def submit(self, job: Job) -> AsyncGenerator[SpeechOutput, None]:
         """See :class:`EngineClient`."""
         if self.state is not State.READY:
             self.ensure_loading()
@@ -98,17 +98,20 @@ class FakeEngine(EngineClient):
             if not finished:
                 self.aborted.append(job.id)
 
-    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
-        """See :class:`EngineClient`; yields zeros of the right length."""
+    def convert(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
+        """See :class:`EngineClient`; yields zeros of the right length, and random codes for a text."""
         return self._converted(job) if self._capabilities.codec else super().convert(job)
 
-    async def _converted(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
+    async def _converted(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
         codec = self._capabilities.codec
         if codec is None or self.state is not State.READY:
             self.ensure_loading()
             raise self.unavailable_error()
         self.conversions.append(job)
-        if isinstance(job, EncodeJob):
+        if isinstance(job, Job):
+            codes = np.random.default_rng(job.seed).integers(codec.codebook_size, size=(codec.codebooks, len(job.text)))
+            yield CodesChunk(job.id, codes)
+        elif isinstance(job, EncodeJob):
             frames = -(-len(job.audio) // codec.samples_per_frame)
             yield CodesChunk(job.id, np.zeros((codec.codebooks, frames), np.int64))
         else:

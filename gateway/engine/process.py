@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import structlog
 
-from backends.base import AudioChunk, Capabilities, DecodeJob, EncodeJob, EngineConfig, Job
-from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, State, Work
+from backends.base import Capabilities, EngineConfig, Job
+from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, SpeechOutput, State, Work
 from gateway.engine.last_loads import LastLoads
 from gateway.engine.supervisor import Backoff, Supervisor
 from gateway.engine.worker_process import WorkerSpec
@@ -94,11 +94,16 @@ class ProcessEngine(EngineClient):
             retry_in_s=best.retry_in_s,
         )
 
-    def submit(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
+    def memory_bytes(self) -> int | None:
         """See :class:`EngineClient`."""
-        return cast(AsyncGenerator[AudioChunk, None], self._run(job))  # a speech job yields audio only
+        known = [size for replica in self._replicas if (size := replica.memory_bytes()) is not None]
+        return sum(known) if known else None
 
-    def convert(self, job: EncodeJob | DecodeJob) -> AsyncGenerator[EngineOutput, None]:
+    def submit(self, job: Job) -> AsyncGenerator[SpeechOutput, None]:
+        """See :class:`EngineClient`."""
+        return cast(AsyncGenerator[SpeechOutput, None], self._run(job))  # a speech job yields no codes
+
+    def convert(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
         """See :class:`EngineClient`."""
         return self._run(job)
 

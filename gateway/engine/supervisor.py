@@ -115,6 +115,10 @@ class Supervisor:
         """Number of running jobs."""
         return self._active_jobs
 
+    def memory_bytes(self) -> int | None:
+        """Resident memory of the worker; None without a worker, or if unknown."""
+        return self._worker.memory_bytes() if self._worker is not None else None
+
     def load(self) -> None:
         """See :meth:`gateway.engine.client.EngineClient.load`."""
         if self._stop_task is not None:

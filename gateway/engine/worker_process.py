@@ -122,6 +122,14 @@ class WorkerProcess:
             undo.pop_all()
         return cls(spec, process, socket, folder)
 
+    def memory_bytes(self) -> int | None:
+        """Resident memory of the process; None where there is no ``/proc``."""
+        try:
+            pages = int(Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii").split()[1])
+        except (OSError, IndexError):
+            return None
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     async def load(self, on_progress: Callable[[LoadProgress], None]) -> Capabilities:
         """Send the configuration and wait until the engine is loaded.
 
@@ -232,6 +240,9 @@ class WorkerProcess:
             case wire.CodesPart(job_id=job_id):
                 if inbox := self._inboxes.get(job_id):
                     inbox.put_nowait(wire.codes_chunk(message))
+            case wire.TracePart(job_id=job_id):
+                if inbox := self._inboxes.get(job_id):
+                    inbox.put_nowait(wire.trace(message))
             case wire.JobDone(job_id=job_id):
                 self._finish(job_id, None)
             case wire.JobRejected(job_id=job_id):

@@ -1,4 +1,4 @@
-"""Codec service: encode recordings to codes and decode codes to audio with an engine's codec."""
+"""Codec service: encode recordings to codes, generate codes of a text, and decode codes to audio."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager, contextmanager
 
 import soxr
 
-from backends.base import Audio, Capabilities, CodecInfo, Codes, DecodeJob, EncodeJob
+from backends.base import Audio, Capabilities, CodecInfo, Codes, DecodeJob, EncodeJob, Job
 from backends.errors import InvalidJob
 from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.errors import DeadlineExceeded, GatewayError, InvalidRequest
 from gateway.metrics import Metrics
 from gateway.service.clips import ClipReader
+from gateway.service.hints import engines_for
 from gateway.settings import Limits
 
 MAX_ITEMS = 64  # in one request
@@ -22,7 +23,7 @@ MAX_S = 120.0  # total duration of one request
 
 
 class CodecService:
-    """Encode and decode; a request holds one slot of the engine, as a speech request does."""
+    """Encode, generate and decode; a request holds one slot of the engine, as a speech request does."""
 
     def __init__(self, engines: Engines, clips: ClipReader, limits: Limits, metrics: Metrics):
         self._engines = engines
@@ -54,6 +55,18 @@ class CodecService:
                 with _error_param(f"audios.{index}"):
                     codes.append(await found.client.encode(EncodeJob(next(self._job_ids), waveform, rate_hz)))
         return codes
+
+    async def generate(self, engine: ConfiguredEngine, job: Job, deadline_at: float) -> Codes:
+        """Generate the codes of a job with ``codes_only``, shape (K, T).
+
+        :raises GatewayError: if generation fails; ``param`` names the field that the engine refuses.
+        """
+        async with self._slot(engine, deadline_at):
+            try:
+                return await engine.client.generate(job)
+            except InvalidJob as error:
+                hint = engines_for(self._engines, error.needs_languages) if error.needs_languages else ""
+                raise InvalidRequest(error.message + hint, param=error.param) from None
 
     async def decode(self, engine: str, codes: Sequence[Codes]) -> tuple[list[Audio], int]:
         """Decode codes to waveforms, each of shape (N,); also return the sample rate in Hz.
@@ -88,8 +101,11 @@ class CodecService:
     async def _slot(self, engine: ConfiguredEngine, deadline_at: float) -> AsyncIterator[None]:
         """Hold a slot of the engine until the deadline, and count the outcome."""
         outcome = "cancelled"
+        loop = asyncio.get_running_loop()
+        queued_at = loop.time()
         try:
             async with asyncio.timeout_at(deadline_at), engine.slot():
+                self._metrics.queue_s.labels(engine.label).observe(loop.time() - queued_at)
                 yield
             outcome = "ok"
         except TimeoutError:

@@ -7,17 +7,20 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 
-from backends.base import Audio, AudioChunk, Job
+from backends.base import Audio, AudioChunk, Job, Trace
 from gateway.audio.encode import Encoder
 from gateway.audio.formats import AudioFormat
 from gateway.audio.threads import in_thread
 from gateway.engine.catalog import ConfiguredEngine
+from gateway.engine.client import SpeechOutput
 from gateway.errors import DeadlineExceeded, GatewayError, Overloaded, SynthesisFailed
 from gateway.metrics import Metrics
 from gateway.text.mapped_text import MappedText
+from gateway.text.normalize.scripts import languages_of
 from gateway.text.sections import Pause
 
 
@@ -48,6 +51,7 @@ class SpokenPassage:
     """A passage of the text and the job that speaks it.
 
     :param text: the job's text.
+    :param read_as: see :class:`gateway.text.sections.Passage`.
     :param gain: factor applied to every sample.
     :param stored_voice: name of the stored voice that is the job's reference, if any.
     :param min_s: shortest plausible duration of its audio, in seconds; see :func:`shortest_s`.
@@ -55,6 +59,7 @@ class SpokenPassage:
 
     job: Job
     text: MappedText
+    read_as: str = ""
     gain: float = 1.0
     stored_voice: str | None = None
     min_s: float = 0.0
@@ -113,11 +118,15 @@ class Speech:
 
     :ivar engine_rate_hz: the sample rate of :meth:`chunks`, in Hz.
     :ivar consumed_s: duration of the audio that :meth:`chunks` has yielded.
+    :ivar started_at: when an engine took the first job, on the event loop's clock; None: not yet.
+    :ivar first_audio_at: when the first audio was generated.
+    :ivar ended_at: when the last audio was generated.
     :param parts: passages and pauses, spoken in order.
     :param deadline_s: time limit for the audio.
     :param deadline_at: its end on the event loop's clock; default: ``deadline_s`` after the start.
     :param translate_error: converts the engine client's exceptions to user-facing ones; also receives the name of the
         stored voice that was to be cloned.
+    :param traces: whether :meth:`outputs` yields traces too.
     """
 
     def __init__(
@@ -131,20 +140,25 @@ class Speech:
         metrics: Metrics,
         backlog: Backlog,
         translate_error: Callable[[Exception, str | None], Exception],
+        traces: bool = False,
     ):
         self.info = info
         self._parts = parts
         self._engine = engine
         self.engine_rate_hz = engine_rate_hz
         self.consumed_s = 0.0
+        self.started_at: float | None = None
+        self.first_audio_at: float | None = None
+        self.ended_at: float | None = None
         self._deadline_s = deadline_s
         self._deadline_at = deadline_at
         self._metrics = metrics
         self._backlog = backlog
         self._backlog_bytes = 0
         self._translate_error = translate_error
-        self._chunks: asyncio.Queue[AudioChunk | None] = asyncio.Queue()
-        self._first: AudioChunk | None = None
+        self._traces = traces
+        self._outputs: asyncio.Queue[SpeechOutput | None] = asyncio.Queue()
+        self._first: SpeechOutput | None = None
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
         self._stored_voice: str | None = None  # of the current passage
@@ -155,10 +169,16 @@ class Speech:
         """The text as it is spoken; passages are separated by spaces."""
         return " ".join(part.text.text.strip() for part in self._parts if isinstance(part, SpokenPassage))
 
-    async def start(self) -> None:
-        """Start the job and wait for the first audio, so that early errors precede the first byte of the response.
+    @property
+    def languages(self) -> list[str]:
+        """Languages that the text is read in, as BCP 47 primary subtags, the most text first."""
+        passages = [part for part in self._parts if isinstance(part, SpokenPassage)]
+        return languages_of((part.text.text, part.read_as) for part in passages)
 
-        :raises GatewayError: if the job fails before its first audio.
+    async def start(self) -> None:
+        """Start the job and wait for the first output, so that early errors precede the first byte of the response.
+
+        :raises GatewayError: if the job fails before its first output.
         """
         self._pump = asyncio.create_task(self._run_job())
         self._first = await self._next()
@@ -170,9 +190,9 @@ class Speech:
         """
         parts = [chunk.samples async for chunk in self.chunks()]
         samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-        with self._encoder(streaming=False) as encoder:
-            await _write(encoder, samples)
-            data = await _finish(encoder, len(samples))
+        with self.encoder(streaming=False) as encoder:
+            await write(encoder, samples)
+            data = await finish(encoder, len(samples))
         return data, len(samples) / self.engine_rate_hz
 
     async def stream(self) -> AsyncIterator[bytes]:
@@ -180,20 +200,28 @@ class Speech:
 
         :raises GatewayError: if the job fails.
         """
-        with self._encoder(streaming=True) as encoder:
+        with self.encoder(streaming=True) as encoder:
             async for chunk in self.chunks():
-                if data := await _write(encoder, chunk.samples):
+                if data := await write(encoder, chunk.samples):
                     yield data
-            if data := await _finish(encoder, 0):
+            if data := await finish(encoder, 0):
                 yield data
 
-    async def chunks(self) -> AsyncIterator[AudioChunk]:
-        """Iterate over the unencoded audio. The spans of the chunks are in the request's text."""
-        chunk = self._first
-        while chunk is not None:
-            self.consumed_s += len(chunk.samples) / self.engine_rate_hz
-            yield chunk
-            chunk = await self._next()
+    def chunks(self) -> AsyncIterator[AudioChunk]:
+        """Iterate over the unencoded audio of a speech without traces, as :meth:`outputs`."""
+        return cast(AsyncIterator[AudioChunk], self.outputs())
+
+    async def outputs(self) -> AsyncIterator[SpeechOutput]:
+        """Iterate over the unencoded audio and the traces. Their spans are in the request's text.
+
+        :raises GatewayError: if the job fails.
+        """
+        output = self._first
+        while output is not None:
+            if isinstance(output, AudioChunk):
+                self.consumed_s += len(output.samples) / self.engine_rate_hz
+            yield output
+            output = await self._next()
 
     def take_unread(self) -> tuple[list[AudioChunk], bool]:
         """Return the chunks that :meth:`chunks` has not yielded yet, and whether the job is complete.
@@ -201,11 +229,12 @@ class Speech:
         To be called before :meth:`aclose` only: the chunks are removed.
         """
         chunks: list[AudioChunk] = []
-        while not self._chunks.empty():
-            if (chunk := self._chunks.get_nowait()) is None:
+        while not self._outputs.empty():
+            if (output := self._outputs.get_nowait()) is None:
                 assert self._pump is not None  # noqa: S101 - it has put the end marker
                 return chunks, self._pump.done() and not self._pump.cancelled() and self._pump.exception() is None
-            chunks.append(chunk)
+            if isinstance(output, AudioChunk):
+                chunks.append(output)
         return chunks, False
 
     async def aclose(self) -> None:
@@ -221,7 +250,8 @@ class Speech:
             # Not `await self._pump`: its cancellation could not be distinguished from the caller's.
             await asyncio.wait({self._pump})
 
-    def _encoder(self, streaming: bool) -> Encoder:
+    def encoder(self, streaming: bool) -> Encoder:
+        """An encoder for the audio of this speech."""
         info = self.info
         return Encoder(info.format, self.engine_rate_hz, info.sample_rate_hz, streaming, info.bitrate_kbps)
 
@@ -229,20 +259,23 @@ class Speech:
         self._backlog_bytes += size_bytes
         self._backlog.used_bytes += size_bytes
 
-    async def _next(self) -> AudioChunk | None:
-        chunk = await self._chunks.get()
-        if chunk is not None:
-            self._add_to_backlog(-chunk.samples.nbytes)
-        if chunk is None and self._pump is not None:
+    async def _next(self) -> SpeechOutput | None:
+        output = await self._outputs.get()
+        if output is not None:
+            self._add_to_backlog(-_size_bytes(output))
+        elif self._pump is not None:
             await self._pump  # raises the job's error, if any
-        return chunk
+        return output
 
     async def _run_job(self) -> None:
         """Wait for a slot of the engine, queue its chunks, and count the outcome."""
         outcome = "cancelled"
-        deadline_at = self._deadline_at or asyncio.get_running_loop().time() + self._deadline_s
+        loop = asyncio.get_running_loop()
+        queued_at = loop.time()
+        deadline_at = self._deadline_at or queued_at + self._deadline_s
         try:
             async with asyncio.timeout_at(deadline_at), self._engine.slot():
+                self._metrics.queue_s.labels(self._engine.label).observe(loop.time() - queued_at)
                 await self._collect_chunks()
             outcome = "ok"
         except TimeoutError:
@@ -256,12 +289,12 @@ class Speech:
             raise translated from error
         finally:
             self._metrics.requests.labels(self._engine.label, outcome).inc()
-            self._chunks.put_nowait(None)
+            self._outputs.put_nowait(None)
 
     async def _collect_chunks(self) -> None:
         loop = asyncio.get_running_loop()
         label = self._engine.label
-        started_at = loop.time()
+        self.started_at = loop.time()
         generated_s = 0.0
         silence_s = 0.0  # of pauses that are sent with the next passage, so that its refusal comes before any audio
         for part in self._parts:
@@ -270,10 +303,15 @@ class Speech:
                 continue
             self._stored_voice = part.stored_voice
             before_s = generated_s
-            async with contextlib.aclosing(self._engine.client.submit(part.job)) as chunks:
-                async for chunk in chunks:
+            async with contextlib.aclosing(self._engine.client.submit(part.job)) as outputs:
+                async for chunk in outputs:
+                    if isinstance(chunk, Trace):
+                        if self._traces:
+                            self._put(replace(chunk, text_span=part.text.span(*chunk.text_span)))
+                        continue
                     if not generated_s:
-                        self._metrics.first_audio_s.labels(label).observe(loop.time() - self._arrived_at)
+                        self.first_audio_at = loop.time()
+                        self._metrics.first_audio_s.labels(label).observe(self.first_audio_at - self._arrived_at)
                     generated_s += len(chunk.samples) / self.engine_rate_hz
                     self._put_silence(silence_s)
                     silence_s = 0.0
@@ -284,16 +322,17 @@ class Speech:
                     f"{part.min_s:.2f} s; most of it was not spoken"
                 )
         self._put_silence(silence_s)
+        self.ended_at = loop.time()
         if not generated_s:
             if any(isinstance(part, SpokenPassage) for part in self._parts):
                 raise SynthesisFailed("the engine finished without generating audio")
             return
         self._metrics.audio_s.labels(label).inc(generated_s)
-        self._metrics.realtime_factor.labels(label).observe((loop.time() - started_at) / generated_s)
+        self._metrics.realtime_factor.labels(label).observe((self.ended_at - self.started_at) / generated_s)
 
-    def _put(self, chunk: AudioChunk) -> None:
-        self._add_to_backlog(chunk.samples.nbytes)
-        self._chunks.put_nowait(chunk)
+    def _put(self, output: SpeechOutput) -> None:
+        self._add_to_backlog(_size_bytes(output))
+        self._outputs.put_nowait(output)
 
     def _put_silence(self, duration_s: float) -> None:
         if samples := round(duration_s * self.engine_rate_hz):
@@ -301,10 +340,14 @@ class Speech:
 
 
 def _in_request(chunk: AudioChunk, passage: SpokenPassage) -> AudioChunk:
-    """A job's chunk at the passage's volume, with its span in the request's text."""
-    span = chunk.text_span and passage.text.span(*chunk.text_span)
+    """A job's chunk at the passage's volume, with its span in the request's text: by default that of the passage."""
+    span = passage.text.span(*(chunk.text_span or (0, len(passage.text))))
     samples = chunk.samples if passage.gain == 1.0 else chunk.samples * np.float32(passage.gain)
     return replace(chunk, samples=samples, text_span=span)
+
+
+def _size_bytes(output: SpeechOutput) -> int:
+    return output.samples.nbytes if isinstance(output, AudioChunk) else output.data.nbytes
 
 
 def _retrieve_exception(pump: asyncio.Task[None]) -> None:
@@ -313,14 +356,15 @@ def _retrieve_exception(pump: asyncio.Task[None]) -> None:
         pump.exception()
 
 
-async def _write(encoder: Encoder, samples: Audio) -> bytes:
+async def write(encoder: Encoder, samples: Audio) -> bytes:
     """Encode samples, in a thread unless that would take longer than the encoding."""
     if encoder.is_quick(len(samples)):
         return encoder.write(samples)
     return await in_thread(lambda: encoder.write(samples))
 
 
-async def _finish(encoder: Encoder, held_samples: int) -> bytes:
+async def finish(encoder: Encoder, held_samples: int) -> bytes:
+    """Finish an encoder, as :func:`write`."""
     if encoder.is_quick(held_samples):
         return encoder.finish()
     return await in_thread(encoder.finish)

@@ -8,9 +8,6 @@ import itertools
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import jsonschema
 
 from backends.base import BuiltinVoice, Capabilities, Job, Reference
 from backends.errors import InvalidJob
@@ -20,6 +17,7 @@ from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.errors import InvalidRequest, NothingToSpeak, VoiceNotFound
 from gateway.metrics import Metrics
 from gateway.service.clips import ClipReader
+from gateway.service.engine_options import check_options
 from gateway.service.hints import engines_for, engines_that
 from gateway.service.request import MAX_SEED, MAX_SPEED, MIN_SPEED, SpeechRequest, VoiceSpec
 from gateway.service.speech import Backlog, CompleteSpeech, Speech, SpeechInfo, SpokenPassage, shortest_s
@@ -31,8 +29,6 @@ from gateway.text.stage import TextOptions, prepare, select_categories
 from gateway.voices.store import VoiceStore, find_name
 
 SILENCE_S = 0.2  # for a text without anything to speak: long enough for players and codecs
-
-
 INLINE_CHARS = 200
 
 
@@ -43,6 +39,7 @@ class ResolvedRequest:
     :param reference: the decoded clip to clone; None for a built-in voice.
     :param text_options: for the text stage.
     :param max_text_chars: longest text.
+    :param traces: see :class:`gateway.service.speech.Speech`.
     """
 
     spec: VoiceSpec
@@ -52,6 +49,7 @@ class ResolvedRequest:
     reference: Reference | None
     text_options: TextOptions
     max_text_chars: int
+    traces: bool = False
 
 
 class Synthesizer:
@@ -75,16 +73,23 @@ class Synthesizer:
         self._backlog = Backlog(limits.backlog_bytes)
         self._job_ids = itertools.count(1)
 
-    async def open(self, request: SpeechRequest, or_silence: bool = False, deadline_at: float | None = None) -> Speech:
-        """Start a speech and wait for its first audio. The caller must close the speech.
+    async def open(
+        self,
+        request: SpeechRequest,
+        or_silence: bool = False,
+        deadline_at: float | None = None,
+        traces: bool = False,
+    ) -> Speech:
+        """Start a speech and wait for its first output. The caller must close the speech.
 
         :param or_silence: speak a text without a letter or a digit as a short silence, with a note in its info.
         :param deadline_at: end of ``limits.deadline_s`` on the event loop's clock; default: counted from now.
-        :raises GatewayError: if the request is invalid or synthesis fails before the first audio.
+        :param traces: see :class:`gateway.service.speech.Speech`.
+        :raises GatewayError: if the request is invalid or synthesis fails before the first output.
         """
         self._check_length(request.text, self._limits.text_chars)
         deadline_at = deadline_at or asyncio.get_running_loop().time() + self._limits.deadline_s
-        resolved = await self.resolve(request, deadline_at)
+        resolved = replace(await self.resolve(request, deadline_at), traces=traces)
         try:
             return await self.open_text(resolved, request.text, deadline_at=deadline_at)
         except NothingToSpeak:
@@ -148,7 +153,7 @@ class Synthesizer:
         self._check_language(spec.language, engine, capabilities)
         text_options = await self._text_options(spec, capabilities)
         voice, reference = await self._voice(spec, engine, capabilities, text_options)
-        self._check_options(spec.options, capabilities)
+        check_options(spec.options, capabilities.options_schema)
         check_bitrate(fmt, spec.bitrate)
         info = SpeechInfo(
             engine=engine.name,
@@ -163,21 +168,40 @@ class Synthesizer:
         max_text_chars = min(self._limits.text_chars, capabilities.max_text_chars)
         return ResolvedRequest(spec, engine, capabilities, info, reference, text_options, max_text_chars)
 
+    async def codes_job(self, request: SpeechRequest, deadline_at: float) -> tuple[ResolvedRequest, Job]:
+        """Validate a request for codes and make its job.
+
+        :param deadline_at: end of the wait for the engine, on the event loop's clock.
+        :raises GatewayError: naming the invalid field, or the reason why the engine is unavailable.
+        """
+        resolved = await self.resolve(request, deadline_at)
+        codec = resolved.capabilities.codec
+        if codec is None or not codec.generates:
+            others = engines_that(self._engines, lambda other: other.codec is not None and other.codec.generates)
+            raise InvalidRequest(f"engine {resolved.engine.name!r} cannot return codes{others}", param="engine")
+        match await self._parts(resolved, request.text, start=0):
+            case [SpokenPassage(job=job)]:
+                return resolved, replace(job, codes_only=True)
+        raise InvalidRequest("has a pause, which codes cannot express: remove [pause:…]", param="text")
+
     async def _prepare_speech(
         self, resolved: ResolvedRequest, text: str, start: int, deadline_at: float | None
     ) -> Speech:
         self._backlog.check()
+        return self._speech(resolved, await self._parts(resolved, text, start), deadline_at)
+
+    async def _parts(self, resolved: ResolvedRequest, text: str, start: int) -> list[SpokenPassage | Pause]:
+        """Run the text stage and make the jobs of its passages."""
         self._check_length(text, self._limits.text_chars)
         engine, capabilities = resolved.engine, resolved.capabilities
         prepared = await _prepared(text, resolved.text_options, capabilities, resolved.info.voice)
         self._check_speakable(prepared, engine, "text", start)
         for passage in prepared.passages:
             self._check_length(passage.text.text, capabilities.max_text_chars)
-        parts = [
+        return [
             await self._passage(resolved, section) if isinstance(section, Passage) else section
             for section in prepared.sections
         ]
-        return self._speech(resolved, parts, deadline_at)
 
     def _speech(
         self, resolved: ResolvedRequest, parts: Sequence[SpokenPassage | Pause], deadline_at: float | None
@@ -192,6 +216,7 @@ class Synthesizer:
             metrics=self._metrics,
             backlog=self._backlog,
             translate_error=lambda error, stored_voice: self._translate_error(error, resolved.engine, stored_voice),
+            traces=resolved.traces,
         )
 
     async def _started(self, speech: Speech) -> Speech:
@@ -226,6 +251,7 @@ class Synthesizer:
         return SpokenPassage(
             job,
             passage.text,
+            passage.read_as,
             gain=10.0 ** ((spec.volume + passage.gain_db) / 20.0),
             stored_voice=voice if is_stored else None,
             min_s=0.0 if can.limits_length(spec.options) else shortest_s(job.text, can.min_letter_s, job.speed),
@@ -327,21 +353,6 @@ class Synthesizer:
                 f"engine {engine.name!r} does not support {language}, only {', '.join(capabilities.languages)}{others}",
                 param=param,
             )
-
-    def _check_options(self, options: dict[str, Any], capabilities: Capabilities) -> None:
-        if not options:
-            return  # the common case; the engine validates again after merging its defaults
-        validator = jsonschema.Draft202012Validator(capabilities.options_schema)
-        error = jsonschema.exceptions.best_match(validator.iter_errors(options))
-        if error is None:
-            return
-        path = [str(part) for part in error.absolute_path]
-        message = error.message
-        if error.validator == "additionalProperties" and isinstance(error.instance, dict):
-            known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
-            path.append(next(key for key in error.instance if key not in known))
-            message = f"unknown option; this engine's options: {', '.join(sorted(known)) or '(none)'}"
-        raise InvalidRequest(message, param=".".join(["options", *path]))
 
     def _translate_error(
         self, error: Exception, engine: ConfiguredEngine, stored_voice: str | None = None

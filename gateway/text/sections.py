@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.text.mapped_text import Edit, MappedText
+from gateway.text.normalize.scripts import languages_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Passage:
     :param language: BCP 47 tag; None: the request's.
     :param speed: factor of the request's speed.
     :param gain_db: added to the request's volume.
+    :param read_as: language in which the text stage has read the text where its script allows, as a primary subtag.
     """
 
     text: MappedText
@@ -22,6 +24,7 @@ class Passage:
     language: str | None = None
     speed: float = 1.0
     gain_db: float = 0.0
+    read_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,11 @@ class PreparedText:
     def passages(self) -> list[Passage]:
         """The sections that are spoken."""
         return [section for section in self.sections if isinstance(section, Passage)]
+
+    @property
+    def languages(self) -> list[str]:
+        """Languages that the text is read in, as BCP 47 primary subtags, the most text first."""
+        return languages_of((passage.text.text, passage.read_as) for passage in self.passages)
 
     @property
     def spoken_text(self) -> str:

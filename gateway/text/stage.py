@@ -71,7 +71,7 @@ def prepare(text: str, options: TextOptions, capabilities: Capabilities, voice: 
         read = _apply(clean, normalization_edits(clean.text, spoken, categories, [*markup, *words]), changes)
         refused += _refused(read, alphabet, MAX_REFUSED - len(refused))
         if has_speech(read.text):
-            prepared.append(replace(section, text=read))
+            prepared.append(replace(section, text=read, read_as=spoken))
     if not prepared:
         raise NothingToSpeak("has nothing to speak: it needs a letter or a digit", param="text")
     changes.sort(key=lambda change: (change.start, change.end))

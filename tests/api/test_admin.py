@@ -20,6 +20,7 @@ async def test_engines_list_has_capabilities_and_state(tmp_path: Path) -> None:
     assert (one["name"], one["state"], one["model"], one["sample_rate"]) == ("one", "ready", "fake-1", 24000)
     assert one["options_schema"] == FAKE_CAPABILITIES.options_schema
     assert one["voices"] == ["ada", "grace"]
+    assert (one["device"], one["memory_bytes"]) == ("auto", None)
     assert one["queue"] == {"waiting": 0, "active": 0, "limit": 9}
     assert (two["name"], two["state"], two["model"]) == ("two", "unloaded", None)
     assert (await gateway.client.get("/v1/engines/two")).json() == two
@@ -63,6 +64,7 @@ async def test_metrics_are_prometheus_text(tmp_path: Path) -> None:
     assert samples["voxgate_http_responses_total", ("route", "/tts"), ("status", "422")] == 1
     assert samples["voxgate_queue_depth", ("engine", "fake")] == 0
     assert samples["voxgate_time_to_first_audio_seconds_count", ("engine", "fake")] == 1
+    assert samples["voxgate_queue_seconds_count", ("engine", "fake")] == 1
     assert samples["voxgate_realtime_factor_count", ("engine", "fake")] == 1
     assert samples["voxgate_engine_ready", ("engine", "fake")] == 1
 

@@ -18,6 +18,7 @@ from backends.base import (
     EngineConfig,
     Job,
     Reference,
+    Trace,
 )
 from backends.errors import WireError
 
@@ -38,14 +39,14 @@ CAPABILITIES = Capabilities(
 def test_job_round_trips() -> None:
     audio = np.linspace(-1, 1, 1001, dtype=np.float32)
     reference = Reference(audio, 22050, "你好", "digest")
-    job = Job("id", "text", 2**32 - 1, 1.5, "zh", None, reference, True, {"nfe": 7, "deep": {"a": [1, None]}})
+    job = Job("id", "text", 2**32 - 1, 1.5, "zh", None, reference, True, {"nfe": 7, "deep": {"a": [1, None]}}, True)
     (message,) = wire.decode_to_worker(wire.encode([wire.add_job(job)]))
     assert isinstance(message, wire.AddJob)
     back = wire.job(message)
     assert back.reference is not None
     np.testing.assert_array_equal(back.reference.audio, audio)
     assert (back.reference.sample_rate_hz, back.reference.text, back.reference.digest) == (22050, "你好", "digest")
-    for name in ("id", "text", "seed", "speed", "language", "voice", "stream", "options"):
+    for name in ("id", "text", "seed", "speed", "language", "voice", "stream", "options", "codes_only"):
         assert getattr(back, name) == getattr(job, name)
 
 
@@ -83,6 +84,23 @@ def test_codec_jobs_and_codes_round_trip() -> None:
     made = wire.codes_chunk(part)
     assert made.job_id == "c"
     np.testing.assert_array_equal(made.codes, codes)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_trace_round_trips(dtype: type) -> None:
+    data = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (4, 9)).astype(dtype)[:, ::2]
+    (message,) = wire.decode_from_worker(wire.encode([wire.trace_part(Trace("id", "codes", data, (3, 9), 7, 21.5))]))
+    assert isinstance(message, wire.TracePart)
+    back = wire.trace(message)
+    np.testing.assert_array_equal(back.data, data)
+    assert back.data.dtype == dtype
+    assert (back.job_id, back.kind, back.text_span, back.position, back.rate_hz) == ("id", "codes", (3, 9), 7, 21.5)
+
+
+@pytest.mark.parametrize(("size", "rows"), [(7, 2), (8, 0), (8, 3)])
+def test_truncated_trace_raises_wire_error(size: int, rows: int) -> None:
+    with pytest.raises(WireError, match="rows of uint16"):
+        wire.trace(wire.TracePart("id", "mel", bytes(size), "uint16", rows, 0, 1, 0, 1.0))
 
 
 def test_capabilities_round_trip() -> None:

@@ -24,7 +24,7 @@ def browser() -> Iterator[Browser]:
 def open_page(browser: Browser) -> Iterator[Open]:
     """Open a page; fail if it logs an error, throws, or asks another origin for anything.
 
-    ``logs`` is part of an error that the test provokes.
+    ``logs`` is a regular expression for errors that the test provokes.
     """
     problems: list[str] = []
     contexts = []
@@ -37,7 +37,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
         assert origin
 
         def on_console(message: Any) -> None:
-            if message.type in ("error", "warning") and not (logs and logs in message.text):
+            if message.type in ("error", "warning") and not (logs and re.search(logs, message.text)):
                 problems.append(message.text)
 
         def on_request(request: Any) -> None:

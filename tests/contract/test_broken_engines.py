@@ -27,6 +27,7 @@ from backends.base import (
     Finished,
     Job,
     Progress,
+    Trace,
     no_progress,
 )
 from backends.errors import FatalFault, InvalidJob, LoadError
@@ -185,6 +186,24 @@ class SendsSpansBackwards(ChangesChunks):
 class SendsSpansOutsideTheText(ChangesChunks):
     def change(self, chunk: AudioChunk) -> AudioChunk:
         return replace(chunk, text_span=(0, 10_000))
+
+
+class TracesUnasked(ToyEngine):
+    def step(self) -> Sequence[Event]:
+        trace = np.zeros((1, 1), np.uint8)
+        jobs = [utterance.job for utterance in self._jobs.values()]
+        return [*(Trace(job.id, "mel", trace, (0, len(job.text)), 0, 1.0) for job in jobs), *super().step()]
+
+
+class TraceChangesTheSeed(ToyEngine):
+    def add(self, job: Job) -> None:
+        super().add(replace(job, seed=0) if job.options.get("trace") else job)
+
+
+class SendsHugeTraces(ToyEngine):
+    def step(self) -> Sequence[Event]:
+        huge = np.zeros((1000, 1000), np.uint8)
+        return [replace(event, data=huge) if isinstance(event, Trace) else event for event in super().step()]
 
 
 class AudioDependsOnBatch(ChangesChunks):
@@ -364,6 +383,9 @@ CAUGHT_BY: dict[type[Engine], str] = {
     SendsSilence: "audio_is_finite_mono_float32",
     SendsSpansBackwards: "text_spans_ascend_within_the_text",
     SendsSpansOutsideTheText: "text_spans_ascend_within_the_text",
+    TracesUnasked: "trace_is_bounded_and_leaves_the_audio_as_it_is",
+    TraceChangesTheSeed: "trace_is_bounded_and_leaves_the_audio_as_it_is",
+    SendsHugeTraces: "trace_is_bounded_and_leaves_the_audio_as_it_is",
     AudioDependsOnBatch: "batch_does_not_change_the_audio",
     SeedsGlobally: "same_seed_gives_same_audio",
     IgnoresSeed: "other_seed_gives_other_audio",

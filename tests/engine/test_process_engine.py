@@ -30,6 +30,10 @@ async def test_loaded_engine_reports_its_capabilities_and_synthesizes() -> None:
         assert status.capabilities is not None
         assert status.capabilities.model == "tone"
         assert len(await speak(engine)) == int(24000 * 0.05 * 5)
+        (worker,) = workers()
+        assert engine.memory_bytes() == pytest.approx(worker.memory_info().rss, rel=0.1)
+        await engine.unload()
+        assert engine.memory_bytes() is None
     assert not workers()
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from support.fish.model import write_model
 
-from backends.base import AudioChunk, EngineConfig, Failed, Finished, Job, Reference
+from backends.base import AudioChunk, CodesChunk, DecodeJob, EngineConfig, Event, Failed, Finished, Job, Reference
 from backends.errors import InvalidJob
 from backends.fish.engine import FishEngine
+from backends.fish.generation import StepOutput
 from backends.fish.v0_2.config import FRAME_SAMPLES
 
 SHORT = {"max_new_tokens": 12, "use_g2p": False}
@@ -160,6 +161,57 @@ def test_default_speaker_is_the_default_voice(model: dict) -> None:
     np.testing.assert_array_equal(spoken[None], spoken["Bob"])
     np.testing.assert_array_equal(named, spoken["Ann"])
     assert len({samples.tobytes() for samples in spoken.values()}) == 3
+
+
+def drain(engine: FishEngine) -> list[Event]:
+    """Step until a job has ended."""
+    events: list[Event] = []
+    while not any(isinstance(event, Finished | Failed) for event in events):
+        events += engine.step()
+    return events
+
+
+def test_codes_only_job_returns_the_codes_of_its_speech(engine: FishEngine) -> None:
+    expected = run(engine, job(reference=clip(6)))["a"]
+    engine.add(job(reference=clip(6), codes_only=True))
+    chunk, end = drain(engine)
+    assert isinstance(chunk, CodesChunk)
+    assert isinstance(end, Finished)
+    assert not len(engine._pipeline.decoder)
+    engine.convert(DecodeJob("decoded", chunk.codes))
+    audio = [event.samples for event in drain(engine) if isinstance(event, AudioChunk)]
+    np.testing.assert_allclose(np.concatenate(audio), expected, atol=1e-6)
+
+
+def test_codes_of_a_long_text_are_in_order(engine: FishEngine) -> None:
+    generated: dict[int, list[np.ndarray]] = {}
+    original = engine._pipeline.lm.step
+
+    def step() -> list:
+        outputs = original()
+        for output in outputs:
+            generated.setdefault(output.id[1], []).append(output.codes)
+        return outputs
+
+    engine._pipeline.lm.step = step
+    try:
+        engine.add(job(text=LONG, options={"chunk_length": 30}, codes_only=True))
+        chunk = drain(engine)[0]
+    finally:
+        engine._pipeline.lm.step = original
+    assert isinstance(chunk, CodesChunk)
+    assert chunk.codes.shape == (4, 33)
+    in_order = [np.concatenate(generated[index], axis=1) for index in range(3)]
+    np.testing.assert_array_equal(chunk.codes, np.concatenate(in_order, axis=1))
+
+
+def test_codes_only_job_without_a_frame_fails(engine: FishEngine) -> None:
+    engine.add(job(codes_only=True))
+    sequence = next(iter(engine._utterances.values()))
+    events = engine._add_codes(sequence, 0, StepOutput(("a", 0), np.zeros((4, 0), int), ended=True))
+    assert [type(event) for event in events] == [Failed]
+    assert "another seed" in events[0].message
+    assert not engine._utterances
 
 
 @pytest.mark.parametrize("speed", [0.8, 1.7])

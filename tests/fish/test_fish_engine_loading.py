@@ -30,7 +30,7 @@ def test_capabilities_of_a_loaded_engine(model: dict) -> None:
     capabilities = engine.load()
     assert capabilities.sample_rate_hz == RATE_HZ
     assert capabilities.max_jobs == 3
-    assert capabilities.codec == CodecInfo(codebooks=4, codebook_size=160, samples_per_frame=1024)
+    assert capabilities.codec == CodecInfo(4, 160, 1024, generates=True)
     assert [voice.name for voice in capabilities.voices] == ["random"]
     engine.close()
 

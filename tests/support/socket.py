@@ -15,6 +15,7 @@ class Socket:
     """One WebSocket client.
 
     :param buffer: limit on unread messages of the gateway; 0: no limit.
+    :ivar subprotocol: the one that the gateway has selected.
     :ivar code: the close code, once the gateway has closed the socket.
     :ivar denial: status, headers and body of the HTTP response that rejected the handshake.
     """
@@ -29,7 +30,7 @@ class Socket:
             "root_path": "",
             "scheme": "ws",
             "headers": [(b"host", b"gateway"), *((k.lower().encode(), v.encode()) for k, v in (headers or {}).items())],
-            "subprotocols": [],
+            "subprotocols": (headers or {}).get("Sec-WebSocket-Protocol", "").replace(",", " ").split(),
             "client": ("127.0.0.1", 1),
             "server": ("gateway", 80),
             "extensions": {"websocket.http.response": {}},
@@ -38,6 +39,7 @@ class Socket:
         self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue(buffer)
         self.accepted: dict[str, str] | None = None
+        self.subprotocol: str | None = None
         self.code: int | None = None
         self.reason: str | None = None
         self.denial: tuple[int, dict[str, str], Any] | None = None
@@ -49,6 +51,7 @@ class Socket:
         headers = {key.decode(): value.decode() for key, value in message.get("headers", ())}
         if message["type"] == "websocket.accept":
             self.accepted = headers
+            self.subprotocol = message.get("subprotocol")
         else:
             body = await self._message()
             self.denial = message["status"], headers, json.loads(body["body"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import structlog
 from starlette._utils import get_route_path
 from starlette.datastructures import Headers
@@ -18,6 +20,8 @@ EXPOSED_HEADERS = (
     "X-Request-Id",
     *(f"X-Voxgate-{name}" for name in ("Engine", "Model", "Voice", "Seed", "Cloning", "Duration", "Ignored", "Note")),
 )
+
+_KEY_SUBPROTOCOL = "voxgate.key."
 
 
 class ApiKeyAuth:
@@ -58,7 +62,7 @@ class ApiKeyAuth:
     def _authenticate(self, scope: Scope) -> Permit | None:
         name, outcome = "", "ok"
         try:
-            key = self._keys.authenticate(_bearer_or_api_key(Headers(scope=scope)))
+            key = self._keys.authenticate(_offered_key(scope))
             name = scope["state"]["key"] = key.name
             return key.acquire()
         except (Unauthorized, RateLimited) as refusal:
@@ -75,6 +79,16 @@ def _is_last(message: Message) -> bool:
     return bool(message["type"] == "websocket.close")
 
 
-def _bearer_or_api_key(headers: Headers) -> str | None:
+def _offered_key(scope: Scope) -> str | None:
+    headers = Headers(scope=scope)
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    return (token.strip() if scheme.lower() == "bearer" else "") or headers.get("x-api-key")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    return bearer or headers.get("x-api-key") or _subprotocol_key(scope)
+
+
+def _subprotocol_key(scope: Scope) -> str | None:
+    """The key among a WebSocket's subprotocols, the only header that browsers let a page set; percent-encoded."""
+    for protocol in scope.get("subprotocols", ()):
+        if protocol.startswith(_KEY_SUBPROTOCOL):
+            return unquote(protocol.removeprefix(_KEY_SUBPROTOCOL))
+    return None

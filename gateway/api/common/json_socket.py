@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 
 from gateway.api.common.body import MAX_COMMAS, SMALL_BYTES, decode_base64, decode_json
 from gateway.api.common.errors import Problem, native_envelope
+from gateway.api.common.responses import info_fields
 from gateway.api.common.websocket import (
     Command,
     Dialect,
@@ -66,17 +67,7 @@ class JsonDialect(Dialect):
 
     def started(self, info: SpeechInfo, start: Start, request_id: str) -> WireMessage:
         """See :class:`Dialect`."""
-        return _json(
-            "started",
-            request_id=request_id,
-            engine=info.engine,
-            model=info.model,
-            voice=info.voice,
-            seed=info.seed,
-            format=info.format.name,
-            sample_rate=info.sample_rate_hz,
-            content_type=info.format.content_type(info.sample_rate_hz),
-        )
+        return _json("started", **info_fields(info, request_id))
 
     def event(self, event: LiveEvent) -> WireMessage | None:
         """See :class:`Dialect`."""

@@ -33,6 +33,20 @@ def speech_headers(info: SpeechInfo) -> dict[str, str]:
     }
 
 
+def info_fields(info: SpeechInfo, request_id: str) -> dict[str, object]:
+    """The fields of the first event, of a request as of a live session, that describe the audio."""
+    return {
+        "request_id": request_id,
+        "engine": info.engine,
+        "model": info.model,
+        "voice": info.voice,
+        "seed": info.seed,
+        "format": info.format.name,
+        "sample_rate": info.sample_rate_hz,
+        "content_type": info.format.content_type(info.sample_rate_hz),
+    }
+
+
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.responses import JSONResponse
 
 from gateway.api.common.deps import Services, cancel_on_disconnect, deadline_at
+from gateway.api.common.events import NDJSON, streamed_events
 from gateway.api.common.openapi import FORM, JSON, request_body
 from gateway.api.common.responses import complete_audio, duration_header, speech_headers, streamed_audio
 from gateway.errors import InvalidRequest
@@ -20,10 +21,18 @@ from gateway.service.speech import CompleteSpeech
 class TtsBody(SpeechRequest):
     """A SpeechRequest with the format of the response."""
 
-    response: Literal["binary", "base64"] = Field("binary", description="audio bytes, or a JSON object around base64")
+    response: Literal["binary", "base64", "events"] = Field(
+        "binary",
+        description="audio bytes, a JSON object around base64, or JSON lines that also say which text is spoken when",
+    )
     markdown: bool | None = Field(
         None, description="whether the text is Markdown; default: true for a language model's response"
     )
+
+
+def as_in_tts(name: str) -> Any:
+    """An optional field of another body that means the same as in ``/tts``."""
+    return Field(None, description=SpeechRequest.model_fields[name].description)
 
 
 def documentation() -> dict[str, Any]:
@@ -52,6 +61,10 @@ def documentation() -> dict[str, Any]:
         "base64": {
             "summary": "A JSON object with the audio in base64",
             "value": {"text": "Wrapped in JSON.", "response": "base64", "format": "flac"},
+        },
+        "events": {
+            "summary": "Audio, and the text that it speaks, line by line",
+            "value": {"text": "One sentence. And another one.", "response": "events", "format": "pcm"},
         },
         "response": {
             "summary": "A response of a model on Amazon Bedrock",
@@ -89,7 +102,7 @@ def query_documentation() -> dict[str, Any]:
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The audio; its Content-Type follows `format`.", "content": {"audio/wav": {}}},
+    200: {"description": "The audio; its Content-Type follows `format`.", "content": {"audio/wav": {}, NDJSON: {}}},
     404: {"description": "No such engine or voice."},
     413: {"description": "The body is over limits.body_bytes."},
     422: {"description": "A field is invalid; `error.param` names it."},
@@ -100,7 +113,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 async def respond(request: Request, services: Services, body: TtsBody) -> Response:
-    """Speak the text and respond with audio, or with JSON that contains it.
+    """Speak the text and respond with audio, with JSON that contains it, or with events.
 
     :raises GatewayError: if synthesis fails.
     """
@@ -111,6 +124,8 @@ async def respond(request: Request, services: Services, body: TtsBody) -> Respon
         speech = await cancel_on_disconnect(request, speaking)
         headers = {**speech_headers(speech.info), **duration_header(speech.duration_s)}
         return JSONResponse(_wrapped(speech), headers=headers)
+    if body.response == "events":
+        return await streamed_events(request, services, body)
     return await (streamed_audio if body.stream else complete_audio)(request, services, body)
 
 

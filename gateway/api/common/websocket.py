@@ -34,6 +34,10 @@ log = structlog.get_logger(__name__)
 SERVICE_RESTART = 1012
 _NORMAL, _POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1000, 1008, 1011, 1013
 
+# Selected if offered, because browsers fail a handshake that selects none of the offers. A subprotocol with an API key
+# (gateway.api.common.auth) is never selected, so that the key is not sent back.
+_SUBPROTOCOL = "voxgate"
+
 _FEED_CHARS = 1000  # about 2 ms of work
 _CLOSE_S = 5.0  # for the last message and the close frame
 _MAX_HELD_BYTES = 2**20  # of messages that arrive while a session starts; further ones stay in the server's buffers
@@ -139,7 +143,7 @@ async def serve_session(websocket: WebSocket, dialect: Dialect) -> None:
     try:
         raise_refusal(websocket)
         with services.live.slot():
-            await websocket.accept()
+            await websocket.accept(_SUBPROTOCOL if _SUBPROTOCOL in websocket["subprotocols"] else None)
             await _Connection(websocket, services, dialect).run()
     except GatewayError as error:
         if websocket.application_state is not WebSocketState.CONNECTING:

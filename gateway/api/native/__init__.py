@@ -1,8 +1,9 @@
-"""Voxgate's own API: speech, voices, pronunciation dictionaries, engines, health, live sessions."""
+"""Voxgate's own API: speech, voices, codes, pronunciation dictionaries, engines, health, live sessions."""
 
-from gateway.api.native import engines, health, home, lexicons, live, speech, text, voices
+from gateway.api.native import codes, engines, health, home, lexicons, live, speech, text, voices
 
 ROUTERS = (
+    codes.router,
     engines.router,
     health.router,
     home.router,

@@ -44,6 +44,8 @@ class EngineInfo(BaseModel):
         description="source of the fields that depend on the model: loaded, or last_load, maybe by an earlier process; "
         "requests are checked against the loaded model",
     )
+    device: str = Field(description="as configured: auto, cpu, cuda:0 …")
+    memory_bytes: int | None = Field(None, description="resident memory of the workers, without that of GPUs")
     model: str | None = None
     sample_rate: int | None = None
     languages: list[str] | None = None
@@ -79,6 +81,8 @@ def _info(engine: ConfiguredEngine) -> EngineInfo:
         backend=engine.settings.backend,
         state=status.state,
         load=engine.settings.load,
+        device=engine.settings.device,
+        memory_bytes=engine.client.memory_bytes(),
         queue=Queue(waiting=engine.waiting, active=engine.admission.active, limit=engine.settings.max_queue),
         replicas=engine.settings.replicas,
         restarts=status.restarts,

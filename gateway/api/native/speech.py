@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.api.common.body import read
 from gateway.api.common.deps import Services, ServicesDep
+from gateway.api.common.events import NDJSON
 from gateway.api.common.openapi import JSON
 from gateway.api.common.route import DialectRoute
 from gateway.api.common.tts import RESPONSES, TtsBody, documentation, query_documentation, respond
@@ -40,7 +41,8 @@ async def get_tts(request: Request, services: ServicesDep) -> Response:
 
 async def _head(services: Services, body: TtsBody) -> Response:
     services.engines.get(body.engine)
-    content_type = JSON if body.response == "base64" else get_format(body.format).media_type
+    wrapped = {"base64": JSON, "events": NDJSON}
+    content_type = wrapped.get(body.response) or get_format(body.format).media_type
     response = Response(media_type=content_type)
     del response.headers["content-length"]
     return response

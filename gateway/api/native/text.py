@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,15 +11,11 @@ from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep, cancel_on_disconnect, deadline_at
 from gateway.api.common.openapi import JSON, request_body
 from gateway.api.common.route import DialectRoute
-from gateway.service.request import SpeechRequest, VoiceSpec, parse
+from gateway.api.common.tts import as_in_tts
+from gateway.service.request import VoiceSpec, parse
 from gateway.text.sections import Passage, PreparedText, Section
 
 router = APIRouter(tags=["speech"], route_class=DialectRoute)
-
-
-def _as_in_tts(name: str) -> Any:
-    field = SpeechRequest.model_fields[name]
-    return Field(None, description=field.description)
 
 
 class TextBody(BaseModel):
@@ -28,12 +24,12 @@ class TextBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str = Field(min_length=1, description="the text; limited by limits.text_chars")
-    engine: str | None = _as_in_tts("engine")
-    voice: str | None = _as_in_tts("voice")
-    language: str | None = _as_in_tts("language")
-    normalize: bool | dict[str, bool] | None = _as_in_tts("normalize")
-    ssml: bool | None = _as_in_tts("ssml")
-    lexicons: list[str] | None = _as_in_tts("lexicons")
+    engine: str | None = as_in_tts("engine")
+    voice: str | None = as_in_tts("voice")
+    language: str | None = as_in_tts("language")
+    normalize: bool | dict[str, bool] | None = as_in_tts("normalize")
+    ssml: bool | None = as_in_tts("ssml")
+    lexicons: list[str] | None = as_in_tts("lexicons")
     markdown: bool | None = Field(None, description="as in /tts; positions are in the converted text")
 
 
@@ -84,6 +80,7 @@ class TextAnswer(BaseModel):
     engine: str
     text: str = Field(description="the text that positions refer to")
     spoken_text: str
+    languages: list[str] = Field(description="those that the text is read in, the most text first")
     parts: list[Annotated[SpeechPart | PausePart, Field(discriminator="type")]]
     changes: list[TextChange]
     refused: list[RefusedCharacter] = Field(description="the first ones; /tts would answer 422")
@@ -108,6 +105,7 @@ def answer(engine: str, text: str, prepared: PreparedText) -> TextAnswer:
         engine=engine,
         text=text,
         spoken_text=prepared.spoken_text,
+        languages=prepared.languages,
         parts=[_part(section) for section in prepared.sections],
         changes=[
             TextChange(

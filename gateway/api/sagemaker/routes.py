@@ -81,6 +81,8 @@ router.add_api_websocket_route("/invocations-bidirectional-stream", json_socket.
 
 
 def _accepted(accept: str, body: TtsBody) -> dict[str, Any]:
+    if body.response == "events":
+        return {}  # they have one media type, whatever the format of the audio in them
     given = body.model_fields_set
     fmt, response = (getattr(body, name) if name in given else None for name in ("format", "response"))
     chosen = choose(accept, fmt, response, body.sample_rate)

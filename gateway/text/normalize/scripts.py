@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from backends.text import SCRIPT_LANGUAGES, script
 
@@ -39,6 +39,18 @@ def language_runs(text: str, language: str) -> Iterator[tuple[int, int, str]]:
         position = end
     if start < len(text):
         yield start, len(text), current
+
+
+def languages_of(passages: Iterable[tuple[str, str]]) -> list[str]:
+    """The languages that texts are read in, the most characters first.
+
+    :param passages: texts, each with its language as in :func:`language_runs`.
+    """
+    characters: Counter[str] = Counter()
+    for text, language in passages:
+        for start, end, found in language_runs(text, language):
+            characters[found] += end - start
+    return [language for language, _ in characters.most_common()]
 
 
 def _sentence_language(sentence: str, language: str, cjk: str) -> str | None:

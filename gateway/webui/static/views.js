@@ -13,5 +13,9 @@
  */
 export const VIEWS = [
   { id: 'speak', load: async () => (await import('./speak/view.js')).SpeakView },
+  { id: 'converse', load: async () => (await import('./converse/view.js')).ConverseView },
+  { id: 'compare', load: async () => (await import('./compare/view.js')).CompareView },
   { id: 'voices', load: async () => (await import('./voices/view.js')).VoicesView },
+  { id: 'stages', load: async () => (await import('./stages/view.js')).StagesView },
+  { id: 'operate', load: async () => (await import('./operate/view.js')).OperateView },
 ];

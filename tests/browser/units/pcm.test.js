@@ -1,14 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Peaks } from '../../../gateway/webui/static/audio/peaks.js';
-import { PcmDecoder, pcmRate, toFloat, wavFile } from '../../../gateway/webui/static/audio/pcm.js';
+import { PcmDecoder, toFloat, wavFile } from '../../../gateway/webui/static/audio/pcm.js';
 import { SampleQueue } from '../../../gateway/webui/static/audio/sample_queue.js';
-
-test('the sample rate is read from the content type', () => {
-  assert.equal(pcmRate('audio/pcm;rate=22050;channels=1'), 22050);
-  assert.throws(() => pcmRate('audio/wav'), /not PCM: audio\/wav/);
-  assert.throws(() => pcmRate(null));
-});
 
 test('samples split between chunks are decoded as if the chunks were one', () => {
   const samples = Int16Array.from([0, 1, -1, 32767, -32768, 258, -257]);

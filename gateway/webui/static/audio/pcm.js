@@ -1,15 +1,5 @@
 /** 16-bit little-endian mono PCM, as the gateway streams it. */
 
-/**
- * The sample rate of `audio/pcm;rate=24000;channels=1`.
- * @param {string | null} contentType
- */
-export function pcmRate(contentType) {
-  const rate = /^audio\/pcm\b.*;\s*rate=(\d+)/.exec(contentType ?? '')?.[1];
-  if (!rate) throw new Error(`not PCM: ${contentType}`);
-  return Number(rate);
-}
-
 /** Decoder of a stream whose chunks may split a sample. */
 export class PcmDecoder {
   constructor() {

@@ -17,10 +17,13 @@ export class ApiError extends Error {
   }
 }
 
-/** @param {Response} response */
+/**
+ * The error of a response. Errors of the Fish-Speech routes are `{statusCode, message, error}`.
+ * @param {Response} response
+ */
 async function errorOf(response) {
   const body = await response.json().catch(() => ({}));
-  return new ApiError(response.status, body.error ?? {});
+  return new ApiError(response.status, body.error instanceof Object ? body.error : body);
 }
 
 /**

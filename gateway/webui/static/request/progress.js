@@ -1,7 +1,7 @@
 /** How far an engine's loading is, as text. */
 
 /**
- * @param {import('./use_engines.js').Engine} engine
+ * @param {Pick<import('./use_engines.js').Engine, 'name' | 'progress'>} engine
  * @param {import('../lib/i18n.js').Translate} t
  */
 export function progressText({ name, progress }, t) {

@@ -12,12 +12,15 @@ import { FORMATS } from './settings.js';
  * @property {{id: string, name: string, about: string, isStored: boolean}[]} voices
  * @property {string[]} languages
  * @property {(name: string) => string | null} errorOf
+ * @property {boolean} [hasFormat] whether there are downloads
  * @property {boolean} [isVoiceUnused] a reference clip replaces the voice
  * @property {unknown} [belowVoice] further fields about the voice
  */
 
 /** @param {SettingFieldsProps} props */
-export function SettingFields({ settings, set, voices, languages, errorOf, isVoiceUnused = false, belowVoice }) {
+export function SettingFields({
+  settings, set, voices, languages, errorOf, hasFormat = true, isVoiceUnused = false, belowVoice,
+}) {
   const { t } = useApp();
   const field = (/** @type {string} */ name, /** @type {any} */ control, /** @type {string} */ hint = '') =>
     html`<${Field} name=${name} label=${t(name)} hint=${hint} error=${errorOf(name)}>${control}<//>`;
@@ -53,7 +56,7 @@ export function SettingFields({ settings, set, voices, languages, errorOf, isVoi
     select('language', [['', t('language.any')], ...languages.map((tag) => /** @type {[string, string]} */ ([tag, tag]))])}
     <div class="pair">
       ${number('speed', { min: 0.25, max: 4, step: 0.05 }, '')}
-      ${select('format', Object.keys(FORMATS).map((name) => [name, name]))}
+      ${hasFormat && select('format', Object.keys(FORMATS).map((name) => [name, name]))}
     </div>
     ${number('seed', { min: 0, max: 4294967295, step: 1 }, t('seed.hint'))}
     ${select('ssml', [['auto', t('ssml.auto')], ['true', t('on')], ['false', t('off')]])}

@@ -15,6 +15,7 @@ const REFRESH_MS = 700;
  * @property {string[] | null} voices
  * @property {number | null} max_reference_s
  * @property {import('../lib/schema_fields.js').Schema | null} options_schema
+ * @property {{samples_per_frame: number} | null} codec
  * @property {{stage: string, done: number, total: number | null} | null} progress
  * @property {string | null} error
  */

@@ -3,7 +3,7 @@ import { wavFile } from '../audio/pcm.js';
 import { CopyButton } from '../components/copy_button.js';
 import { Waveform } from '../components/waveform.js';
 import { useApp } from '../lib/context.js';
-import { html, useState } from '../lib/dom.js';
+import { html, useEffect, useState } from '../lib/dom.js';
 import { clock, delay } from '../lib/numbers.js';
 import { saveFile } from '../lib/save_file.js';
 import { curlCall, httpxCall, javascriptCall, openaiCall } from './calls.js';
@@ -16,12 +16,13 @@ const fileName = (/** @type {string} */ format) => `speech.${FORMATS[format]}`;
 /** @param {{speech: import('./use_speech.js').Speech, replay: () => void, format: string}} props */
 export function Result({ speech, replay, format }) {
   const { t } = useApp();
-  if (!speech.durationS) return null;
+  if (!speech.durationS && !speech.traces.count) return null;
   const figures = [
+    ['queue', delay(speech.queueS)],
     ['first_audio', speech.firstAudioS === null ? '–' : delay(speech.firstAudioS)],
     ['total', speech.totalS === null ? '…' : delay(speech.totalS)],
     ['duration', `${speech.durationS.toFixed(2)} s`],
-    ['rtf', speech.totalS === null ? '…' : (speech.totalS / speech.durationS).toPrecision(2)],
+    ['rtf', speech.synthesisS === null || !speech.durationS ? '…' : (speech.synthesisS / speech.durationS).toPrecision(2)],
     ['seed', String(speech.body.seed)],
   ];
   return html`<div class="result">
@@ -32,16 +33,25 @@ export function Result({ speech, replay, format }) {
       label=${t('waveform')}
     />
     <p class="position">${clock(speech.positionS)} / ${clock(speech.durationS)}</p>
+    <${Seen} speech=${speech} />
     <dl>
       ${figures.map(([name, value]) => html`<div><dt title=${t(`${name}.title`)}>${t(name)}</dt><dd data-figure=${name}>${value}</dd></div>`)}
     </dl>
-    ${speech.note && html`<p class="hint">${speech.note}</p>`}
     <div class="buttons">
       <button type="button" onClick=${replay} disabled=${!speech.isComplete}>${t('replay')}</button>
       <${Download} speech=${speech} format=${format} />
     </div>
     ${speech.isComplete && html`<${Calls} body=${speech.body} format=${format} />`}
   </div>`;
+}
+
+/** The pictures, whose modules are loaded with the first audio. @param {{speech: import('./use_speech.js').Speech}} props */
+function Seen({ speech }) {
+  const [See, setSee] = useState(/** @type {any} */ (null));
+  useEffect(() => {
+    import('../see/see.js').then((module) => setSee(() => module.See));
+  }, []);
+  return See && html`<${See} speech=${speech} />`;
 }
 
 /** @param {{speech: import('./use_speech.js').Speech, format: string}} props */

@@ -25,8 +25,17 @@ export function TextField({ settings, set, spoken, errorOf }) {
         onInput=${(/** @type {any} */ event) => set({ text: event.target.value })}
       ></textarea>`}
     <//>
-    ${spoken && html`<${Spoken} spoken=${spoken} />`}
+    ${spoken && html`<${Languages} tags=${spoken.languages} /><${Spoken} spoken=${spoken} />`}
   </div>`;
+}
+
+/** @param {{tags: string[]}} props */
+function Languages({ tags }) {
+  const { t, language } = useApp();
+  const names = new Intl.DisplayNames(language, { type: 'language' });
+  return html`<p class="hint" data-languages=${tags.join(' ')}>
+    ${t('text.languages', { languages: tags.map((tag) => names.of(tag)).join(', ') })}
+  </p>`;
 }
 
 /** @param {{spoken: import('./use_spoken_text.js').SpokenText}} props */

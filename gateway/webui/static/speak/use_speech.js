@@ -4,7 +4,8 @@ import { toFloat } from '../audio/pcm.js';
 import { Player } from '../audio/player.js';
 import { useApp } from '../lib/context.js';
 import { useEffect, useRef, useState } from '../lib/dom.js';
-import { streamSpeech } from './stream_speech.js';
+import { Traces } from '../see/traces.js';
+import { streamSpeech } from '../request/stream_speech.js';
 
 const PEAK_S = 0.01;
 
@@ -16,19 +17,23 @@ const PEAK_S = 0.01;
  * @property {number} rateHz
  * @property {Int16Array<ArrayBuffer>[]} chunks
  * @property {Peaks} peaks
- * @property {string} note how the audio differs from the request
+ * @property {string} text as the gateway read it
+ * @property {import('../request/stream_speech.js').SegmentEvent[]} segments
+ * @property {Traces} traces
  * @property {boolean} isComplete
  * @property {number} durationS of the audio received so far
  * @property {number} positionS of the play head
+ * @property {number} queueS seconds until an engine took the request, as the gateway measured
  * @property {number | null} firstAudioS seconds until the first audio
  * @property {number | null} totalS seconds until the last audio
+ * @property {number | null} synthesisS seconds in which the engine worked, as the gateway measured
  * @property {Error | null} error
  */
 
 /** @returns {Speech} */
 const nothing = () => ({
-  state: 'idle', body: {}, rateHz: 0, chunks: [], peaks: new Peaks(1), note: '', isComplete: false, durationS: 0, positionS: 0,
-  firstAudioS: null, totalS: null, error: null,
+  state: 'idle', body: {}, rateHz: 0, chunks: [], peaks: new Peaks(1), text: '', segments: [], traces: new Traces(), isComplete: false,
+  durationS: 0, positionS: 0, queueS: 0, firstAudioS: null, totalS: null, synthesisS: null, error: null,
 });
 
 export function useSpeech() {
@@ -64,20 +69,24 @@ export function useSpeech() {
     const startedAt = performance.now();
     const elapsedS = () => (performance.now() - startedAt) / 1000;
     const chunks = /** @type {Int16Array<ArrayBuffer>[]} */ ([]);
+    const traces = new Traces();
     let peaks = new Peaks(1);
     let durationS = 0;
     let firstAudioS = /** @type {number | null} */ (null);
     let rateHz = 0;
-    update(() => ({ ...nothing(), state: 'waiting', body, chunks }));
+    update(() => ({ ...nothing(), state: 'waiting', body, chunks, traces }));
     try {
-      await streamSpeech(api, body, signal, {
-        async onStart(streamRateHz, headers) {
-          rateHz = streamRateHz;
+      const done = await streamSpeech(api, body, signal, {
+        async onStart({ sample_rate, seed, text, queue_ms }) {
+          rateHz = sample_rate;
           await player.start(rateHz, onProgress);
           peaks = new Peaks(Math.round(rateHz * PEAK_S));
-          const seed = Number(headers.get('x-voxgate-seed'));
-          const note = headers.get('x-voxgate-note') ?? '';
-          update(() => ({ state: 'receiving', rateHz, peaks, note, body: { ...body, seed } }));
+          update(() => ({ state: 'receiving', rateHz, peaks, text, queueS: queue_ms / 1000, body: { ...body, seed } }));
+        },
+        onSegment: (segment) => update((old) => ({ segments: [...old.segments, segment] })),
+        onTrace(trace) {
+          traces.add(trace);
+          update(() => ({})); // draws them
         },
         onSamples(samples) {
           firstAudioS ??= elapsedS();
@@ -90,7 +99,12 @@ export function useSpeech() {
         },
       });
       player.complete();
-      update((old) => ({ state: old.state === 'done' ? 'done' : 'playing', isComplete: true, totalS: elapsedS() }));
+      update((old) => ({
+        state: old.state === 'done' ? 'done' : 'playing',
+        isComplete: true,
+        totalS: elapsedS(),
+        synthesisS: done.total_ms / 1000 - old.queueS,
+      }));
     } catch (error) {
       player.close();
       update(() => ({ state: 'failed', error: /** @type {Error} */ (error) }));

@@ -6,7 +6,7 @@ import { textRequest } from '../request/settings.js';
 const PAUSE_MS = 400;
 
 /** @typedef {{start: number, end: number, written: string, spoken: string, category: string}} TextChange */
-/** @typedef {{spoken_text: string, changes: TextChange[], refused: {character: string}[], ignored: string[]}} SpokenText */
+/** @typedef {{spoken_text: string, languages: string[], changes: TextChange[], refused: {character: string}[], ignored: string[]}} SpokenText */
 
 /**
  * @param {import('../request/settings.js').Settings} settings

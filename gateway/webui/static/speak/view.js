@@ -8,7 +8,8 @@ import { OptionFields } from '../request/option_fields.js';
 import { Result } from './result.js';
 import { VoiceFields } from './voice_fields.js';
 import { NO_REFERENCE, withReference } from '../request/reference.js';
-import { DEFAULTS, fieldAtFault, fromParams, speechRequest, toParams } from '../request/settings.js';
+import { fieldAtFault, fromParams, speechRequest, toParams } from '../request/settings.js';
+import { shownFields } from '../request/shown_fields.js';
 import { SettingFields } from '../request/setting_fields.js';
 import { Status } from './status.js';
 import { TextField } from './text_field.js';
@@ -64,7 +65,7 @@ export function SpeakView({ params, onParams }) {
     return () => removeEventListener('keydown', onKeyDown);
   }, []);
 
-  const names = [...Object.keys(DEFAULTS), 'reference_audio', 'reference_text', ...fields.map(({ name }) => `options.${name}`)];
+  const names = ['text', 'reference_audio', 'reference_text', ...shownFields(engine, fields)];
   const error = speech.error ?? textError;
   const atFault = error instanceof ApiError ? fieldAtFault(error.param, names) : null;
   const errorOf = (/** @type {string} */ name) => (error && atFault === name ? error.message : null);
