@@ -59,6 +59,13 @@ class Metrics:
         self.audio_s = Counter(
             "voxgate_audio_seconds_total", "Seconds of synthesized audio", engine, registry=self.registry
         )
+        self.queue_s = Histogram(
+            "voxgate_queue_seconds",
+            "Time that a request waited for the engine and a slot of it, until it got one",
+            engine,
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self.queue_depth = Gauge(
             "voxgate_queue_depth", "Requests waiting for the engine", engine, registry=self.registry
         )

@@ -88,8 +88,11 @@ class CodecService:
     async def _slot(self, engine: ConfiguredEngine, deadline_at: float) -> AsyncIterator[None]:
         """Hold a slot of the engine until the deadline, and count the outcome."""
         outcome = "cancelled"
+        loop = asyncio.get_running_loop()
+        arrived_at = loop.time()
         try:
             async with asyncio.timeout_at(deadline_at), engine.slot():
+                self._metrics.queue_s.labels(engine.label).observe(loop.time() - arrived_at)
                 yield
             outcome = "ok"
         except TimeoutError:

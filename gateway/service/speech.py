@@ -262,6 +262,7 @@ class Speech:
         loop = asyncio.get_running_loop()
         label = self._engine.label
         started_at = loop.time()
+        self._metrics.queue_s.labels(label).observe(started_at - self._arrived_at)
         generated_s = 0.0
         silence_s = 0.0  # of pauses that are sent with the next passage, so that its refusal comes before any audio
         for part in self._parts:

@@ -62,6 +62,7 @@ async def test_metrics_are_prometheus_text(tmp_path: Path) -> None:
     assert samples["voxgate_errors_total", ("type", "invalid_request")] == 1
     assert samples["voxgate_http_responses_total", ("route", "/tts"), ("status", "422")] == 1
     assert samples["voxgate_queue_depth", ("engine", "fake")] == 0
+    assert samples["voxgate_queue_seconds_count", ("engine", "fake")] == 1
     assert samples["voxgate_time_to_first_audio_seconds_count", ("engine", "fake")] == 1
     assert samples["voxgate_realtime_factor_count", ("engine", "fake")] == 1
     assert samples["voxgate_engine_ready", ("engine", "fake")] == 1
