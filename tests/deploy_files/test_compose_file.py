@@ -74,9 +74,8 @@ def test_configuration_is_the_gateways(
     for variable, value in service["environment"].items():
         monkeypatch.setenv(variable, value)
     settings = load_settings()
-    mounted = [volume.partition(":")[2] for volume in service["volumes"]]
-    assert (settings.host, settings.port) == ("0.0.0.0", 8000)
-    assert mounted == [str(settings.data_dir), service["environment"]["HF_HOME"]]
+    assert settings.port == 8000
+    assert not settings.access.keys
     assert float(service["stop_grace_period"].removesuffix("s")) > settings.limits.drain_s
 
 
