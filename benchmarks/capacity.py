@@ -153,7 +153,7 @@ def peaks() -> dict[str, Peak]:
 
 
 def table(target_s: float) -> dict[str, dict[str, tuple[int, int]]]:
-    """Listeners by what is spoken with and by card: in the low and in the high case."""
+    """Listeners by engine and card, in the low and in the high case."""
     made: dict[str, dict[str, tuple[int, int]]] = {}
     kinds: dict[str, tuple[Callable[[Peak, str], Engine], Callable[[random.Random], Request]]] = {
         "f5, 7 evaluations": (f5_engine, f5_work(7)),

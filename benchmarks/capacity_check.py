@@ -7,7 +7,8 @@ For each engine:
 1. ``step_s(n)``: the engine alone in this process, with n jobs. A line through the times of some n is the model's.
 2. The hop: first audio of requests to an idle gateway, less the steps for it; half of the rest.
 3. A client sends requests at random times (a Poisson process) at several shares of the engine's capacity. The
-   simulation gets the same times, so that chance affects both equally.
+   simulation gets the same times, so that chance affects both equally, and of an engine that sends audio at every step,
+   the duration that steps had in that run: other processes on the machine slow them down.
 
 The tone engine sleeps in its steps: it checks the queueing. In the others, client, gateway and worker share the cores,
 which the model does not know.
@@ -24,7 +25,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ import httpx
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 
-from step_server import Engine, Request, arrivals, line, percentile, simulate  # noqa: E402
+from step_server import Engine, Request, Served, arrivals, line, percentile, simulate  # noqa: E402
 from support.gateway_process import start_gateway, wait_ready  # noqa: E402
 
 from backends.base import EngineConfig, Job  # noqa: E402
@@ -109,34 +110,43 @@ def step_times(case: Case, folder: Path, rounds: int = 5) -> dict[int, float]:
     return times
 
 
-async def first_audio(client: httpx.AsyncClient, text: str) -> float:
-    """Send a streamed request; return the time to its first audio, after its last."""
+async def speak(client: httpx.AsyncClient, text: str) -> Served:
+    """Send a streamed request; return the times to its first and its last audio."""
     body = {"text": text, "stream": True, "format": "pcm"}
-    sent_at, first_s = time.perf_counter(), 0.0
+    sent_at, first_s, last_s = time.perf_counter(), 0.0, 0.0
     async with client.stream("POST", "/tts", json=body) as response:
         assert response.status_code == 200, await response.aread()
         async for _ in response.aiter_raw():
-            first_s = first_s or time.perf_counter() - sent_at
-    return first_s
+            last_s = time.perf_counter() - sent_at
+            first_s = first_s or last_s
+    return Served(first_s, last_s)
 
 
 async def idle_first_audio(url: str, text: str) -> float:
     async with httpx.AsyncClient(base_url=url, timeout=120, trust_env=False) as client:
-        times = [await first_audio(client, text) for _ in range(IDLE_REQUESTS)]
+        times = [(await speak(client, text)).first_s for _ in range(IDLE_REQUESTS)]
     return statistics.median(times[3:])
 
 
-async def offer(url: str, text: str, times: Sequence[float]) -> list[float]:
-    """Send requests at the given times, whatever happened to the ones before; return their times to first audio."""
+async def offer(url: str, text: str, times: Sequence[float]) -> list[Served]:
+    """Send requests at the given times, whatever happened to the ones before."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
     async with httpx.AsyncClient(base_url=url, timeout=300, trust_env=False, limits=limits) as client:
         began_at = time.perf_counter()
 
-        async def one(at_s: float) -> float:
+        async def one(at_s: float) -> Served:
             await asyncio.sleep(began_at + at_s - time.perf_counter())
-            return await first_audio(client, text)
+            return await speak(client, text)
 
         return await asyncio.gather(*map(one, times))
+
+
+def slowdown(case: Case, measured: Sequence[Served], step_s: Callable[[int], float]) -> float:
+    """Mean duration of a step in a run over the one measured alone, from the time between first and last audio."""
+    if case.by_turns or case.first_step == case.steps:
+        return 1.0
+    mean_s = statistics.mean(one.last_s - one.first_s for one in measured) / (case.steps - case.first_step)
+    return mean_s / step_s(case.slots)
 
 
 def check(case: Case, seconds: float) -> dict[str, Any]:
@@ -150,18 +160,19 @@ def check(case: Case, seconds: float) -> dict[str, Any]:
             wait_ready(gateway)
             idle_s = asyncio.run(idle_first_audio(gateway.url, case.text))
             hop_s = max(0.0, (idle_s - case.first_step * step_s(1)) / 2)
-            engine = Engine(case.slots, step_s, hop_s=hop_s, by_turns=case.by_turns)
             full = 1 / (case.steps * step_s(1)) if case.by_turns else case.slots / (case.steps * step_s(case.slots))
             rows = []
             for share in SHARES:
                 at_s = arrivals(share * full, max(20, round(share * full * seconds)), seed=round(100 * share))
                 load_before = os.getloadavg()[0]
                 measured = asyncio.run(offer(gateway.url, case.text, at_s))
+                slower = slowdown(case, measured, step_s)
+                engine = Engine(case.slots, lambda n: slower * step_s(n), hop_s=hop_s, by_turns=case.by_turns)  # noqa: B023
                 served = simulate(engine, [Request(at, case.first_step, case.steps, 0.0) for at in at_s])
-                row: dict[str, Any] = {"share": share, "rate": share * full, "requests": len(at_s)}
+                row: dict[str, Any] = {"share": share, "rate": share * full, "requests": len(at_s), "slower": slower}
                 for percent in (50, 95):
                     row[f"predicted_p{percent}_s"] = percentile([one.first_s for one in served], percent)
-                    row[f"measured_p{percent}_s"] = percentile(measured, percent)
+                    row[f"measured_p{percent}_s"] = percentile([one.first_s for one in measured], percent)
                 row["load_average"] = (load_before + os.getloadavg()[0]) / 2
                 rows.append(row)
                 print(case.name, {key: round(value, 3) for key, value in row.items()}, flush=True)

@@ -43,5 +43,5 @@ def draw(path: Path) -> None:
         title=f"derived: listeners at a p95 of {TARGET_S:g} s", xlabel="low to high case (log scale)", xscale="log"
     )
     axes[-1].invert_yaxis()
-    axes[-1].legend(fontsize=8)
+    axes[-1].legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=len(made))
     figure.savefig(path, dpi=110)

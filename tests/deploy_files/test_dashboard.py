@@ -24,6 +24,7 @@ from gateway.metrics import Metrics
 from gateway.service.auth import key_hash
 
 KEY = "vox_of-the-test-of-the-dashboard"
+SHARED = [f"--set=storage.{volume}.accessMode=ReadWriteMany" for volume in ("data", "cache")]
 SUFFIXES = re.compile("_(bucket|count|sum|total)$")
 
 
@@ -140,12 +141,24 @@ def has_values(prometheus: httpx.Client, query: str) -> bool:
     return any(not math.isnan(float(one["value"][1])) for one in answer["data"]["result"])
 
 
+def adapter_query() -> str:
+    """The query of prometheus-adapter for the chart's pods, by the rule in docs/deployment.md."""
+    (block,) = re.findall(r"^```yaml\n(rules:\n.*?)^```", (ROOT / "docs/deployment.md").read_text(), re.M | re.S)
+    (rule,) = yaml.safe_load(block)["rules"]["custom"]
+    scaler = of_kind(render("--set=sets.cpu.autoscaling.kind=custom-metrics", *SHARED), "HorizontalPodAutoscaler")
+    (metric,) = scaler["voxgate-cpu"]["spec"]["metrics"]
+    assert metric["pods"]["metric"]["name"] == rule["name"]["as"]
+    query: str = rule["metricsQuery"].replace("<<.GroupBy>>", "pod")
+    return query.replace("<<.LabelMatchers>>", 'namespace="speech",pod=~"voxgate-.+"')
+
+
 @pytest.mark.slow
 def test_every_query_has_values_from_a_scraped_gateway(scraped: tuple[Gateway, httpx.Client]) -> None:
     gateway, prometheus = scraped
     queries = [query.replace("$__rate_interval", "30s") for query in dashboard_queries()]
     (scaled,) = of_kind(render(f"--values={EXAMPLE}"), "ScaledObject").values()
     queries.append(scaled["spec"]["triggers"][0]["metadata"]["query"])
+    queries.append(adapter_query())
     assert len(queries) > 20
     deadline = time.monotonic() + 60
     while queries:
