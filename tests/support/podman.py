@@ -76,7 +76,6 @@ class Container:
 
     def stop(self) -> int:
         """Send SIGTERM, as ``docker stop`` does, and return the exit status."""
-        self.client.close()
         podman("stop", "--time=30", self.name)
         return json.loads(podman("inspect", self.name))[0]["State"]["ExitCode"]
 
@@ -86,8 +85,9 @@ def running(image: str, *options: str, command: tuple[str, ...] = (), port: int 
     """Run an image with its own command, or with another, until the context ends. Options are ``docker run``'s."""
     name = podman("run", "--detach", *RUN, f"--publish=127.0.0.1::{port}", *options, image, *command)
     try:
-        published = podman("port", name, f"{port}/tcp")
-        yield Container(name, f"http://{published}")
+        container = Container(name, f"http://{podman('port', name, f'{port}/tcp')}")
+        with container.client:
+            yield container
     finally:
         print(podman("logs", name, status=None))
         podman("rm", "--force", "--volumes", name)
