@@ -140,5 +140,5 @@ bench: install-dev ## measure the request path beside LitServe
 constraints: install-dev ## write down the versions that are installed now
 	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable > constraints.txt
 
-clean: ## remove .venv, the clients' packages and the documentation site
-	rm -rf $(VENV) $(CLIENTS) node_modules tests/clients/node_modules .docs site
+clean: ## remove .venv, the clients' packages, the documentation site and the images of image-test
+	rm -rf $(VENV) $(CLIENTS) node_modules tests/clients/node_modules .docs site /var/tmp/voxgate-image

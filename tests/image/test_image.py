@@ -133,7 +133,7 @@ def test_root_writes_nothing_outside_of_its_folders(sagemaker: Container, clip: 
     assert [path for path in files if not path.startswith(OWN_PATHS)] == []
 
 
-def test_sagemaker_container_uses_the_port_it_is_told(images: dict[str, str]) -> None:
+def test_sagemaker_container_uses_the_port_of_its_environment(images: dict[str, str]) -> None:
     with running(images["sagemaker"], "--env=SAGEMAKER_BIND_TO_PORT=9100", command=("serve",), port=9100) as container:
         wait_ready(container)
         podman("healthcheck", "run", container.name)
