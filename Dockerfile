@@ -4,7 +4,7 @@ ARG BASE_DIGEST=
 
 FROM ${BASE}${BASE_DIGEST} AS builder
 WORKDIR /src
-# Bytecode that is checked by nothing: it is as old as its source, and the same packages give the same layer.
+# Bytecode without file times, so that the same packages give the same layer.
 ENV VIRTUAL_ENV=/opt/venv UV_NO_CACHE=1 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 PYC_INVALIDATION_MODE=UNCHECKED_HASH
 COPY constraints.txt ./
 RUN python3 -m venv /opt/uv \
@@ -65,7 +65,6 @@ ENV PATH=/opt/venv/bin:$PATH \
     VOXGATE_DATA_DIR=/data \
     VOXGATE_HOST=0.0.0.0
 VOLUME /data
-EXPOSE 8000
 HEALTHCHECK --start-period=30s --interval=10s --timeout=3s CMD ["python", "-c", \
     "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('VOXGATE_PORT', '8000') + '/health/live', timeout=2)"]
 ENTRYPOINT ["voxgate"]
@@ -81,6 +80,7 @@ LABEL org.opencontainers.image.title=Voxgate \
       org.opencontainers.image.created=$CREATED
 
 FROM runtime AS cpu
+EXPOSE 8000
 USER 10001:10001
 
 # SageMaker runs `docker run IMAGE serve`, as root: its containers must, to read the model and to write to its folders.
@@ -94,4 +94,5 @@ HEALTHCHECK --start-period=30s --interval=10s --timeout=3s CMD ["python", "-c", 
 
 FROM runtime AS cuda
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+EXPOSE 8000
 USER 10001:10001

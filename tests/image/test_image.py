@@ -188,5 +188,5 @@ def test_baked_weights_are_found_without_a_network(extras: str) -> None:
         hub.add("owner/voice", {"model.safetensors": bytes(range(256)) * 1000})
         image = build("cpu", "voxgate-baked", EXTRAS=extras, BAKE=REFERENCE, HF_ENDPOINT=hub.url)
     options = [*RUN, *READ_ONLY, "--rm", "--network=none"]
-    assert podman("run", *options, image, "pull", REFERENCE).splitlines()[-1].startswith("/opt/weights/")
+    assert "/opt/weights/" in podman("run", *options, image, "pull", REFERENCE)
     assert podman("run", *options, image, "pull", "--check").startswith("1 files verified")
