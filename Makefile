@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu client-env deploy-tools deploy-files docs docs-env gpu-kit gpu-rehearsal lint format bench constraints system-deps ui-vendor lint-ui clean
+.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu client-env deploy-tools deploy-files docs docs-env gpu-kit gpu-rehearsal image-deps image-test lint format bench constraints system-deps ui-vendor lint-ui clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -117,6 +117,18 @@ gpu-kit: $(BIN)/uv $(if $(filter train,$(FOR)),$(VENV)/.installed) ## .gpu/: whe
 gpu-rehearsal: $(BIN)/uv ## what such a machine would run, on the CPU with tiny models, in an environment as bare as its own
 	$(BIN)/python benchmarks/gpu/rehearse.py --for $(or $(FOR),bench) $(ARGS)
 
+image-deps: ## Podman and debootstrap, with which image-test builds and runs images (Debian, as root)
+	@command -v podman >/dev/null && command -v crun >/dev/null && command -v debootstrap >/dev/null || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+	    podman crun containernetworking-plugins iptables debootstrap >/dev/null; }
+
+# In a mount namespace without the unified hierarchy of control groups, which crun refuses beside the older ones.
+image-test: install-dev image-deps ## build the image's targets and test their containers; EXTRAS=lite: without PyTorch
+	@unshare --mount true || { echo 'image-test: this machine allows no mount namespace, nothing tested'; exit 1; }
+	EXTRAS=$(or $(EXTRAS),lite,f5,fish) unshare --mount sh -c \
+	  '! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; exec "$$@"' - \
+	  $(BIN)/python -m pytest -m image tests/image $(ARGS)
+
 node_modules/.installed: package.json
 	npm install --silent --ignore-scripts --no-package-lock --no-audit --no-fund
 	touch $@
@@ -129,11 +141,12 @@ lint-ui: ## types and style of the page's JavaScript, if Node.js is installed
 	  $(MAKE) --silent node_modules/.installed && node_modules/.bin/tsc && node_modules/.bin/eslint .; \
 	else echo 'lint-ui: Node.js is not installed, nothing checked'; fi
 
-lint: install-dev lint-ui ## ruff, mypy, the import contracts and lint-ui; phrases that plain English avoids are printed
+lint: install-dev lint-ui ## ruff, mypy, the import contracts, hadolint and lint-ui; phrases that plain English avoids are printed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/python scripts/prose.py
 
 format: install-dev ## rewrite the code in the standard format
@@ -146,5 +159,5 @@ bench: install-dev ## measure the request path beside LitServe
 constraints: install-dev ## write down the versions that are installed now
 	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable > constraints.txt
 
-clean: ## remove .venv, the clients' packages, Helm and Prometheus, and the documentation site
-	rm -rf $(VENV) $(CLIENTS) node_modules tests/clients/node_modules .deploy .docs site
+clean: ## remove .venv, the clients' packages, Helm and Prometheus, the documentation site and the images of image-test
+	rm -rf $(VENV) $(CLIENTS) node_modules tests/clients/node_modules .deploy .docs site /var/tmp/voxgate-image

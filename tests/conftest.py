@@ -14,7 +14,21 @@ import soundfile
 from support.gateway_process import TONE_AND_LITE, Gateway, start_gateway, wait_ready
 
 SLOW_FOLDERS = frozenset(
-    {"benchmarks", "browser", "cli", "clients", "contract", "e2e", "engine", "f5", "fish", "hub", "recipes", "speech"}
+    {
+        "benchmarks",
+        "browser",
+        "cli",
+        "clients",
+        "contract",
+        "e2e",
+        "engine",
+        "f5",
+        "fish",
+        "hub",
+        "image",
+        "recipes",
+        "speech",
+    }
 )
 """Folders whose tests need models, a browser, or many processes or servers; ``make test-quick`` leaves them out."""
 

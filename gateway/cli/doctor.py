@@ -9,18 +9,20 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import NamedTuple
+from functools import cache
+from typing import Annotated, NamedTuple
 
+import typer
 from msgspec.structs import replace
-from rich.table import Table
-from rich.text import Text
 
 from backends.errors import LoadError
 from backends.hub import BadHubSettings, Hub, HubSettings, MissingOffline, NotFound
 from gateway import __version__
 from gateway.checkpoints import Catalog, references_in
 from gateway.cli.console import err, exit_on_error, fail, out
-from gateway.cli.options import ConfigOption, settings_or_exit
+from gateway.cli.container import container_findings
+from gateway.cli.findings import Finding, Report
+from gateway.cli.options import MODEL_DIR, ConfigOption, SageMakerOption, settings_or_exit
 from gateway.cli.pull import hub_settings, license_terms, size
 from gateway.settings import EngineSettings, Settings
 
@@ -52,34 +54,40 @@ class DoctorError(Exception):
     """A program could not run under an interpreter; the message is the reason."""
 
 
-class Finding(NamedTuple):
-    """A line of the report; ``ok`` is None for plain information."""
+class Devices(NamedTuple):
+    """What an interpreter's PyTorch finds; ``cuda`` is the version that it was built for."""
 
-    ok: bool | None
-    subject: str
-    state: str
-
-
-_MARKS = {True: Text("ok", "green"), False: Text("!!", "bold red"), None: Text("")}
+    finding: Finding
+    gpus: int = 0
+    cuda: str | None = None
 
 
-def doctor(config: ConfigOption = None) -> None:
+def doctor(
+    config: ConfigOption = None,
+    image: Annotated[
+        bool,
+        typer.Option("--image", help="In a container: also check the user, folders, GPU driver, health and /opt/ml."),
+    ] = False,
+    sagemaker: SageMakerOption = False,
+) -> None:
     """Check endpoints, cache, disk, devices, codecs and licenses. Exit status 1 if there are problems."""
-    settings = settings_or_exit(config)
+    model_dir = MODEL_DIR if sagemaker else None
+    settings = settings_or_exit(config, model_dir)
     with exit_on_error():
         catalog = Catalog.load()
-    table = Table("", "item", "state")
-    problems = 0
+    report = Report()
     try:
         with err.status("checking"):
             for finding in _findings(settings, hub_settings(settings), catalog):
-                problems += finding.ok is False
-                table.add_row(_MARKS[finding.ok], finding.subject, finding.state)
+                report.add(finding)
+            if image:
+                for finding in container_findings(settings, _devices(sys.executable).cuda, model_dir):
+                    report.add(finding)
     except BadHubSettings as error:
         raise fail(str(error), 2) from None
-    out.print(table)
-    if problems:
-        raise fail(f"problems found: {problems}, marked with !!")
+    out.print(report.table)
+    if report.problems:
+        raise fail(f"problems found: {report.problems}, marked with !!")
 
 
 def _findings(settings: Settings, hub: HubSettings, catalog: Catalog) -> Iterator[Finding]:
@@ -88,8 +96,9 @@ def _findings(settings: Settings, hub: HubSettings, catalog: Catalog) -> Iterato
     yield _cache(hub)
     gpus: dict[str, int] = {}
     for python in dict.fromkeys(engine.python or sys.executable for engine in settings.engines.values()):
-        finding, gpus[python] = _devices(python)
-        yield finding
+        devices = _devices(python)
+        gpus[python] = devices.gpus
+        yield devices.finding
     yield _codecs()
     for name, engine in settings.engines.items():
         yield _engine(name, engine, settings, gpus[engine.python or sys.executable])
@@ -143,17 +152,19 @@ def _run(python: str, code: str, engine: EngineSettings | None = None, stdin: st
     return (run.stdout.strip().splitlines() or [""])[-1]
 
 
-def _devices(python: str) -> tuple[Finding, int]:
-    """Report an interpreter's devices, and return its number of GPUs."""
+@cache
+def _devices(python: str) -> Devices:
+    """Report an interpreter's devices."""
     subject = f"interpreter {python}"
     try:
         found = json.loads(_run(python, _DEVICES))
     except (DoctorError, ValueError) as error:
-        return Finding(False, subject, str(error)), 0
+        return Devices(Finding(False, subject, str(error)))
     if found["torch"] is None:
-        return Finding(None, subject, "torch is not installed: engines that need it cannot run here"), 0
+        return Devices(Finding(None, subject, "torch is not installed: engines that need it cannot run here"))
     gpus = ", ".join(found["gpus"]) or "no GPU"
-    return Finding(True, subject, f"torch {found['torch']} (CUDA {found['cuda']}), {gpus}"), len(found["gpus"])
+    state = f"torch {found['torch']} (CUDA {found['cuda']}), {gpus}"
+    return Devices(Finding(True, subject, state), len(found["gpus"]), found["cuda"])
 
 
 def _engine(name: str, engine: EngineSettings, settings: Settings, gpus: int) -> Finding:

@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from gateway.cli.remote import RemoteGateway
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
+MODEL_DIR = Path("/opt/ml/model")  # where SageMaker unpacks a model archive
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Configuration file.", envvar="VOXGATE_CONFIG", show_envvar=True)
+]
+SageMakerOption = Annotated[
+    bool,
+    typer.Option("--sagemaker", help="As a SageMaker container.", envvar="VOXGATE_SAGEMAKER", show_envvar=True),
 ]
 ServerOption = Annotated[
     str | None,

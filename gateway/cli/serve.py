@@ -11,12 +11,10 @@ import typer
 
 from gateway import logs
 from gateway.cli.console import exit_on_error, fail
-from gateway.cli.options import ConfigOption, settings_or_exit
+from gateway.cli.options import MODEL_DIR, ConfigOption, SageMakerOption, settings_or_exit
 from gateway.environment import kubernetes_variables
 
 log = structlog.get_logger(__name__)
-
-MODEL_DIR = Path("/opt/ml/model")
 
 
 def serve(
@@ -24,12 +22,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; :: is every IPv4 and IPv6 address.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0: a free one.")] = None,
     root_path: Annotated[str | None, typer.Option(help="Path prefix of a reverse proxy, e.g. /speech.")] = None,
-    sagemaker: Annotated[
-        bool,
-        typer.Option(
-            "--sagemaker", help="Serve as a SageMaker container.", envvar="VOXGATE_SAGEMAKER", show_envvar=True
-        ),
-    ] = False,
+    sagemaker: SageMakerOption = False,
     model_dir: Annotated[Path, typer.Option(help="With --sagemaker: folder of the model archive.")] = MODEL_DIR,
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C, then let running requests finish."""

@@ -28,9 +28,12 @@ log = structlog.get_logger(__name__)
 SOCKET = "socket"
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - folders in it are private, see mkdtemp
 MAX_ADDRESS_BYTES = 100  # path of a Unix socket; Linux allows 107
-# OpenMP threads spin while they wait for each other. With libgomp's default (300,000 turns or more), two workers that
-# share cores lose three quarters of their speed; with this value, one worker alone loses nothing measurable.
-OPENMP_ENV = {"GOMP_SPINCOUNT": "3000"}
+DEFAULT_ENV = {
+    # OpenMP threads spin while they wait for each other. With libgomp's default (300,000 turns or more), two workers
+    # that share cores lose three quarters of their speed; with this value, one worker alone loses nothing measurable.
+    "GOMP_SPINCOUNT": "3000",
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime 1.31 collects figures of its use for Microsoft unless it is set
+}
 HANDSHAKE_TIMEOUT_S = 60.0  # start of an interpreter on a loaded machine; an engine is imported after the handshake
 
 
@@ -111,7 +114,7 @@ class WorkerProcess:
                     "backends.worker",
                     "--address",
                     address,
-                    env={**OPENMP_ENV, **os.environ, **_thread_limits(spec.config.threads), **spec.env},
+                    env={**DEFAULT_ENV, **os.environ, **_thread_limits(spec.config.threads), **spec.env},
                     stdin=asyncio.subprocess.PIPE,  # held open: the worker exits when the gateway does
                     stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.PIPE,
