@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__, logs
-from gateway.cli import doctor, engines, fish, keys, lexicons, pull, say, serve, text, voices
+from gateway.cli import deploy, doctor, engines, fish, keys, lexicons, pull, say, serve, text, voices
 from gateway.settings import LogSettings
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command(context_settings=_FORWARD_OPTIONS, add_help_option=False)(fish.fish)
 app.add_typer(voices.app, name="voices")
 app.add_typer(lexicons.app, name="lexicons")
 app.add_typer(keys.app, name="key")
+app.add_typer(deploy.app, name="deploy")
 
 
 def _show_version(wanted: bool) -> None:
