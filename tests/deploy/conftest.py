@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import botocore.loaders
 import pytest
 from support import aws
 from typer.testing import CliRunner, Result
@@ -18,7 +18,9 @@ Command = Callable[..., Result]
 
 @pytest.fixture(scope="session")
 def _moto() -> Iterator[str]:
-    with aws.server() as url:
+    loader = botocore.loaders.create_loader()  # every session would read the services' descriptions again
+    with aws.server() as url, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.loaders, "create_loader", lambda search_path_string=None: loader)
         yield url
 
 
@@ -36,7 +38,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only folder of programs."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    monkeypatch.setenv("PATH", f"{folder}:/bin")
+    monkeypatch.setenv("PATH", str(folder))
     return folder
 
 
@@ -53,10 +55,3 @@ def deploy() -> Command:
         return result
 
     return run
-
-
-def calls(result: Result) -> dict[str, dict[str, Any]]:
-    """The plan that ``--dry-run`` printed: parameters by operation; commands by ``local:NAME``."""
-    steps = json.loads(result.stdout)
-    prefix = {True: "local:", False: ""}
-    return {prefix[step["service"] == "local"] + step["operation"]: step["parameters"] for step in steps}

@@ -63,6 +63,22 @@ def _update_endpoint(self: Any) -> ActionResult:
     return ActionResult({"EndpointArn": self.sagemaker_backend.endpoints[call["EndpointName"]].arn})
 
 
+_create_config = moto.sagemaker.models.SageMakerModelBackend.create_endpoint_config
+
+
+def _create_endpoint_config(self: Any, production_variants: list[dict[str, Any]], **config: Any) -> Any:
+    """Variants of inference components have no model, which moto looks up."""
+    self._models[None] = None
+    try:
+        made = _create_config(
+            self, production_variants=[{"ModelName": None, **variant} for variant in production_variants], **config
+        )
+    finally:
+        del self._models[None]
+    made.production_variants = production_variants
+    return made
+
+
 _describe = moto.sagemaker.responses.SageMakerResponse.describe_endpoint
 
 
@@ -141,6 +157,7 @@ _ADDED = {
     (moto.iam.responses.IamResponse, "simulate_principal_policy"): _simulate,
     (moto.servicequotas.responses.ServiceQuotasResponse, "list_service_quotas"): _quotas,
     (moto.ecr.responses.ECRResponse, "get_download_url_for_layer"): _layer,
+    (moto.sagemaker.models.SageMakerModelBackend, "create_endpoint_config"): _create_endpoint_config,
     # moto's list of instance types ends before ml.g5.
     (moto.sagemaker.models.FakeEndpointConfig, "validate_instance_type"): lambda self, instance_type: None,
 }
@@ -194,7 +211,7 @@ def container_tool(folder: Path, name: str = "docker", architecture: str = "amd6
 echo "$@" >> {log}
 case "$1" in
   image|inspect) echo "{inspected}" ;;
-  login) cat >> {log}; echo >> {log} ;;
+  login) /bin/cat >> {log}; echo >> {log} ;;
 esac
 """
     program = folder / name
