@@ -8,6 +8,7 @@ import typer
 
 from gateway import __version__, logs
 from gateway.cli import deploy, doctor, engines, fish, keys, lexicons, pull, say, serve, text, voices
+from gateway.cli.chat.command import chat
 from gateway.settings import LogSettings
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(say.say)
+app.command()(chat)
 app.command()(text.text)
 app.command()(engines.engines)
 app.command()(pull.pull)

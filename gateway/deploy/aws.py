@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 from gateway.deploy.errors import (
     AwsError,
+    EndpointFailed,
     InvalidCredentials,
     MissingLibrary,
     MissingRights,
+    NotFound,
     QuotaExceeded,
     Unavailable,
 )
@@ -17,7 +20,7 @@ from gateway.errors import InvalidRequest
 
 READ_TIMEOUT_S = 70  # SageMaker waits 60 s for a container
 
-_NOT_FOUND = re.compile(r"Could not find|does not exist|not found|NotFound|NoSuchEntity", re.IGNORECASE)
+_NOT_FOUND = re.compile("Could not find|NotFound|NoSuchEntity|NoSuchKey")
 _REJECTED = (
     *("AuthFailure", "ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "InvalidAccessKeyId"),
     *("InvalidClientTokenId", "InvalidSignatureException", "RequestExpired", "SignatureDoesNotMatch"),
@@ -33,6 +36,10 @@ _DENIED = (
 _QUOTA = (
     *("LimitExceeded", "LimitExceededException", "ResourceLimitExceeded", "ServiceQuotaExceededException"),
     *("ThrottlingException", "TooManyRequestsException"),
+)
+_BUSY = (
+    *("InternalServerException", "ModelNotReadyException", "ModelTimeoutException", "ServiceUnavailable"),
+    *("ServiceUnavailableException", "ModelStreamErrorException"),
 )
 _NO_CREDENTIALS = """\
 There are no AWS credentials. Provide them in one of these ways, then check with `aws sts get-caller-identity`:
@@ -66,6 +73,7 @@ class Aws:
         except ImportError:
             raise MissingLibrary("boto3 is not installed: pip install 'voxgate[aws]'") from None
         self._exceptions = botocore.exceptions
+        self.errors = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
         self._clients: dict[str, Any] = {}
         try:
             self._session = session or boto3.session.Session(region_name=region, profile_name=profile)
@@ -93,24 +101,22 @@ class Aws:
         """
         try:
             return dict(getattr(self._client(service), operation)(**parameters))
-        except (self._exceptions.BotoCoreError, self._exceptions.ClientError) as error:
+        except self.errors as error:
             raise self.translated(error, f"{service}:{_camel(operation)}") from None
 
     def find(self, service: str, operation: str, **parameters: Any) -> dict[str, Any] | None:
         """As :meth:`call`; None if the object does not exist."""
         try:
             return self.call(service, operation, **parameters)
-        except AwsError as error:
-            if type(error) is AwsError and _NOT_FOUND.search(str(error)):
-                return None
-            raise
+        except NotFound:
+            return None
 
     def list(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
         """All items of a paginated call."""
         try:
             pages = self._client(service).get_paginator(operation).paginate(**parameters)
             return [item for page in pages for item in page[key]]
-        except (self._exceptions.BotoCoreError, self._exceptions.ClientError) as error:
+        except self.errors as error:
             raise self.translated(error, f"{service}:{_camel(operation)}") from None
 
     def _client(self, service: str) -> Any:
@@ -144,18 +150,44 @@ class Aws:
 
     def _of_code(self, error: Any, call: str) -> AwsError:
         code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+        code = code[:1].upper() + code[1:]  # streams begin it with a small letter
+        text = f"{call}: {code}: {message}"
+        if code in ("ModelError", "ModelStreamError"):
+            return EndpointFailed(_reason(error.response) or text)
         if code in _REJECTED:
             return InvalidCredentials(f"AWS does not accept the credentials ({code}): {message}\n{_REJECTED_CAUSES}")
         if code in _DENIED:
+            action = _action(call)
             return MissingRights(
-                f"{call} is not allowed: {message}\nAsk the account's administrator for the IAM action {call}."
+                f"{call} is not allowed: {message}\nAsk the account's administrator for the IAM action {action}."
             )
         if code in _QUOTA:
             return QuotaExceeded(
-                f"{call}: {code}: {message}\n"
-                "Request an increase in the Service Quotas console, or choose another instance type or region."
+                f"{text}\nRequest an increase in the Service Quotas console, or choose another instance type, model or "
+                "region; if the message speaks of a rate, wait a minute."
             )
-        return AwsError(f"{call}: {code}: {message}")
+        if code in _BUSY:
+            return Unavailable(f"{text}\nRepeat the command.")
+        return (NotFound if _NOT_FOUND.search(f"{code} {message}") else AwsError)(text)
+
+
+def _reason(response: dict[str, Any]) -> str:
+    """The gateway's message in a ``ModelError``; empty if the container did not answer as the gateway does."""
+    try:
+        error = json.loads(response["OriginalMessage"])["error"]
+        field = f"{error['param']}: " if error.get("param") else ""
+        return f"the endpoint answered {response['OriginalStatusCode']}: {field}{error['message']}"
+    except (KeyError, TypeError, ValueError):
+        return ""
+
+
+def _action(call: str) -> str:
+    """The IAM action that allows a call."""
+    service, _, operation = call.partition(":")
+    prefix = {"application-autoscaling": service, "service-quotas": "servicequotas"}.get(service)
+    if operation == "ConverseStream":
+        operation = "InvokeModelWithResponseStream"
+    return f"{prefix or service.partition('-')[0]}:{operation}"
 
 
 def _camel(operation: str) -> str:

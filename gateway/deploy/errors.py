@@ -4,8 +4,9 @@ AwsError
 ├── MissingLibrary      boto3 is not installed
 ├── InvalidCredentials  no credentials, or AWS does not accept them
 ├── MissingRights       the identity may not make a call
+├── NotFound            the object of a call does not exist
 ├── QuotaExceeded       a quota of the account
-├── Unavailable         the service, the model or the instance type does not exist in the region, or cannot be reached
+├── Unavailable         the service or the instance type does not exist in the region, or cannot be reached now
 ├── UnusableRole        the execution role is missing, or lacks trust or rights
 ├── UnusableImage       missing, of another architecture, or in a format that SageMaker refuses
 ├── WrongState          the endpoint exists already, does not exist, or is being changed
@@ -31,12 +32,16 @@ class MissingRights(AwsError):
     """The identity may not make a call."""
 
 
+class NotFound(AwsError):
+    """The object of a call does not exist."""
+
+
 class QuotaExceeded(AwsError):
     """A quota of the account does not allow the call."""
 
 
 class Unavailable(AwsError):
-    """The service, the model or the instance type does not exist in the region, or cannot be reached."""
+    """The service or the instance type does not exist in the region, or cannot be reached now."""
 
 
 class UnusableRole(AwsError):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import botocore.loaders
+import botocore.session
 import pytest
 from support import aws
 from typer.testing import CliRunner, Result
@@ -20,7 +21,7 @@ Command = Callable[..., Result]
 def _moto() -> Iterator[str]:
     loader = botocore.loaders.create_loader()  # every session would read the services' descriptions again
     with aws.server() as url, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.loaders, "create_loader", lambda search_path_string=None: loader)
+        patch.setattr(botocore.session, "create_loader", lambda search_path_string=None: loader)
         yield url
 
 
