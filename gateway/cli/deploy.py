@@ -127,8 +127,7 @@ def sagemaker(
         if render is not None:
             typer.echo(_RENDER[render](want), nl=False)
             return
-    with exit_on_error(2), exit_on_aws_error():
-        aws = Aws(region, profile)
+    with exit_on_error(2), exit_on_aws_error(), Aws(region, profile) as aws:
         with _progress() as report:
             steps = _deletion(aws, name, report) if delete else plan(want, present := survey(aws, want, update, report))
         if dry_run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Self
 
 from gateway.deploy.errors import (
     AwsError,
@@ -61,7 +61,7 @@ Check with `aws sts get-caller-identity`."""
 
 
 class Aws:
-    """Clients of one region, made when they are used.
+    """Clients of one region, made when they are used. Close it by using it as a context manager.
 
     :param session: a boto3 session, for tests.
     """
@@ -118,6 +118,13 @@ class Aws:
             return [item for page in pages for item in page[key]]
         except self.errors as error:
             raise self.translated(error, f"{service}:{_camel(operation)}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for client in self._clients.values():
+            client.close()
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:

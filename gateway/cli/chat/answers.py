@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.cli.chat.streams import events, opened
 from gateway.deploy.aws import Aws
 from gateway.deploy.errors import AwsError, NotFound
 from gateway.text.bedrock.answers import TextDeltas
@@ -40,10 +40,9 @@ class Conversation:
         asked = [*self.messages, {"role": "user", "content": [{"text": question}]}]
         deltas = TextDeltas("answer")
         parts: list[str] = []
-        stream = await asyncio.to_thread(self._open, asked)
-        with closing(stream):
-            events = iter(stream)
-            while (event := await asyncio.to_thread(self._next, events)) is not None:
+        stream = await opened(lambda: self._open(asked))
+        async with aclosing(events(self.aws, stream, "bedrock-runtime:ConverseStream")) as found:
+            async for event in found:
                 if text := deltas.add(event):
                     parts.append(text)
                     yield text
@@ -64,9 +63,3 @@ class Conversation:
             if type(error) is AwsError:  # a ValidationException
                 raise AwsError(f"{error}\n{_HELP}") from None
             raise
-
-    def _next(self, events: Any) -> Any:
-        try:
-            return next(events, None)
-        except self.aws.errors as error:
-            raise self.aws.translated(error, "bedrock-runtime:ConverseStream") from None

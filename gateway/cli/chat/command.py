@@ -89,7 +89,7 @@ def chat(
         conversation = Conversation(
             aws, model, system, {key: value for key, value in inference.items() if value is not None}
         )
-    with exit_on_error(), exit_on_aws_error():
+    with exit_on_error(), exit_on_aws_error(), aws:
         try:
             for question in _questions(text):
                 asyncio.run(_answer(conversation, question, speaker, out, echo_to_stderr=output == STDOUT))
@@ -102,7 +102,7 @@ def _questions(text: str | None) -> Iterator[str]:
     if text is not None:
         yield sys.stdin.read() if text == "-" else text
     elif not sys.stdin.isatty():
-        yield from (line for line in sys.stdin if line.strip())
+        yield from (line.strip() for line in sys.stdin if line.strip())
     else:
         err.print("One question a line; Ctrl-D ends the conversation.")
         while True:

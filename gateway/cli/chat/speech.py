@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import closing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any, Literal, NamedTuple, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from gateway.cli.chat.streams import events, opened, retrieve_error
 from gateway.cli.console import err
 from gateway.cli.remote import RemoteGateway
 from gateway.deploy.aws import Aws
@@ -18,6 +19,7 @@ from gateway.errors import GatewayError, SynthesisFailed
 from gateway.text.segments import Segment, Segmenter
 
 _SEGMENT_BYTES = 300  # as live.segment_bytes
+_STREAM = "sagemaker-runtime:InvokeEndpointWithResponseStream"
 
 
 class Pcm(NamedTuple):
@@ -57,20 +59,16 @@ class GatewayVoice:
                 url, additional_headers=self._server.headers, compression=None, max_size=None, proxy=proxy
             ) as socket:
                 writing = asyncio.create_task(self._write(socket, text))
-                closed: ConnectionClosed | None = None
                 try:
                     async for pcm in _received(socket):
                         yield pcm
+                    await writing  # whose error ends the connection
                 except ConnectionClosed as error:
-                    closed = error
+                    raise SynthesisFailed(f"{self._server.url} closed the connection: {error}") from None
                 finally:
                     writing.cancel()
                     await asyncio.wait([writing])
-                    cause = None if writing.cancelled() else writing.exception()
-                if cause is not None and not isinstance(cause, ConnectionClosed):
-                    raise cause
-                if closed is not None:
-                    raise SynthesisFailed(f"{self._server.url} closed the connection: {closed}")
+                    retrieve_error(writing)
         except InvalidStatus as error:
             raise SynthesisFailed(f"{self._server.url} answered {_message(bytes(error.response.body))}") from None
         except (OSError, InvalidHandshake) as error:
@@ -108,31 +106,32 @@ class EndpointVoice:
         cutting = asyncio.create_task(_cut(text, queue))
         try:
             while (segment := await queue.get()) is not None:
-                async for pcm in self._segment(segment.text.strip()):
-                    yield pcm
+                async with aclosing(self._segment(segment.text.strip())) as audio:
+                    async for pcm in audio:
+                        yield pcm
             await cutting
         finally:
             cutting.cancel()
+            await asyncio.wait([cutting])
+            retrieve_error(cutting)
 
-    async def _segment(self, text: str) -> AsyncIterator[Pcm]:
+    async def _segment(self, text: str) -> AsyncGenerator[Pcm, None]:
         body = json.dumps({**self._fields, "text": text})
-        operation = "invoke_endpoint_with_response_stream"
-        answer = await asyncio.to_thread(self._aws.call, "sagemaker-runtime", operation, **self._call, Body=body)
-        rate_hz = _rate(answer["ContentType"])
-        rest = b""
-        with closing(answer["Body"]) as stream:
-            events = iter(stream)
-            while (event := await asyncio.to_thread(self._next, events)) is not None:
+        rate_hz, rest = 0, b""
+
+        def call() -> Any:
+            nonlocal rate_hz
+            operation = "invoke_endpoint_with_response_stream"
+            answer = self._aws.call("sagemaker-runtime", operation, **self._call, Body=body)
+            rate_hz = _rate(answer["ContentType"])
+            return answer["Body"]
+
+        async with aclosing(events(self._aws, await opened(call), _STREAM)) as found:
+            async for event in found:
                 data = rest + event["PayloadPart"]["Bytes"]
                 whole = len(data) // 2 * 2  # a part may end within a sample
                 rest = data[whole:]
                 yield Pcm(rate_hz, data[:whole])
-
-    def _next(self, events: Any) -> Any:
-        try:
-            return next(events, None)
-        except self._aws.errors as error:
-            raise self._aws.translated(error, "sagemaker-runtime:InvokeEndpointWithResponseStream") from None
 
 
 async def _received(socket: ClientConnection) -> AsyncIterator[Pcm]:
