@@ -88,7 +88,7 @@ def sagemaker(
         int | None, typer.Option(help="Seconds until the container must be ready, 60 to 3600.")
     ] = None,
     update: Annotated[bool, typer.Option("--update", help="Change an existing endpoint without downtime.")] = False,
-    delete: Annotated[bool, typer.Option("--delete", help="Delete the endpoint and what was made for it.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the endpoint with its configurations and models.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without a question.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every call as JSON, and change nothing.")] = False,
     render: Annotated[Template | None, typer.Option(help="Print a template, without a call to AWS.")] = None,

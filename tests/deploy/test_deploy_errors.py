@@ -1,4 +1,4 @@
-"""What stops a deployment: each cause has a typed error with the fix."""
+"""Causes that stop a deployment: each has a typed error with the fix."""
 
 from __future__ import annotations
 

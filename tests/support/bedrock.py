@@ -17,7 +17,7 @@ MODEL = "amazon.nova-lite-v1:0"
 
 @dataclass
 class Bedrock:
-    """What it answers next, and what it was asked.
+    """State of the fake: its next response, and the requests so far.
 
     :ivar events: events of the stream; a ``…Exception`` ends it.
     :ivar error: error code and message, instead of a stream.

@@ -1,4 +1,4 @@
-"""Where speech goes: a player, a file, or standard output."""
+"""Destinations of speech: a player, a file, or standard output."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Output(Protocol):
         """Wait until a player has played the answer."""
 
     def close(self) -> None:
-        """Complete what was written."""
+        """Complete the file, or wait for the player."""
 
 
 class Player:
@@ -52,7 +52,7 @@ class Player:
         self._process: subprocess.Popen[bytes] | None = None
 
     def write(self, pcm: Pcm) -> None:
-        """Play the next audio after what is playing.
+        """Play the next audio after the last one.
 
         :raises SynthesisFailed: if the player has ended.
         """

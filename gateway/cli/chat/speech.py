@@ -30,7 +30,7 @@ class Pcm(NamedTuple):
 
 
 class Voice(Protocol):
-    """What speaks a text."""
+    """A gateway or an endpoint that speaks a text as it arrives."""
 
     def speak(self, text: AsyncIterator[str]) -> AsyncIterator[Pcm]:
         """Yield audio while the text arrives.

@@ -32,7 +32,7 @@ _BUILD = "docker build --target sagemaker -t {name} --platform linux/{architectu
 class LocalImage:
     """An image of docker, podman or buildah on this machine.
 
-    :ivar id: hex digits of its configuration's hash, which tells two builds apart.
+    :ivar id: hex digits of its configuration's hash, different for each build.
     """
 
     tool: str

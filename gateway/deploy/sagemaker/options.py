@@ -1,4 +1,4 @@
-"""What to deploy: the options of the command, validated."""
+"""The wanted endpoint: options of the command, validated."""
 
 from __future__ import annotations
 

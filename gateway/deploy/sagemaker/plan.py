@@ -41,7 +41,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Present:
-    """What exists already, and what the plan refers to.
+    """State of the account that a plan depends on.
 
     :ivar push: steps that put the image into ECR.
     :ivar names: existing models, endpoint configurations and inference components.

@@ -1,4 +1,4 @@
-"""What the account has: identity, role, quota, image and endpoint, found by calls that change nothing."""
+"""State of the account: identity, role, quota, image and endpoint, found by calls that change nothing."""
 
 from __future__ import annotations
 
