@@ -19,7 +19,8 @@ from gateway.deploy.errors import AwsError
 from gateway.deploy.sagemaker.execute import Executor
 from gateway.deploy.sagemaker.instances import KNOWN, architecture
 from gateway.deploy.sagemaker.options import Deployment
-from gateway.deploy.sagemaker.plan import Step, deletion, plan
+from gateway.deploy.sagemaker.plan import deletion, plan
+from gateway.deploy.sagemaker.steps import Step
 from gateway.deploy.sagemaker.survey import existing, scaled_resources, survey, whoami
 from gateway.deploy.sagemaker.templates.cloudformation import cloudformation
 from gateway.deploy.sagemaker.templates.terraform import terraform
@@ -88,7 +89,7 @@ def sagemaker(
         int | None, typer.Option(help="Seconds until the container must be ready, 60 to 3600.")
     ] = None,
     update: Annotated[bool, typer.Option("--update", help="Change an existing endpoint without downtime.")] = False,
-    delete: Annotated[bool, typer.Option("--delete", help="Delete the endpoint with its configurations and models.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the endpoint and all that belongs to it.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without a question.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every call as JSON, and change nothing.")] = False,
     render: Annotated[Template | None, typer.Option(help="Print a template, without a call to AWS.")] = None,

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from gateway.cli import app
 from gateway.deploy.sagemaker import instances
 from gateway.deploy.sagemaker.options import Deployment
-from gateway.deploy.sagemaker.plan import Present, Step, deletion, plan
+from gateway.deploy.sagemaker.plan import deletion, plan
+from gateway.deploy.sagemaker.steps import Present, Step
 from gateway.errors import InvalidRequest
 
 IMAGE = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/voxgate:1"

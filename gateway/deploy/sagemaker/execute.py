@@ -13,7 +13,7 @@ from gateway.deploy.aws import Aws
 from gateway.deploy.errors import AwsError, EndpointFailed, UnusableImage
 from gateway.deploy.sagemaker.images import password
 from gateway.deploy.sagemaker.logs import explanation
-from gateway.deploy.sagemaker.plan import Step
+from gateway.deploy.sagemaker.steps import Step
 
 MAX_WAIT_S = 4 * 3600.0
 _IN_PROGRESS = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})

@@ -13,7 +13,7 @@ from gateway.deploy.aws import Aws
 from gateway.deploy.errors import AwsError, UnusableImage
 from gateway.deploy.sagemaker import instances
 from gateway.deploy.sagemaker.options import Deployment, EcrImage
-from gateway.deploy.sagemaker.plan import Step
+from gateway.deploy.sagemaker.steps import Step
 
 _TOOLS = ("docker", "podman", "buildah")
 _INDEXES = (

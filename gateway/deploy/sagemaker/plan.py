@@ -2,86 +2,49 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
 
-from gateway.deploy.sagemaker import instances
-from gateway.deploy.sagemaker.options import VARIANT, Deployment
-
-BAKE_S = 300
-"""Time for which an update keeps the former instances and watches the alarm."""
-
-SMOKE_TEXT = "This endpoint is working."
-
-
-@dataclass(frozen=True)
-class Step:
-    """One call.
-
-    :ivar service: boto3's name of the service, or ``local`` for a command on this machine, with ``argv``.
-    :ivar operation: the method of the service's client.
-    :ivar waits: the state to wait for, by repeating the call.
-    """
-
-    purpose: str
-    service: str
-    operation: str
-    parameters: Mapping[str, Any]
-    waits: Literal["InService", "Deleted"] | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The step as ``--dry-run`` prints it."""
-        waits = {"repeated_until": self.waits} if self.waits else {}
-        call = {"service": self.service, "operation": self.operation, "parameters": dict(self.parameters)}
-        return {"purpose": self.purpose, **call, **waits}
-
-
-@dataclass(frozen=True)
-class Present:
-    """State of the account that a plan depends on.
-
-    :ivar push: steps that put the image into ECR.
-    :ivar names: existing models, endpoint configurations and inference components.
-    :ivar config: configuration of the endpoint; None: the endpoint does not exist.
-    :ivar instance_type: its instance type.
-    :ivar scaling: resource whose number of instances or copies follows the load already.
-    """
-
-    image: str
-    role_arn: str
-    push: tuple[Step, ...] = ()
-    names: frozenset[str] = frozenset()
-    config: str | None = None
-    instance_type: str | None = None
-    scaling: str | None = None
+from gateway.deploy.sagemaker.calls import (
+    component_steps,
+    create_config,
+    create_endpoint,
+    create_model,
+    deregister,
+    put_alarm,
+    scaling_resource,
+    scaling_steps,
+    smoke,
+    update_endpoint,
+    wait,
+    wait_deleted,
+)
+from gateway.deploy.sagemaker.options import Deployment
+from gateway.deploy.sagemaker.steps import Present, Step
 
 
 def plan(want: Deployment, present: Present) -> list[Step]:
     """Every call that makes the endpoint as wanted, or brings an existing one there."""
-    model = _model(want, present)
-    config = _config(want, present, model.parameters["ModelName"])
+    model = create_model(want, present)
+    config = create_config(want, present, model.parameters["ModelName"])
     steps = [*present.push]
     if model.parameters["ModelName"] not in present.names:
         steps.append(model)
     if config.parameters["EndpointConfigName"] not in present.names:
         steps.append(config)
-    steps.append(_alarm(want))
-    resource = _scaling_resource(want)
+    steps.append(put_alarm(want))
+    resource = scaling_resource(want)
     moves = present.config is not None and present.config != config.parameters["EndpointConfigName"]
     # SageMaker refuses another instance type for a variant that scales.
     if present.scaling and (not want.scales or (moves and present.instance_type != want.instance)):
-        steps.append(_deregister(present.scaling))
+        steps.append(deregister(present.scaling))
     if present.config is None:
-        steps += [_create_endpoint(want, config), _wait(want)]
+        steps += [create_endpoint(want, config), wait(want)]
     elif moves:
-        steps += [_update_endpoint(want, present, config), _wait(want)]
+        steps += [update_endpoint(want, present, config), wait(want)]
     if want.component:
-        steps += _component(want, present, model)
+        steps += component_steps(want, present, model)
     if want.scales:
-        steps += _scale(want, resource)
+        steps += scaling_steps(want, resource)
     return [*steps, smoke(want)]
 
 
@@ -90,14 +53,14 @@ def deletion(name: str, names: Mapping[str, list[str]], scaling: list[str]) -> l
 
     :param names: existing names, by the keys ``components``, ``endpoints``, ``configs``, ``models`` and ``alarms``.
     """
-    steps = [_deregister(resource) for resource in scaling]
+    steps = [deregister(resource) for resource in scaling]
     for component in names["components"]:
         by_name = {"InferenceComponentName": component}
         steps.append(Step("delete the inference component", "sagemaker", "delete_inference_component", by_name))
-        steps.append(_deleted("describe_inference_component", by_name))
+        steps.append(wait_deleted("describe_inference_component", by_name))
     for endpoint in names["endpoints"]:
         steps.append(Step("delete the endpoint", "sagemaker", "delete_endpoint", {"EndpointName": endpoint}))
-        steps.append(_deleted("describe_endpoint", {"EndpointName": endpoint}))
+        steps.append(wait_deleted("describe_endpoint", {"EndpointName": endpoint}))
     for config in names["configs"]:
         by_name = {"EndpointConfigName": config}
         steps.append(Step("delete the configuration", "sagemaker", "delete_endpoint_config", by_name))
@@ -105,206 +68,3 @@ def deletion(name: str, names: Mapping[str, list[str]], scaling: list[str]) -> l
     if names["alarms"]:
         steps.append(Step("delete the alarm", "cloudwatch", "delete_alarms", {"AlarmNames": names["alarms"]}))
     return steps
-
-
-def component_name(want: Deployment) -> str:
-    """Name of the inference component, which stays the same over updates."""
-    return want.name
-
-
-def alarm_name(name: str) -> str:
-    """Name of the alarm that rolls an update back."""
-    return f"{name}-errors"
-
-
-def smoke(want: Deployment) -> Step:
-    """The first request, whose response is saved."""
-    call: dict[str, Any] = {"EndpointName": want.name, "ContentType": "application/json", "Accept": "audio/wav"}
-    call["Body"] = json.dumps({"text": SMOKE_TEXT})
-    if want.component:
-        call["InferenceComponentName"] = component_name(want)
-    operation = "invoke_endpoint_async" if want.async_output else "invoke_endpoint"
-    return Step("request speech, and save it", "sagemaker-runtime", operation, call)
-
-
-def _model(want: Deployment, present: Present) -> Step:
-    container: dict[str, Any] = {"Image": present.image, "Environment": want.variables()}
-    if want.model_data and want.model_data.endswith((".tar.gz", ".tgz")):
-        container["ModelDataUrl"] = want.model_data
-    elif want.model_data:
-        prefix = want.model_data.rstrip("/") + "/"
-        source = {"S3Uri": prefix, "S3DataType": "S3Prefix", "CompressionType": "None"}
-        container["ModelDataSource"] = {"S3DataSource": source}
-    wanted = {"PrimaryContainer": container, "ExecutionRoleArn": present.role_arn, "Tags": _tags(want)}
-    return Step("create the model", "sagemaker", "create_model", {"ModelName": _named(want, wanted), **wanted})
-
-
-def _config(want: Deployment, present: Present, model: str) -> Step:
-    variant: dict[str, Any] = {
-        "VariantName": VARIANT,
-        "InstanceType": want.instance,
-        "InitialInstanceCount": want.instances,
-        "RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"},
-    }
-    if ami := instances.ami(want.instance):
-        variant["InferenceAmiVersion"] = ami
-    wanted: dict[str, Any] = {"ProductionVariants": [variant], "Tags": _tags(want)}  # no DataCaptureConfig: texts stay
-    if want.component:
-        most = want.max_instances or want.instances
-        range_ = {"Status": "ENABLED", "MinInstanceCount": want.instances, "MaxInstanceCount": most}
-        variant["ManagedInstanceScaling"] = range_
-        wanted["ExecutionRoleArn"] = present.role_arn
-    else:
-        variant |= {"ModelName": model, "ContainerStartupHealthCheckTimeoutInSeconds": want.ready_s}
-        if want.model_data:
-            variant["ModelDataDownloadTimeoutInSeconds"] = want.ready_s
-    if want.async_output:
-        prefix = want.async_output.rstrip("/")
-        output = {"S3OutputPath": f"{prefix}/responses", "S3FailurePath": f"{prefix}/failures"}
-        wanted["AsyncInferenceConfig"] = {
-            "OutputConfig": output,
-            "ClientConfig": {"MaxConcurrentInvocationsPerInstance": want.concurrency},
-        }
-    named = {"EndpointConfigName": _named(want, wanted), **wanted}
-    return Step("create the endpoint configuration", "sagemaker", "create_endpoint_config", named)
-
-
-def _alarm(want: Deployment) -> Step:
-    dimensions = [{"Name": "EndpointName", "Value": want.name}, {"Name": "VariantName", "Value": VARIANT}]
-    if want.component:
-        dimensions = [{"Name": "InferenceComponentName", "Value": component_name(want)}]
-    parameters = {
-        "AlarmName": alarm_name(want.name),
-        "AlarmDescription": "Server errors of the endpoint; an update during which it rings is rolled back.",
-        "Namespace": "AWS/SageMaker",
-        "MetricName": "Invocation5XXErrors",
-        "Dimensions": dimensions,
-        "Statistic": "Sum",
-        "Period": 60,
-        "EvaluationPeriods": 1,
-        "Threshold": 5,
-        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-        "TreatMissingData": "notBreaching",
-    }
-    return Step("set the alarm that rolls updates back", "cloudwatch", "put_metric_alarm", parameters)
-
-
-def _rollback(want: Deployment) -> dict[str, Any]:
-    return {"Alarms": [{"AlarmName": alarm_name(want.name)}]}
-
-
-def _deployment(want: Deployment) -> dict[str, Any]:
-    """Blue/green: the former instances serve until the new ones are ready, and stay for BAKE_S after that."""
-    policy = {
-        "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
-        "TerminationWaitInSeconds": BAKE_S,
-        "MaximumExecutionTimeoutInSeconds": 2 * want.ready_s + BAKE_S + 1800,
-    }
-    return {"BlueGreenUpdatePolicy": policy, "AutoRollbackConfiguration": _rollback(want)}
-
-
-def _create_endpoint(want: Deployment, config: Step) -> Step:
-    parameters: dict[str, Any] = {
-        "EndpointName": want.name,
-        "EndpointConfigName": config.parameters["EndpointConfigName"],
-        "Tags": _tags(want),
-    }
-    if not want.component:  # an endpoint of inference components is updated component by component
-        parameters["DeploymentConfig"] = _deployment(want)
-    return Step("create the endpoint", "sagemaker", "create_endpoint", parameters)
-
-
-def _update_endpoint(want: Deployment, present: Present, config: Step) -> Step:
-    parameters: dict[str, Any] = {
-        "EndpointName": want.name,
-        "EndpointConfigName": config.parameters["EndpointConfigName"],
-        "RetainAllVariantProperties": bool(present.scaling and want.scales),  # the number of instances of this moment
-    }
-    if not want.component:
-        parameters["DeploymentConfig"] = _deployment(want)
-    return Step("update the endpoint", "sagemaker", "update_endpoint", parameters)
-
-
-def _wait(want: Deployment) -> Step:
-    by_name = {"EndpointName": want.name}
-    return Step("wait for the endpoint", "sagemaker", "describe_endpoint", by_name, waits="InService")
-
-
-def _deleted(operation: str, by_name: dict[str, str]) -> Step:
-    return Step("wait for its deletion", "sagemaker", operation, by_name, waits="Deleted")
-
-
-def _component(want: Deployment, present: Present, model: Step) -> Iterator[Step]:
-    resources: dict[str, Any] = {"MinMemoryRequiredInMb": want.memory_mib}
-    if instances.has_gpu(want.instance):
-        resources["NumberOfAcceleratorDevicesRequired"] = 1
-    else:
-        resources["NumberOfCpuCoresRequired"] = 1
-    start: dict[str, Any] = {"ContainerStartupHealthCheckTimeoutInSeconds": want.ready_s}
-    if want.model_data:
-        start["ModelDataDownloadTimeoutInSeconds"] = want.ready_s
-    name = component_name(want)
-    specification = {
-        "ModelName": model.parameters["ModelName"],
-        "StartupParameters": start,
-        "ComputeResourceRequirements": resources,
-    }
-    parameters: dict[str, Any] = {"InferenceComponentName": name, "Specification": specification}
-    if name in present.names:
-        rolling = {"MaximumBatchSize": {"Type": "COPY_COUNT", "Value": 1}, "WaitIntervalInSeconds": BAKE_S}
-        rollback = {"RollingUpdatePolicy": rolling, "AutoRollbackConfiguration": _rollback(want)}
-        parameters["DeploymentConfig"] = rollback
-        yield Step("update the inference component", "sagemaker", "update_inference_component", parameters)
-    else:
-        where = {"EndpointName": want.name, "VariantName": VARIANT, "RuntimeConfig": {"CopyCount": want.instances}}
-        parameters |= {**where, "Tags": _tags(want)}
-        yield Step("create the inference component", "sagemaker", "create_inference_component", parameters)
-    by_name = {"InferenceComponentName": name}
-    yield Step("wait for the component", "sagemaker", "describe_inference_component", by_name, waits="InService")
-
-
-def _scaling_resource(want: Deployment) -> str:
-    if want.component:
-        return f"inference-component/{component_name(want)}"
-    return f"endpoint/{want.name}/variant/{VARIANT}"
-
-
-def _target(resource: str) -> dict[str, Any]:
-    is_component = resource.startswith("inference-component/")
-    dimension = "inference-component:DesiredCopyCount" if is_component else "variant:DesiredInstanceCount"
-    return {"ServiceNamespace": "sagemaker", "ResourceId": resource, "ScalableDimension": f"sagemaker:{dimension}"}
-
-
-def _scale(want: Deployment, resource: str) -> Iterator[Step]:
-    target = _target(resource)
-    range_ = {"MinCapacity": want.instances, "MaxCapacity": want.max_instances}
-    yield Step("let it scale", "application-autoscaling", "register_scalable_target", {**target, **range_})
-    tracking: dict[str, Any] = {"TargetValue": float(want.concurrency), "ScaleInCooldown": 300, "ScaleOutCooldown": 60}
-    if want.async_output:  # its queue hides the concurrency
-        tracking["CustomizedMetricSpecification"] = {
-            "MetricName": "ApproximateBacklogSizePerInstance",
-            "Namespace": "AWS/SageMaker",
-            "Dimensions": [{"Name": "EndpointName", "Value": want.name}],
-            "Statistic": "Average",
-        }
-    else:
-        kind = "InferenceComponentConcurrentRequestsPerCopy" if want.component else "VariantConcurrentRequestsPerModel"
-        metric = f"SageMaker{kind}HighResolution"
-        tracking["PredefinedMetricSpecification"] = {"PredefinedMetricType": metric}
-    policy = {"PolicyName": f"{want.name}-load", **target, "PolicyType": "TargetTrackingScaling"}
-    policy["TargetTrackingScalingPolicyConfiguration"] = tracking
-    yield Step("scale with the load", "application-autoscaling", "put_scaling_policy", policy)
-
-
-def _deregister(resource: str) -> Step:
-    return Step("stop scaling", "application-autoscaling", "deregister_scalable_target", _target(resource))
-
-
-def _tags(want: Deployment) -> list[dict[str, str]]:
-    return [{"Key": "voxgate", "Value": want.name}]
-
-
-def _named(want: Deployment, parameters: Mapping[str, Any]) -> str:
-    """A name by content: equal parameters are the same object, which need not be made again."""
-    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
-    return f"{want.name}-{digest[:8]}"

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from gateway.deploy.aws import Aws
 from gateway.deploy.errors import AwsError, QuotaExceeded, Unavailable, WrongState
 from gateway.deploy.sagemaker import images
+from gateway.deploy.sagemaker.calls import alarm_name, component_name
 from gateway.deploy.sagemaker.options import VARIANT, Deployment, EcrImage
-from gateway.deploy.sagemaker.plan import Present, Step, alarm_name, component_name
 from gateway.deploy.sagemaker.roles import role_arn
+from gateway.deploy.sagemaker.steps import Present, Step
 from gateway.errors import InvalidRequest
 
 Report = Callable[[str], None]

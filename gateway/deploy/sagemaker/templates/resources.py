@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from gateway.deploy.sagemaker.options import Deployment
-from gateway.deploy.sagemaker.plan import Present, plan
+from gateway.deploy.sagemaker.plan import plan
+from gateway.deploy.sagemaker.steps import Present
 
 IMAGE, ROLE = "<image>", "<role>"
 """Placeholders for the template's parameters."""
