@@ -13,6 +13,16 @@ from gateway.cli.console import fail
 from gateway.cli.running import candidates
 
 
+def is_local(url: str) -> bool:
+    """Whether a URL names this machine by its loopback address."""
+    return is_loopback(urlsplit(url).hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach a host."""
+    return host == "localhost" or host.startswith("127.") or host == "::1"
+
+
 class RemoteGateway:
     """A running gateway, over HTTP.
 
@@ -21,22 +31,25 @@ class RemoteGateway:
 
     def __init__(self, url: str, api_key: str | None = None):
         self.url = url.rstrip("/")
-        host = urlsplit(self.url).hostname or ""
-        self.is_local = host == "localhost" or host.startswith("127.") or host == "::1"
         timeout = httpx.Timeout(10.0, read=None)
         # Requests to this machine ignore a proxy from the environment.
-        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=not self.is_local)
-        self.headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=not is_local(self.url))
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
     def request(self, method: str, path: str, headers: Mapping[str, str] = {}, **kwargs: Any) -> httpx.Response:
         """Send a request. An error exits the command with the server's message."""
         try:
-            response = self._http.request(method, path, headers={**self.headers, **headers}, **kwargs)
+            response = self._http.request(method, path, headers={**self._headers, **headers}, **kwargs)
         except httpx.HTTPError as error:
             raise fail(f"{self.url} does not answer: {error}") from None
         if response.is_error:
             raise fail(_reason(response))
         return response
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of every request: the API key, if there is one."""
+        return self._headers
 
     def close(self) -> None:
         """Close the connections."""

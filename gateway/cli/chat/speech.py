@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from gateway.cli.chat.streams import events, opened, retrieve_error
 from gateway.cli.console import err
-from gateway.cli.remote import RemoteGateway
+from gateway.cli.remote import RemoteGateway, is_local
 from gateway.deploy.aws import Aws
 from gateway.errors import GatewayError, SynthesisFailed
 from gateway.text.segments import Segment, Segmenter
@@ -53,7 +53,7 @@ class GatewayVoice:
     async def speak(self, text: AsyncIterator[str]) -> AsyncIterator[Pcm]:
         """See :class:`Voice`."""
         url = self._server.url.replace("http", "ws", 1) + "/tts/stream"
-        proxy: Literal[True] | None = None if self._server.is_local else True  # the one of the environment
+        proxy: Literal[True] | None = None if is_local(self._server.url) else True  # the one of the environment
         try:
             async with connect(
                 url, additional_headers=self._server.headers, compression=None, max_size=None, proxy=proxy
