@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from gateway import __version__, logs
-from gateway.cli import doctor, engines, fish, keys, lexicons, pull, say, serve, text, ui, voices
+from gateway.cli import deploy, doctor, engines, fish, keys, lexicons, pull, say, serve, text, ui, voices
+from gateway.cli.chat.command import chat
 from gateway.settings import LogSettings
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 app.command()(serve.serve)
 app.command()(ui.ui)
 app.command()(say.say)
+app.command()(chat)
 app.command()(text.text)
 app.command()(engines.engines)
 app.command()(pull.pull)
@@ -29,6 +31,7 @@ app.command(context_settings=_FORWARD_OPTIONS, add_help_option=False)(fish.fish)
 app.add_typer(voices.app, name="voices")
 app.add_typer(lexicons.app, name="lexicons")
 app.add_typer(keys.app, name="key")
+app.add_typer(deploy.app, name="deploy")
 
 
 def _show_version(wanted: bool) -> None:

@@ -46,6 +46,11 @@ class RemoteGateway:
             raise fail(_reason(response))
         return response
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of every request: the API key, if there is one."""
+        return self._headers
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()

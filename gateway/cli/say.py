@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.audio.formats import FORMATS, get_format
+from gateway.audio.formats import FORMATS, AudioFormat, get_format
 from gateway.cli.console import err, exit_on_error, fail, progress_bar
 from gateway.cli.options import ApiKeyOption, ConfigOption, ServerOption, find_server, settings_or_exit
 from gateway.errors import InvalidRequest
@@ -60,8 +60,8 @@ def say(
 ) -> None:
     """Write speech to a file, through a running gateway, or with an engine of its own if no gateway is found."""
     with exit_on_error():
-        fmt = get_format(fmt).name if fmt else _format_of(output)
-    _check_writable(output)
+        fmt = get_format(fmt).name if fmt else format_of(output).name
+    check_writable(output)
     fields: dict[str, Any] = {
         "text": _plain(sys.stdin.read() if text == "-" else text, response, markdown),
         "engine": engine,
@@ -73,7 +73,7 @@ def say(
         "reference_text": reference_text,
         "language": language,
         "sample_rate": sample_rate,
-        "options": dict(_option(item) for item in option or ()),
+        "options": dict(engine_option(item) for item in option or ()),
     }
     with exit_on_error():
         request = parse(SpeechRequest, fields)
@@ -99,13 +99,13 @@ def _plain(text: str, response: bool, markdown: bool | None) -> str:
     return plain
 
 
-def _format_of(output: Path) -> str:
+def format_of(output: Path) -> AudioFormat:
     """The format of a file's extension; WAV for a file without one.
 
     :raises InvalidRequest: if no format has the extension.
     """
     try:
-        return get_format(output.suffix.removeprefix(".") or "wav").name
+        return get_format(output.suffix.removeprefix(".") or "wav")
     except InvalidRequest:
         known = ", ".join(dict.fromkeys(f".{fmt.extension}" for fmt in FORMATS.values()))
         raise InvalidRequest(
@@ -114,7 +114,7 @@ def _format_of(output: Path) -> str:
         ) from None
 
 
-def _check_writable(output: Path) -> None:
+def check_writable(output: Path) -> None:
     """Exit if the file could not be written, before the work of speaking."""
     if output == STDOUT:
         return
@@ -142,7 +142,8 @@ def _read(path: Path) -> bytes:
         raise typer.BadParameter(f"cannot read {path}: {error.strerror}") from None
 
 
-def _option(item: str) -> tuple[str, Any]:
+def engine_option(item: str) -> tuple[str, Any]:
+    """Parse ``key=value``, whose value is JSON if it can be."""
     key, equals, value = item.partition("=")
     if not (key and equals):
         raise typer.BadParameter(f"invalid option {item!r}: must be key=value")

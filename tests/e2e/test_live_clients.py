@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import fish_audio_sdk
 import fishaudio
-import numpy as np
 import pytest
 from support.gateway_process import TONE, Gateway, read_audio, start_gateway, wait_ready
-from support.sagemaker_runtime import event as event_of_aws
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -293,55 +288,3 @@ def test_live_client_example_runs(gateway: Gateway) -> None:
     spoken_s = [float(line.split()[0]) for line in output.splitlines()]
     assert len(samples) / rate == pytest.approx(spoken_s[-1], abs=0.01)
     assert "0.00 s  'It was late already, and the wind had turned. '" in output
-
-
-class _Bedrock(BaseHTTPRequestHandler):
-    """Fake of Amazon Bedrock's ConverseStream, for signed requests."""
-
-    def do_POST(self) -> None:
-        assert self.path == "/model/amazon.nova-lite-v1%3A0/converse-stream"
-        assert "/bedrock/aws4_request" in self.headers["Authorization"]
-        question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        assert question["messages"][0]["content"][0]["text"] == "Why?"
-        self.send_response(200)
-        self.send_header("Content-Type", "application/vnd.amazon.eventstream")
-        self.end_headers()
-        deltas = [{"reasoningContent": {"text": "Let me think."}}, *({"text": text} for text in sentences())]
-        self._send("messageStart", {"role": "assistant"})
-        for delta in deltas:
-            self._send("contentBlockDelta", {"contentBlockIndex": 0, "delta": delta})
-        self._send("messageStop", {"stopReason": "end_turn"})
-
-    def _send(self, kind: str, payload: dict[str, Any]) -> None:
-        headers = {":message-type": "event", ":event-type": kind, ":content-type": "application/json"}
-        self.wfile.write(event_of_aws(headers, json.dumps(payload).encode()))
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
-
-
-def test_bedrock_example_runs(gateway: Gateway, tmp_path: Path) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Bedrock) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            audio, output = run_example(
-                gateway,
-                "bedrock_to_speech.py",
-                "amazon.nova-lite-v1:0",
-                "Why?",
-                AWS_ENDPOINT_URL_BEDROCK_RUNTIME=f"http://127.0.0.1:{server.server_port}",
-                AWS_ACCESS_KEY_ID="none",
-                AWS_SECRET_ACCESS_KEY="none",
-                AWS_DEFAULT_REGION="us-east-1",
-            )
-        finally:
-            server.shutdown()
-            thread.join()
-    spoken_s = len(audio) / 2 / RATE
-    assert 1.5 < spoken_s < 6
-    assert float(output.split()[0]) == pytest.approx(spoken_s, abs=0.06)
-    expected, _ = read_audio(gateway.client.post("/tts", json={"text": "".join(sentences())}).content)
-    assert spoken_s == pytest.approx(len(expected) / RATE, abs=1)  # the reasoning was not spoken
-    assert np.abs(np.frombuffer(audio, "<i2")).max() > 1000
-    assert io.BytesIO(audio).read(4) != b"RIFF"

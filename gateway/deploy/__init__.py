@@ -1,0 +1,1 @@
+"""Deployment of the gateway to services that run containers."""

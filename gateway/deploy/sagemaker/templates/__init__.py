@@ -1,0 +1,1 @@
+"""Templates of other tools, rendered from a plan."""
