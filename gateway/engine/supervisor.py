@@ -116,7 +116,7 @@ class Supervisor:
     @contextlib.contextmanager
     def lease(self) -> Iterator[WorkerProcess]:
         """Hold the worker of a ready replica for one job; an unload waits for it."""
-        assert self._worker is not None  # noqa: S101 - ready
+        assert self._worker is not None  # noqa: S101 - a ready replica has one
         self.active_jobs += 1
         try:
             yield self._worker
