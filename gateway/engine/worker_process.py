@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ _Inbox = asyncio.Queue[EngineOutput | None | Exception]
 
 
 class WorkerProcess:
-    """A worker: call :meth:`start`, then :meth:`load`, then :meth:`submit` until it is dead.
+    """A worker: call :meth:`start`, then :meth:`load`, then :meth:`run` jobs until it is dead.
 
     :ivar dead: result is the reason of the worker's exit.
     """
@@ -146,20 +146,18 @@ class WorkerProcess:
             return self._capabilities.result()
         raise WorkerError(self.dead.result())
 
-    async def submit(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
-        """See :meth:`gateway.engine.client.EngineClient.submit` and ``convert``."""
+    @contextlib.contextmanager
+    def run(self, job: Work) -> Iterator[_Inbox]:
+        """Run a job: the queue of its outputs, then of None or an error. Leaving the context early aborts the job."""
         if self.dead.done():
             raise EngineUnavailable(f"the worker has just died: {self.dead.result()}", retry_after_s=1.0)
         inbox: _Inbox = asyncio.Queue()
         self._inboxes[job.id] = inbox
         try:
             self._send(wire.add_job(job) if isinstance(job, Job) else wire.codec_job(job))
-            while (item := await inbox.get()) is not None:
-                if isinstance(item, Exception):
-                    raise item
-                yield item
+            yield inbox
         finally:
-            # Still present: the job has not ended, so the caller closed the generator early.
+            # Still present: the job has not ended, so the caller left early.
             if self._inboxes.pop(job.id, None) is not None and not self.dead.done():
                 self._send(wire.AbortJob(job.id))
 
