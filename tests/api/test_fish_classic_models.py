@@ -45,6 +45,15 @@ def unloaded(**engine: Any) -> FakeEngine:
     return FakeEngine("fish", capabilities=FISH, state=State.UNLOADED, **engine)
 
 
+async def loading(folder: Path, **settings: Any) -> tuple[InMemory, FakeEngine, asyncio.Task[Any]]:
+    """A gateway, the engine that a PUT of the model ``mine`` is loading, and the PUT."""
+    factory = FakeEngineFactory(loads_to=State.LOADING)
+    gateway = fish_gateway(folder, factory=factory, **settings)
+    putting = asyncio.create_task(put(gateway, "mine", OWN))
+    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
+    return gateway, factory.engines[0], putting
+
+
 @pytest.mark.parametrize("body", [None, {}, {"device": None, "llama": {}, "vqgan": None}])
 async def test_empty_put_loads_the_configured_engine(tmp_path: Path, body: Any) -> None:
     factory = FakeEngineFactory()
@@ -358,57 +367,46 @@ async def test_last_of_two_different_concurrent_puts_wins(tmp_path: Path) -> Non
 
 
 async def test_delete_cancels_a_running_put(tmp_path: Path) -> None:
-    factory = FakeEngineFactory(loads_to=State.LOADING)
-    gateway = fish_gateway(tmp_path, factory=factory)
-    putting = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
+    gateway, engine, putting = await loading(tmp_path)
     assert await models(gateway) == ["default"], "it is not ready yet"
     assert (await delete(gateway, "mine")).status_code == 200
     assert "deleted" in error_of(await putting, 409)
-    assert factory.engines[0].closed
+    assert engine.closed
     assert await engines(gateway) == ["fish"]
 
 
 async def test_request_waits_for_a_loading_model(tmp_path: Path) -> None:
-    factory = FakeEngineFactory(loads_to=State.LOADING)
-    gateway = fish_gateway(tmp_path, factory=factory, limits={"deadline_s": 1.0})
-    putting = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
+    gateway, engine, putting = await loading(tmp_path, limits={"deadline_s": 1.0})
     too_long = await invoke(gateway, "mine")
     assert error_of(too_long, 503)
     assert int(too_long.headers["retry-after"]) >= 1
     waiting = asyncio.create_task(invoke(gateway, "mine"))
     await asyncio.sleep(0.05)
-    factory.engines[0].state = State.READY
+    engine.state = State.READY
     assert [(await task).status_code for task in (putting, waiting)] == [200, 200]
 
 
 async def test_failed_load_fails_waiting_requests_and_frees_the_engine(tmp_path: Path) -> None:
-    factory = FakeEngineFactory(loads_to=State.LOADING, error="no weights")
-    gateway = fish_gateway(tmp_path, factory=factory)
-    putting = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
+    gateway, engine, putting = await loading(tmp_path)
+    engine.error = "no weights"
     waiting = asyncio.create_task(invoke(gateway, "mine"))
     await asyncio.sleep(0.05)
-    factory.engines[0].state = State.FAILED
+    engine.state = State.FAILED
     for task in (putting, waiting):
         assert "no weights" in error_of(await task, 500)
-    await until(lambda: factory.engines[0].closed)
+    await until(lambda: engine.closed)
 
 
 @pytest.mark.parametrize("state", [State.READY, State.FAILED])
 async def test_load_continues_after_disconnect(tmp_path: Path, state: State) -> None:
-    factory = FakeEngineFactory(loads_to=State.LOADING)
-    gateway = fish_gateway(tmp_path, factory=factory)
-    putting = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
+    gateway, engine, putting = await loading(tmp_path)
     putting.cancel()
     await asyncio.wait({putting})
-    factory.engines[0].state = state
+    engine.state = state
     if state is State.READY:
         assert (await invoke(gateway, "mine")).status_code == 200
     else:
-        await until(lambda: factory.engines[0].closed)
+        await until(lambda: engine.closed)
         assert await engines(gateway) == ["fish"]
 
 
@@ -443,6 +441,17 @@ async def test_base_engine_unloads_after_requests_of_all_its_models(tmp_path: Pa
     assert [task.done() for task in deleting] == [False, True]
     gate.set()
     assert [(await task).status_code for task in (*running, *deleting)] == [200] * 4
+    assert gateway.engine.state is State.UNLOADED
+
+
+async def test_request_that_loads_the_engine_finishes_before_unload(tmp_path: Path) -> None:
+    gateway = fish_gateway(tmp_path, unloaded())
+    asking = asyncio.create_task(invoke(gateway, "default"))
+    await until(lambda: gateway.engine.state is State.LOADING)
+    deleting = asyncio.create_task(delete(gateway, "default"))
+    await asyncio.sleep(0.05)
+    gateway.engine.state = State.READY
+    assert [(await task).status_code for task in (asking, deleting)] == [200, 200]
     assert gateway.engine.state is State.UNLOADED
 
 

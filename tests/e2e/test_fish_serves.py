@@ -189,7 +189,7 @@ def test_fish_audio_api_returns_the_speech_of_the_native_one(served: Gateway) ->
 
 
 def test_classic_page_loads_a_model_and_speaks_in_every_mode(served: Gateway, upload: Path) -> None:
-    """What the two buttons of the Gradio page of Fish-Speech 0.2 (``fish_speech/webui/app.py``) send, by its client."""
+    """Requests of the two buttons of Fish-Speech 0.2's Gradio page (``fish_speech/webui/app.py``), by its client."""
     url = f"{served.url}/v1/models/default"
     loaded = requests.put(url, json=webui_load(device="cpu"))  # all other fields have the page's defaults
     assert loaded.status_code == 200, loaded.text
