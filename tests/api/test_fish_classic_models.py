@@ -314,6 +314,23 @@ async def test_put_waits_for_requests_of_the_replaced_model(tmp_path: Path) -> N
     assert [len(engine.jobs) for engine in factory.engines] == [1, 1]
 
 
+async def test_replaced_engine_stays_listed_while_busy_when_its_successor_is_deleted(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    factory = FakeEngineFactory(script=pausing(gate))
+    gateway = fish_gateway(tmp_path, factory=factory)
+    await put(gateway, "mine", OWN)
+    running = asyncio.create_task(invoke(gateway, "mine"))
+    await until(lambda: factory.engines[0].jobs)
+    putting = asyncio.create_task(put(gateway, "mine", OTHER))
+    await until(lambda: len(factory.engines) == 2)
+    deleting = asyncio.create_task(delete(gateway, "mine"))
+    await asyncio.sleep(0.05)
+    assert await engines(gateway) == ["fish", "fish:mine"]
+    gate.set()
+    assert [(await task).status_code for task in (running, putting, deleting)] == [200, 409, 200]
+    assert await engines(gateway) == ["fish"]
+
+
 async def test_request_timing_out_during_a_replacement_starts_no_engine(tmp_path: Path) -> None:
     gate = asyncio.Event()
 
