@@ -76,8 +76,8 @@ class _Decoder:
             self._process = subprocess.Popen(
                 COMMAND,
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # idle threads cost address space
-                stdin=theirs,
-                stdout=theirs,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
                 start_new_session=True,  # Ctrl-C in a terminal reaches only the gateway, which drains first
             )
 

@@ -11,7 +11,6 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from gateway.audio.ffmpeg_decoder import MAX_RATE_HZ, decode_file
@@ -19,7 +18,7 @@ from gateway.errors import InvalidRequest, UnsupportedMedia
 
 REQUEST = struct.Struct("=ddQ")  # longest and shortest duration in s, size of the file in bytes
 REPLY = struct.Struct("=B?IQ")  # index in ERRORS, whether to use this process again, rate in Hz, size in bytes
-ERRORS: tuple[Callable[[str], Exception], ...] = (InvalidRequest, UnsupportedMedia)
+ERRORS: tuple[type[InvalidRequest], ...] = (InvalidRequest, UnsupportedMedia)
 SAMPLES = len(ERRORS)  # in place of an index: the reply has float32 samples
 
 MAX_CPU_S = 3  # the kernel counts whole seconds, so a file may take up to one more
