@@ -48,7 +48,7 @@ class DecodedAudio:
 def decode(data: bytes, *, max_s: float, min_s: float, param: str = "audio") -> DecodedAudio:
     """Decode the first audio stream of a file and average its channels. Blocks for ``DEADLINE_S`` at most.
 
-    It may be called in several threads, each of which uses a process.
+    It is thread-safe. Concurrent calls use a process each, and the processes are kept for the next calls.
 
     :param param: request field to name in errors.
     :raises UnsupportedMedia: if the bytes are not an audio file of an accepted format, or the file is broken, or
@@ -67,7 +67,7 @@ def decode(data: bytes, *, max_s: float, min_s: float, param: str = "audio") -> 
 
 
 class _Decoder:
-    """A child process; ``decoder_process.py`` describes the protocol."""
+    """A child process, see ``decoder_process.py``, and the connection to it."""
 
     def __init__(self) -> None:
         self._reusable = False
@@ -83,6 +83,7 @@ class _Decoder:
 
     @property
     def running(self) -> bool:
+        """Whether the process is alive: an idle one may have been killed for its memory."""
         return self._process.poll() is None
 
     def exchange(self, data: bytes, max_s: float, min_s: float, param: str) -> tuple[int, int, bytearray]:
@@ -94,7 +95,7 @@ class _Decoder:
             self._socket.sendall(REQUEST.pack(max_s, min_s, len(data)))
             self._socket.sendall(data)
             kind, reusable, rate_hz, size = REPLY.unpack(self._receive(REPLY.size, ends_at))
-            # A file that takes over the process may send anything.
+            # Checked because a file that takes over the process can make it send anything.
             if kind == SAMPLES:
                 valid = 0 < rate_hz <= MAX_RATE_HZ and size % 4 == 0 and size <= int(max_s * MAX_RATE_HZ) * 4
             else:

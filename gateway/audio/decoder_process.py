@@ -41,10 +41,12 @@ def main() -> None:
         if len(data := requests.read(size)) < size:
             return
         kind, rate_hz, payload = _decoded(data, max_s, min_s)
-        reusable = _address_space_bytes() < initial_bytes + HEADROOM_BYTES // 2  # else a file has leaked memory
+        grown_bytes = _address_space_bytes() - initial_bytes - size - len(payload)
+        reusable = grown_bytes < HEADROOM_BYTES // 2  # else a file has leaked memory
         replies.write(REPLY.pack(kind, reusable, rate_hz, len(payload)))
         replies.write(payload)
         replies.flush()
+        del data, payload
 
 
 def _decoded(data: bytes, max_s: float, min_s: float) -> tuple[int, int, bytes | memoryview]:
