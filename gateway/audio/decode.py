@@ -97,7 +97,7 @@ class _Decoder:
             kind, reusable, rate_hz, size = REPLY.unpack(self._receive(REPLY.size, ends_at))
             # Checked because a file that takes over the process can make it send anything.
             if kind == SAMPLES:
-                valid = 0 < rate_hz <= MAX_RATE_HZ and size % 4 == 0 and size <= int(max_s * MAX_RATE_HZ) * 4
+                valid = 0 < rate_hz <= MAX_RATE_HZ and size % 4 == 0 and 0 < size <= int(max_s * MAX_RATE_HZ) * 4
             else:
                 valid = kind < SAMPLES and size <= _MAX_TEXT_BYTES
             if not valid:

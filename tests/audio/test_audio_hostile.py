@@ -266,8 +266,8 @@ def test_long_audio_is_not_kept_in_memory():
 
 def tiny_frames():
     """A CAF file with one packet per sample, which costs a thousand times the work."""
-    describe = struct.pack(">d4sIIIII", RATE_HZ, b"lpcm", 0, 2, 1, 1, 16)
-    pcm = bytes(2 * RATE_HZ * 29)
+    describe = struct.pack(">d4sIIIII", 48_000, b"lpcm", 0, 2, 1, 1, 16)
+    pcm = bytes(2 * 48_000 * 29)
     caf = b"caff\0\1\0\0" + b"desc" + struct.pack(">q", len(describe)) + describe
     caf += b"data" + struct.pack(">qI", len(pcm) + 4, 0) + pcm
     return caf.replace(struct.pack(">II", 2, 1), struct.pack(">II", 2, 0x7F01), 1)

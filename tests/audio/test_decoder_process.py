@@ -132,6 +132,7 @@ async def test_cancelled_request_ends_its_decoding_within_the_deadline(monkeypat
         (SAMPLES + 1, True, 0, 0),
         (SAMPLES, True, 0, 4),
         (SAMPLES, True, 2**31, 4),
+        (SAMPLES, True, 24_000, 0),
         (SAMPLES, True, 24_000, 3),
         (SAMPLES, True, 24_000, 2**62),
         (0, True, 0, 2**62),
