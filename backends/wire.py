@@ -175,4 +175,5 @@ def _decode(frame: bytes, decoders: Mapping[str, msgspec.msgpack.Decoder[Any]], 
     try:
         return [decoders[name].decode(fields) for name, fields in _frames.decode(frame)]
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise WireError(f"unreadable message from {sender}, perhaps another version of voxgate: {error!r}") from None
+        source = f"{sender} (both sides need the same version of voxgate)"
+        raise WireError(f"unreadable message from {source}: {error!r}") from None
