@@ -192,5 +192,5 @@ def test_damaged_frames_raise_nothing_but_wire_error() -> None:
 
 def test_frame_of_another_version_is_named_as_such() -> None:
     data = msgspec.msgpack.encode([{"type": "Hello", "protocol": 4, "pid": 7, "python": "3.11"}])
-    with pytest.raises(WireError, match="from the worker .both sides need the same version of voxgate"):
+    with pytest.raises(WireError, match=r"worker .* need the same version of voxgate"):
         wire.decode_from_worker(data)
