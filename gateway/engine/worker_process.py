@@ -18,7 +18,7 @@ import structlog
 import zmq
 
 from backends import wire
-from backends.base import Capabilities, EngineConfig, Job
+from backends.base import AudioChunk, Capabilities, CodesChunk, EngineConfig, Failed, Finished, Trace
 from backends.errors import InvalidJob, WireError
 from gateway.engine.client import EngineOutput, LoadProgress, Work
 from gateway.errors import EngineUnavailable, SynthesisFailed
@@ -154,7 +154,7 @@ class WorkerProcess:
         inbox: _Inbox = asyncio.Queue()
         self._inboxes[job.id] = inbox
         try:
-            self._send(wire.add_job(job) if isinstance(job, Job) else wire.codec_job(job))
+            self._send(job)
             yield inbox
         finally:
             # Still present: the job has not ended, so the caller left early.
@@ -235,28 +235,22 @@ class WorkerProcess:
 
     def _dispatch(self, message: wire.FromWorker) -> None:
         match message:
-            case wire.AudioPart(job_id=job_id):
-                if inbox := self._inboxes.get(job_id):
-                    inbox.put_nowait(wire.audio_chunk(message))
-            case wire.CodesPart(job_id=job_id):
-                if inbox := self._inboxes.get(job_id):
-                    inbox.put_nowait(wire.codes_chunk(message))
-            case wire.TracePart(job_id=job_id):
-                if inbox := self._inboxes.get(job_id):
-                    inbox.put_nowait(wire.trace(message))
-            case wire.JobDone(job_id=job_id):
+            case AudioChunk() | CodesChunk() | Trace():
+                if inbox := self._inboxes.get(message.job_id):
+                    inbox.put_nowait(message)
+            case Finished(job_id=job_id):
                 self._finish(job_id, None)
+            case Failed(job_id=job_id):
+                self._finish(job_id, SynthesisFailed(f"the engine failed on this request: {message.message}"))
             case wire.JobRejected(job_id=job_id):
                 error = InvalidJob(message.message, param=message.param, needs_languages=message.needs_languages)
                 self._finish(job_id, error)
-            case wire.JobBroke(job_id=job_id):
-                self._finish(job_id, SynthesisFailed(f"the engine failed on this request: {message.message}"))
             case wire.Loading():
                 self._on_progress(LoadProgress(message.stage, message.done, message.total))
-            case wire.Ready():
+            case Capabilities():
                 self._message_timeout_s = self._spec.heartbeat_timeout_s
                 if not self._capabilities.done():
-                    self._capabilities.set_result(wire.capabilities(message))
+                    self._capabilities.set_result(message)
             case wire.Hello(protocol=protocol):
                 self._message_timeout_s = self._spec.load_timeout_s
                 _remove(self._folder)  # no longer needed, and must not remain after a crash
@@ -267,7 +261,7 @@ class WorkerProcess:
                     )
                 self._connected = True
                 self._loop.call_soon(self._flush)
-            case wire.LoadFailed() | wire.Dying():
+            case wire.Dying():
                 self._exit_reason = message.message
             case wire.Heartbeat():
                 self._log.debug("heartbeat", active=message.active_jobs, steps=message.steps, step_s=message.step_s)
@@ -325,7 +319,7 @@ class WorkerProcess:
                 self._kill(f"no message from the worker for {silent_s:.1f} s (limit: {limit_s:g} s)")
             await asyncio.wait({exited}, timeout=min(1.0, max(0.05, limit_s - silent_s)))
         await asyncio.wait({self._stderr}, timeout=1.0)
-        await asyncio.sleep(0.05)  # the socket may still hold last messages: LoadFailed, Dying, finished jobs
+        await asyncio.sleep(0.05)  # the socket may still hold last messages: Dying, finished jobs
         return self._explain_exit(exited.result())
 
     def _explain_exit(self, status: int) -> str:
