@@ -41,13 +41,11 @@ class Outbox:
         return item
 
     def drop(self) -> None:
-        """Drop all items, except errors and the encoder's header and trailer, which keep the file valid."""
-        items = [self._items.get_nowait() for _ in range(len(self))]
-        self.put_now(
-            *(
-                item
-                for item in items
-                if isinstance(item, Exception) or (isinstance(item, EncodedAudio) and not item.samples)
-            )
-        )
-        self._has_room.set()
+        """Drop all items, except errors and the encoder's header and trailer, which keep the file valid.
+
+        A waiting :meth:`put` is not woken: its task is to be cancelled.
+        """
+        for _ in range(len(self)):
+            item = self._items.get_nowait()
+            if isinstance(item, Exception) or (isinstance(item, EncodedAudio) and not item.samples):
+                self._items.put_nowait(item)
