@@ -25,46 +25,39 @@ class QueuedSegment:
 
 @dataclass(frozen=True, slots=True)
 class FlushMarker:
-    """A flush at a position of the text."""
+    """A flush at a position of the text; the last one ends the text."""
 
     position: int
+    ends_text: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EndMarker:
-    """The end of the text, at a position."""
-
-    position: int
-
-
-Item = QueuedSegment | FlushMarker | EndMarker
+Item = QueuedSegment | FlushMarker
 
 
 class Opener:
     """Open the speeches of segments in order, each after the first audio of the previous one.
 
-    :param open_speech: opens the speech of a segment and waits for its first audio.
+    :param open_text: opens the speech of a text at a position and waits for its first audio.
     :param max_open: limit on speeches that are open, including the one that is played.
     :ivar unplayed: all items that have not been played; the first is the next or is being played.
     """
 
-    def __init__(self, open_speech: Callable[[Segment], Awaitable[Speech]], max_open: int):
+    def __init__(self, open_text: Callable[[str, int], Awaitable[Speech]], max_open: int):
         self.unplayed: deque[Item] = deque()
-        self._open_speech = open_speech
+        self._open_text = open_text
         self._permits = asyncio.Semaphore(max_open)
         self._waiting: asyncio.Queue[Item] = asyncio.Queue()
         self._opened: asyncio.Queue[Item] = asyncio.Queue()
 
-    def put(self, *items: Segment | FlushMarker | EndMarker) -> None:
+    def put(self, *items: Segment | FlushMarker) -> None:
         """Append items of the text."""
         for item in (QueuedSegment(item) if isinstance(item, Segment) else item for item in items):
             self.unplayed.append(item)
             self._waiting.put_nowait(item)
 
     async def run(self) -> None:
-        """Open speeches until the end of the text."""
-        item: Item | None = None
-        while not isinstance(item, EndMarker):
+        """Open speeches until cancelled."""
+        while True:
             item = await self._waiting.get()
             if isinstance(item, QueuedSegment):
                 await self._permits.acquire()
@@ -78,32 +71,28 @@ class Opener:
         """Wait for the next item; a segment is open or has failed. To be followed by :meth:`played`."""
         return await self._opened.get()
 
-    async def played(self) -> None:
-        """Close and remove the item of the last :meth:`next`."""
-        item = self.unplayed[0]
-        await _close(item)
-        self.unplayed.popleft()
+    def played(self) -> None:
+        """Remove the item of the last :meth:`next`, so that another speech may be opened."""
         self._opened.task_done()
-        if isinstance(item, QueuedSegment):
+        if isinstance(self.unplayed.popleft(), QueuedSegment):
             self._permits.release()
 
     async def aclose(self) -> None:
-        """Close all speeches; the engine aborts their jobs at its next step. Not while another method runs."""
+        """Close all speeches; the engine aborts their jobs at its next step. Call it after the end of :meth:`run`."""
         while self.unplayed:
-            await _close(self.unplayed[0])
+            match self.unplayed[0]:
+                case QueuedSegment(_, Speech() as speech):
+                    await speech.aclose()
             self.unplayed.popleft()
 
     async def _open(self, item: QueuedSegment) -> Speech:
+        text = item.segment.text.lstrip()
+        text, start = text.rstrip(), item.segment.end - len(text)
         try:
-            return await self._open_speech(item.segment)
+            return await self._open_text(text, start)
         except (QueueFull, Overloaded):
             if self.unplayed[0] is item:
                 raise
         # The session's own jobs may occupy the engine: try again when all earlier items have been played.
         await self._opened.join()
-        return await self._open_speech(item.segment)
-
-
-async def _close(item: Item) -> None:
-    if isinstance(item, QueuedSegment) and isinstance(item.speech, Speech):
-        await item.speech.aclose()
+        return await self._open_text(text, start)

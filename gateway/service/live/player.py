@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 
@@ -13,7 +14,7 @@ from gateway.audio.threads import start_in_thread, wait_until_done
 from gateway.errors import InvalidRequest
 from gateway.service.live.events import EncodedAudio, Flushed, SegmentDone, SegmentRefused, SegmentStarted
 from gateway.service.live.filler import SilenceFiller
-from gateway.service.live.opener import EndMarker, FlushMarker, Opener, QueuedSegment
+from gateway.service.live.opener import FlushMarker, Opener, QueuedSegment
 from gateway.service.live.outbox import Outbox
 from gateway.service.live.playback import PlaybackPosition
 from gateway.service.speech import Speech, SpeechInfo, write
@@ -58,14 +59,14 @@ class Player:
                 case QueuedSegment(_, error):
                     assert isinstance(error, Exception)  # noqa: S101 - the opener has set it
                     raise error
-                case FlushMarker(position):
+                case FlushMarker(position, ends_text):
                     await self._emit_silence(self._filler.flush(position, self.segments))
-                    await self._emit_silence(self._lag())  # push the encoder's delayed audio out
-                    await self._outbox.put(Flushed(position))
-                case EndMarker(position):
-                    await self._emit_silence(self._filler.flush(position, self.segments))
-                    await self._finish()
-            await opener.played()
+                    if ends_text:
+                        await self._finish()
+                    else:
+                        await self._emit_silence(self._lag())  # push the encoder's delayed audio out
+                        await self._outbox.put(Flushed(position))
+            opener.played()
 
     def add_unread(self, opener: Opener) -> None:
         """Add the audio that the engine has made ahead: it makes the estimate of the spoken text more accurate."""
@@ -89,10 +90,11 @@ class Player:
         span, first_sample = (self.segments, segment.start, segment.end), self.playback.samples
         self.segments += 1
         await self._outbox.put(SegmentStarted(*span, first_sample / self._rate_hz, segment.text.strip()))
-        async for chunk in speech.chunks():
-            self.playback.add(segment, len(chunk.samples), chunk.text_span)
-            for samples in self._split(chunk.samples):
-                await self._emit(samples)
+        async with contextlib.aclosing(speech):
+            async for chunk in speech.chunks():
+                self.playback.add(segment, len(chunk.samples), chunk.text_span)
+                for samples in self._split(chunk.samples):
+                    await self._emit(samples)
         self.playback.complete()
         await self._outbox.put(SegmentDone(*span, (self.playback.samples - first_sample) / self._rate_hz))
 

@@ -10,19 +10,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 from gateway.errors import InvalidRequest
 from gateway.service.live.events import EncodedAudio, Interrupted, LiveEvent, SessionFinished
-from gateway.service.live.opener import EndMarker, FlushMarker, Opener
+from gateway.service.live.opener import FlushMarker, Opener
 from gateway.service.live.outbox import Outbox
 from gateway.service.live.playback import PlaybackPosition
 from gateway.service.live.player import Player
 from gateway.service.live.tasks import cancel_and_wait
-from gateway.service.speech import Speech
 from gateway.service.synthesize import ResolvedRequest, Synthesizer
 from gateway.settings import LiveSettings
-from gateway.text.segments import Segment, Segmenter
+from gateway.text.segments import Segmenter
 
 
 @dataclass(slots=True)
@@ -52,8 +52,7 @@ class LiveSession:
         self, synthesizer: Synthesizer, resolved: ResolvedRequest, settings: LiveSettings, or_silence: bool = False
     ):
         self.info = resolved.info
-        self._synthesizer = synthesizer
-        self._resolved = resolved
+        self._open_text = partial(synthesizer.open_text, resolved)
         self._settings = settings
         self._rate_hz = resolved.capabilities.sample_rate_hz
         alphabet = resolved.capabilities.alphabet
@@ -131,13 +130,13 @@ class LiveSession:
         """
         self._check_text_not_ended()
         self._text_ended = True
-        self._turn.opener.put(*self._segmenter.flush(), EndMarker(self.position))
+        self._turn.opener.put(*self._segmenter.flush(), FlushMarker(self.position, ends_text=True))
 
     def drain(self) -> None:
         """End the text for shutdown: speak the complete segments, then finish."""
         if not self._text_ended:
             self._text_ended = self._drained = True
-            self._turn.opener.put(EndMarker(self.position))
+            self._turn.opener.put(FlushMarker(self.position, ends_text=True))
 
     async def interrupt(self, played_s: float | None = None) -> None:
         """Stop speaking and drop the unspoken text. Waits until an earlier interruption has been emitted.
@@ -165,7 +164,7 @@ class LiveSession:
             self._outbox.put_now(None)
             return
         if self._text_ended:
-            self._turn.opener.put(EndMarker(self.position))
+            self._turn.opener.put(FlushMarker(self.position, ends_text=True))
         self._speaking = asyncio.create_task(self._speak())
 
     async def events(self) -> AsyncIterator[LiveEvent]:
@@ -189,19 +188,16 @@ class LiveSession:
             raise InvalidRequest("the text of the session has ended", param="type")
 
     def _new_turn(self) -> _Turn:
-        return _Turn(Opener(self._open, self._settings.ahead + 1), self.position, self._sent_samples)
-
-    async def _open(self, segment: Segment) -> Speech:
-        text = segment.text.lstrip()
-        return await self._synthesizer.open_text(self._resolved, text.rstrip(), segment.end - len(text))
+        return _Turn(Opener(self._open_text, self._settings.ahead + 1), self.position, self._sent_samples)
 
     async def _speak(self) -> None:
         """Speak the current turn. An error of the opener or the player cancels the other and ends the session."""
         opener = self._turn.opener
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(opener.run())
+                opening = tasks.create_task(opener.run())
                 await self._player.run(opener)  # not a task of its own: a cancellation stops it at once
+                opening.cancel()
         except* Exception as errors:  # noqa: BLE001 - raised by events()
             self._outbox.put_now(errors.exceptions[0])
 
