@@ -8,27 +8,21 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Collection, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
-from gateway.errors import InvalidRequest
+from gateway.errors import BadRequest, InvalidRequest
 
 MAX_FIELDS = 1000  # of one object
 MAX_ITEMS = 100  # of one list
 MAX_NESTED_BYTES = 64 * 2**10  # of lists and objects that are decoded whole: a byte becomes up to 90 bytes of objects
 
-
-class _Name(str):
-    """A field's name; a type of its own, because msgspec calls its hook only for types that it does not know."""
-
-    __slots__ = ()
-
-
-# More items are an error while they are being read. The limit of a list type is checked once the list is complete.
+# More items are an error while JSON is being read. The limit of a list type is checked once the list is complete.
 _Items = msgspec.defstruct(
     "_Items",
     [(f"item_{index}", Raw, Raw()) for index in range(MAX_ITEMS)],
@@ -37,49 +31,36 @@ _Items = msgspec.defstruct(
 )
 
 
-class Encoding:
+class Encoding(ABC):
     """JSON or MessagePack.
 
-    :param name: for errors, as ``kind``, the name of objects.
-    :param library: ``msgspec.json`` or ``msgspec.msgpack``.
-    :param containers: first bytes of lists and objects.
+    :cvar name: for errors, as ``kind``, the name of objects.
+    :cvar library: ``msgspec.json`` or ``msgspec.msgpack``.
+    :cvar containers: first bytes of lists and objects.
     """
 
-    def __init__(self, name: str, kind: str, library: Any, containers: Iterable[int]):
-        self._name = name
-        self._kind = kind
-        self._library = library
-        self._containers = frozenset(containers)
+    name: str
+    kind: str
+    library: Any
+    containers: Collection[int]
+    malformed: type[InvalidRequest] = InvalidRequest
 
+    @abstractmethod
     def fields(
         self, data: bytes | Raw, what: str = "the body", param: str | None = None, max_fields: int = MAX_FIELDS
     ) -> dict[str, Raw]:
         """The fields of an object.
 
         :param what: the object, in errors without ``param``.
-
         :raises InvalidRequest: if it is malformed, not an object, or has more than ``max_fields``.
         """
-        count = 0
-        prefix = "" if param else f"{what} "
-
-        def name(kind: type[_Name], value: str) -> _Name:
-            nonlocal count
-            count += 1
-            if count > max_fields:
-                raise InvalidRequest(f"{prefix}has too many fields: the limit is {max_fields}", param=param)
-            return kind(value)
-
-        decoder = self._library.Decoder(dict[_Name, Raw], dec_hook=name)
-        found = self._decode(decoder, data, f"{prefix}must be {self._kind}", what, param)
-        return {str(field): value for field, value in found.items()}
 
     def items(self, data: Raw, param: str) -> list[Raw]:
         """The items of a list.
 
         :raises InvalidRequest: if it is malformed, not a list, or has more than MAX_ITEMS.
         """
-        items = self._decode(self._library.Decoder(_Items), data, "must be a list", param=param)
+        items = self._decode(self.library.Decoder(_Items), data, "must be a list", param=param)
         return [item for item in msgspec.structs.astuple(items) if memoryview(item)]
 
     def values(self, fields: Mapping[str, Raw], known: Collection[str], raw: Collection[str] = ()) -> dict[str, Any]:
@@ -107,11 +88,11 @@ class Encoding:
         :param kind: its type, for msgspec.
         :raises InvalidRequest: if it is malformed, or not of that type.
         """
-        return self._decode(self._library.Decoder(kind), data, "is invalid", param=param)
+        return self._decode(self.library.Decoder(kind), data, "is invalid", param=param)
 
     def is_container(self, data: Raw) -> bool:
         """Whether a value is a list or an object."""
-        return next(iter(memoryview(data)), None) in self._containers
+        return next(iter(memoryview(data)), None) in self.containers
 
     def _decode(
         self, decoder: Any, data: bytes | Raw, rule: str, what: str = "the value", param: str | None = None
@@ -121,10 +102,22 @@ class Encoding:
         except msgspec.ValidationError as error:
             raise InvalidRequest(f"{rule}: {error}", param=param) from None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise InvalidRequest(f"{what} is not {self._name}: {error}", param=param) from None
+            raise self.malformed(f"{what} is not {self.name}: {error}", param=param) from None
 
 
 class _MessagePack(Encoding):
+    name, kind, library = "MessagePack", "a map", msgspec.msgpack
+    containers = frozenset([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
+
+    def fields(
+        self, data: bytes | Raw, what: str = "the body", param: str | None = None, max_fields: int = MAX_FIELDS
+    ) -> dict[str, Raw]:
+        """See :class:`Encoding`. The length comes first, so that msgspec checks it before it reads the fields."""
+        decoder = msgspec.msgpack.Decoder(Annotated[dict[str, Raw], Meta(max_length=max_fields)])
+        rule = f"{'' if param else f'{what} '}must be {self.kind}"
+        found: dict[str, Raw] = self._decode(decoder, data, rule, what, param)
+        return found
+
     def value(self, data: Raw, param: str, kind: Any = Any) -> Any:
         """See :class:`Encoding`. A string may have lone surrogates: JavaScript's encoder divides emoji."""
         try:
@@ -137,18 +130,45 @@ class _MessagePack(Encoding):
             raise
 
 
+class _Name(str):
+    """A field's name; a type of its own, because msgspec calls its hook only for types that it does not know."""
+
+    __slots__ = ()
+
+
 class _Json(Encoding):
+    name, kind, library = "JSON", "a JSON object", msgspec.json
+    containers = frozenset(b"{[")
+
     def fields(
         self, data: bytes | Raw, what: str = "the body", param: str | None = None, max_fields: int = MAX_FIELDS
     ) -> dict[str, Raw]:
         """See :class:`Encoding`. A byte-order mark is skipped; encodings other than UTF-8 are refused."""
+        prefix = "" if param else f"{what} "
         if isinstance(data, bytes):
             encoding = json.detect_encoding(data)
             if encoding not in ("utf-8", "utf-8-sig"):
-                raise InvalidRequest(f"{what} is not UTF-8 but looks like {encoding.upper()}: send UTF-8", param=param)
+                raise self.malformed(f"{prefix}is not UTF-8 but looks like {encoding.upper()}: send UTF-8", param=param)
             data = data.removeprefix(codecs.BOM_UTF8)
-        return super().fields(data, what, param, max_fields)
+        count = 0
+
+        def counted(kind: type[_Name], name: str) -> _Name:
+            nonlocal count
+            count += 1
+            if count > max_fields:
+                raise ValueError(f"too many fields: the limit is {max_fields}")
+            return kind(name)
+
+        decoder = msgspec.json.Decoder(dict[_Name, Raw], dec_hook=counted)
+        found = self._decode(decoder, data, f"{prefix}must be {self.kind}", what, param)
+        return {str(name): value for name, value in found.items()}
 
 
-JSON = _Json("JSON", "a JSON object", msgspec.json, b"{[")
-MESSAGEPACK = _MessagePack("MessagePack", "a map", msgspec.msgpack, [*range(0x80, 0xA0), *range(0xDC, 0xE0)])
+class _Json400(_Json):
+    malformed = BadRequest
+
+
+MESSAGEPACK = _MessagePack()
+JSON = _Json()
+JSON_OR_400 = _Json400()
+"""For APIs in which malformed JSON has another status than an invalid field."""

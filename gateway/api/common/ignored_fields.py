@@ -14,7 +14,7 @@ from msgspec import Raw
 from pydantic import BaseModel
 
 from gateway.api.common.body import media_type, off_loop
-from gateway.api.common.decoding import JSON
+from gateway.api.common.decoding import JSON_OR_400
 from gateway.errors import BadRequest, GatewayError, InvalidRequest, UnsupportedMedia
 from gateway.service.request import parse
 
@@ -64,8 +64,7 @@ async def read(request: Request, model: type[M], clip: str | None = None) -> tup
 
 
 def _read(body: bytes, model: type[M], clip: str | None) -> tuple[M, list[str]]:
-    with malformed_is_bad_request():
-        fields = JSON.values(JSON.fields(body), known=model.model_fields)
+    fields = JSON_OR_400.values(JSON_OR_400.fields(body), known=model.model_fields)
     unknown = _unknown(model, fields)
     if clip:
         refuse_clips({name: fields[name] for name in unknown if name in fields}, clip)

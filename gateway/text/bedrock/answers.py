@@ -132,9 +132,10 @@ def _decoded(data: str | bytes | memoryview, path: str) -> Answer | list[Answer]
             return found
         except msgspec.ValidationError as error:
             at = _ERROR_PATH.search(str(error))
-            message = str(error)[: at.start()] if at else str(error)
+            fault = str(error)[: at.start()] if at else str(error)
             where = re.sub(r"\[(\d+)\]", r".\1", at[1]) if at else ""
-            raise InvalidRequest(f"not a model's response: {message}", param=path + where) from None
+            message = f"{fault[:1].lower()}{fault[1:]}" if where else f"not a model's response: {fault}"
+            raise InvalidRequest(message, param=path + where) from None
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             fault = fault or str(error)
     raise InvalidRequest(f"invalid JSON: {fault}", param=path)

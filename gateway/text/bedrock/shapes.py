@@ -10,7 +10,7 @@ from contextvars import ContextVar
 import msgspec
 from msgspec import Raw, field
 
-MAX_OBJECTS = 200_000  # in one response: 66,000 events of Converse
+MAX_OBJECTS = 150_000  # in one response: 50,000 events of Converse
 _ABSENT = Raw()
 
 objects_left: ContextVar[int] = ContextVar("objects_left")
