@@ -89,6 +89,10 @@ BOMBS = {
     "JSON prosody": (JSON, b'{"prosody":{"a":[' + NESTED + b"1]}}"),
     "JSON references": (JSON, b'{"references":[' + b"{}," * 10**6 + b"{}]}"),
     "JSON reference": (JSON, b'{"references":[{"audio":[' + NESTED + b"1]}]}"),
+    "MessagePack reference": (
+        MESSAGEPACK,
+        b"\x81\xaareferences\xdc\x00\x64" + (b"\x81\xa5audio\xdc\xea\x60" + b"\x90" * 60_000) * 100,
+    ),
     "MessagePack fields": (
         MESSAGEPACK,
         b"\xdf" + (3 * 10**5).to_bytes(4, "big") + b"".join(b"\xa6%06d\x90" % n for n in range(3 * 10**5)),

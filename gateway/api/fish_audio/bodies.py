@@ -131,7 +131,7 @@ def tts_fields(encoding: Encoding, fields: dict[str, Raw]) -> dict[str, Any]:
 def _references(data: Raw, encoding: Encoding) -> Iterator[dict[str, Any]]:
     for index, item in enumerate(encoding.items(data, "references")):
         fields = encoding.fields(item, param=f"references.{index}")
-        yield encoding.values(fields, ReferenceBody.model_fields)
+        yield encoding.values(fields, known=())  # a reference has no lists and no objects
 
 
 async def read_tts(request: Request) -> tuple[FishTtsBody, list[str]]:
