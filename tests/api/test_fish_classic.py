@@ -169,7 +169,8 @@ async def test_model_list_serves_classic_and_openai_clients(tmp_path: Path) -> N
         (b"{", "application/json", 400),
         (b"\xff", "application/json", 400),
         (b'{"text": NaN}', "application/json", 400),
-        (b"[" * 100_000, "application/json", 400),
+        (b"[" * 100_000, "application/json", 422),  # not an object: the rest is not read
+        (b'{"text":' + b"[" * 100_000, "application/json", 400),
         (b"[]", "application/json", 422),
         (b'"text"', "application/json", 422),
         (b"text=x", "application/x-www-form-urlencoded", 415),
