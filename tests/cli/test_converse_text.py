@@ -50,7 +50,7 @@ def test_thoughts_between_tags_are_dropped_also_if_tags_arrive_in_pieces() -> No
 
 
 def test_response_without_text_names_the_stop_reason() -> None:
-    with pytest.raises(InvalidRequest, match="no text.*'end_turn'"):
+    with pytest.raises(InvalidRequest, match=r"no text.*'end_turn'"):
         pieces(tool(0), STOP)
 
 
