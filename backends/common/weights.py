@@ -74,8 +74,8 @@ class Weights:
             raise LoadError(f"{self._source}: {name} has shape {found}, but the architecture needs {needed}")
         dtype = dtype or self.dtype
         if tensor.is_floating_point() != dtype.is_floating_point:
-            found, needed = (str(kind).removeprefix("torch.") for kind in (tensor.dtype, dtype))
-            raise LoadError(f"{self._source}: {name} is {found} of shape {shape}, not {needed}")
+            kinds = [str(kind).removeprefix("torch.") for kind in (tensor.dtype, dtype)]
+            raise LoadError(f"{self._source}: {name} is {kinds[0]} of shape {shape}, not {kinds[1]}")
         del self._tensors[name]
         return tensor.to(device=self.device, dtype=dtype)
 

@@ -76,7 +76,8 @@ def losses(
     """
     wanted, config, heads = text != IGNORED, model.config, CausalAttention(len(ids))
     positions = torch.arange(ids.shape[1], device=ids.device).repeat(len(ids))
-    logits = model.logits(model.hidden(ids.flatten(0, 1), positions, heads)[wanted.flatten()])
+    hidden = torch.unflatten(model.hidden(ids.flatten(0, 1), positions, heads), 0, wanted.shape)
+    logits = model.logits(hidden[wanted])
     codebooks = torch.unflatten(logits[:, config.vocab_size :], 1, (config.num_codebooks, -1))
     found = {
         "text": F.cross_entropy(logits[:, : config.vocab_size], text[wanted]),

@@ -40,8 +40,8 @@ class MelCodec(nn.Module):
         middle = F.one_hot(torch.tensor(KERNEL // 2), KERNEL)
         for layer in self.mel_encoder.in_layers[NEAR_LAYERS:]:
             with torch.no_grad():
-                layer.weight.mul_(middle)  # type: ignore[operator, union-attr]
-            layer.weight.register_hook(lambda gradient: gradient * middle.to(gradient))  # type: ignore[union-attr]
+                layer.weight.mul_(middle)
+            layer.weight.register_hook(lambda gradient: gradient * middle.to(gradient))
 
     @property
     def books(self) -> list[TrainedCodebook]:

@@ -181,6 +181,8 @@ def test_lm_step_on_gpu_uses_no_other_device(gpu: FakeTensorMode) -> None:
     with gpu:
         with GPU:
             model = lm.build_lm()
+            for name, constant in model.named_buffers():
+                model.register_buffer(name, constant.to(GPU), persistent=False)
         long = torch.zeros(2, 20, dtype=torch.long)
         batch = columns.Batch(torch.stack((long,) * 5, -1), long, torch.stack((long,) * 4, -1), long, 40).to(GPU)
         found = lm.losses(model, batch.ids, batch.text, batch.codes, batch.phone_columns, guided=True)

@@ -75,10 +75,9 @@ def conv(inputs: int, outputs: int, kernel: int, dilation: int = 1, stride: int 
     return nn.Conv1d(inputs, outputs, kernel, stride, kernel // 2 * dilation, dilation)
 
 
-def reach(layer: nn.Conv1d | nn.ConvTranspose1d | nn.Module) -> int:
+def reach(layer: nn.Module) -> int:
     """Number of outputs beyond its own that an input affects, on each side: as many as the layer pads."""
-    (padding,) = layer.padding  # type: ignore[misc, union-attr]
-    return int(padding)
+    return int(layer.padding[0])  # type: ignore[index]
 
 
 def _block_reach(kernel: int) -> int:
@@ -91,7 +90,7 @@ def _upsample(up: nn.Module, x: Tensor) -> Tensor:
     return out
 
 
-def _mean(blocks: Sequence[nn.Module], x: Tensor) -> Tensor:
+def _mean(blocks: nn.ModuleList, x: Tensor) -> Tensor:
     """The mean of the residual blocks' outputs."""
     total: Tensor = blocks[0](x)
     for block in blocks[1:]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,7 +34,7 @@ class Quantizer(nn.Module):
     :param books: one per group.
     """
 
-    def __init__(self, channels: int, width: int, books: list[Codebook]):
+    def __init__(self, channels: int, width: int, books: Sequence[Codebook]):
         super().__init__()
         self.conv_in = nn.Conv1d(channels, width, 1)
         self.conv_out = nn.Sequential(nn.Identity(), nn.Conv1d(width, channels, 1))

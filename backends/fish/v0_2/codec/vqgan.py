@@ -178,8 +178,8 @@ class Downsampling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, M, T) -> (B, C, ceil(T / 4)), T in mel frames."""
-        for layer, norm in self.convs:  # type: ignore[misc, attr-defined]
-            x = F.gelu(norm(layer(x).mT)).mT
+        for pair in self.convs:
+            x = F.gelu(pair[1](pair[0](x).mT)).mT  # type: ignore[index]
         return x
 
 

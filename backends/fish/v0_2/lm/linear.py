@@ -94,12 +94,13 @@ def inference_linear(layers: Sequence[nn.Module], device: torch.device, dtype: t
     if quantized:
         scales = torch.cat([layer.scales.to(device, torch.bfloat16) for layer in quantized])
         return Int8Linear(torch.cat([layer.weight.to(device) for layer in quantized]), scales)
-    weight = torch.cat([layer.weight.to(device, torch.float32 if int8 else dtype) for layer in layers])
+    kind = torch.float32 if int8 else dtype
+    weight = torch.cat([layer.weight.to(device, kind) for layer in layers if isinstance(layer, nn.Linear)])
     if int8:
         return quantize_int8(weight)
     if _can_pack(weight):
         return PackedLinear(weight)
-    plain = nn.Linear(*weight.shape[::-1], bias=False, device="meta")
+    plain = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
     plain.weight = nn.Parameter(weight, requires_grad=False)
     return plain
 
@@ -115,7 +116,7 @@ def determinism(layer: nn.Module) -> Determinism:
 def weight_bytes(layer: nn.Module) -> int:
     """Bytes of weights that a call reads."""
     scales = layer.scales.nbytes if isinstance(layer, Int8Linear) else 0
-    return int(layer.weight.nbytes) + scales  # type: ignore[operator, union-attr, arg-type]
+    return int(layer.weight.nbytes) + scales  # type: ignore[arg-type]
 
 
 def _can_pack(weight: Tensor) -> bool:

@@ -58,8 +58,8 @@ class SelfAttention(nn.Module):
     def __init__(self, dim: int, sizes: Sizes):
         super().__init__()
         self.sizes = sizes
-        self.wqkv = nn.Linear(dim, (sizes.heads + 2 * sizes.kv_heads) * sizes.head_dim, bias=False)
-        self.wo = nn.Linear(sizes.heads * sizes.head_dim, dim, bias=False)
+        self.wqkv: nn.Module = nn.Linear(dim, (sizes.heads + 2 * sizes.kv_heads) * sizes.head_dim, bias=False)
+        self.wo: nn.Module = nn.Linear(sizes.heads * sizes.head_dim, dim, bias=False)
 
     def forward(self, x: Tensor, index: int, rope: Tensor, attention: Attention) -> Tensor:
         """Map (T, D) to (T, D).
@@ -81,7 +81,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.w1 = nn.Linear(dim, hidden, bias=False)
         self.w3 = nn.Linear(dim, hidden, bias=False)
-        self.w2 = nn.Linear(hidden, dim, bias=False)
+        self.w2: nn.Module = nn.Linear(hidden, dim, bias=False)
         self.w13: nn.Module | None = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ class LanguageModel(nn.Module):
         self.embeddings = nn.Embedding(self.sizes.ids, config.dim)
         self.layers = nn.ModuleList(Block(config, self.sizes) for _ in range(config.n_layer))
         self.norm = nn.RMSNorm(config.dim, config.norm_eps)
-        self.output = nn.Linear(config.dim, self.sizes.ids, bias=False)
+        self.output: nn.Module = nn.Linear(config.dim, self.sizes.ids, bias=False)
         first_rows = [config.vocab_size + i * config.codebook_size for i in range(config.num_codebooks)]
         with torch.device("cpu"):  # constants, also of a model without weights, on the meta device
             freqs_cis = rope_frequencies(config.max_seq_len, self.sizes.head_dim, config.rope_base)
@@ -138,15 +138,16 @@ class LanguageModel(nn.Module):
         def linear(*layers: nn.Module) -> nn.Module:
             return inference_linear(layers, device, dtype, int8=int8)
 
-        for layer in self.layers:
-            heads, feed = layer.attention, layer.feed_forward
-            heads.wqkv, heads.wo = linear(heads.wqkv), linear(heads.wo)
-            feed.w13, feed.w2 = linear(feed.w1, feed.w3), linear(feed.w2)
-            del feed.w1, feed.w3
-        self.output = linear(self.output)
-        for layer in self.modules():
-            if isinstance(layer, nn.Embedding | nn.RMSNorm):
+        kinds = SelfAttention | FeedForward | nn.Embedding | nn.RMSNorm
+        for layer in [layer for layer in self.modules() if isinstance(layer, kinds)]:
+            if isinstance(layer, SelfAttention):
+                layer.wqkv, layer.wo = linear(layer.wqkv), linear(layer.wo)
+            elif isinstance(layer, FeedForward):
+                layer.w13, layer.w2 = linear(layer.w1, layer.w3), linear(layer.w2)
+                del layer.w1, layer.w3
+            else:
                 layer.weight = nn.Parameter(layer.weight.to(device, dtype, copy=True), requires_grad=False)
+        self.output = linear(self.output)
         return self.to(device)
 
     def cache(self, slots: int, max_tokens: int) -> KVCache:
@@ -200,7 +201,7 @@ class LanguageModel(nn.Module):
         """Return the last layer's output, (T, D), from the arguments of :meth:`forward`."""
         known = ids != self.config.codebook_padding_idx  # text columns have no codes
         known[:, 0] = True
-        x = (self.embeddings(ids + self.offsets) * known[..., None]).sum(1)
+        x: Tensor = (self.embeddings(ids + self.offsets) * known[..., None]).sum(1)
         rope = self._rope_factors(positions)
         for index, layer in enumerate(self.layers):
             x = layer(x, index, rope, attention)
@@ -208,8 +209,8 @@ class LanguageModel(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """Map the last layer's output, (T, D), to logits, float32 (T, V + K * codebook_size)."""
-        logits: Tensor = self.output(self.norm(x))
-        return logits.float()
+        logits: Tensor = self.output(self.norm(x)).float()
+        return logits
 
     def _rope_factors(self, positions: Tensor) -> Tensor:
         """Complex factors of queries, keys and values (1: not rotated) in one tensor, (T, H + 2 Hkv, Dh / 2)."""
