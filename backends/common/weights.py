@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import is_zipfile
 
 import torch
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from backends.errors import LoadError
 
 NAMES_SHOWN = 4
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -37,6 +39,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise LoadError(f"{path}: holds a {type(content).__name__}, not named tensors")
     return content
+
+
+def direct(module: M) -> M:
+    """Let Python find parts and parameters of a loaded module itself, faster than ``nn.Module`` does; return it."""
+    for part in module.modules():
+        part.__dict__.update(part._modules, **part._parameters)
+    return module
 
 
 class Weights:

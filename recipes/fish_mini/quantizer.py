@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backends.fish.v0_2.codec.quantizer import Codebook
+from backends.fish.v0_2.codec.quantizer import Codebook, nearest
 
 KMEANS_FEATURES = 20_000  # most features for k-means
 DECAY = 0.98  # of the moving average
@@ -29,7 +29,7 @@ class TrainedCodebook(Codebook):
     @torch.no_grad()
     def quantize(self, x: Tensor) -> Tensor:
         """Return the vectors nearest to (B, T, D) without a gradient; in training mode also update the codebook."""
-        codes = self.nearest(x)
+        codes = nearest(x, self.embed)
         if self.training:
             self._update(x.flatten(0, 1), codes.flatten())
         return self(codes)
@@ -43,7 +43,7 @@ class TrainedCodebook(Codebook):
         book = self.embed[0]
         book.copy_(features[: len(book)])
         for _ in range(rounds):
-            counts, sums = self._sums(features, self.nearest(features[None])[0])
+            counts, sums = self._sums(features, nearest(features, book))
             book.copy_(torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], book))
         self.cluster_size.fill_(share)
         self.embed_avg.copy_(self.embed * share)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.parametrize import remove_parametrizations
 
-from backends.common.weights import Weights, load_checkpoint
+from backends.common.weights import Weights, direct, load_checkpoint
 from backends.errors import LoadError
 from backends.fish.v0_2.codec.hifigan import UPSAMPLINGS
 from backends.fish.v0_2.codec.quantizer import codebook_name
@@ -35,7 +35,7 @@ def load_vqgan(path: Path, device: torch.device, dtype: torch.dtype = torch.floa
     with torch.device("meta"):
         codec = VQGAN(widths)
     fill(codec, tensors, path, dtype)
-    return codec.to(device, dtype)
+    return direct(codec.to(device, dtype))
 
 
 def read_codec(path: Path) -> dict[str, Tensor]:

@@ -17,14 +17,15 @@ class Codebook(nn.Module):
         self.register_buffer("embed", torch.zeros(1, size, width))
         self.embed: Tensor
 
-    def nearest(self, x: Tensor) -> Tensor:
-        """(B, T, D) -> codes, int64 (B, T)."""
-        # true distances: their expansion by matrix products loses digits where two codes are almost equally near
-        return torch.cdist(x, self.embed, compute_mode="donot_use_mm_for_euclid_dist").argmin(-1)
-
     def forward(self, codes: Tensor) -> Tensor:
         """(B, T) -> (B, T, D)."""
         return F.embedding(codes, self.embed[0])
+
+
+def nearest(x: Tensor, vectors: Tensor) -> Tensor:
+    """Map (…, T, D) to the nearest of vectors (…, S, D), int64 (…, T)."""
+    # true distances: their expansion by matrix products loses digits where two codes are almost equally near
+    return torch.cdist(x, vectors, compute_mode="donot_use_mm_for_euclid_dist").argmin(-1)
 
 
 class Quantizer(nn.Module):
@@ -38,20 +39,16 @@ class Quantizer(nn.Module):
         super().__init__()
         self.conv_in = nn.Conv1d(channels, width, 1)
         self.conv_out = nn.Sequential(nn.Identity(), nn.Conv1d(width, channels, 1))
+        self.books = list(books)
         self.vq = nn.Module()  # the names of vector-quantize-pytorch
         self.vq.rvqs = nn.ModuleList(
             nn.ModuleDict({"layers": nn.ModuleList([nn.ModuleDict({"_codebook": book})])}) for book in books
         )
 
-    @property
-    def books(self) -> list[Codebook]:
-        """The codebooks in order."""
-        return [book for book in self.modules() if isinstance(book, Codebook)]
-
     def encode(self, x: Tensor) -> Tensor:
         """(B, C, T) -> nearest codes, int64 (B, K, T), T in code frames."""
-        groups = self.conv_in(x).mT.chunk(len(self.books), -1)
-        return torch.stack([book.nearest(part) for book, part in zip(self.books, groups, strict=True)], 1)
+        grouped = torch.unflatten(self.conv_in(x), 1, (len(self.books), -1)).mT  # (B, K, T, D)
+        return nearest(grouped, torch.cat([book.embed for book in self.books]))
 
     def decode(self, codes: Tensor) -> Tensor:
         """(B, K, T) -> (B, C, T), T in code frames."""

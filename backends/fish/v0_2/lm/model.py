@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from backends.common.weights import direct
 from backends.fish.v0_2.config import LMConfig
 from backends.fish.v0_2.lm.kv_cache import Attention, KVCache
 from backends.fish.v0_2.lm.linear import (
@@ -52,6 +53,16 @@ class Sizes:
         )
 
 
+# For one frame, looking up the hooks of every module would take some 3 % of the time: modules of a layer have none, and
+# their ``__call__`` is ``forward``.
+
+
+class RMSNorm(nn.RMSNorm):
+    """Root mean square normalization, see above."""
+
+    __call__ = nn.RMSNorm.forward
+
+
 class SelfAttention(nn.Module):
     """Attention with rotary positions."""
 
@@ -73,6 +84,8 @@ class SelfAttention(nn.Module):
         y: Tensor = self.wo(attention(index, q, kv.view(len(x), 2, sizes.kv_heads, sizes.head_dim)))
         return y
 
+    __call__ = forward
+
 
 class FeedForward(nn.Module):
     """SwiGLU. For inference, ``w13`` is ``w1`` stacked on ``w3``."""
@@ -86,9 +99,12 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (T, D) to (T, D)."""
-        gate, up = (self.w1(x), self.w3(x)) if self.w13 is None else self.w13(x).chunk(2, dim=-1)
+        stacked = self.w13
+        gate, up = (self.w1(x), self.w3(x)) if stacked is None else stacked(x).chunk(2, dim=-1)
         y: Tensor = self.w2(rowwise(_swiglu, gate, up))
         return y
+
+    __call__ = forward
 
 
 class Block(nn.Module):
@@ -96,16 +112,17 @@ class Block(nn.Module):
 
     def __init__(self, config: LMConfig, sizes: Sizes):
         super().__init__()
-        self.attention_norm = nn.RMSNorm(config.dim, config.norm_eps)
+        self.attention_norm = RMSNorm(config.dim, config.norm_eps)
         self.attention = SelfAttention(config.dim, sizes)
-        self.ffn_norm = nn.RMSNorm(config.dim, config.norm_eps)
+        self.ffn_norm = RMSNorm(config.dim, config.norm_eps)
         self.feed_forward = FeedForward(config.dim, sizes.hidden)
 
     def forward(self, x: Tensor, index: int, rope: Tensor, attention: Attention) -> Tensor:
         """Map (T, D) to (T, D)."""
         x = x + self.attention(self.attention_norm(x), index, rope, attention)
-        out: Tensor = x + self.feed_forward(self.ffn_norm(x))
-        return out
+        return x + self.feed_forward(self.ffn_norm(x))
+
+    __call__ = forward
 
 
 class LanguageModel(nn.Module):
@@ -116,7 +133,7 @@ class LanguageModel(nn.Module):
         self.config, self.sizes = config, Sizes.of(config)
         self.embeddings = nn.Embedding(self.sizes.ids, config.dim)
         self.layers = nn.ModuleList(Block(config, self.sizes) for _ in range(config.n_layer))
-        self.norm = nn.RMSNorm(config.dim, config.norm_eps)
+        self.norm = RMSNorm(config.dim, config.norm_eps)
         self.output: nn.Module = nn.Linear(config.dim, self.sizes.ids, bias=False)
         first_rows = [config.vocab_size + i * config.codebook_size for i in range(config.num_codebooks)]
         with torch.device("cpu"):  # constants, also of a model without weights, on the meta device
@@ -138,7 +155,7 @@ class LanguageModel(nn.Module):
         def linear(*layers: nn.Module) -> nn.Module:
             return inference_linear(layers, device, dtype, int8=int8)
 
-        kinds = SelfAttention | FeedForward | nn.Embedding | nn.RMSNorm
+        kinds = SelfAttention | FeedForward | nn.Embedding | RMSNorm
         for layer in [layer for layer in self.modules() if isinstance(layer, kinds)]:
             if isinstance(layer, SelfAttention):
                 layer.wqkv, layer.wo = linear(layer.wqkv), linear(layer.wo)
@@ -148,7 +165,7 @@ class LanguageModel(nn.Module):
             else:
                 layer.weight = nn.Parameter(layer.weight.to(device, dtype, copy=True), requires_grad=False)
         self.output = linear(self.output)
-        return self.to(device)
+        return direct(self.to(device))
 
     def cache(self, slots: int, max_tokens: int) -> KVCache:
         """Allocate a cache for sequences of this model."""
