@@ -22,7 +22,7 @@ def main() -> None:
     given = msgspec.json.decode(sys.stdin.buffer.read(), type=Configure)
     try:
         plugin = Registry().plugin_class(given.backend)(move_endpoint_list(given.config, os.environ))
-        answer = {"voices": plugin.known_voices()}
+        answer: dict[str, object] = {"voices": plugin.known_voices()}
     except BackendError as error:
         answer = {"error": str(error)}
     print(msgspec.json.encode(answer).decode())  # noqa: T201 - the answer to the gateway
