@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from backends.base import EngineConfig
 from backends.errors import InvalidConfig
 from backends.hub.errors import HubError
 from backends.hub.reference import HubReference, parse_reference
 
+TORCH_DTYPES = ("float32", "bfloat16", "float16")
 
-def check_device(config: EngineConfig, *, gpu: bool = False, dtypes: Collection[str] = ()) -> None:
-    """Check that ``device`` and ``dtype`` name something that the engine supports.
 
-    :param gpu: whether the engine runs on CUDA devices too; otherwise on the CPU only.
-    :param dtypes: dtypes beside ``auto``; several may be listed in the order of preference, separated by commas.
+def check_device(config: EngineConfig, *, gpu: bool = False) -> None:
+    """Check the names of ``device`` and ``dtype``; several dtypes may be listed in the order of preference.
+
+    :param gpu: whether the engine runs on CUDA devices too, in PyTorch's dtypes; otherwise on the CPU, in its own.
     :raises InvalidConfig: naming the key.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?" if gpu else "auto|cpu", config.device):
         fix = "auto, cpu, cuda or cuda:0 …" if gpu else "auto or cpu"
         raise InvalidConfig(f"{config.where}.device", f"{config.device!r} is not supported; use {fix}")
-    allowed = ("auto", *dtypes)
-    for dtype in config.dtype.split(",") if dtypes else (config.dtype,):
+    allowed = ("auto", *TORCH_DTYPES) if gpu else ("auto",)
+    for dtype in config.dtype.split(","):
         if dtype not in allowed:
             raise InvalidConfig(f"{config.where}.dtype", f"{dtype!r} is not supported; use {' or '.join(allowed)}")
 

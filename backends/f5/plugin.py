@@ -16,8 +16,6 @@ from backends.options import parse_config
 if TYPE_CHECKING:
     from backends.f5.engine import F5Engine
 
-DTYPES = ("float32", "bfloat16", "float16")
-
 
 class F5Plugin(EnginePlugin):
     """Configuration of the f5 engine: its files, languages and default options."""
@@ -26,7 +24,7 @@ class F5Plugin(EnginePlugin):
         where = f"{config.where}.model"
         self._model = model = parse_config(F5Config, config.model, where)
         parse_config(F5Options, config.defaults, f"{config.where}.defaults")
-        check_device(config, gpu=True, dtypes=DTYPES)
+        check_device(config, gpu=True)
         files = {"vocab": model.vocab, "vocoder": model.vocoder, "asr": model.asr, "voices": model.voices}
         check_references({"checkpoint": model.checkpoint, **files}, where)
         self._config = config

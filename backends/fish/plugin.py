@@ -14,8 +14,6 @@ from backends.fish.voices import Voices
 if TYPE_CHECKING:
     from backends.fish.engine import FishEngine
 
-DTYPES = ("float32", "bfloat16", "float16")
-
 
 class FishPlugin(EnginePlugin):
     """Configuration of the fish engine: its generation of Fish-Speech, and default options."""
@@ -23,7 +21,7 @@ class FishPlugin(EnginePlugin):
     def __init__(self, config: EngineConfig):
         self._generation: Generation = FishV02(config.model, f"{config.where}.model")
         check_defaults(self._generation.options, config.defaults, f"{config.where}.defaults")
-        check_device(config, gpu=True, dtypes=DTYPES)
+        check_device(config, gpu=True)
         self._voices = Voices(config.name, self._generation.speakers, config.defaults.get("speaker"))
         self._config = config
 

@@ -28,23 +28,19 @@ class DecoderInput:
 
 
 def plan_utterance(job: Job, options: FishOptions, voices: Voices, pipeline: Pipeline) -> Utterance:
-    """Choose the voice, and normalize, split and tokenize the text.
+    """Choose the voice, and normalize, split and tokenize the text. The codes of a reference are not part of the plan.
 
-    :returns: an utterance; its ``voice`` is None if the job's reference must be encoded first.
     :raises InvalidJob: if the voice is unknown or unusable, or the text cannot be spoken or is too long for the model.
     """
     prompt = voices.prompt(job, options)
-    codec = pipeline.codec
-    codes = None if job.reference is not None else codec.sizes.no_codes
-    param = "options.prompt_tokens"
+    codec, param = pipeline.codec, "options.prompt_tokens"
+    codes = codec.sizes.no_codes
     if options.prompt_tokens is not None:
         codes = read_codes(options.prompt_tokens, codec.sizes.codebooks, codec.codebook_size, param)
     text = pipeline.front_end.prepare(job, options, prompt)
-    utterance = Utterance(job, options, text, codec.sizes, pipeline.max_prompt_tokens - text.longest)
-    if codes is not None:
-        check_length(codes.shape[1], utterance.max_voice_frames, param)
-    utterance.voice = codes
-    return utterance
+    max_frames = pipeline.max_prompt_tokens - text.longest
+    check_length(codes.shape[1], max_frames, param)
+    return Utterance(job, options, text, codes, codec.sizes, max_frames)
 
 
 class Utterance:
@@ -52,17 +48,19 @@ class Utterance:
 
     One chunk at a time is decoded. Later chunks wait as codes, which are small.
 
-    :param max_voice_frames: number of the voice's code frames that fit into a prompt beside the longest chunk.
-    :ivar voice: codes that the chunks are prompted with, shape (K, T); T is 0 if the seed or a speaker's name
+    :param voice: codes that the chunks are prompted with, shape (K, T); T is 0 if the seed or a speaker's name
         determines the voice. None while the reference is being encoded.
+    :param max_voice_frames: number of the voice's code frames that fit into a prompt beside the longest chunk.
     """
 
-    def __init__(self, job: Job, options: FishOptions, text: PreparedText, sizes: Sizes, max_voice_frames: int):
+    def __init__(
+        self, job: Job, options: FishOptions, text: PreparedText, voice: Codes, sizes: Sizes, max_voice_frames: int
+    ):
         self.job = job
         self.options = options
         self.text = text
         self.max_voice_frames = max_voice_frames
-        self.voice: Codes | None = None
+        self.voice: Codes | None = voice
         self._sizes = sizes
         self._submitted = 0  # chunks given to the language model
         self._codes: list[list[Codes]] = [[] for _ in text.chunks]

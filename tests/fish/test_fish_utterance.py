@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ def codes(value: int, count: int = 2) -> np.ndarray:
 def utterance(chunks: int, speed: float = 1.0) -> Utterance:
     rows = np.zeros((5, 3), np.int32)
     text = PreparedText(tuple(TextChunk((i * 10, i * 10 + 10), rows) for i in range(chunks)))
-    return Utterance(Job("job", "text", 1, speed=speed), FishOptions(), text, SIZES, max_voice_frames=9)
+    return Utterance(Job("job", "text", 1, speed=speed), FishOptions(), text, NO_CODES, SIZES, max_voice_frames=9)
 
 
 def audio(value: float, samples: int = 4) -> np.ndarray:
@@ -94,3 +96,31 @@ def test_first_chunk_has_the_jobs_seed_and_later_ones_their_own() -> None:
     seeds = {piece_seed(seed, index) for seed in (42, 43) for index in range(4)}
     assert len(seeds) == 8
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+class VoiceOnly:
+    """A front end whose prompts are the voice's codes."""
+
+    def prompt(self, chunk: TextChunk, voice: np.ndarray) -> np.ndarray:
+        return voice
+
+
+def test_later_chunks_wait_for_the_codes_of_the_first() -> None:
+    job = utterance(3)
+    job.text = replace(job.text, voice_from_first_chunk=True)
+    (first,) = job.next_sequences(VoiceOnly())  # type: ignore[arg-type]
+    assert (first.id, first.frames) == (("job", 0), 0)
+    job.add_codes(0, codes(1, count=7), ended=False)
+    assert list(job.next_sequences(VoiceOnly())) == []  # type: ignore[arg-type]
+    job.add_codes(0, NO_CODES, ended=True)
+    later = list(job.next_sequences(VoiceOnly()))  # type: ignore[arg-type]
+    assert [(sequence.id, sequence.frames) for sequence in later] == [(("job", 1), 4), (("job", 2), 4)]  # of 9 at most
+    assert list(job.next_sequences(VoiceOnly())) == []  # type: ignore[arg-type]
+
+
+def test_chunks_wait_while_the_reference_is_encoded() -> None:
+    job = utterance(2)
+    job.voice = None
+    assert list(job.next_sequences(VoiceOnly())) == []  # type: ignore[arg-type]
+    job.voice = codes(3)
+    assert [sequence.id for sequence in job.next_sequences(VoiceOnly())] == [("job", 0), ("job", 1)]  # type: ignore[arg-type]
