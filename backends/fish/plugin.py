@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backends.base import BuiltinVoice, EngineConfig, EnginePlugin, Progress, no_progress
-from backends.configuration import check_device
+from backends.configuration import check_device, check_references
 from backends.fish.generation import Generation
 from backends.fish.options import check_defaults
 from backends.fish.v0_2.generation import FishV02
@@ -22,6 +22,7 @@ class FishPlugin(EnginePlugin):
         self._generation: Generation = FishV02(config.model, f"{config.where}.model")
         check_defaults(self._generation.options, config.defaults, f"{config.where}.defaults")
         check_device(config, gpu=True)
+        check_references(self._generation.files, f"{config.where}.model")
         self._voices = Voices(config.name, self._generation.speakers, config.defaults.get("speaker"))
         self._config = config
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from backends.base import Cloning, EngineConfig, Progress
-from backends.configuration import check_references
 from backends.errors import InvalidConfig, InvalidJob, LoadError
 from backends.fish.options import RANDOM_VOICE
 from backends.fish.v0_2.config import CODE_OFFSET, SIZES, ModelConfig, read_lm_config
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from backends.fish.v0_2.loading import Loader
 
 
-FILES = ("codec_checkpoint", "lm_checkpoint", "tokenizer")
+FILES = ("codec_checkpoint", "lm_checkpoint", "tokenizer")  # keys of references
 
 
 class FishV02:
@@ -44,7 +43,11 @@ class FishV02:
         if (self._config.max_tokens or 0) > (context := self._lm_config.max_seq_len):
             fault = f"{self._config.max_tokens} exceeds the model's context of {context} tokens"
             raise InvalidConfig(f"{where}.max_tokens", fault)
-        check_references({name: getattr(self._config, name) for name in FILES}, where)
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """References of the files that :meth:`load` fetches, by configuration key."""
+        return {key: getattr(self._config, key) for key in FILES}
 
     @property
     def speakers(self) -> tuple[str, ...]:
