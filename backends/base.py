@@ -1,4 +1,4 @@
-"""The engine interface: one abstract class, and the plain values that cross it.
+"""The engine interface: a plugin that checks a configuration, the engine that it loads, and the values between them.
 
 This module imports the standard library and numpy only, so the gateway can import it.
 
@@ -22,7 +22,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +53,7 @@ MIN_LETTER_S = 0.015
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """The configuration of one engine. The engine parses ``model`` and ``defaults`` with types of its own.
+    """The configuration of one engine. The plugin parses ``model`` and ``defaults`` with types of its own.
 
     :param name: the engine's name in the configuration, which may differ from the plugin's name.
     :param device: ``auto``, ``cpu``, ``cuda:0`` …
@@ -69,6 +69,11 @@ class EngineConfig:
     model: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     hub: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        """Path of the engine in the configuration, e.g. ``engines.f5``."""
+        return f"engines.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,32 +276,38 @@ def no_progress(stage: str, done: int, total: int | None) -> None:
     """Ignore progress."""
 
 
-class Engine(ABC):
-    """One model on one device, constructed and called from a single thread.
+class EnginePlugin(ABC):
+    """A configured engine, before it is loaded. An entry point names a subclass.
 
-    The constructor parses ``config.model`` and ``config.defaults`` and raises ``LoadError`` that names an invalid
-    key. It does not touch weights.
+    The constructor parses ``config`` and checks what needs neither weights nor a device nor the network. It is quick,
+    and it imports no library that takes seconds to import.
+
+    :raises InvalidConfig: naming the configuration key.
     """
-
-    summary: ClassVar[str] = ""
-    """One line for ``voxgate engines`` and the documentation."""
 
     @abstractmethod
     def __init__(self, config: EngineConfig): ...
 
-    @abstractmethod
-    def load(self, progress: Progress = no_progress) -> Capabilities:
-        """Load the weights onto the device. Called once.
-
-        :raises LoadError: if that is impossible; the message says how to fix it.
-        """
-
     def known_voices(self) -> Sequence[BuiltinVoice]:
-        """Built-in voices that the configuration determines, before :meth:`load`. Quick, and without network access.
+        """Built-in voices that the configuration determines. Quick, and without network access.
 
         Empty: only the loaded model knows them.
         """
         return ()
+
+    @abstractmethod
+    def load(self, progress: Progress = no_progress) -> Engine:
+        """Load the weights onto the device and return the running engine.
+
+        :raises LoadError: if that is impossible; the message says how to fix it.
+        """
+
+
+class Engine(ABC):
+    """One loaded model on one device, called from a single thread."""
+
+    def __init__(self, capabilities: Capabilities):
+        self.capabilities = capabilities
 
     @abstractmethod
     def add(self, job: Job) -> None:

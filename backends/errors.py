@@ -5,10 +5,11 @@ BackendError
 ├── EngineFault             the engine is at fault
 │   ├── FatalFault          unrecoverable: the worker process must end (lost device, corrupt state)
 │   └── LoadError           the engine cannot be loaded
+│       └── InvalidConfig   its configuration is at fault; names the key
 ├── RegistryError           an engine plugin is at fault
 │   ├── UnknownEngine
 │   ├── DuplicateEngine
-│   └── BrokenEngine        its entry point cannot be imported or is not an Engine
+│   └── BrokenEngine        its entry point cannot be imported or is not an EnginePlugin
 └── WireError               a message between gateway and worker is invalid
 """
 
@@ -48,6 +49,18 @@ class LoadError(EngineFault):
     """The engine cannot be loaded: missing weights, wrong layout, no device."""
 
 
+class InvalidConfig(LoadError):
+    """The engine's configuration is at fault.
+
+    :param key: full path of the key, e.g. ``engines.f5.model.vocoder``.
+    :param fault: the value, the rule and the fix.
+    """
+
+    def __init__(self, key: str, fault: str):
+        super().__init__(f"configuration key {key}: {fault}")
+        self.key = key
+
+
 class RegistryError(BackendError):
     """An engine plugin cannot be used."""
 
@@ -61,7 +74,7 @@ class DuplicateEngine(RegistryError):
 
 
 class BrokenEngine(RegistryError):
-    """A plugin's entry point cannot be imported, or is not an :class:`backends.base.Engine`."""
+    """A plugin's entry point cannot be imported, or is not an :class:`backends.base.EnginePlugin`."""
 
 
 class WireError(BackendError):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from backends.errors import InvalidJob, LoadError
+from backends.errors import InvalidConfig, InvalidJob
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -62,13 +62,13 @@ def parse_config(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     """Parse a block of the engine's configuration.
 
     :param where: path of the block in the configuration, e.g. ``engines.f5.model``.
-    :raises LoadError: the message names the key.
+    :raises InvalidConfig: naming the key.
     """
     try:
         return _convert(kind, values)
     except msgspec.ValidationError as error:
         path, fault = _parse_error(error, kind)
-        raise LoadError(f"configuration key {where}{'.' + path if path else ''}: {fault}") from None
+        raise InvalidConfig(f"{where}.{path}" if path else where, fault) from None
 
 
 def json_schema(kind: type[Options]) -> dict[str, Any]:

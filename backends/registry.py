@@ -1,7 +1,7 @@
 """Registry of engine plugins: entry points in the group ``voxgate.engines``.
 
 Built-in engines are found the same way as those of other packages. Listing names imports nothing; an engine's module,
-and with it torch, is imported only when the engine is loaded.
+is imported only when it is configured.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 
-from backends.base import Engine
+from backends.base import EnginePlugin
 from backends.errors import BrokenEngine, DuplicateEngine, UnknownEngine
 
 GROUP = "voxgate.engines"
@@ -41,11 +41,11 @@ class Registry:
         if name not in self._plugins:
             raise UnknownEngine(f"no engine plugin {name!r}; installed: {', '.join(self.names()) or '(none)'}")
 
-    def engine_class(self, name: str) -> type[Engine]:
-        """Import the engine's class.
+    def plugin_class(self, name: str) -> type[EnginePlugin]:
+        """Import the plugin's class.
 
         :raises UnknownEngine: if there is no such plugin.
-        :raises BrokenEngine: if it cannot be imported, or is not an ``Engine``.
+        :raises BrokenEngine: if it cannot be imported, or is not an ``EnginePlugin``.
         """
         self.check(name)
         plugin = self._plugins[name]
@@ -53,9 +53,9 @@ class Registry:
             found = plugin.load()
         except Exception as error:
             raise BrokenEngine(f"engine {name!r} ({_origin(plugin)}) cannot be imported: {error!r}") from error
-        if not (isinstance(found, type) and issubclass(found, Engine)):
+        if not (isinstance(found, type) and issubclass(found, EnginePlugin)):
             raise BrokenEngine(
-                f"engine {name!r} ({_origin(plugin)}) is {found!r}, not a subclass of backends.base.Engine"
+                f"engine {name!r} ({_origin(plugin)}) is {found!r}, not a subclass of backends.base.EnginePlugin"
             )
         if missing := sorted(found.__abstractmethods__):
             raise BrokenEngine(f"engine {name!r} ({_origin(plugin)}) lacks {', '.join(missing)}")

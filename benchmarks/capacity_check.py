@@ -91,8 +91,8 @@ def step_times(case: Case, folder: Path, rounds: int = 5) -> dict[int, float]:
     path.write_text(json.dumps(config_of(case)))  # which is YAML too
     settings = load_settings(path).engines[case.name]
     config = EngineConfig(case.name, threads=settings.threads, model=settings.model, defaults=settings.defaults)
-    engine = Registry().engine_class(settings.backend)(config)
-    voices = engine.load().voices
+    engine = Registry().plugin_class(settings.backend)(config).load()
+    voices = engine.capabilities.voices
     times: dict[int, float] = {}
     for count in case.counts:
         means = []

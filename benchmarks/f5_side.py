@@ -43,7 +43,7 @@ class Voxgate:
     def __init__(self, arguments: argparse.Namespace):
         sys.path.insert(0, str(Path(__file__).parents[1]))
         from backends.base import AudioChunk, EngineConfig, Failed, Finished, Job, Reference
-        from backends.f5.engine import F5Engine
+        from backends.f5.plugin import F5Plugin
 
         self._chunk, self._finished, self._failed, self._job = AudioChunk, Finished, Failed, Job
         model = {"checkpoint": arguments.checkpoint, "vocoder": arguments.vocoder}
@@ -52,11 +52,10 @@ class Voxgate:
         config = EngineConfig(
             "f5", device=arguments.device, dtype=arguments.dtype, threads=arguments.threads, model=model
         )
-        self._engine = F5Engine(config)
-        capabilities = self._engine.load()
+        self._engine = F5Plugin(config).load()
         audio, rate_hz = soundfile.read(arguments.reference, dtype="float32")
         self._reference = Reference(audio, rate_hz, arguments.reference_text, "benchmark")
-        self.name = capabilities.model
+        self.name = self._engine.capabilities.model
 
     def run(self, command: dict[str, Any]) -> tuple[list[float], list[float], float]:
         sent_at: dict[str, float] = {}

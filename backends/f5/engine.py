@@ -1,38 +1,23 @@
 """F5 engine: F5-TTS and E2-TTS checkpoints; the text chunks of all jobs share one batch.
 
 A step is one model evaluation for all active samples, each at its own timestep, then the vocoder for the samples that
-finished. Torch is imported by ``load``.
+finished.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
 
-from backends.base import (
-    Audio,
-    BuiltinVoice,
-    Capabilities,
-    Engine,
-    EngineConfig,
-    Event,
-    Failed,
-    Finished,
-    Job,
-    Progress,
-    no_progress,
-)
-from backends.errors import InvalidJob, LoadError
+from backends.base import Audio, Capabilities, Engine, EngineConfig, Event, Failed, Finished, Job
+from backends.errors import InvalidJob
 from backends.f5.config import RATE_HZ, F5Config
+from backends.f5.loading import LoadedModel
 from backends.f5.options import F5Options
+from backends.f5.references import MAX_REFERENCE_S, EncodedReference
 from backends.f5.sample import SampleResult
 from backends.f5.utterance import Utterance, plan_chunks
-from backends.options import json_schema, parse_config, parse_job_options
+from backends.options import json_schema, parse_job_options
 from backends.text import SCRIPT_LANGUAGES, require_scripts
-
-if TYPE_CHECKING:
-    from backends.f5.loading import LoadedModel
-    from backends.f5.references import EncodedReference
 
 MAX_TEXT_CHARS = 50_000
 
@@ -40,48 +25,31 @@ MAX_TEXT_CHARS = 50_000
 class F5Engine(Engine):
     """Flow matching with voice cloning."""
 
-    summary: ClassVar[str] = "F5-TTS and E2-TTS: voice cloning in English and Chinese (f5-tts, torch)"
-
-    def __init__(self, config: EngineConfig):
-        where = f"engines.{config.name}"
-        self._model_config = parse_config(F5Config, config.model, f"{where}.model")
-        parse_config(F5Options, config.defaults, f"{where}.defaults")
-        self._config = config
-        languages = set(self._model_config.languages)
+    def __init__(self, config: EngineConfig, model: F5Config, loaded: LoadedModel):
+        languages = set(model.languages)
         scripts = {name for name, known in SCRIPT_LANGUAGES.items() if languages & set(known)}
         # Latin occurs in texts of every language (names, quotations), single Greek letters in formulas.
         self._scripts = frozenset(scripts | {"LATIN", "GREEK"})
+        super().__init__(
+            Capabilities(
+                model=loaded.name,
+                sample_rate_hz=RATE_HZ,
+                languages=model.languages,
+                cloning=model.cloning,
+                streaming="sentence",
+                voices=tuple(loaded.references.builtin_voices.values()),
+                max_text_chars=MAX_TEXT_CHARS,
+                max_jobs=loaded.max_jobs,
+                options_schema=json_schema(F5Options),
+                alphabet=loaded.vocabulary.alphabet(self._scripts),
+                max_reference_s=MAX_REFERENCE_S,
+                dtype=loaded.dtype,
+            )
+        )
+        self._config = config
+        self._loaded = loaded
         self._untranscribed: dict[str, tuple[Job, F5Options]] = {}  # jobs whose reference has no transcript yet
         self._utterances: dict[str, Utterance] = {}
-
-    def load(self, progress: Progress = no_progress) -> Capabilities:
-        """Fetch the configured files and load them onto the device."""
-        try:
-            from backends.f5.loading import load
-            from backends.f5.references import MAX_REFERENCE_S
-        except ImportError as error:
-            raise LoadError(f"the f5 engine needs f5-tts and torch: make install-f5 ({error})") from error
-        self._loaded: LoadedModel = load(self._model_config, self._config, progress)
-        return Capabilities(
-            model=self._loaded.name,
-            sample_rate_hz=RATE_HZ,
-            languages=self._model_config.languages,
-            cloning=self._model_config.cloning,
-            streaming="sentence",
-            voices=tuple(self._loaded.references.builtin_voices.values()),
-            max_text_chars=MAX_TEXT_CHARS,
-            max_jobs=self._loaded.max_jobs,
-            options_schema=json_schema(F5Options),
-            alphabet=self._loaded.vocabulary.alphabet(self._scripts),
-            max_reference_s=MAX_REFERENCE_S,
-            dtype=self._loaded.dtype,
-        )
-
-    def known_voices(self) -> Sequence[BuiltinVoice]:
-        """The clips of f5-tts, or those of a local folder."""
-        from backends.f5.builtin_voices import configured_voices
-
-        return configured_voices(self._model_config.voices, self._model_config.languages)
 
     def add(self, job: Job) -> None:
         """Encode the reference, split the text into chunks and queue the first ones.

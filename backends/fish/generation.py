@@ -6,7 +6,7 @@ over them and knows nothing else about them. This module imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -313,6 +313,10 @@ class Generation(Protocol):
     @property
     def options(self) -> type[FishOptions]:
         """The type of its per-request options."""
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """References of the files that :meth:`load` fetches, by configuration key."""
 
     @property
     def speakers(self) -> tuple[str, ...]:

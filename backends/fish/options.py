@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from msgspec import Meta
 
 from backends.base import LIMITS_LENGTH
-from backends.errors import InvalidJob, LoadError
+from backends.errors import InvalidConfig, InvalidJob
 from backends.options import Options, parse_config, parse_job_options
 
 RANDOM_VOICE = "random"  # the built-in voice that the seed determines
@@ -78,14 +78,14 @@ def check_defaults(kind: type[FishOptions], defaults: Mapping[str, Any], where: 
     """Validate the ``defaults:`` block.
 
     :param where: place of the block in the configuration, e.g. ``engines.fish.defaults``.
-    :raises LoadError: naming the key.
+    :raises InvalidConfig: naming the key.
     """
     parse_config(kind, defaults, where)
     for key in VOICE_OPTIONS:
         if defaults.get(key) is not None:
-            raise LoadError(f"configuration key {where}.{key}: not allowed as a default; store the voice instead")
+            raise InvalidConfig(f"{where}.{key}", "not allowed as a default; store the voice instead")
     try:
         read_options(kind, defaults, {})
     except InvalidJob as error:
         key = (error.param or "").removeprefix("options.")
-        raise LoadError(f"configuration key {where}.{key}: {error.message}") from None
+        raise InvalidConfig(f"{where}.{key}", error.message) from None

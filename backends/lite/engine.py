@@ -6,14 +6,15 @@ The wheel of ``hibari-tts`` 0.2.1 on PyPI includes the ONNX weights of the voice
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Any
 
-import msgspec
 import numpy as np
-from msgspec import Meta
+from hibari import SAMPLE_RATE, Hibari
+from hibari.g2p import G2P
+from hibari.voices import VOICES
 
 from backends.base import (
     Audio,
@@ -21,24 +22,19 @@ from backends.base import (
     BuiltinVoice,
     Capabilities,
     Engine,
-    EngineConfig,
     Event,
     Failed,
     Finished,
     Job,
     Progress,
-    no_progress,
 )
 from backends.common.tempo import change_tempo
-from backends.errors import InvalidJob, LoadError
-from backends.hub import Hub, HubSettings
-from backends.options import Options, json_schema, parse_config, parse_job_options
+from backends.errors import InvalidConfig, InvalidJob
+from backends.hub import Hub
+from backends.lite.plugin import LiteOptions
+from backends.options import json_schema, parse_job_options
 from backends.text import Alphabet, is_spoken, require_scripts, split_at
 
-if TYPE_CHECKING:
-    from hibari import Hibari
-
-VOICE = "heart"
 REPOSITORY = "hf://maureesewilliams/hibari/voices"
 SCRIPTS = frozenset({"LATIN"})
 SYMBOLS = frozenset({"GREEK"})  # single letters, as in formulas, are read by name; words would be spelled out
@@ -46,22 +42,6 @@ SIGNS = "0123456789$£€¢%&+@#=<>~°^§±×÷©¼½¾²³"  # read by hibari-t
 _PLAIN = str.maketrans("’‒―", "'-—")  # as hibari-tts's normalizer replaces them
 MAX_SENTENCE_CHARS = 240  # about 16 s of speech, computed in 0.15 s on one core
 FASTEST_NATIVE = 2.0  # the model's shortest phonemes limit its pace; time compression does the rest
-
-
-class LiteConfig(Options, frozen=True):
-    """The ``model:`` block.
-
-    :param voices: reference to the ONNX file of each voice, about 60 MB of memory each; null selects the file in
-        hibari-tts's wheel, which has only "heart". The first voice is the default.
-    """
-
-    voices: dict[str, str | None] = msgspec.field(default_factory=lambda: {VOICE: None})
-
-
-class LiteOptions(Options, frozen=True):
-    """Per-request options."""
-
-    pause_s: Annotated[float, Meta(ge=0, le=5, description="silence added between sentences, in seconds")] = 0.0
 
 
 @dataclass
@@ -77,71 +57,32 @@ class _Utterance:
 
 
 class LiteEngine(Engine):
-    """One step speaks one sentence; jobs take turns, so that each gets its first audio early."""
+    """One step speaks one sentence; jobs take turns, so that each gets its first audio early.
 
-    summary: ClassVar[str] = "small English voice on the CPU (hibari-tts), about 100 times real time"
+    :param voices: by name, the default one first.
+    """
 
-    def __init__(self, config: EngineConfig):
-        where = f"engines.{config.name}"
-        self._model_config = parse_config(LiteConfig, config.model, f"{where}.model")
-        if not self._model_config.voices:
-            raise LoadError(f"configuration key {where}.model.voices: must name at least one voice, e.g. {VOICE}: null")
-        parse_config(LiteOptions, config.defaults, f"{where}.defaults")
-        if config.device not in ("auto", "cpu"):
-            key = f"configuration key {where}.device"
-            raise LoadError(f"{key}: {config.device!r} is not supported; lite runs on the CPU: use auto or cpu")
-        if config.dtype != "auto":
-            key = f"configuration key {where}.dtype"
-            raise LoadError(f"{key}: {config.dtype!r} is not supported; lite has int8 weights only: use auto")
-        self._defaults = dict(config.defaults)
-        self._threads = config.threads or 1
-        self._where = where
-        self._hub = Hub(HubSettings.from_environment(config.hub))
-        self._utterances: OrderedDict[str, _Utterance] = OrderedDict()
-
-    def load(self, progress: Progress = no_progress) -> Capabilities:
-        """Load the ONNX graph of each voice and the lexicons; speak a word as warm-up."""
-        try:
-            from hibari import SAMPLE_RATE, Hibari
-            from hibari.voices import VOICES
-        except ImportError as error:
-            raise LoadError(f"the lite engine needs hibari-tts: pip install 'voxgate[lite]' ({error})") from error
-        self._rate_hz: int = SAMPLE_RATE
-        self._voices: dict[str, Hibari] = {}
-        for name, reference in self._model_config.voices.items():
-            key = f"configuration key {self._where}.model.voices.{name}"
-            if name not in VOICES:
-                raise LoadError(f"{key}: unknown voice; hibari-tts has {', '.join(VOICES)}")
-            if reference is None and not VOICES[name].get("bundled"):
-                file = f"{REPOSITORY}/{VOICES[name]['file']}"
-                raise LoadError(f"{key}: hibari-tts's wheel does not include it; set a reference, e.g. {file}")
-            path = str(self._hub.fetch(reference, progress).path) if reference else None
-            progress(f"loading voice {name}", 0, None)
-            accent = VOICES[name]["accent"]
-            g2p = next((voice.g2p for other, voice in self._voices.items() if VOICES[other]["accent"] == accent), None)
-            self._voices[name] = Hibari(
-                voice=name, model=path, threads=self._threads, g2p=g2p or _g2p(VOICES[name]["british"])
+    def __init__(self, voices: Mapping[str, Hibari], defaults: Mapping[str, Any]):
+        super().__init__(
+            Capabilities(
+                model=f"hibari-tts {version('hibari-tts')}",
+                sample_rate_hz=SAMPLE_RATE,
+                languages=("en",),
+                cloning="none",
+                streaming="sentence",
+                voices=tuple(
+                    BuiltinVoice(name, "en", f"{VOICES[name]['accent']} English, {VOICES[name]['gender']}")
+                    for name in voices
+                ),
+                max_text_chars=100_000,
+                max_jobs=8,
+                options_schema=json_schema(LiteOptions),
+                alphabet=Alphabet(tuple(SCRIPTS), SIGNS),
             )
-            self._speak(self._voices[name], "Ready.", 1.0, np.random.default_rng(0))
-        return Capabilities(
-            model=f"hibari-tts {version('hibari-tts')}",
-            sample_rate_hz=SAMPLE_RATE,
-            languages=("en",),
-            cloning="none",
-            streaming="sentence",
-            voices=tuple(
-                BuiltinVoice(name, "en", f"{VOICES[name]['accent']} English, {VOICES[name]['gender']}")
-                for name in self._voices
-            ),
-            max_text_chars=100_000,
-            max_jobs=8,
-            options_schema=json_schema(LiteOptions),
-            alphabet=Alphabet(tuple(SCRIPTS), SIGNS),
         )
-
-    def known_voices(self) -> tuple[BuiltinVoice, ...]:
-        """The configured voices."""
-        return tuple(BuiltinVoice(name, "en") for name in self._model_config.voices)
+        self._voices = voices
+        self._defaults = defaults
+        self._utterances: OrderedDict[str, _Utterance] = OrderedDict()
 
     def add(self, job: Job) -> None:
         """Split the text into sentences.
@@ -169,12 +110,12 @@ class LiteEngine(Engine):
         events: list[Event] = []
         start, end = utterance.spans.pop(0)
         try:
-            audio = self._speak(utterance.voice, utterance.job.text[start:end], utterance.job.speed, utterance.rng)
+            audio = _speak(utterance.voice, utterance.job.text[start:end], utterance.job.speed, utterance.rng)
         except Exception as error:  # noqa: BLE001 - an error in the model ends this job only
             return [Failed(job_id, f"lite could not speak {utterance.job.text[start:end]!r}: {error!r}")]
         if len(audio):
             if utterance.started:
-                pause = np.zeros(int(utterance.options.pause_s * self._rate_hz), np.float32)
+                pause = np.zeros(int(utterance.options.pause_s * SAMPLE_RATE), np.float32)
                 audio = np.concatenate((pause, audio))
             utterance.started = True
             events.append(AudioChunk(job_id, audio, (start, end)))
@@ -184,21 +125,48 @@ class LiteEngine(Engine):
             events.append(Finished(job_id))
         return events
 
-    def _speak(self, voice: Hibari, text: str, speed: float, rng: np.random.Generator) -> Audio:
-        """Return the audio of a sentence, shape (N,); empty if nothing in it is spoken."""
-        native = min(speed, FASTEST_NATIVE)
-        parts = [voice.from_ids(voice.ids(phonemes), native, rng) for phonemes in voice.phonemize(text)]
-        audio: Audio = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-        return change_tempo(audio, self._rate_hz, speed / native) if speed > native else audio
-
     def abort(self, job_id: str) -> None:
         """Drop the job."""
         self._utterances.pop(job_id, None)
 
     def close(self) -> None:
-        """Release the models."""
+        """Drop all jobs."""
         self._utterances.clear()
-        self._voices.clear()
+
+
+def load_voices(
+    references: Mapping[str, str | None], hub: Hub, threads: int, where: str, progress: Progress
+) -> dict[str, Hibari]:
+    """Fetch and load voices, and let each speak a word as warm-up.
+
+    :param references: files by the voice's name; None: the file in hibari-tts's wheel.
+    :param where: path of ``references`` in the configuration.
+    :raises InvalidConfig: for a voice that hibari-tts does not have, or that its wheel does not include.
+    """
+    voices: dict[str, Hibari] = {}
+    for name, reference in references.items():
+        if name not in VOICES:
+            raise InvalidConfig(f"{where}.{name}", f"unknown voice; hibari-tts has {', '.join(VOICES)}")
+        if reference is None and not VOICES[name].get("bundled"):
+            file = f"{REPOSITORY}/{VOICES[name]['file']}"
+            fault = f"hibari-tts's wheel does not include it; set a reference, e.g. {file}"
+            raise InvalidConfig(f"{where}.{name}", fault)
+        path = str(hub.fetch(reference, progress).path) if reference else None
+        progress(f"loading voice {name}", 0, None)
+        accent = VOICES[name]["accent"]
+        g2p = next((voice.g2p for other, voice in voices.items() if VOICES[other]["accent"] == accent), None)
+        voice = Hibari(voice=name, model=path, threads=threads, g2p=g2p or _g2p(VOICES[name]["british"]))
+        _speak(voice, "Ready.", 1.0, np.random.default_rng(0))
+        voices[name] = voice
+    return voices
+
+
+def _speak(voice: Hibari, text: str, speed: float, rng: np.random.Generator) -> Audio:
+    """Return the audio of a sentence, shape (N,); empty if nothing in it is spoken."""
+    native = min(speed, FASTEST_NATIVE)
+    parts = [voice.from_ids(voice.ids(phonemes), native, rng) for phonemes in voice.phonemize(text)]
+    audio: Audio = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return change_tempo(audio, SAMPLE_RATE, speed / native) if speed > native else audio
 
 
 def _g2p(british: bool) -> Callable[[str], str]:
@@ -207,8 +175,6 @@ def _g2p(british: bool) -> Callable[[str], str]:
     It skips hibari-tts's normalizer for texts without digits and signs: the gateway has written their abbreviations
     out, and the normalizer reads "The answer is no." as "number".
     """
-    from hibari.g2p import G2P
-
     convert = G2P(british=british)
 
     def phonemize(text: str) -> str:

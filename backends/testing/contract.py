@@ -12,8 +12,8 @@ import jsonschema
 import numpy as np
 import pytest
 
-from backends.base import MAX_TRACE_BYTES, DecodeJob, EncodeJob, EngineConfig, Failed, Finished
-from backends.errors import InvalidJob, LoadError
+from backends.base import MAX_TRACE_BYTES, DecodeJob, EncodeJob, Failed, Finished
+from backends.errors import InvalidConfig, InvalidJob
 from backends.testing.profile import EngineProfile
 from backends.testing.runner import EngineRunner
 
@@ -51,18 +51,25 @@ class EngineContract(ABC):
 
     # --- configuration ---
 
-    @pytest.mark.parametrize("block", ["model", "defaults"])
-    def test_unknown_configuration_key_raises_load_error(self, runner: EngineRunner, block: str) -> None:
-        """The constructor names the key by its full path, before anything is loaded."""
-        config = EngineConfig("mine", **{block: {"no_such_key": 1}})  # type: ignore[arg-type]
-        with pytest.raises(LoadError) as caught:
-            runner.profile.engine(config)
-        assert f"engines.mine.{block}.no_such_key" in str(caught.value)
+    @pytest.mark.parametrize(
+        ("block", "key"),
+        [
+            ({"model": {"no_such_key": 1}}, "model.no_such_key"),
+            ({"defaults": {"no_such_key": 1}}, "defaults.no_such_key"),
+            ({"device": "abacus"}, "device"),
+            ({"dtype": "float1"}, "dtype"),
+        ],
+        ids=["model", "defaults", "device", "dtype"],
+    )
+    def test_invalid_configuration_key_is_named(self, runner: EngineRunner, block: dict[str, Any], key: str) -> None:
+        """The plugin's constructor names the key by its full path, before anything is loaded."""
+        with pytest.raises(InvalidConfig) as caught:
+            runner.profile.plugin(replace(runner.profile.config, name="mine", **block))
+        assert caught.value.key == f"engines.mine.{key}"
 
     def test_capabilities_are_complete(self, runner: EngineRunner) -> None:
         """Every field has a usable value, and the options' schema is closed."""
         found = runner.capabilities
-        assert runner.profile.engine.summary, "the class has no summary"
         assert found.model
         assert 8000 <= found.sample_rate_hz <= 48000
         assert found.languages
@@ -70,6 +77,8 @@ class EngineContract(ABC):
         assert found.max_text_chars > 0
         assert found.max_jobs > 0
         assert found.voices or found.cloning == "required"
+        known = runner.profile.plugin(runner.profile.config).known_voices()
+        assert {voice.name for voice in known} <= {voice.name for voice in found.voices}
         jsonschema.Draft202012Validator.check_schema(found.options_schema)
         assert found.options_schema["additionalProperties"] is False
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Engine, EngineConfig, Reference
+from backends.base import EngineConfig, EnginePlugin, Reference
 
 LONG_TEXT = (
     "The first sentence is long enough to be heard. The second one follows at once. "
@@ -29,7 +29,7 @@ def synthetic_reference(seconds: float = 2.0, rate_hz: int = 24000) -> Reference
 class EngineProfile:
     """One engine and the inputs it is tested with.
 
-    :param engine: the engine's class.
+    :param plugin: the engine's plugin.
     :param config: the configuration it is built with.
     :param text: a short text the engine speaks.
     :param long_text: a text that takes more than one step.
@@ -44,7 +44,7 @@ class EngineProfile:
     :param max_steps: number of steps after which a job counts as stuck.
     """
 
-    engine: type[Engine]
+    plugin: type[EnginePlugin]
     config: EngineConfig = field(default_factory=lambda: EngineConfig("tested"))
     text: str = "Hello there."
     long_text: str = LONG_TEXT

@@ -57,8 +57,8 @@ class EngineRunner:
 
     def __init__(self, profile: EngineProfile):
         self.profile = profile
-        self.engine = profile.engine(profile.config)
-        self.capabilities = self.engine.load()
+        self.engine = profile.plugin(profile.config).load()
+        self.capabilities = self.engine.capabilities
         self.steps = 0
         self.longest_call_s = 0.0
         self._active: dict[str, JobOutput] = {}

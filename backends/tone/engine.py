@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 from msgspec import Meta
@@ -18,6 +18,7 @@ from backends.base import (
     Capabilities,
     Engine,
     EngineConfig,
+    EnginePlugin,
     Event,
     Failed,
     Finished,
@@ -26,6 +27,7 @@ from backends.base import (
     Trace,
     no_progress,
 )
+from backends.configuration import check_device, check_references
 from backends.errors import FatalFault, InvalidJob, LoadError
 from backends.hub import Hub, HubSettings
 from backends.options import Options, json_schema, parse_config, parse_job_options
@@ -74,28 +76,30 @@ class _Utterance:
     sent: int = 0
 
 
-class ToneEngine(Engine):
-    """Each step emits 0.1 s of audio per job."""
-
-    summary: ClassVar[str] = "sine tones for tests and benchmarks; no speech"
+class TonePlugin(EnginePlugin):
+    """Configuration of the tone engine."""
 
     def __init__(self, config: EngineConfig):
-        self._model = parse_config(ToneModel, config.model, f"engines.{config.name}.model")
-        self._defaults = dict(config.defaults)
-        self._hub = config.hub
-        self._jobs: dict[str, _Utterance] = {}
-        parse_config(ToneOptions, self._defaults, f"engines.{config.name}.defaults")
+        self._model = parse_config(ToneModel, config.model, f"{config.where}.model")
+        parse_config(ToneOptions, config.defaults, f"{config.where}.defaults")
+        check_device(config)
+        check_references({"checkpoint": self._model.checkpoint}, f"{config.where}.model")
+        self._config = config
 
-    def load(self, progress: Progress = no_progress) -> Capabilities:
+    def known_voices(self) -> tuple[BuiltinVoice, ...]:
+        """Two pitches."""
+        return tuple(BuiltinVoice(name, "en", f"{pitch:.0f} Hz") for name, pitch in VOICES.items())
+
+    def load(self, progress: Progress = no_progress) -> ToneEngine:
         """Fetch ``checkpoint``, then wait ``load_s`` with ten progress reports."""
         if self._model.checkpoint is not None:
-            Hub(HubSettings.from_environment(self._hub)).fetch(self._model.checkpoint, progress)
+            Hub(HubSettings.from_environment(self._config.hub)).fetch(self._model.checkpoint, progress)
         for tenth in range(10):
             progress("warming up", tenth, 10)
             time.sleep(self._model.load_s / 10)
         if self._model.fail_load:
             raise LoadError("fail_load is set")
-        return Capabilities(
+        capabilities = Capabilities(
             model="tone",
             sample_rate_hz=self._model.sample_rate_hz,
             languages=self._model.languages,
@@ -107,10 +111,16 @@ class ToneEngine(Engine):
             options_schema=json_schema(ToneOptions),
             min_letter_s=S_PER_CHAR / 2,
         )
+        return ToneEngine(capabilities, self._config.defaults)
 
-    def known_voices(self) -> tuple[BuiltinVoice, ...]:
-        """Two pitches."""
-        return tuple(BuiltinVoice(name, "en", f"{pitch:.0f} Hz") for name, pitch in VOICES.items())
+
+class ToneEngine(Engine):
+    """Each step emits 0.1 s of audio per job."""
+
+    def __init__(self, capabilities: Capabilities, defaults: Mapping[str, Any]):
+        super().__init__(capabilities)
+        self._defaults = defaults
+        self._jobs: dict[str, _Utterance] = {}
 
     def add(self, job: Job) -> None:
         """Compute the whole signal, 50 ms per character. A reference's digest sets the pitch."""
@@ -121,7 +131,7 @@ class ToneEngine(Engine):
             pitch = VOICES[job.voice or "low"]
         else:
             raise InvalidJob(f"no voice {job.voice!r}; voices: {', '.join(VOICES)}", param="voice")
-        rate = self._model.sample_rate_hz
+        rate = self.capabilities.sample_rate_hz
         time_s = np.arange(int(rate * S_PER_CHAR * len(job.text) / job.speed)) / rate
         noise = np.random.default_rng(job.seed).standard_normal(len(time_s)) * 0.1 * options.noise
         signal = (0.3 * np.sin(2 * np.pi * pitch * time_s) + noise).astype(np.float32)
@@ -146,7 +156,7 @@ class ToneEngine(Engine):
         if utterance.sent == options.fail_at:
             del self._jobs[job.id]
             return [Failed(job.id, "requested by the option fail_at")]
-        size = int(CHUNK_S * self._model.sample_rate_hz)
+        size = int(CHUNK_S * self.capabilities.sample_rate_hz)
         total = max(1, len(utterance.signal))
         start = utterance.sent * size
         chunk = utterance.signal[start : start + size]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from backends import wire
-from backends.base import Capabilities, DecodeJob, EncodeJob, Engine, Failed, Finished, Job
+from backends.base import DecodeJob, EncodeJob, Engine, Failed, Finished, Job
 from backends.errors import BackendError, FatalFault, InvalidJob, LoadError
 from backends.registry import Registry
 from backends.worker.channel import Channel
@@ -28,12 +28,12 @@ def serve(channel: Channel, registry: Registry) -> int:
     """
     channel.send([wire.Hello(wire.PROTOCOL, os.getpid(), platform.python_version())])
     try:
-        engine, capabilities = _load(channel, registry)
+        engine = _load(channel, registry)
     except LoadError as error:
         log.error("cannot load: %s", error)
         channel.send([wire.Dying(str(error))])
         return 1
-    channel.send([capabilities])
+    channel.send([engine.capabilities])
     try:
         Loop(engine, channel).run()
     except FatalFault as fault:
@@ -44,7 +44,7 @@ def serve(channel: Channel, registry: Registry) -> int:
     return 0
 
 
-def _load(channel: Channel, registry: Registry) -> tuple[Engine, Capabilities]:
+def _load(channel: Channel, registry: Registry) -> Engine:
     """Load the engine of the first message; any failure is a ``LoadError``."""
     messages = channel.receive(wait_s=30.0)
     if not messages or not isinstance(messages[0], wire.Configure):
@@ -61,8 +61,7 @@ def _load(channel: Channel, registry: Registry) -> tuple[Engine, Capabilities]:
 
     try:
         config = move_endpoint_list(configure.config, os.environ)
-        engine = registry.engine_class(configure.backend)(config)
-        return engine, engine.load(progress)
+        return registry.plugin_class(configure.backend)(config).load(progress)
     except BackendError as error:
         raise LoadError(str(error)) from error
     except Exception as error:

@@ -31,7 +31,7 @@ from fish_speed import FRAMES_PER_S, PROMPT_FRAMES, PROMPT_TEXT_IDS, RATE_HZ, Vo
 from report import Report
 
 from backends.base import AudioChunk, DecodeJob, EncodeJob, Engine, EngineConfig, Failed, Finished, Job, Reference
-from backends.fish.engine import FishEngine
+from backends.fish.plugin import FishPlugin
 
 MAX_TOKENS = 512  # of the engine's sequences: a sentence, its voice and some seconds of speech
 TRANSCRIPT = "Some call me nature, others call me mother nature."
@@ -114,7 +114,7 @@ class Stage:
 
     def _speak(self, slots: int) -> None:
         """Measure streamed jobs in all slots; with the first number of them the codec's own jobs too."""
-        engine = FishEngine(
+        plugin = FishPlugin(
             EngineConfig(
                 "fish",
                 device=self.device,
@@ -123,7 +123,7 @@ class Stage:
             )
         )
         began_at = time.perf_counter()
-        engine.load()
+        engine = plugin.load()
         load_s = time.perf_counter() - began_at
         audio, rate_hz = clip()
         reference = Reference(audio, rate_hz, TRANSCRIPT, "benchmark")

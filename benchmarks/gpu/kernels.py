@@ -47,8 +47,8 @@ def record(engine: Engine, job: Job, kind: str) -> Events:
 def measure(report: Report, name: str, device: str, quick: bool) -> list[str]:
     """Profile one request, report it, and return its dearest kernels, each with its part of the busy time."""
     kind = torch.device(device).type
-    engine = speech.build(name, device, quick)
-    loaded = engine.load().model
+    engine = speech.build(name, device, quick).load()
+    loaded = engine.capabilities.model
     job = speech.job(name, quick, FRAMES[quick])
     speech.speak(engine, job)  # kernels are picked, the reference is prepared
     times = [speech.speak(engine, job)[job.id].wall_s for _ in range(1 if quick else ROUNDS)]

@@ -45,9 +45,10 @@ def try_engine(report: Report, name: str, dtype: str, device: str, quick: bool, 
     if on_gpu:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    engine = speech.build(name, device, quick, dtype, **model)
+    plugin = speech.build(name, device, quick, dtype, **model)
     began_at = time.perf_counter()
-    loaded = engine.load().model
+    engine = plugin.load()
+    loaded = engine.capabilities.model
     load_s = time.perf_counter() - began_at
     job = speech.job(name, quick, FRAMES)
     first, second = (speech.speak(engine, job)[job.id] for _ in range(2))

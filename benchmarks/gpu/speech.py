@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import weights
 
-from backends.base import AudioChunk, Engine, EngineConfig, Failed, Job, Reference
+from backends.base import AudioChunk, Engine, EngineConfig, EnginePlugin, Failed, Job, Reference
 
 TEXT = "The old lighthouse spoke again on a quiet evening in March."
 QUICK_TEXT = "The old lighthouse spoke."
@@ -25,21 +25,21 @@ class Spoken:
     wall_s: float
 
 
-def build(name: str, device: str, quick: bool, dtype: str = "auto", **model: Any) -> Engine:
-    """Return the engine ``f5`` or ``fish``, not yet loaded.
+def build(name: str, device: str, quick: bool, dtype: str = "auto", **model: Any) -> EnginePlugin:
+    """Return the plugin of ``f5`` or ``fish`` with its configuration.
 
     :param model: further keys of its ``model:`` block.
     """
-    from backends.f5.engine import F5Engine
-    from backends.fish.engine import FishEngine
+    from backends.f5.plugin import F5Plugin
+    from backends.fish.plugin import FishPlugin
 
-    engine, block, defaults = {
-        "f5": (F5Engine, weights.f5, {}),
-        "fish": (FishEngine, weights.fish, {"use_g2p": False}),  # dictionaries do not travel
+    plugin, block, defaults = {
+        "f5": (F5Plugin, weights.f5, {}),
+        "fish": (FishPlugin, weights.fish, {"use_g2p": False}),  # dictionaries do not travel
     }[name]
     threads = None if device.startswith("cuda") else 1  # small products wait longer for each other than they take
     made = block(quick, device) | model
-    return engine(EngineConfig(name, device=device, dtype=dtype, threads=threads, model=made, defaults=defaults))
+    return plugin(EngineConfig(name, device=device, dtype=dtype, threads=threads, model=made, defaults=defaults))
 
 
 def reference(rate_hz: int = 24000) -> Reference:

@@ -3,17 +3,17 @@
 from pathlib import Path
 
 import pytest
-from voxgate_espeak import EspeakEngine, sentences
+from voxgate_espeak import EspeakPlugin, sentences
 
 from backends.base import EngineConfig
-from backends.errors import InvalidJob, LoadError
+from backends.errors import InvalidConfig, InvalidJob
 from backends.testing import EngineContract, EngineProfile
 
 
 class TestEspeak(EngineContract):
     @classmethod
     def profile(cls, folder: Path) -> EngineProfile:
-        return EngineProfile(EspeakEngine, unsupported_text="Привет", seeded=False)
+        return EngineProfile(EspeakPlugin, unsupported_text="Привет", seeded=False)
 
     @pytest.mark.parametrize(
         ("language", "text"),
@@ -43,8 +43,8 @@ class TestEspeak(EngineContract):
 
 
 def test_unknown_default_voice_is_refused():
-    with pytest.raises(LoadError, match=r"engines\.mine\.model\.voice: no voice 'xx'"):
-        EspeakEngine(EngineConfig("mine", model={"voice": "xx"})).load()
+    with pytest.raises(InvalidConfig, match=r"engines\.mine\.model\.voice: no voice 'xx'"):
+        EspeakPlugin(EngineConfig("mine", model={"voice": "xx"}))
 
 
 def test_spans_cover_every_sentence_and_skip_punctuation():

@@ -6,9 +6,9 @@ import re
 import shutil
 import subprocess
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from msgspec import Meta
@@ -20,6 +20,7 @@ from backends.base import (
     Capabilities,
     Engine,
     EngineConfig,
+    EnginePlugin,
     Event,
     Failed,
     Finished,
@@ -28,7 +29,8 @@ from backends.base import (
     no_progress,
 )
 from backends.common.tempo import change_tempo
-from backends.errors import InvalidJob, LoadError
+from backends.configuration import check_device
+from backends.errors import InvalidConfig, InvalidJob, LoadError
 from backends.options import Options, json_schema, parse_config, parse_job_options
 from backends.text import Alphabet, is_spoken, require_scripts, split_at
 
@@ -110,29 +112,28 @@ class Utterance:
     spans: list[tuple[int, int]]
 
 
-class EspeakEngine(Engine):
-    """One step speaks one sentence; jobs take turns."""
-
-    summary = "eSpeak NG: about 100 languages in formant synthesis on the CPU"
+class EspeakPlugin(EnginePlugin):
+    """Configuration of the engine, checked against the voices of the installed program."""
 
     def __init__(self, config: EngineConfig):
-        where = f"engines.{config.name}"
-        self._where = where
-        self._model = parse_config(EspeakModel, config.model, f"{where}.model")
-        parse_config(EspeakOptions, config.defaults, f"{where}.defaults")
+        key = f"{config.where}.model"
+        default = parse_config(EspeakModel, config.model, key).voice
+        parse_config(EspeakOptions, config.defaults, f"{config.where}.defaults")
+        check_device(config)
+        voices = {voice.name: voice for voice in installed_voices()}
+        if default not in voices:
+            raise InvalidConfig(f"{key}.voice", f"no voice {default!r}; voices: {', '.join(voices)}")
+        self._voices = {default: voices.pop(default), **voices}
         self._defaults = config.defaults
-        self._utterances: OrderedDict[str, Utterance] = OrderedDict()
 
-    def load(self, progress: Progress = no_progress) -> Capabilities:
-        """List the voices of the installed program."""
-        self._voices = {voice.name: voice for voice in installed_voices()}
-        if self._model.voice not in self._voices:
-            raise LoadError(
-                f"configuration key {self._where}.model.voice: no voice {self._model.voice!r};"
-                f" voices: {', '.join(self._voices)}"
-            )
+    def known_voices(self) -> tuple[BuiltinVoice, ...]:
+        """The installed voices, the default first."""
+        return tuple(BuiltinVoice(voice.name, voice.language, voice.description) for voice in self._voices.values())
+
+    def load(self, progress: Progress = no_progress) -> EspeakEngine:
+        """Return the engine; there is nothing to load."""
         voices = self.known_voices()
-        return Capabilities(
+        capabilities = Capabilities(
             model="espeak-ng",
             sample_rate_hz=RATE_HZ,
             languages=tuple(dict.fromkeys(voice.language for voice in voices)),
@@ -145,11 +146,20 @@ class EspeakEngine(Engine):
             # Other signs are silent in some languages; the gateway writes them as words.
             alphabet=Alphabet(("LATIN", *SCRIPTS), "0123456789"),
         )
+        return EspeakEngine(capabilities, self._voices, self._defaults)
 
-    def known_voices(self) -> tuple[BuiltinVoice, ...]:
-        """The installed voices, the default first."""
-        voices = sorted(installed_voices(), key=lambda voice: voice.name != self._model.voice)
-        return tuple(BuiltinVoice(voice.name, voice.language, voice.description) for voice in voices)
+
+class EspeakEngine(Engine):
+    """One step speaks one sentence; jobs take turns.
+
+    :param voices: by name, the default one first.
+    """
+
+    def __init__(self, capabilities: Capabilities, voices: Mapping[str, Voice], defaults: Mapping[str, Any]):
+        super().__init__(capabilities)
+        self._voices = voices
+        self._defaults = defaults
+        self._utterances: OrderedDict[str, Utterance] = OrderedDict()
 
     def add(self, job: Job) -> None:
         """Select a voice and split the text into sentences.
@@ -170,7 +180,8 @@ class EspeakEngine(Engine):
         """The voice of a job; without one, the first of its language."""
         primary = (job.language or "").lower().split("-", 1)[0]
         if job.voice is None:
-            name = next((voice.name for voice in self._voices.values() if voice.language == primary), self._model.voice)
+            default = next(iter(self._voices))
+            name = next((voice.name for voice in self._voices.values() if voice.language == primary), default)
         else:
             name = job.voice
         if (voice := self._voices.get(name)) is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -24,11 +23,13 @@ from gateway.cli.container import container_findings
 from gateway.cli.findings import Finding, Report
 from gateway.cli.options import MODEL_DIR, ConfigOption, SageMakerOption, settings_or_exit
 from gateway.cli.pull import hub_settings, license_terms, size
+from gateway.engine.configuration import check_configuration
+from gateway.errors import ConfigError
 from gateway.settings import EngineSettings, Settings
 
 PROBE_TIMEOUT_S = 120.0  # importing torch from a cold disk is slow
 
-# The worker's interpreter runs both programs, because this process must not import torch.
+# The worker's interpreter runs this program, because this process must not import torch.
 _DEVICES = """
 import json
 try:
@@ -38,15 +39,6 @@ except ImportError:
 else:
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     print(json.dumps({"torch": torch.__version__, "cuda": torch.version.cuda, "gpus": gpus}))
-"""
-
-# Builds the engine as its worker would, without its weights: the plugin is installed and accepts its configuration.
-_BUILD = """
-import json, sys
-from backends.base import EngineConfig
-from backends.registry import Registry
-given = json.load(sys.stdin)
-Registry().engine_class(given.pop("backend"))(EngineConfig(**given))
 """
 
 
@@ -134,17 +126,14 @@ def _cache(hub: HubSettings) -> Finding:
     return Finding(free > 10**9, f"cache {hub.cache_dir}", f"{size(used)} used, {size(free)} free on the disk")
 
 
-def _run(python: str, code: str, engine: EngineSettings | None = None, stdin: str = "") -> str:
+def _run(python: str, code: str) -> str:
     """Run a program under an interpreter and return the last line that it prints.
 
     :raises DoctorError: if it cannot be run, or fails; the message is its last line on stderr.
     """
-    environment = {**os.environ, **(engine.env if engine else {})}
     command = [python, "-P", "-c", code]
     try:
-        run = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, env=environment, check=False
-        )
+        run = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DoctorError(f"cannot be run: {error}") from None
     if run.returncode:
@@ -172,19 +161,9 @@ def _engine(name: str, engine: EngineSettings, settings: Settings, gpus: int) ->
     subject = f"engine {name}"
     if engine.device.startswith("cuda") and not gpus:
         return Finding(False, subject, f"device {engine.device} is configured, but no GPU is available")
-    config = {
-        "backend": engine.backend,
-        "name": name,
-        "device": engine.device,
-        "dtype": engine.dtype,
-        "threads": engine.threads,
-        "model": engine.model,
-        "defaults": engine.defaults,
-        "hub": settings.hub,
-    }
     try:
-        _run(engine.python or sys.executable, _BUILD, engine, json.dumps(config))
-    except DoctorError as error:
+        check_configuration(name, engine, settings.hub)
+    except ConfigError as error:
         return Finding(False, subject, str(error))
     return Finding(True, subject, f"plugin {engine.backend} accepts its configuration")
 

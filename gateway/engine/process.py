@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import structlog
 
-from backends.base import Capabilities, EngineConfig, Job
+from backends.base import Capabilities, Job
 from gateway.engine.client import EngineClient, EngineOutput, EngineStatus, SpeechOutput, State, Work
+from gateway.engine.configuration import engine_config
 from gateway.engine.last_loads import LastLoads
 from gateway.engine.supervisor import Backoff, Supervisor
 from gateway.engine.worker_process import WorkerSpec
@@ -44,15 +45,7 @@ class ProcessEngine(EngineClient):
         self._idle_unload_s = settings.idle_unload_s
         spec = WorkerSpec(
             backend=settings.backend,
-            config=EngineConfig(
-                name=name,
-                device=settings.device,
-                dtype=settings.dtype,
-                threads=settings.threads,
-                model=settings.model,
-                defaults=settings.defaults,
-                hub=hub or {},
-            ),
+            config=engine_config(name, settings, hub),
             python=settings.python,
             env=settings.env,
             load_timeout_s=settings.load_timeout_s,

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import cast
+from typing import Self, cast
 
 import numpy as np
 
@@ -175,13 +175,18 @@ class Speech:
         passages = [part for part in self._parts if isinstance(part, SpokenPassage)]
         return languages_of((part.text.text, part.read_as) for part in passages)
 
-    async def start(self) -> None:
+    async def start(self) -> Self:
         """Start the job and wait for the first output, so that early errors precede the first byte of the response.
 
-        :raises GatewayError: if the job fails before its first output.
+        :raises GatewayError: if the job fails before its first output; the speech is closed then.
         """
         self._pump = asyncio.create_task(self._run_job())
-        self._first = await self._next()
+        try:
+            self._first = await self._next()
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
 
     async def read(self) -> tuple[bytes, float]:
         """Return the complete audio file and its duration in seconds.

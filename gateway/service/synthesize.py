@@ -97,7 +97,7 @@ class Synthesizer:
                 raise
         note = f"text has nothing to speak: {SILENCE_S:g} s of silence"
         silent = replace(resolved, info=replace(resolved.info, note=note))
-        return await self._started(self._speech(silent, [Pause(SILENCE_S, 0)], deadline_at))
+        return await self._speech(silent, [Pause(SILENCE_S, 0)], deadline_at).start()
 
     async def open_text(
         self, resolved: ResolvedRequest, text: str, start: int = 0, deadline_at: float | None = None
@@ -107,7 +107,7 @@ class Synthesizer:
         :param start: position of the text in the user's whole text, for errors.
         :raises GatewayError: if the text is invalid or synthesis fails before the first audio.
         """
-        return await self._started(await self._prepare_speech(resolved, text, start, deadline_at))
+        return await (await self._prepare_speech(resolved, text, start, deadline_at)).start()
 
     async def speak(
         self, request: SpeechRequest, or_silence: bool = False, deadline_at: float | None = None
@@ -218,14 +218,6 @@ class Synthesizer:
             translate_error=lambda error, stored_voice: self._translate_error(error, resolved.engine, stored_voice),
             traces=resolved.traces,
         )
-
-    async def _started(self, speech: Speech) -> Speech:
-        try:
-            await speech.start()
-        except BaseException:
-            await speech.aclose()
-            raise
-        return speech
 
     async def _passage(self, resolved: ResolvedRequest, passage: Passage) -> SpokenPassage:
         """Make the job of a passage; what SSML sets for it takes precedence."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from backends.base import AudioChunk, Engine, EngineConfig, Failed, Finished, Job
 from backends.fish.v0_2.text.phonemizer import Phonemizer
-from backends.lite.engine import LiteEngine
+from backends.lite.plugin import LitePlugin
 from recipes.common.sentences import judged
 from recipes.common.sound import SCALE
 from recipes.common.teacher import SpeakingStyle, Teacher, utterance
@@ -109,8 +109,8 @@ def score_arguments(about: str | None) -> argparse.ArgumentParser:
 def main() -> None:
     """Score the engine lite."""
     args = score_arguments(__doc__).parse_args()
-    engine = LiteEngine(EngineConfig("lite", "cpu", threads=args.threads))
-    rate_hz = engine.load().sample_rate_hz
+    engine = LitePlugin(EngineConfig("lite", "cpu", threads=args.threads)).load()
+    rate_hz = engine.capabilities.sample_rate_hz
     jobs = [Job(str(i), text, i) for i, text in enumerate(judged()[: args.sentences])]
     Judge(args.threads, args.show)("lite", speak_all(engine, jobs), rate_hz)
     engine.close()

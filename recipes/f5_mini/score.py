@@ -19,8 +19,8 @@ import torch
 from backends.base import EngineConfig, Job
 from backends.f5.builtin_voices import folder_clips
 from backends.f5.config import RATE_HZ
-from backends.f5.engine import F5Engine
 from backends.f5.mel import LogMel
+from backends.f5.plugin import F5Plugin
 from backends.f5.vocoder import load_vocoder
 from recipes.common.score import Judge, Spoken, score_arguments, speak_all, teacher_speech
 from recipes.common.sentences import judged
@@ -63,8 +63,7 @@ def main() -> None:
     jobs = [Job(str(i), text, i, voice=voices[i % len(voices)]) for i, text in enumerate(texts)]
     for nfe in args.nfe:
         config = EngineConfig("f5-mini", args.device, "float32", args.threads, engine_config(args.model), {"nfe": nfe})
-        engine = F5Engine(config)
-        engine.load()
+        engine = F5Plugin(config).load()
         spoken = speak_all(engine, jobs)
         engine.close()
         soundfile.write(args.model / f"speech-{nfe}.wav", np.concatenate(spoken.sounds[:KEPT]), RATE_HZ)

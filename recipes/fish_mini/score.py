@@ -18,7 +18,7 @@ import soundfile
 import torch
 
 from backends.base import EngineConfig, Job, Reference
-from backends.fish.engine import FishEngine
+from backends.fish.plugin import FishPlugin
 from backends.fish.v0_2.codec.checkpoint import load_vqgan
 from backends.fish.v0_2.config import RATE_HZ
 from recipes.common.score import Judge, Spoken, score_arguments, speak_all, teacher_speech
@@ -58,8 +58,7 @@ def main() -> None:
                 voice = teacher_speech(REFERENCE, RATE_HZ)
                 reference = Reference(np.concatenate(voice.sounds), RATE_HZ, " ".join(voice.texts), "held-out")
             config = EngineConfig("fish-mini", args.device, "float32", args.threads, engine_config(args.model), options)
-            engine = FishEngine(config)
-            engine.load()
+            engine = FishPlugin(config).load()
             spoken = speak_all(engine, [Job(str(i), text, i, reference=reference) for i, text in enumerate(texts)])
             engine.close()
         judge(what, spoken, RATE_HZ)

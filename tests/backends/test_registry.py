@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from backends.base import Engine
+from backends.base import EnginePlugin
 from backends.errors import BrokenEngine, DuplicateEngine, UnknownEngine
 from backends.registry import GROUP, Registry
 
@@ -17,8 +17,8 @@ def plugin(name: str, value: str) -> EntryPoint:
     return EntryPoint(name, value, GROUP)
 
 
-class Half(Engine):
-    def step(self):  # type: ignore[no-untyped-def]
+class Half(EnginePlugin):
+    def known_voices(self):  # type: ignore[no-untyped-def]
         return ()
 
 
@@ -26,12 +26,12 @@ def test_built_in_engines_are_registered_as_plugins() -> None:
     registry = Registry()
     assert {"lite", "tone"} <= set(registry.names())
     for name in registry.names():
-        assert issubclass(registry.engine_class(name), Engine)
+        assert issubclass(registry.plugin_class(name), EnginePlugin)
 
 
 def test_unknown_engine_lists_the_installed_ones() -> None:
     with pytest.raises(UnknownEngine, match=r"'tuba'.*installed: a, b"):
-        Registry([plugin("b", "x:B"), plugin("a", "x:A")]).engine_class("tuba")
+        Registry([plugin("b", "x:B"), plugin("a", "x:A")]).plugin_class("tuba")
 
 
 def test_two_plugins_with_one_name_raise_naming_both() -> None:
@@ -49,13 +49,14 @@ def test_plugin_seen_twice_is_registered_once() -> None:
         ("no_such_module:Engine", "cannot be imported"),
         ("backends.base:Nothing", "cannot be imported"),
         ("backends.base:no_progress", "not a subclass"),
-        ("test_registry:Half", "lacks __init__, abort, add, close, load"),
+        ("backends.tone.engine:ToneEngine", "not a subclass of backends.base.EnginePlugin"),
+        ("test_registry:Half", "lacks __init__, load"),
     ],
 )
 def test_broken_plugin_is_named(value: str, complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "test_registry", sys.modules[__name__])
     with pytest.raises(BrokenEngine, match=complaint):
-        Registry([plugin("a", value)]).engine_class("a")
+        Registry([plugin("a", value)]).plugin_class("a")
 
 
 def test_listing_names_imports_no_engine() -> None:

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
+from support.toy_engine import toy_plugin
 
 from backends import wire
 from backends.base import AudioChunk, DecodeJob, EncodeJob, EngineConfig, Failed, Finished, Job
@@ -117,7 +118,7 @@ class Buggy(ToneEngine):
 
 @pytest.fixture
 def buggy(monkeypatch: pytest.MonkeyPatch) -> Registry:
-    monkeypatch.setattr("backends.tone.engine.Buggy", Buggy, raising=False)
+    monkeypatch.setattr("backends.tone.engine.Buggy", toy_plugin(Buggy), raising=False)
     return Registry([EntryPoint("tone", "backends.tone.engine:Buggy", GROUP)])
 
 

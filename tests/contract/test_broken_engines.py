@@ -8,19 +8,17 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
-from support.toy_engine import ToyEngine
+from support.toy_engine import ToyEngine, ToyPlugin, toy_plugin
 
 from backends.base import (
     AudioChunk,
-    Capabilities,
     Codes,
     DecodeJob,
     EncodeJob,
-    Engine,
     EngineConfig,
     Event,
     Failed,
@@ -30,9 +28,10 @@ from backends.base import (
     Trace,
     no_progress,
 )
-from backends.errors import FatalFault, InvalidJob, LoadError
+from backends.errors import FatalFault, InvalidConfig, InvalidJob
 from backends.testing import EngineContract, EngineProfile, EngineRunner
 from backends.text import Alphabet
+from backends.tone.engine import ToneEngine, TonePlugin
 
 
 class TestSoundEngine(EngineContract):
@@ -40,7 +39,7 @@ class TestSoundEngine(EngineContract):
 
     @classmethod
     def profile(cls, folder: Path) -> EngineProfile:
-        return EngineProfile(ToyEngine, failing_job={"options": {"fail_at": 1}})
+        return EngineProfile(ToyPlugin, failing_job={"options": {"fail_at": 1}})
 
 
 # --- events ---
@@ -131,9 +130,9 @@ class DoesAJobInOneStep(ToyEngine):
 class HoldsBackAudio(ToyEngine):
     """Declares frames and sends everything at the end."""
 
-    def load(self, progress: Progress = no_progress) -> Capabilities:
+    def __init__(self, *args: Any):
+        super().__init__(*args)
         self.held: list[Event] = []
-        return super().load(progress)
 
     def step(self) -> Sequence[Event]:
         self.held += super().step()
@@ -251,8 +250,9 @@ class AcceptsUnknownVoices(ToyEngine):
 
 
 class RefusesPartOfItsAlphabet(ToyEngine):
-    def load(self, progress: Progress = no_progress) -> Capabilities:
-        return replace(super().load(progress), alphabet=Alphabet(("LATIN",), "12€"))
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        self.capabilities = replace(self.capabilities, alphabet=Alphabet(("LATIN",), "12€"))
 
     def add(self, job: Job) -> None:
         if "€" in job.text:
@@ -277,8 +277,9 @@ class KeepsRefusedJobs(ToyEngine):
 class IgnoresReference(ToyEngine):
     """Declares no cloning, and speaks with its own voice when a reference is given."""
 
-    def load(self, progress: Progress = no_progress) -> Capabilities:
-        return replace(super().load(progress), cloning="none")
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        self.capabilities = replace(self.capabilities, cloning="none")
 
 
 class DriftsWithReferences(ToyEngine):
@@ -296,26 +297,42 @@ class DriftsWithReferences(ToyEngine):
 # --- configuration and state ---
 
 
-class AcceptsUnknownKeys(ToyEngine):
+class AcceptsUnknownKeys(ToyPlugin):
     def __init__(self, config: EngineConfig):
         super().__init__(replace(config, model={}, defaults={}))
 
 
-class NamesNoKey(ToyEngine):
+class AcceptsAnyDevice(ToyPlugin):
+    def __init__(self, config: EngineConfig):
+        super().__init__(replace(config, device="auto", dtype="auto"))
+
+
+class ChecksWhileLoading(ToyPlugin):
+    def __init__(self, config: EngineConfig):
+        self.config = config
+
+    def load(self, progress: Progress = no_progress) -> ToneEngine:
+        return ToyPlugin(self.config).load(progress)
+
+
+class LacksAKnownVoice(ToyEngine):
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        self.capabilities = replace(self.capabilities, voices=self.capabilities.voices[:1])
+
+
+class NamesNoKey(ToyPlugin):
     def __init__(self, config: EngineConfig):
         try:
             super().__init__(config)
-        except LoadError:
-            raise LoadError("bad configuration") from None
+        except InvalidConfig as error:
+            raise InvalidConfig("engines.mine", str(error)) from None
 
 
 class HasOpenSchema(ToyEngine):
-    def load(self, progress: Progress = no_progress) -> Capabilities:
-        return replace(super().load(progress), options_schema={"type": "object", "additionalProperties": True})
-
-
-class HasNoSummary(ToyEngine):
-    summary: ClassVar[str] = ""
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        self.capabilities = replace(self.capabilities, options_schema={"type": "object", "additionalProperties": True})
 
 
 class SharesState(ToyEngine):
@@ -349,8 +366,9 @@ class EncodesOneCodebookOnly(ToyEngine):
 class DeclaresNoCodec(ToyEngine):
     """Converts without declaring a codec."""
 
-    def load(self, progress: Progress = no_progress) -> Capabilities:
-        return replace(super().load(progress), codec=None)
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        self.capabilities = replace(self.capabilities, codec=None)
 
 
 class DecodesAborted(ToyEngine):
@@ -363,7 +381,7 @@ class DecodesHalf(ToyEngine):
         super().convert(replace(job, codes=job.codes[:, ::2]) if isinstance(job, DecodeJob) else job)
 
 
-CAUGHT_BY: dict[type[Engine], str] = {
+CAUGHT_BY: dict[type[ToyEngine | TonePlugin], str] = {
     SendsEventsAfterAbort: "aborted_job_has_no_further_events",
     FailsOnUnknownAbort: "aborted_job_has_no_further_events",
     NeverFinishes: "each_job_ends_exactly_once",
@@ -398,10 +416,12 @@ CAUGHT_BY: dict[type[Engine], str] = {
     KeepsRefusedJobs: "invalid_job_is_refused_by_param[voice]",
     IgnoresReference: "reference_is_cloned_or_refused",
     DriftsWithReferences: "reference_is_cloned_or_refused",
-    AcceptsUnknownKeys: "unknown_configuration_key_raises_load_error[model]",
-    NamesNoKey: "unknown_configuration_key_raises_load_error[defaults]",
+    AcceptsUnknownKeys: "invalid_configuration_key_is_named[model.no_such_key]",
+    NamesNoKey: "invalid_configuration_key_is_named[defaults.no_such_key]",
+    ChecksWhileLoading: "invalid_configuration_key_is_named[dtype]",
+    AcceptsAnyDevice: "invalid_configuration_key_is_named[device]",
     HasOpenSchema: "capabilities_are_complete",
-    HasNoSummary: "capabilities_are_complete",
+    LacksAKnownVoice: "capabilities_are_complete",
     SharesState: "engine_with_jobs_closes_without_affecting_another",
     EncodesOutOfRange: "codec_converts_both_ways_or_is_refused",
     EncodesOneCodebookOnly: "codec_converts_both_ways_or_is_refused",
@@ -414,11 +434,11 @@ CAUGHT_BY: dict[type[Engine], str] = {
 class Contract(EngineContract):
     """The contract of one broken engine, run by hand instead of by pytest."""
 
-    def __init__(self, engine: type[Engine]):
+    def __init__(self, broken: type[ToyEngine | TonePlugin]):
         self.engine_profile = EngineProfile(
-            engine,
+            broken if issubclass(broken, TonePlugin) else toy_plugin(broken),
             failing_job={"options": {"fail_at": 1}},
-            unsupported_text="Hello 你好" if engine is DropsOtherScripts else None,
+            unsupported_text="Hello 你好" if broken is DropsOtherScripts else None,
             max_step_s=0.25,
             max_steps=300,
         )
@@ -441,11 +461,13 @@ class Contract(EngineContract):
         test(**arguments)
 
 
-@pytest.mark.parametrize(("engine", "test"), CAUGHT_BY.items(), ids=lambda value: getattr(value, "__name__", "by"))
-def test_broken_engine_is_caught_by_the_named_test(engine: type[Engine], test: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("broken", "test"), CAUGHT_BY.items(), ids=lambda value: getattr(value, "__name__", "by"))
+def test_broken_engine_is_caught_by_the_named_test(
+    broken: type[ToyEngine | TonePlugin], test: str, tmp_path: Path
+) -> None:
     # Everything that pytest reports as a failure: assertions, pytest.raises without an exception, errors of the engine.
     with pytest.raises((AssertionError, pytest.fail.Exception, InvalidJob, FatalFault, KeyError)):
-        Contract(engine).check(test, tmp_path)
+        Contract(broken).check(test, tmp_path)
 
 
 def test_every_contract_test_catches_some_broken_engine() -> None:

@@ -29,14 +29,14 @@ def one_thread() -> Iterator[None]:
 class TestTone(EngineContract):
     @classmethod
     def profile(cls, folder: Path) -> EngineProfile:
-        return EngineProfile(Registry().engine_class("tone"), failing_job={"options": {"fail_at": 1}})
+        return EngineProfile(Registry().plugin_class("tone"), failing_job={"options": {"fail_at": 1}})
 
 
 class TestLite(EngineContract):
     @classmethod
     def profile(cls, folder: Path) -> EngineProfile:
         failing = {"text": "One. Two.", "speed": 1.2345}
-        return EngineProfile(Registry().engine_class("lite"), unsupported_text="你好", failing_job=failing)
+        return EngineProfile(Registry().plugin_class("lite"), unsupported_text="你好", failing_job=failing)
 
     @pytest.fixture(autouse=True)
     @staticmethod
@@ -60,7 +60,7 @@ class TestF5(EngineContract):
     @classmethod
     def profile(cls, folder: Path) -> EngineProfile:
         return EngineProfile(
-            Registry().engine_class("f5"),
+            Registry().plugin_class("f5"),
             EngineConfig("f5", dtype="float32", threads=1, model=write_f5(folder), defaults=DEFAULTS["f5"]),
             unsupported_text="Привет",
             failing_job={"text": FAILING_TEXT},
@@ -76,7 +76,7 @@ class TestFish(EngineContract):
         # int8: the weights whose kernels take most care to compute a row alike in any batch
         model = {**write_fish(folder), "quantize": "int8"}
         return EngineProfile(
-            Registry().engine_class("fish"),
+            Registry().plugin_class("fish"),
             EngineConfig("fish", threads=1, model=model, defaults=DEFAULTS["fish"]),
             long_text="The first sentence is long enough to be heard. A second one follows at once, and ends.",
             unsupported_text="Привет",

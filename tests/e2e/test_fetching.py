@@ -133,6 +133,7 @@ def test_doctor_reports_endpoints_checkpoints_and_problems(
         ({"model": {"checkpoint": "hf://owner/voice/../x"}}, "hf://owner/voice/../x"),
         ({"backend": "tuba"}, "no engine plugin 'tuba'"),
         ({"device": "cuda:0"}, "no GPU is available"),
+        ({"device": "gpu"}, "engines.tone.device: 'gpu' is not supported; use auto or cpu"),
         ({"python": "/no/such/python"}, "cannot be run"),
     ],
 )

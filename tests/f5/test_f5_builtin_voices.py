@@ -12,8 +12,8 @@ from support.f5.sampling import write_model
 from backends.base import EngineConfig, Finished, Job
 from backends.errors import InvalidJob, LoadError
 from backends.f5.builtin_voices import folder_clips
-from backends.f5.engine import F5Engine
 from backends.f5.mel import LogMel
+from backends.f5.plugin import F5Plugin
 from backends.f5.references import References
 
 TRANSCRIPT = "A clip of some two seconds."
@@ -33,8 +33,8 @@ def test_folder_of_clips_replaces_the_package_voices(tmp_path: Path) -> None:
     write_clip(voices, "deep", hz=90)
     write_clip(voices, "clear")
     model = {**write_model(tmp_path, "tiny"), "voices": str(voices), "languages": ["de"]}
-    engine = F5Engine(EngineConfig("f5", device="cpu", dtype="float32", model=model, defaults={"nfe": 1}))
-    offered = engine.load().voices
+    engine = F5Plugin(EngineConfig("f5", device="cpu", dtype="float32", model=model, defaults={"nfe": 1})).load()
+    offered = engine.capabilities.voices
     assert [(voice.name, voice.language) for voice in offered] == [("clear", "de"), ("deep", "de")]
     spoken = {}
     for name in (None, "clear", "deep"):

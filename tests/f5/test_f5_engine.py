@@ -18,6 +18,7 @@ from backends.errors import FatalFault, InvalidJob, LoadError
 from backends.f5.chunking import duration_frames
 from backends.f5.config import HOP_SAMPLES, RATE_HZ
 from backends.f5.engine import F5Engine
+from backends.f5.plugin import F5Plugin
 
 TEXT = "The first sentence is long enough to be heard. The second one follows at once, and it has two clauses. "
 
@@ -25,8 +26,7 @@ TEXT = "The first sentence is long enough to be heard. The second one follows at
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[F5Engine]:
     model = write_model(tmp_path_factory.mktemp("f5"), "tiny")
-    built = F5Engine(EngineConfig("f5", device="cpu", dtype="float32", model=model, defaults={"nfe": 2}))
-    built.load()
+    built = F5Plugin(EngineConfig("f5", device="cpu", dtype="float32", model=model, defaults={"nfe": 2})).load()
     yield built
     built.close()
 
@@ -205,4 +205,4 @@ def test_long_text_does_not_delay_a_short_one(engine: F5Engine, monkeypatch: pyt
 def test_missing_library_fails_loading_and_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "backends.f5.loading", None)
     with pytest.raises(LoadError, match="make install-f5"):
-        F5Engine(EngineConfig("f5")).load()
+        F5Plugin(EngineConfig("f5")).load()

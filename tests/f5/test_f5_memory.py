@@ -15,15 +15,15 @@ CODE = """
 import sys
 import numpy as np
 from backends.base import EngineConfig, Finished, Job, Reference
-from backends.f5.engine import F5Engine
+from backends.f5.plugin import F5Plugin
 
 def resident_mb():
     return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
 
 checkpoint, architecture, vocoder = sys.argv[1:]
 model = {"checkpoint": checkpoint, "architecture": architecture, "vocoder": vocoder}
-engine = F5Engine(EngineConfig("f5", device="cpu", dtype="bfloat16", threads=1, model=model, defaults={"nfe": 1}))
-engine.load()
+config = EngineConfig("f5", device="cpu", dtype="bfloat16", threads=1, model=model, defaults={"nfe": 1})
+engine = F5Plugin(config).load()
 audio = (0.2 * np.sin(np.arange(24000) / 20)).astype(np.float32)
 reference = Reference(audio, 24000, "One second of it.", "x")
 

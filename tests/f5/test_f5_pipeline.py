@@ -19,6 +19,7 @@ from support.f5.synthetic import architecture, official_class
 from backends.base import AudioChunk, EngineConfig, Finished, Job, Reference
 from backends.f5.builtin_voices import PACKAGE_CLIPS
 from backends.f5.engine import F5Engine
+from backends.f5.plugin import F5Plugin
 from backends.f5.vocabulary import package_file
 
 TEXT = "It was a bright cold day in April, and the clocks were striking."
@@ -32,8 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def engine(model: dict[str, str]) -> Iterator[F5Engine]:
-    built = F5Engine(EngineConfig("f5", device="cpu", dtype="float32", model=model))
-    built.load()
+    built = F5Plugin(EngineConfig("f5", device="cpu", dtype="float32", model=model)).load()
     yield built
     built.close()
 

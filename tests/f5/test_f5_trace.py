@@ -12,6 +12,7 @@ from support.f5.sampling import write_model
 from backends.base import MAX_TRACE_BYTES, AudioChunk, EngineConfig, Event, Finished, Job, Trace
 from backends.f5.config import HOP_SAMPLES, MELS, RATE_HZ
 from backends.f5.engine import F5Engine
+from backends.f5.plugin import F5Plugin
 from backends.f5.trace import HIGHEST, LOWEST, PICTURES, ROWS, mel_observer
 
 LONG = "The first sentence is long enough to be heard. The second one follows at once, and it has two clauses. " * 4
@@ -20,8 +21,7 @@ LONG = "The first sentence is long enough to be heard. The second one follows at
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[F5Engine]:
     model = write_model(tmp_path_factory.mktemp("f5"), "tiny")
-    built = F5Engine(EngineConfig("f5", device="cpu", dtype="float32", model=model, defaults={"nfe": 3}))
-    built.load()
+    built = F5Plugin(EngineConfig("f5", device="cpu", dtype="float32", model=model, defaults={"nfe": 3})).load()
     yield built
     built.close()
 

@@ -18,6 +18,7 @@ from backends.base import AudioChunk, EngineConfig, Event, Failed, Finished, Job
 from backends.errors import InvalidJob, LoadError
 from backends.f5.builtin_voices import PACKAGE_CLIPS
 from backends.f5.engine import F5Engine
+from backends.f5.plugin import F5Plugin
 from backends.f5.transcriber import Transcriber
 from backends.f5.vocabulary import package_file
 from recipes.common.transcriber import words
@@ -48,8 +49,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def loaded(model: dict[str, str]) -> Iterator[F5Engine]:
-    engine = F5Engine(EngineConfig("f5", device="cpu", dtype="float32", model=model, defaults={"nfe": 2}))
-    engine.load()
+    engine = F5Plugin(EngineConfig("f5", device="cpu", dtype="float32", model=model, defaults={"nfe": 2})).load()
     yield engine
     engine.close()
 
@@ -164,4 +164,4 @@ def test_missing_faster_whisper_fails_loading_and_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
     with pytest.raises(LoadError, match=r"engines\.mine\.model\.asr needs the package faster-whisper"):
-        F5Engine(EngineConfig("mine", device="cpu", dtype="float32", model=model)).load()
+        F5Plugin(EngineConfig("mine", device="cpu", dtype="float32", model=model)).load()

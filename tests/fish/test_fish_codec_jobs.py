@@ -13,6 +13,7 @@ from support.fish.model import write_model
 from backends.base import AudioChunk, CodesChunk, DecodeJob, EncodeJob, EngineConfig, Event, Failed, Finished, Job
 from backends.errors import InvalidJob
 from backends.fish.engine import FishEngine
+from backends.fish.plugin import FishPlugin
 from backends.fish.v0_2.codec.encoding import WindowedEncoder
 from backends.fish.v0_2.codec.vqgan import VQGAN
 from backends.fish.v0_2.config import FRAME_SAMPLES, HOP_SAMPLES, RATE_HZ
@@ -46,8 +47,7 @@ def test_windowed_encoding_gives_the_codes_of_the_whole(codec: VQGAN, samples: i
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FishEngine]:
     model = {**write_model(tmp_path_factory.mktemp("fish")), "languages": ["en"]}
     defaults = {"max_new_tokens": 12, "use_g2p": False}
-    loaded = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=model, defaults=defaults))
-    loaded.load()
+    loaded = FishPlugin(EngineConfig("fish", device="cpu", dtype="float32", model=model, defaults=defaults)).load()
     yield loaded
     loaded.close()
 

@@ -14,6 +14,7 @@ from backends.base import AudioChunk, CodesChunk, DecodeJob, EngineConfig, Event
 from backends.errors import InvalidJob
 from backends.fish.engine import FishEngine
 from backends.fish.generation import StepOutput
+from backends.fish.plugin import FishPlugin
 from backends.fish.v0_2.config import FRAME_SAMPLES
 
 SHORT = {"max_new_tokens": 12, "use_g2p": False}
@@ -29,8 +30,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> dict:
 @pytest.fixture(scope="module")
 def engine(model: dict) -> Iterator[FishEngine]:
     config = EngineConfig("fish", device="cpu", dtype="float32", model={**model, "speakers": ["Ann"]}, defaults=SHORT)
-    loaded = FishEngine(config)
-    loaded.load()
+    loaded = FishPlugin(config).load()
     yield loaded
     loaded.close()
 
@@ -129,8 +129,9 @@ def test_chunks_of_a_long_text_have_the_voice_of_the_first(engine: FishEngine) -
 
 def test_first_chunk_that_does_not_end_leaves_room_for_the_others(model: dict) -> None:
     config = {**model, "max_tokens": 200, "languages": ["en"]}
-    engine = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=config, defaults={"use_g2p": False}))
-    engine.load()
+    engine = FishPlugin(
+        EngineConfig("fish", device="cpu", dtype="float32", model=config, defaults={"use_g2p": False})
+    ).load()
     added = []
     original = engine._pipeline.lm.add
     engine._pipeline.lm.add = lambda sequence: added.append(sequence) or original(sequence)
@@ -147,14 +148,14 @@ def test_first_chunk_that_does_not_end_leaves_room_for_the_others(model: dict) -
 def test_default_speaker_is_the_default_voice(model: dict) -> None:
     defaults = {**SHORT, "speaker": "Bob"}
     config = {**model, "speakers": ["Ann", "Bob"], "languages": ["en"]}
-    engine = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=config, defaults=defaults))
-    assert [voice.name for voice in engine.load().voices] == ["Bob", "random", "Ann"]
+    engine = FishPlugin(EngineConfig("fish", device="cpu", dtype="float32", model=config, defaults=defaults)).load()
+    assert [voice.name for voice in engine.capabilities.voices] == ["Bob", "random", "Ann"]
     spoken = {voice: run(engine, job(voice=voice))["a"] for voice in (None, "Bob", "random", "Ann")}
     named = run(engine, job(voice="random", options={"speaker": "Ann"}))["a"]
     cloned = run(engine, job(reference=clip(5)))["a"]
     engine.close()
-    plain = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=config, defaults=SHORT))
-    assert plain.load().voices[0].name == "random"
+    plain = FishPlugin(EngineConfig("fish", device="cpu", dtype="float32", model=config, defaults=SHORT)).load()
+    assert plain.capabilities.voices[0].name == "random"
     np.testing.assert_array_equal(run(plain, job())["a"], spoken["random"])
     np.testing.assert_array_equal(run(plain, job(reference=clip(5)))["a"], cloned)
     plain.close()
@@ -207,8 +208,7 @@ def test_codes_of_a_long_text_are_in_order(engine: FishEngine) -> None:
 
 def test_codes_only_job_without_a_frame_fails(engine: FishEngine) -> None:
     engine.add(job(codes_only=True))
-    sequence = next(iter(engine._utterances.values()))
-    events = engine._add_codes(sequence, 0, StepOutput(("a", 0), np.zeros((4, 0), int), ended=True))
+    events = engine._add_codes(StepOutput(("a", 0), np.zeros((4, 0), int), ended=True))
     assert [type(event) for event in events] == [Failed]
     assert "another seed" in events[0].message
     assert not engine._utterances
@@ -355,7 +355,7 @@ def test_aborted_jobs_leave_nothing(engine: FishEngine) -> None:
 
 
 def test_int8_model_generates_speech(model: dict) -> None:
-    engine = FishEngine(EngineConfig("fish", device="cpu", model={**model, "quantize": "int8"}, defaults=SHORT))
-    assert "int8" in engine.load().model
+    engine = FishPlugin(EngineConfig("fish", device="cpu", model={**model, "quantize": "int8"}, defaults=SHORT)).load()
+    assert "int8" in engine.capabilities.model
     assert len(run(engine, job())["a"]) == 11 * FRAME_SAMPLES
     engine.close()

@@ -13,8 +13,8 @@ from support.fish.lm import write_language_model
 from support.fish.model import SMALL, write_model
 
 from backends.base import CodecInfo, EngineConfig, Job
-from backends.errors import InvalidJob, LoadError
-from backends.fish.engine import FishEngine
+from backends.errors import InvalidConfig, InvalidJob, LoadError
+from backends.fish.plugin import FishPlugin
 from backends.fish.v0_2.config import RATE_HZ
 
 SHORT = {"max_new_tokens": 12, "use_g2p": False}
@@ -26,8 +26,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 
 def test_capabilities_of_a_loaded_engine(model: dict) -> None:
-    engine = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model={**model, "slots": 3}))
-    capabilities = engine.load()
+    config = EngineConfig("fish", device="cpu", dtype="float32", model={**model, "slots": 3})
+    engine = FishPlugin(config).load()
+    capabilities = engine.capabilities
     assert capabilities.sample_rate_hz == RATE_HZ
     assert capabilities.max_jobs == 3
     assert capabilities.codec == CodecInfo(4, 160, 1024, generates=True)
@@ -38,8 +39,8 @@ def test_capabilities_of_a_loaded_engine(model: dict) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"codec_checkpoint": "/nowhere/codec.pth"}, "/nowhere/codec.pth"),
-        ({"lm_config": {"n_layer": 3}}, "n_layer = 3"),
+        ({"codec_checkpoint": "/nowhere/codec.pth"}, r"engines\.fish\.model\.codec_checkpoint: /nowhere/codec.pth"),
+        ({"lm_checkpoint": "hf://nobody"}, r"engines\.fish\.model\.lm_checkpoint: hf://nobody"),
         ({"lm_config": {"vocab": 3}}, r"engines.fish.model.lm_config.vocab"),
         ({"lm_config": "/nowhere/sizes.json"}, "/nowhere/sizes.json"),
         ({"max_tokens": 100_000}, r"engines.fish.model.max_tokens"),
@@ -52,11 +53,15 @@ def test_capabilities_of_a_loaded_engine(model: dict) -> None:
         ({"languages": []}, r"engines.fish.model.languages"),
     ],
 )
-def test_invalid_configuration_key_is_named(model: dict, change: dict, message: str) -> None:
-    if isinstance(change.get("lm_config"), dict) and "n_layer" in change["lm_config"]:
-        change = {"lm_config": {**model["lm_config"], **change["lm_config"]}}
-    with pytest.raises(LoadError, match=message):
-        FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model={**model, **change})).load()
+def test_invalid_configuration_key_is_named_before_loading(model: dict, change: dict, message: str) -> None:
+    with pytest.raises(InvalidConfig, match=message):
+        FishPlugin(EngineConfig("fish", model={**model, **change}))
+
+
+def test_sizes_that_the_checkpoint_does_not_have_are_named(model: dict) -> None:
+    config = {**model, "lm_config": {**model["lm_config"], "n_layer": 3}}
+    with pytest.raises(LoadError, match="n_layer = 3"):
+        FishPlugin(EngineConfig("fish", device="cpu", dtype="float32", model=config)).load()
 
 
 @pytest.mark.parametrize(
@@ -72,7 +77,7 @@ def test_parts_that_do_not_fit_together_are_rejected(model: dict, tmp_path: Path
     given = {key: value for key, value in structs.asdict(sizes).items() if value is not None}
     config = {**model, "lm_config": given, "lm_checkpoint": str(write_language_model(tmp_path, sizes))}
     with pytest.raises(LoadError, match=message):
-        FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=config)).load()
+        FishPlugin(EngineConfig("fish", device="cpu", dtype="float32", model=config)).load()
 
 
 @pytest.mark.parametrize(
@@ -87,35 +92,31 @@ def test_parts_that_do_not_fit_together_are_rejected(model: dict, tmp_path: Path
     ],
 )
 def test_invalid_default_is_rejected(model: dict, defaults: dict, key: str) -> None:
-    with pytest.raises(LoadError, match=rf"engines\.fish\.defaults\.{key}"):
-        FishEngine(EngineConfig("fish", model=model, defaults=defaults))
+    with pytest.raises(InvalidConfig) as caught:
+        FishPlugin(EngineConfig("fish", model=model, defaults=defaults))
+    assert caught.value.key == f"engines.fish.defaults.{key}"
 
 
 def test_language_without_its_package_is_dropped_or_named(model: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyopenjtalk", None)
-    engine = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=model, defaults=SHORT))
-    assert engine.load().languages == ("zh", "en", "ja")  # letters need no package
+    engine = FishPlugin(EngineConfig("fish", device="cpu", dtype="float32", model=model, defaults=SHORT)).load()
+    assert engine.capabilities.languages == ("zh", "en", "ja")  # letters need no package
     engine.close()
     phonetic = {**SHORT, "use_g2p": True}
-    engine = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=model, defaults=phonetic))
-    assert engine.load().languages == ("zh", "en")
+    engine = FishPlugin(EngineConfig("fish", device="cpu", dtype="float32", model=model, defaults=phonetic)).load()
+    assert engine.capabilities.languages == ("zh", "en")
     with pytest.raises(InvalidJob) as caught:
         engine.add(Job("a", "こんにちは", 1))
     assert list(caught.value.needs_languages) == ["ja"]
     engine.close()
     named = {**model, "languages": ["ja"]}
     with pytest.raises(LoadError, match=r"languages: ja: .*fish-ja"):
-        FishEngine(EngineConfig("fish", device="cpu", model=named, defaults=phonetic)).load()
-
-
-def test_engine_that_was_not_loaded_can_be_closed(model: dict) -> None:
-    FishEngine(EngineConfig("fish", model=model)).close()
+        FishPlugin(EngineConfig("fish", device="cpu", model=named, defaults=phonetic)).load()
 
 
 def test_sizes_are_read_from_a_file(model: dict, tmp_path: Path) -> None:
     for name, write in (("sizes.json", json.dumps), ("sizes.yaml", yaml.safe_dump)):
         path = tmp_path / name
         path.write_text(write(model["lm_config"]))
-        engine = FishEngine(EngineConfig("fish", device="cpu", model={**model, "lm_config": str(path)}))
-        engine.load()
+        engine = FishPlugin(EngineConfig("fish", device="cpu", model={**model, "lm_config": str(path)})).load()
         engine.close()

@@ -10,6 +10,7 @@ from support.fish.model import write_model
 
 from backends.base import AudioChunk, DecodeJob, EngineConfig, Event, Finished, Job, Trace
 from backends.fish.engine import FishEngine
+from backends.fish.plugin import FishPlugin
 from backends.fish.v0_2.config import FRAME_SAMPLES, RATE_HZ
 
 TEXT = "The first sentence is here. The second one follows it."
@@ -19,8 +20,7 @@ OPTIONS = {"max_new_tokens": 12, "use_g2p": False, "chunk_length": 30}
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FishEngine]:
     model = write_model(tmp_path_factory.mktemp("fish"))
-    loaded = FishEngine(EngineConfig("fish", device="cpu", dtype="float32", model=model, defaults=OPTIONS))
-    loaded.load()
+    loaded = FishPlugin(EngineConfig("fish", device="cpu", dtype="float32", model=model, defaults=OPTIONS)).load()
     yield loaded
     loaded.close()
 

@@ -12,13 +12,13 @@ from support.engines import DEFAULTS, FAILING_TEXT, write_f5
 from support.fish.model import write_model as write_fish
 from support.gpu_device import DEVICE
 
-from backends.base import AudioChunk, Engine, EngineConfig, Failed, Job
-from backends.f5.engine import F5Engine
-from backends.fish.engine import FishEngine
+from backends.base import AudioChunk, Engine, EngineConfig, EnginePlugin, Failed, Job
+from backends.f5.plugin import F5Plugin
+from backends.fish.plugin import FishPlugin
 
 pytestmark = pytest.mark.gpu
 
-ENGINES: dict[str, type[Engine]] = {"f5": F5Engine, "fish": FishEngine}
+PLUGINS: dict[str, type[EnginePlugin]] = {"f5": F5Plugin, "fish": FishPlugin}
 WRITERS = {"f5": write_f5, "fish": write_fish}
 ROUNDING = 1e-2
 """In parts of the loudest sample: a GPU's convolutions round to TF32, and other batches take other kernels."""
@@ -26,7 +26,7 @@ MAX_STEPS = 10_000
 LONG = "The first sentence is long enough to be heard. The second one follows at once, and it has two clauses."
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=PLUGINS)
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -39,13 +39,12 @@ def model(name: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
 def build(name: str, model: dict[str, Any], dtype: str = "float32", device: str = str(DEVICE)) -> Engine:
     threads = 1 if device == "cpu" else None
     config = EngineConfig(name, device=device, dtype=dtype, threads=threads, model=model, defaults=DEFAULTS[name])
-    return ENGINES[name](config)
+    return PLUGINS[name](config).load()
 
 
 @pytest.fixture(scope="module")
 def engine(name: str, model: dict[str, Any]) -> Iterator[Engine]:
     built = build(name, model)
-    built.load()
     yield built
     built.close()
 
@@ -96,7 +95,6 @@ def test_a_crowd_changes_nothing(engine: Engine) -> None:
 
 def test_audio_is_that_of_the_cpu(name: str, model: dict[str, Any], engine: Engine) -> None:
     on_cpu = build(name, model, device="cpu")
-    on_cpu.load()
     job = Job("a", "Hello there.", seed=4)
     assert same(run(engine, job)["a"], run(on_cpu, job)["a"])
     on_cpu.close()
@@ -125,18 +123,16 @@ def test_half_precision_speaks(name: str, model: dict[str, Any], dtype: str) -> 
     if DEVICE.type == "cpu" and dtype == "float16":
         dtype = "float32"  # the engines leave float16 to GPUs
     built = build(name, model, dtype)
-    built.load()
     audio = run(built, Job("a", LONG, seed=1), Job("b", "Hello there.", seed=2))
     built.close()
     assert all(np.isfinite(samples).all() and samples.any() for samples in audio.values())
 
 
 def test_another_engine_serves_after_one_closed_with_jobs_under_way(name: str, model: dict[str, Any]) -> None:
-    first, second = build(name, model), build(name, model)
-    first.load()
+    first = build(name, model)
     first.add(Job("a", LONG, seed=1))
     first.step()
     first.close()
-    second.load()
+    second = build(name, model)
     assert len(run(second, Job("a", "Hello there.", seed=1))["a"])
     second.close()

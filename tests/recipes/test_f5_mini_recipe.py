@@ -17,10 +17,10 @@ from backends.base import EngineConfig, Job
 from backends.f5.checkpoint import load_model
 from backends.f5.chunking import prompt_text
 from backends.f5.config import HOP_SAMPLES, RATE_HZ, Architecture, read_architecture
-from backends.f5.engine import F5Engine
 from backends.f5.layers import upsample_text
 from backends.f5.mel import LogMel
 from backends.f5.packing import SampleShape
+from backends.f5.plugin import F5Plugin
 from backends.f5.reference_audio import ensure_sentence_end
 from backends.f5.vocabulary import read_vocabulary
 from backends.f5.vocoder import load_vocoder
@@ -266,8 +266,8 @@ def test_engine_speaks_with_exported_model_and_vocoder(exported: tuple[DiT, Path
     torch.testing.assert_close(made, expected, atol=1e-4, rtol=1e-3)
     samples = sound(lines()[3])
     export.write_voices([("someone", "He thought so.", samples)], folder / export.VOICES_FOLDER)
-    engine = F5Engine(EngineConfig("f5-mini", "cpu", "float32", 1, export.engine_config(folder), {"nfe": 5}))
-    engine.load()
+    config = EngineConfig("f5-mini", "cpu", "float32", 1, export.engine_config(folder), {"nfe": 5})
+    engine = F5Plugin(config).load()
     spoken = speak(engine, Job("1", "He thought so too, I hope.", 1, voice="someone"))
     engine.close()
     assert np.isfinite(spoken).all()

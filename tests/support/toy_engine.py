@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +16,14 @@ from backends.base import (
     CodesChunk,
     DecodeJob,
     EncodeJob,
+    EngineConfig,
     Event,
     Finished,
     Progress,
     no_progress,
 )
 from backends.errors import InvalidJob
-from backends.tone.engine import ToneEngine
+from backends.tone.engine import ToneEngine, TonePlugin
 
 CODEC = CodecInfo(codebooks=2, codebook_size=256, samples_per_frame=100)
 
@@ -29,9 +31,9 @@ CODEC = CodecInfo(codebooks=2, codebook_size=256, samples_per_frame=100)
 class ToyEngine(ToneEngine):
     """The tone engine, and a codec that quantizes the mean of 100 samples to 8 bits."""
 
-    def load(self, progress: Progress = no_progress) -> Capabilities:
+    def __init__(self, capabilities: Capabilities, defaults: Mapping[str, Any]):
+        super().__init__(replace(capabilities, codec=CODEC), defaults)
         self.conversions: dict[str, EncodeJob | DecodeJob] = {}
-        return replace(super().load(progress), codec=CODEC)
 
     def convert(self, job: EncodeJob | DecodeJob) -> None:
         if isinstance(job, DecodeJob) and len(job.codes) != CODEC.codebooks:
@@ -59,3 +61,20 @@ class ToyEngine(ToneEngine):
     def abort(self, job_id: str) -> None:
         super().abort(job_id)
         self.conversions.pop(job_id, None)
+
+
+def toy_plugin(engine: type[ToneEngine]) -> type[TonePlugin]:
+    """A plugin that accepts the tone engine's configuration and loads another engine."""
+
+    class Plugin(TonePlugin):
+        def __init__(self, config: EngineConfig):
+            super().__init__(config)
+            self.defaults = config.defaults
+
+        def load(self, progress: Progress = no_progress) -> ToneEngine:
+            return engine(super().load(progress).capabilities, self.defaults)
+
+    return Plugin
+
+
+ToyPlugin = toy_plugin(ToyEngine)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from msgspec import Meta
 
-from backends.errors import LoadError
+from backends.errors import InvalidConfig
 from backends.fish.generation import Sizes
 from backends.options import Options, parse_config
 
@@ -86,7 +86,7 @@ def read_lm_config(content: dict[str, Any] | str | None, where: str) -> LMConfig
     """Parse the language model's sizes from the configuration, or from the file it names.
 
     :param where: the key's place in the configuration, e.g. ``engines.fish.model.lm_config``.
-    :raises LoadError: naming the invalid key.
+    :raises InvalidConfig: naming the key.
     """
     if isinstance(content, str):
         path = Path(content).expanduser()
@@ -94,14 +94,14 @@ def read_lm_config(content: dict[str, Any] | str | None, where: str) -> LMConfig
             text = path.read_text(encoding="utf-8")
             content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise LoadError(f"configuration key {where}: {path} cannot be read: {error}") from None
+            raise InvalidConfig(where, f"{path} cannot be read: {error}") from None
         where = f"{where} ({path})"
         if not isinstance(content, dict):
-            raise LoadError(f"configuration key {where}: the file must contain a mapping of sizes")
+            raise InvalidConfig(where, "the file must contain a mapping of sizes")
     config = parse_config(LMConfig, content or {}, where)
     if config.head_dim is None and config.dim % config.n_head:
-        raise LoadError(f"configuration key {where}.dim: {config.dim} is not a multiple of n_head {config.n_head}")
+        raise InvalidConfig(f"{where}.dim", f"{config.dim} is not a multiple of n_head {config.n_head}")
     if config.n_head % (config.n_local_heads or config.n_head):
-        message = f"n_head {config.n_head} must be a multiple of {config.n_local_heads}"
-        raise LoadError(f"configuration key {where}.n_local_heads: {message}")
+        fault = f"n_head {config.n_head} must be a multiple of {config.n_local_heads}"
+        raise InvalidConfig(f"{where}.n_local_heads", fault)
     return config

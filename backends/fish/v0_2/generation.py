@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from backends.base import Cloning, EngineConfig, Progress
-from backends.errors import InvalidJob, LoadError
+from backends.errors import InvalidConfig, InvalidJob, LoadError
 from backends.fish.options import RANDOM_VOICE
 from backends.fish.v0_2.config import CODE_OFFSET, SIZES, ModelConfig, read_lm_config
 from backends.fish.v0_2.options import FishV02Options
@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from backends.fish.v0_2.loading import Loader
 
 
+FILES = ("codec_checkpoint", "lm_checkpoint", "tokenizer")  # keys of references
+
+
 class FishV02:
     """Generation 0.2.
 
     :param model: the ``model:`` block.
     :param where: its place in the configuration, e.g. ``engines.fish.model``.
-    :raises LoadError: naming the invalid key.
+    :raises InvalidConfig: naming the key.
     """
 
     sizes = SIZES
@@ -37,6 +40,14 @@ class FishV02:
         self._config = parse_config(ModelConfig, model, where)
         self._lm_config = read_lm_config(self._config.lm_config, f"{where}.lm_config")
         _check_speakers(self._config.speakers, f"{where}.speakers")
+        if (self._config.max_tokens or 0) > (context := self._lm_config.max_seq_len):
+            fault = f"{self._config.max_tokens} exceeds the model's context of {context} tokens"
+            raise InvalidConfig(f"{where}.max_tokens", fault)
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """References of the files that :meth:`load` fetches, by configuration key."""
+        return {key: getattr(self._config, key) for key in FILES}
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -83,10 +94,10 @@ class FishV02:
 def _check_speakers(names: tuple[str, ...], where: str) -> None:
     for name in names:
         if name == RANDOM_VOICE:
-            raise LoadError(f"configuration key {where}: {RANDOM_VOICE!r} is reserved for the engine's own voice")
+            raise InvalidConfig(where, f"{RANDOM_VOICE!r} is reserved for the engine's own voice")
         if names.count(name) > 1:
-            raise LoadError(f"configuration key {where}: {name!r} is listed twice")
+            raise InvalidConfig(where, f"{name!r} is listed twice")
         try:
             check_speaker(name)
         except InvalidJob as error:
-            raise LoadError(f"configuration key {where}: {name!r}: {error.message}") from None
+            raise InvalidConfig(where, f"{name!r}: {error.message}") from None

@@ -11,7 +11,7 @@ import torch
 from backends.base import EngineConfig, Progress
 from backends.common.device import dtype_name, pick_dtype
 from backends.common.start import fetch, start_torch
-from backends.errors import LoadError
+from backends.errors import InvalidConfig, LoadError
 from backends.fish.generation import Pipeline, Sequence
 from backends.fish.v0_2.codec.checkpoint import load_vqgan
 from backends.fish.v0_2.codec.stream import StreamDecoder
@@ -106,20 +106,17 @@ class Loader:
         :param codes: size of the codec's codebooks; None: any code of the language model may be sampled.
         """
         if self.config.compile and device.type != "cuda":
-            raise LoadError(f"configuration key {self.where}.compile: CUDA graphs need a GPU, not {device}")
+            raise InvalidConfig(f"{self.where}.compile", f"CUDA graphs need a GPU, not {device}")
         if tokenizer.size > self.lm_config.vocab_size:
-            message = f"IDs go up to {tokenizer.size - 1}, but the model's vocab_size is {self.lm_config.vocab_size}"
-            raise LoadError(f"configuration key {self.where}.tokenizer: {message}")
-        max_tokens = self.config.max_tokens or self.lm_config.max_seq_len
-        if max_tokens > self.lm_config.max_seq_len:
-            message = f"{max_tokens} exceeds the model's context of {self.lm_config.max_seq_len} tokens"
-            raise LoadError(f"configuration key {self.where}.max_tokens: {message}")
+            fault = f"IDs go up to {tokenizer.size - 1}, but the model's vocab_size is {self.lm_config.vocab_size}"
+            raise InvalidConfig(f"{self.where}.tokenizer", fault)
         progress("loading the language model", 0, None)
         quantize = self.config.quantize
         model = load_language_model(path, self.lm_config, device, dtype, quantize, f"{self.where}.lm_config")
         graphs = self.config.compile if self.config.compile is not None else device.type == "cuda"
         slots = self.config.slots or SLOTS[device.type]
         name = f"Fish-Speech 0.2 {path.stem} {quantize or str(dtype).removeprefix('torch.')}"
+        max_tokens = self.config.max_tokens or self.lm_config.max_seq_len
         return name, LMEngine(model, slots, max_tokens, tokenizer.eos_id, graphs, codes)
 
     def _check_codec(self, codec: VQGAN) -> None:
@@ -130,8 +127,8 @@ class Loader:
             raise LoadError(f"{self.where}: {message}; generation 0.2 needs {CODEBOOKS}")
         if sizes.codebook_size < codec.codebook_size + CODE_OFFSET:
             needed = f"the codec's {codec.codebook_size} codes and {CODE_OFFSET} special IDs"
-            message = f"{sizes.codebook_size} rows are too few for {needed}"
-            raise LoadError(f"configuration key {self.where}.lm_config.codebook_size: {message}")
+            fault = f"{sizes.codebook_size} rows are too few for {needed}"
+            raise InvalidConfig(f"{self.where}.lm_config.codebook_size", fault)
 
 
 def available_languages(
@@ -154,7 +151,7 @@ def available_languages(
             available.append(language)
         except LoadError as error:
             if configured is not None:
-                raise LoadError(f"configuration key {where}.languages: {language}: {error}") from error
+                raise InvalidConfig(f"{where}.languages", f"{language}: {error}") from error
             errors.append(str(error))
     if not available:
         reasons = "; ".join(errors)
