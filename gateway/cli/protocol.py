@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
@@ -20,6 +22,7 @@ MAX_HEAD_BYTES = 64 * 2**10
 PIECE_BYTES = 64 * 2**10  # of a body, which is written once the kernel has accepted the piece before
 LINGER_BYTES = 2**20  # read and dropped from a client that keeps sending after its request was refused
 LINGER_S = 2.0
+_RESET = struct.pack("ii", 1, 0)  # close at once, with a reset
 
 
 class StallGuard(asyncio.Protocol):
@@ -67,6 +70,8 @@ class StallGuard(asyncio.Protocol):
             self._await_progress()
         else:
             self.stalled = True
+            # Else the kernel would keep what it has accepted, megabytes, and wait for the client.
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.transport.abort()
 
     def _may_abort(self) -> bool:
