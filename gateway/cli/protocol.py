@@ -66,9 +66,10 @@ class StallGuard(asyncio.Protocol):
         self._stall_timer = self.loop.call_later(self.limits.stall_s, self._check_progress, unread)
 
     def _check_progress(self, unread_before: int) -> None:
-        if self.transport.get_write_buffer_size() < unread_before or not self._may_abort():
+        unread = self.transport.get_write_buffer_size()
+        if unread and (unread < unread_before or not self._may_abort()):
             self._await_progress()
-        else:
+        elif unread:
             self.stalled = True
             # Else the kernel would keep what it has accepted, megabytes, and wait for the client.
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from gateway.cli.running import announced
 from gateway.settings import Settings
 
 GC_THRESHOLD = 10_000  # new container objects that trigger a collection
+SPARE_FILES = 300  # besides connections: voices, pipes of workers, libraries
 
 
 def exclude_imports_from_gc() -> None:
@@ -29,6 +31,16 @@ def exclude_imports_from_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
+
+
+def raise_file_limit(wanted: int) -> int:
+    """Raise this process's limit on open files as far as it may, at most to ``wanted``, and return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return wanted
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
 
 
 class Server(uvicorn.Server):
@@ -53,12 +65,15 @@ class GatewayServer(Server):
     """Server that announces when engines are ready, and drains."""
 
     def __init__(self, app: FastAPI, settings: Settings):
+        files = raise_file_limit(settings.limits.connections + SPARE_FILES)
+        connections = max(1, min(settings.limits.connections, files - SPARE_FILES))
+        limits = settings.limits.model_copy(update={"connections": connections})
         config = uvicorn.Config(
             app,
             host=settings.host,
             port=settings.port,
-            http=type("Http", (HttpProtocol,), {"limits": settings.limits}),
-            ws=type("WebSocket", (WebSocketProtocol,), {"limits": settings.limits}),
+            http=type("Http", (HttpProtocol,), {"limits": limits}),
+            ws=type("WebSocket", (WebSocketProtocol,), {"limits": limits}),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -1,4 +1,4 @@
-"""Clients that do not read, that hang up behind further requests, and that open too many connections."""
+"""Clients that do not read, that hang up after further requests, and that open too many connections."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_requests_for_public_files_take_no_place_of_requests_with_a_key(gateway:
 
 
 @pytest.mark.parametrize("further", [(b"",), (get("/health/live"),), (get(FILE), get("/health/live"), get(FILE))])
-def test_hanging_up_behind_further_requests_aborts_the_job(gateway: Gateway, further: tuple[bytes, ...]) -> None:
+def test_hanging_up_after_further_requests_aborts_the_job(gateway: Gateway, further: tuple[bytes, ...]) -> None:
     cancelled = metric(gateway, 'voxgate_requests_total{engine="tone",outcome="cancelled"}')
     with opened(gateway) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -168,18 +168,22 @@ def test_requests_that_outlast_the_drain_get_a_typed_503_or_a_broken_stream(tmp_
     gateway = start_gateway(tmp_path, {**TONE, "limits": {"drain_s": 1}})
     wait_ready(gateway)
     slow = {"step_s": 0.2}
-    whole, openai, stream = opened(gateway), opened(gateway), opened(gateway)
+    whole, fish, stream = opened(gateway), opened(gateway), opened(gateway)
     whole.sendall(post("/tts", {"text": "x" * 4000, "options": slow}))
-    openai.sendall(post("/v1/tts", {"text": "x" * 4000, "options": slow}))
+    fish.sendall(post("/v1/tts", {"text": "x" * 4000, "options": slow}))
     stream.sendall(post("/tts", {"text": "x" * 4000, "options": slow, "stream": True, "format": "pcm"}))
     assert stream.recv(4096).startswith(b"HTTP/1.1 200 ")
     assert gateway.stop() == 0, gateway.log.read_text()
-    answers = [read_all(client) for client in (whole, openai, stream)]
-    for client in (whole, openai, stream):
+    answers = [read_all(client) for client in (whole, fish, stream)]
+    for client in (whole, fish, stream):
         client.close()
-    head, _, body = answers[0].partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 503 ")
-    assert b"\r\nretry-after: 5" in head
-    assert json.loads(body)["error"]["type"] == "engine_unavailable"
+    bodies = []
+    for answer in answers[:2]:
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: 5" in head
+        bodies.append(json.loads(body))
+    assert bodies[0]["error"]["type"] == "engine_unavailable"
+    assert bodies[1] == {"status": 503, "message": "the gateway is shutting down"}
     assert not answers[2].endswith(b"0\r\n\r\n")
     assert "Traceback" not in gateway.log.read_text()
