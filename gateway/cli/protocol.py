@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
@@ -110,7 +111,7 @@ class HttpProtocol(StallGuard, Http1Protocol):
         self._ahead_bytes = 0  # received while an earlier request is in progress
         self._refusal: tuple[int, str] | None = None
         self._in_progress: RequestResponseCycle | None = None
-        self.idle_since = self.loop.time()
+        self.idle_since = time.monotonic()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline of the first head; close another connection, or this one, if there are too many."""
@@ -191,7 +192,7 @@ class HttpProtocol(StallGuard, Http1Protocol):
 
     def on_response_complete(self) -> None:
         """Start the next request, if it is there already."""
-        self.idle_since = self.loop.time()
+        self.idle_since = time.monotonic()
         super().on_response_complete()
 
     def _head_bytes(self) -> int:
