@@ -177,7 +177,6 @@ def create_app(
     _check_root_path(settings.root_path, app)
     limits, origins = settings.limits, settings.cors.origins
     # The middleware added last is the outermost.
-    app.add_middleware(ApiKeyAuth, keys=ApiKeys(settings.access), metrics=metrics)
     app.add_middleware(
         RequestLimits,
         max_body_bytes=limits.body_bytes,
@@ -185,7 +184,10 @@ def create_app(
         max_requests=limits.requests,
         stopping=live_sessions.draining.is_set,
         csrf=CsrfGuard(origins, trust_host_header=bool(settings.access.keys)),
+        backlog=synthesizer.backlog,
+        metrics=metrics,
     )
+    app.add_middleware(ApiKeyAuth, keys=ApiKeys(settings.access), metrics=metrics)
     if origins:
         app.add_middleware(
             CORSMiddleware,
@@ -195,7 +197,7 @@ def create_app(
             expose_headers=EXPOSED_HEADERS,
         )
     app.add_middleware(
-        RequestContext, metrics=metrics, root_path=settings.root_path, internal_error=errors.internal_error
+        RequestContext, metrics=metrics, root_path=settings.root_path, stopping=live_sessions.draining.is_set
     )
     return app
 

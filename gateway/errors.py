@@ -203,6 +203,12 @@ class ClientGone(GatewayError):
     type = "client_gone"
 
 
+class ClientStalled(Exception):
+    """The client did not read its response for too long, and has been disconnected: no response is possible."""
+
+    type = "client_stalled"
+
+
 class ConfigError(GatewayError):
     """A setting is invalid; the message names the key and its source."""
 

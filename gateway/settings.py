@@ -74,8 +74,14 @@ class Limits(_Block):
     reference_max_s: Seconds = Field(30.0, gt=0, description="maximum length of a reference clip")
     body_s: Seconds = Field(60.0, gt=0, description="time limit for a request's headers, and again for its body")
     requests: int = Field(1000, ge=1, description="concurrent requests; more get 503, except health and metrics")
+    connections: int = Field(
+        2500, ge=1, description="open connections; more close the one that has been idle for the longest time"
+    )
+    connections_per_address: int = Field(
+        1500, ge=1, description="the same per client address; a reverse proxy is one address: keep it above `requests`"
+    )
     backlog_bytes: int = Field(
-        512 * 2**20, ge=2**20, description="unread audio of all clients; beyond it, requests get 503"
+        512 * 2**20, ge=2**20, description="unread audio and responses of all clients; beyond it, requests get 503"
     )
     voices: int = Field(1000, ge=0, description="stored voices")
     lexicons: int = Field(100, ge=0, description="stored pronunciation dictionaries")

@@ -1,159 +1,25 @@
-"""Uvicorn server of ``voxgate serve``, with limits on request heads and graceful shutdown."""
+"""Uvicorn server of ``voxgate serve``, with graceful shutdown."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.cli.console import err
-from gateway.cli.http1 import Http1Protocol
+from gateway.cli.protocol import HttpProtocol, WebSocketProtocol
 from gateway.cli.running import announced
 from gateway.settings import Settings
 
-MAX_HEAD_BYTES = 64 * 2**10
-LINGER_BYTES = 2**20  # read and dropped from a client that keeps sending after its request was refused
-LINGER_S = 2.0
 GC_THRESHOLD = 10_000  # new container objects that trigger a collection
-
-
-class LimitedHeads(Http1Protocol):
-    """HTTP protocol with limits on the size and time of a request's head: its request line and headers.
-
-    The limits apply before API keys are checked, and to WebSockets, which begin as such requests. The deadline runs
-    from the connection, or from the first byte after a response, until the head is complete. It also bounds the rest of
-    a body whose request has been answered.
-
-    :cvar head_s: time limit for a head.
-    """
-
-    head_s = 60.0
-
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self._deadline: asyncio.TimerHandle | None = None
-        self._head_bytes = 0  # names and values that the parser has emitted; trailers count like headers
-        self._buffered_bytes = 0  # received since the parser last emitted something; it buffers incomplete parts
-        self._progress = False
-        self._refused = False
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the deadline of the first head."""
-        super().connection_made(transport)
-        self._start_deadline()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the deadline."""
-        self._cancel_deadline()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Parse, and refuse a head that the parser buffers beyond the limit."""
-        if self._refused:
-            self._buffered_bytes += len(data)
-            if self._buffered_bytes > LINGER_BYTES:
-                self.transport.close()
-            return
-        if self._is_idle():
-            self._start_deadline()
-        self._progress = False
-        super().data_received(data)
-        self._buffered_bytes = 0 if self._progress else self._buffered_bytes + len(data)
-        if self._buffered_bytes > MAX_HEAD_BYTES and not (self._refused or self.transport.is_closing()):
-            self._refuse()
-
-    def on_message_begin(self) -> None:
-        """Start counting a new head."""
-        super().on_message_begin()
-        self._head_bytes = 0
-        self._progress = True
-        self._start_deadline()
-
-    def on_url(self, url: bytes) -> None:
-        """Count a part of the request line."""
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header or a trailer."""
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """Cancel the deadline."""
-        self._cancel_deadline()
-        self._progress = True
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        """Record progress; the application bounds the body."""
-        self._progress = True
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """Record progress."""
-        self._progress = True
-        super().on_message_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """Respond after a parser error: with 431 if :meth:`_count` raised it, otherwise as uvicorn does."""
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse()
-        else:
-            super().send_400_response(msg)
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > MAX_HEAD_BYTES:
-            raise ValueError("the request's head is too large")  # a parser error, so uvicorn calls send_400_response
-
-    def _refuse(self) -> None:
-        """Respond with 431 and close only the sending half.
-
-        Closing a socket that still receives data sends a reset, which may discard the response at the client
-        (RFC 9112, section 9.6).
-        """
-        if not self._is_idle():  # the response would be written into another one
-            self.transport.close()
-            return
-        text = f"The request line and headers are larger than {MAX_HEAD_BYTES} bytes.".encode()
-        own = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
-        headers = [*self.server_state.default_headers, *own, (b"connection", b"close")]
-        lines = [name + b": " + value + b"\r\n" for name, value in headers]
-        self.transport.write(b"".join([STATUS_LINE[431], *lines, b"\r\n", text]))
-        self.transport.write_eof()
-        self._refused = True
-        self._buffered_bytes = 0
-        self._cancel_deadline()
-        self._deadline = self.loop.call_later(LINGER_S, self._expire)
-
-    def _is_idle(self) -> bool:
-        """Whether the latest request has been answered."""
-        return self.cycle is None or self.cycle.response_complete
-
-    def _start_deadline(self) -> None:
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(self.head_s, self._expire)
-
-    def _cancel_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _expire(self) -> None:
-        self._deadline = None
-        if self._is_idle():
-            self.transport.close()
-        else:  # a pipelined request: nothing is read until the current response is complete
-            self._start_deadline()
+SPARE_FILES = 300  # besides connections: voices, pipes of workers, libraries
 
 
 def exclude_imports_from_gc() -> None:
@@ -165,6 +31,16 @@ def exclude_imports_from_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
+
+
+def raise_file_limit(wanted: int) -> int:
+    """Raise this process's limit on open files as far as it may, at most to ``wanted``, and return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return wanted
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
 
 
 class Server(uvicorn.Server):
@@ -189,11 +65,15 @@ class GatewayServer(Server):
     """Server that announces when engines are ready, and drains."""
 
     def __init__(self, app: FastAPI, settings: Settings):
+        files = raise_file_limit(settings.limits.connections + SPARE_FILES)
+        connections = max(1, min(settings.limits.connections, files - SPARE_FILES))
+        limits = settings.limits.model_copy(update={"connections": connections})
         config = uvicorn.Config(
             app,
             host=settings.host,
             port=settings.port,
-            http=type("Protocol", (LimitedHeads,), {"head_s": settings.limits.body_s}),
+            http=type("Http", (HttpProtocol,), {"limits": limits}),
+            ws=type("WebSocket", (WebSocketProtocol,), {"limits": limits}),
             log_config=None,
             access_log=False,
             server_header=False,

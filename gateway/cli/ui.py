@@ -33,8 +33,9 @@ def ui(
 
     from gateway.cli.forwarder import Forwarder
     from gateway.cli.listen import listen
+    from gateway.cli.protocol import HttpProtocol, WebSocketProtocol
     from gateway.cli.remote import is_loopback
-    from gateway.cli.server import LimitedHeads, Server
+    from gateway.cli.server import Server
 
     if server is None:
         found = find_server(None, None, None)
@@ -51,7 +52,8 @@ def ui(
         sockets = listen(host, port)
     config = uvicorn.Config(
         Forwarder(server, api_key, host),
-        http=LimitedHeads,
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

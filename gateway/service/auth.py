@@ -90,18 +90,24 @@ class LimitedKey:
 
 
 class ApiKeys:
-    """The configured API keys. Without any, all paths are public."""
+    """The configured API keys."""
 
     def __init__(self, settings: AccessSettings, clock: Callable[[], float] = time.monotonic):
         self._keys = [LimitedKey(name, key, clock) for name, key in settings.keys.items()]
         self._public_paths = frozenset(settings.open)
 
+    @property
+    def configured(self) -> bool:
+        """Whether there are keys."""
+        return bool(self._keys)
+
     def is_public(self, path: str, method: str) -> bool:
-        """Whether a request needs no key. Paths that the settings make public are public for GET and HEAD only.
+        """Whether a request needs no key even if there are keys.
 
         :param path: the path that routes see, without a reverse proxy's prefix.
+        :param method: paths that the settings make public are public for GET and HEAD only.
         """
-        if not self._keys or path in _PUBLIC_PATHS or path.startswith(_PUBLIC_PREFIXES):
+        if path in _PUBLIC_PATHS or path.startswith(_PUBLIC_PREFIXES):
             return True
         return path in self._public_paths and method in ("GET", "HEAD")
 

@@ -91,7 +91,7 @@ class CompleteSpeech:
 
 
 class Backlog:
-    """Bytes of generated audio that clients have not read yet, over all speeches."""
+    """Bytes of generated audio, and of responses, that clients have not read yet."""
 
     def __init__(self, max_bytes: int):
         self._max_bytes = max_bytes
@@ -104,7 +104,7 @@ class Backlog:
         """
         if self.used_bytes > self._max_bytes:
             raise Overloaded(
-                f"{self.used_bytes} bytes of audio are waiting for slow clients: the limit is {self._max_bytes}",
+                f"{self.used_bytes} bytes are waiting for slow clients: the limit is {self._max_bytes}",
                 retry_after_s=5.0,
             )
 

@@ -73,6 +73,11 @@ class Synthesizer:
         self._backlog = Backlog(limits.backlog_bytes)
         self._job_ids = itertools.count(1)
 
+    @property
+    def backlog(self) -> Backlog:
+        """Audio that clients have not read yet; responses count here too."""
+        return self._backlog
+
     async def open(
         self,
         request: SpeechRequest,

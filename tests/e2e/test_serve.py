@@ -350,15 +350,3 @@ def test_invalid_configuration_ends_startup_with_a_message(tmp_path: Path) -> No
 def test_port_in_use_ends_startup(gateway: Gateway, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"error: port \d+ is in use by process"):
         start_gateway(tmp_path, TONE, "--port", str(httpx.URL(gateway.url).port))
-
-
-def test_client_that_stops_reading_is_disconnected(tmp_path: Path) -> None:
-    gateway = start_gateway(tmp_path, {**TONE, "limits": {"stall_s": 1, "text_chars": 100_000}})
-    wait_ready(gateway)
-    body = tone("x" * 20_000, stream=True)  # 48 MB, more than socket buffers hold
-    with httpx.Client(base_url=gateway.url, trust_env=False) as client, client.stream("POST", "/tts", json=body):
-        deadline = time.monotonic() + 15
-        while 'voxgate_errors_total{type="client_stalled"} 1.0' not in gateway.client.get("/metrics").text:
-            assert time.monotonic() < deadline, gateway.log.read_text()
-            time.sleep(0.2)
-    assert gateway.stop() == 0

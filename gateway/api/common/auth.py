@@ -1,4 +1,4 @@
-"""ASGI middleware: API-key authentication and per-key rate limits."""
+"""ASGI middleware: API-key authentication."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from urllib.parse import unquote
 import structlog
 from starlette._utils import get_route_path
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.common.scope import is_connection
-from gateway.errors import RateLimited, Unauthorized
+from gateway.errors import Unauthorized
 from gateway.metrics import Metrics
-from gateway.service.auth import ApiKeys, Permit
+from gateway.service.auth import ApiKeys
 
 # Response headers that pages of allowed origins may read (CORS).
 EXPOSED_HEADERS = (
@@ -25,10 +25,12 @@ _KEY_SUBPROTOCOL = "voxgate.key."
 
 
 class ApiKeyAuth:
-    """Authenticate HTTP requests and WebSockets, and hold a permit of the key until the response is complete.
+    """Authenticate HTTP requests and WebSockets.
 
     A refusal is stored in the scope and raised by the route, so that it has the envelope of the route's API. Unknown
     paths therefore get 404 without a key. ``scope["state"]["key"]``, logs and metrics have the key's name.
+    :class:`~gateway.api.common.limits.RequestLimits` reads ``api_key``, and ``public``: whether the request is allowed
+    without a key, or lacks one.
     """
 
     def __init__(self, app: ASGIApp, keys: ApiKeys, metrics: Metrics):
@@ -38,45 +40,24 @@ class ApiKeyAuth:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI)."""
-        if not is_connection(scope) or self._keys.is_public(get_route_path(scope), scope.get("method", "")):
+        if not is_connection(scope):
             await self._app(scope, receive, send)
             return
-        state = scope.setdefault("state", {})
-        # A request that another middleware has refused does not count against the key's limits.
-        permit = None if state.get("refusal") else self._authenticate(scope)
-
-        async def send_and_release(message: Message) -> None:
-            # Release before the client sees the end, or its next request could be refused.
-            if permit and _is_last(message):
-                permit.release()
-            await send(message)
-
-        log_fields = {"key": state["key"]} if "key" in state else {}
-        with structlog.contextvars.bound_contextvars(**log_fields):
-            try:
-                await self._app(scope, receive, send_and_release)
-            finally:
-                if permit:
-                    permit.release()
-
-    def _authenticate(self, scope: Scope) -> Permit | None:
-        name, outcome = "", "ok"
+        state = scope["state"]
+        state["public"] = self._keys.is_public(get_route_path(scope), scope.get("method", ""))
+        if state["public"] or not self._keys.configured:
+            await self._app(scope, receive, send)
+            return
         try:
-            key = self._keys.authenticate(_offered_key(scope))
-            name = scope["state"]["key"] = key.name
-            return key.acquire()
-        except (Unauthorized, RateLimited) as refusal:
-            scope["state"]["refusal"] = refusal
-            outcome = refusal.type
-            return None
-        finally:
-            self._metrics.key_requests.labels(name, outcome).inc()
-
-
-def _is_last(message: Message) -> bool:
-    if message["type"] in ("http.response.body", "websocket.http.response.body"):
-        return not message.get("more_body", False)
-    return bool(message["type"] == "websocket.close")
+            state["api_key"] = key = self._keys.authenticate(_offered_key(scope))
+        except Unauthorized as refusal:
+            state["refusal"], state["public"] = refusal, True
+            self._metrics.key_requests.labels("", refusal.type).inc()
+            await self._app(scope, receive, send)
+            return
+        state["key"] = key.name
+        with structlog.contextvars.bound_contextvars(key=key.name):
+            await self._app(scope, receive, send)
 
 
 def _offered_key(scope: Scope) -> str | None:

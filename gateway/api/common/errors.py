@@ -96,7 +96,7 @@ def native_envelope(problem: Problem) -> dict[str, object]:
 
 def install(app: FastAPI) -> None:
     """Register the handlers that turn every error into the envelope of its route."""
-    app.add_exception_handler(GatewayError, _gateway_error)
+    app.add_exception_handler(GatewayError, gateway_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(ClientDisconnect, _client_gone)
@@ -134,7 +134,8 @@ def _respond(
     return JSONResponse(envelope(problem), status, headers=headers)
 
 
-async def _gateway_error(request: Request, error: Exception) -> JSONResponse:
+async def gateway_error(request: HTTPConnection, error: Exception) -> JSONResponse:
+    """The response to an error, in the envelope of its route."""
     assert isinstance(error, GatewayError)  # noqa: S101 - registered for this type
     status = STATUS[type(error)]
     if status >= 500:
@@ -151,11 +152,11 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
-    return await _gateway_error(request, invalid_request(error))
+    return await gateway_error(request, invalid_request(error))
 
 
 async def _client_gone(request: Request, error: Exception) -> JSONResponse:
-    return await _gateway_error(request, errors.ClientGone("the client disconnected before its body was complete"))
+    return await gateway_error(request, errors.ClientGone("the client disconnected before its body was complete"))
 
 
 def internal_error(request: HTTPConnection, error: Exception) -> JSONResponse:

@@ -31,8 +31,7 @@ async def streamed_events(request: Request, services: Services, wanted: SpeechRe
     wanted = wanted.model_copy(update={"stream": True})
     opening = services.synthesizer.open(wanted, deadline_at=deadline_at(request, services), traces=True)
     speech = await cancel_on_disconnect(request, opening)
-    stall_s = services.settings.limits.stall_s
-    return EventStream(speech, services.metrics, stall_s, request_id(request), wanted.text, arrived_at)
+    return EventStream(speech, services.metrics, request_id(request), wanted.text, arrived_at)
 
 
 class EventStream(AudioStream):
@@ -42,8 +41,8 @@ class EventStream(AudioStream):
     :param arrived_at: when the request arrived, on the event loop's clock.
     """
 
-    def __init__(self, speech: Speech, metrics: Metrics, stall_s: float, request_id: str, text: str, arrived_at: float):
-        super().__init__(speech, metrics, stall_s)
+    def __init__(self, speech: Speech, metrics: Metrics, request_id: str, text: str, arrived_at: float):
+        super().__init__(speech, metrics)
         self.headers["content-type"] = NDJSON
         self._request_id = request_id
         self._text = text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -9,10 +10,12 @@ from collections.abc import Callable
 
 import structlog
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.api.common.errors import gateway_error, internal_error
+from gateway.api.common.limits import SHUTDOWN_RETRY_S
 from gateway.api.common.scope import header, is_connection, is_probe, method
+from gateway.errors import ClientStalled, EngineUnavailable
 from gateway.metrics import Metrics
 
 log = structlog.get_logger("gateway.access")
@@ -24,11 +27,14 @@ _RESPONSE_STARTS = frozenset({"http.response.start", "websocket.http.response.st
 class RequestContext:
     """Assign a request ID, log and count the response, and turn unhandled exceptions into responses.
 
+    A request that the server cancels because ``limits.drain_s`` is over gets 503. If its response has started, that
+    ends visibly incomplete, as after any other exception.
+
     The ID is the client's ``X-Request-Id`` if that is well-formed, otherwise random. It is sent in the response and
     added to every log line.
 
     :param root_path: a reverse proxy's path prefix, which the proxy may have removed from the path.
-    :param internal_error: makes the response to an unhandled exception.
+    :param stopping: whether the gateway is shutting down.
     """
 
     def __init__(
@@ -36,12 +42,12 @@ class RequestContext:
         app: ASGIApp,
         metrics: Metrics,
         root_path: str,
-        internal_error: Callable[[HTTPConnection, Exception], Response],
+        stopping: Callable[[], bool],
     ):
         self._app = app
         self._metrics = metrics
         self._root_path = root_path
-        self._internal_error = internal_error
+        self._stopping = stopping
         self._log = log.bind()  # an unbound logger is set up anew for each line
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,8 +75,18 @@ class RequestContext:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
+            except ClientStalled as error:
+                self._metrics.errors.labels(error.type).inc()
+                self._log.warning("response aborted", type=error.type, error=str(error))
+            except asyncio.CancelledError:
+                if not self._stopping():
+                    raise
+                cut_off = EngineUnavailable("the gateway is shutting down", retry_after_s=SHUTDOWN_RETRY_S)
+                response = await gateway_error(HTTPConnection(scope), cut_off)
+                if not status and scope["type"] == "http":
+                    await response(scope, receive, send_with_id)
             except Exception as error:  # noqa: BLE001 - logged, and answered with status 500
-                response = self._internal_error(HTTPConnection(scope), error)
+                response = internal_error(HTTPConnection(scope), error)
                 if not status:  # otherwise the response has started; it ends here, visibly incomplete
                     await response(scope, receive, send_with_id)
             finally:

@@ -80,7 +80,7 @@ async def streamed_audio(
     wanted: SpeechRequest,
     headers: Mapping[str, str] = _NO_HEADERS,
     or_silence: bool = False,
-    stream: Callable[[Speech, Metrics, float], AudioStream] | None = None,
+    stream: Callable[[Speech, Metrics], AudioStream] | None = None,
 ) -> AudioStream:
     """Respond with audio while it is generated, starting with the first chunk.
 
@@ -90,29 +90,27 @@ async def streamed_audio(
     """
     opening = services.synthesizer.open(wanted, or_silence, deadline_at(request, services))
     speech = await cancel_on_disconnect(request, opening)
-    response = (stream or AudioStream)(speech, services.metrics, services.settings.limits.stall_s)
+    response = (stream or AudioStream)(speech, services.metrics)
     response.headers.update(headers)
     return response
 
 
 class AudioStream(Response):
-    """Stream speech while it is generated; abort it if the client disconnects or stops reading.
+    """Stream speech while it is generated; abort it if the client disconnects.
 
     After a failure mid-stream the response ends without its last chunk, so that the client can see that it is
     incomplete.
 
     :ivar speech: the speech that is sent; closed with the response.
-    :param stall_s: longest time without progress while the client does not read.
     """
 
-    def __init__(self, speech: Speech, metrics: Metrics, stall_s: float):
+    def __init__(self, speech: Speech, metrics: Metrics):
         info = speech.info
         super().__init__(media_type=info.format.content_type(info.sample_rate_hz), headers=speech_headers(info))
         self.headers["x-accel-buffering"] = "no"  # nginx would hold back a stream until its buffer is full
         del self.headers["content-length"]
         self.speech = speech
         self._metrics = metrics
-        self._stall_s = stall_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response (ASGI)."""
@@ -122,8 +120,10 @@ class AudioStream(Response):
             await asyncio.wait({sending, disconnect}, return_when=asyncio.FIRST_COMPLETED)
             if not sending.done():
                 self.record_failure("client_gone", "the client disconnected")
-            elif error := sending.exception():
-                self._record_error(error)
+            elif isinstance(error := sending.exception(), GatewayError):
+                self.record_failure(error.type, error.message)
+            elif error is not None:
+                raise error
         finally:
             sending.cancel()
             disconnect.cancel()
@@ -145,16 +145,5 @@ class AudioStream(Response):
     async def _send_body(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         async for data in self.body_chunks():
-            message = {"type": "http.response.body", "body": data, "more_body": True}
-            # Not wait_for(): before Python 3.12 it swallows a cancellation that coincides with a lost connection.
-            async with asyncio.timeout(self._stall_s):
-                await send(message)
+            await send({"type": "http.response.body", "body": data, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    def _record_error(self, error: BaseException) -> None:
-        if isinstance(error, GatewayError):
-            self.record_failure(error.type, error.message)
-        elif isinstance(error, TimeoutError):
-            self.record_failure("client_stalled", f"the client did not read for {self._stall_s:g} s")
-        else:
-            raise error

@@ -26,8 +26,8 @@ class SpeechEvents(AudioStream):
     :param input_tokens: reported in the last event.
     """
 
-    def __init__(self, speech: Speech, metrics: Metrics, stall_s: float, request_id: str, input_tokens: int):
-        super().__init__(speech, metrics, stall_s)
+    def __init__(self, speech: Speech, metrics: Metrics, request_id: str, input_tokens: int):
+        super().__init__(speech, metrics)
         self.headers["content-type"] = "text/event-stream; charset=utf-8"
         self.headers["cache-control"] = "no-cache"
         self._request_id = request_id
