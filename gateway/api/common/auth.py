@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.api.common.scope import is_connection
 from gateway.errors import RateLimited, Unauthorized
 from gateway.metrics import Metrics
-from gateway.service.auth import ApiKeys, Permit
+from gateway.service.auth import ApiKeys, Permit, current_key
 
 # Response headers that pages of allowed origins may read (CORS).
 EXPOSED_HEADERS = (
@@ -52,10 +52,12 @@ class ApiKeyAuth:
             await send(message)
 
         log_fields = {"key": state["key"]} if "key" in state else {}
+        previous = current_key.set(state.get("key", ""))
         with structlog.contextvars.bound_contextvars(**log_fields):
             try:
                 await self._app(scope, receive, send_and_release)
             finally:
+                current_key.reset(previous)
                 if permit:
                     permit.release()
 
