@@ -68,6 +68,10 @@ class FairQueue:
         self._virtual_time = ticket.start_tag
         return ticket
 
+    def forget(self) -> None:
+        """Forget what owners have used, because the engine is idle."""
+        self._finish_tags.clear()
+
     def remove(self, ticket: Ticket) -> None:
         """Drop a ticket; if it is its owner's last, the owner is not charged."""
         self.tickets.remove(ticket)
