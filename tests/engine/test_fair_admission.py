@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -208,7 +207,9 @@ async def test_request_that_waits_past_its_deadline_is_refused_at_once() -> None
     engine = Engine()
     await engine.learn()
     await engine.ask("a1", 100)
-    with pytest.raises(QueueFull, match="the predicted wait is 100 s, too long to finish before the deadline in 60 s") as e:
+    with pytest.raises(
+        QueueFull, match="the predicted wait is 100 s, too long to finish before the deadline in 60 s"
+    ) as e:
         await (await engine.ask("a2", 20, deadline_at=engine.now + 60))
     assert e.value.retry_after_s == 50.0, "then even 10 s of audio, half of the prediction, fit in"
     in_time = await engine.ask("a3", 20, deadline_at=engine.now + 120)
