@@ -281,8 +281,8 @@ class Speech:
         loop = asyncio.get_running_loop()
         queued_at = loop.time()
         deadline_at = self._deadline_at or queued_at + self._deadline_s
-        ticket = self._ticket(deadline_at)
         try:
+            ticket = self._ticket(deadline_at)
             async with asyncio.timeout_at(deadline_at), self._engine.slot(ticket):
                 self._metrics.queue_s.labels(self._engine.label).observe(loop.time() - queued_at)
                 ticket.audio_s = await self._collect_chunks()

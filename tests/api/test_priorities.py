@@ -21,7 +21,7 @@ LIMITED = {"type": "object", "properties": {"max_tokens": {"type": "integer", LI
 
 
 class Busy:
-    """A gateway whose engine has one slot, and finishes a job each time it is told."""
+    """A gateway whose engine has one slot, and finishes one job for each release of its semaphore."""
 
     def __init__(self, folder: Path, limits: dict[str, Any] | None = None, **engine: Any):
         self._steps = asyncio.Semaphore(0)
