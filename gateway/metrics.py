@@ -69,6 +69,12 @@ class Metrics:
         self.queue_depth = Gauge(
             "voxgate_queue_depth", "Requests waiting for the engine", engine, registry=self.registry
         )
+        self.predicted_wait_s = Gauge(
+            "voxgate_predicted_wait_seconds",
+            "Predicted wait of an interactive request that would arrive now",
+            engine,
+            registry=self.registry,
+        )
         self.active_jobs = Gauge("voxgate_active_jobs", "Requests in the engine", engine, registry=self.registry)
         self.worker_restarts = Counter(
             "voxgate_worker_restarts_total", "Worker restarts after a failure", engine, registry=self.registry

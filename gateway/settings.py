@@ -51,6 +51,9 @@ class EngineSettings(_Block):
     env: dict[str, str] = Field(default_factory=dict, description="additional environment variables of the workers")
     max_active: int | None = Field(None, ge=1, description="concurrent jobs in the workers; null: the engine's limit")
     max_queue: int = Field(64, ge=0, description="requests that may wait for a slot; more get 429")
+    max_queue_s: Seconds | None = Field(
+        60.0, ge=0, description="longest predicted wait of an interactive request; longer ones get 429; null: no limit"
+    )
     load_wait_s: Seconds = Field(
         60.0, ge=0, description="time that a request waits for an engine to load; then it gets 503; 0: at once"
     )

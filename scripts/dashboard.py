@@ -50,6 +50,12 @@ ROWS: dict[str, list[Plot]] = {
             _percentiles("voxgate_queue_seconds"),
         ),
         Plot(
+            "Predicted wait",
+            "Predicted wait of an interactive request that would arrive now, the longest of all gateways.",
+            "s",
+            {"{{engine}}": f"max by (engine) (voxgate_predicted_wait_seconds{ENGINE})"},
+        ),
+        Plot(
             "Requests by outcome",
             "ok, cancelled, or the error's type.",
             "reqps",

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from backends.base import BuiltinVoice, Capabilities
 from gateway.engine.admission import Admission
 from gateway.engine.client import EngineClient, State
+from gateway.engine.fair_queue import Ticket
 from gateway.engine.known_voices import known_voices
 from gateway.engine.loading import LoadQueue
+from gateway.engine.prediction import LengthPredictor
 from gateway.errors import EngineNotFound
 from gateway.settings import EngineSettings
 
@@ -34,6 +37,7 @@ class ConfiguredEngine:
     """An engine with its settings, its client, and the queues in front of it.
 
     :param label: the engine's label in metrics; engines that requests name share one.
+    :param lengths: predicts the lengths of its audio.
     """
 
     settings: EngineSettings
@@ -41,6 +45,7 @@ class ConfiguredEngine:
     admission: Admission
     loading: LoadQueue
     label: str
+    lengths: LengthPredictor = field(default_factory=LengthPredictor)
 
     @classmethod
     def of(cls, settings: EngineSettings, client: EngineClient, label: str | None = None) -> ConfiguredEngine:
@@ -56,7 +61,9 @@ class ConfiguredEngine:
             return capabilities.max_jobs * settings.replicas if capabilities else 1
 
         loading = LoadQueue(client, max(1, settings.max_queue), settings.load_wait_s)
-        return cls(settings, client, Admission(capacity, settings.max_queue), loading, label or client.name)
+        max_wait_s = math.inf if settings.max_queue_s is None else settings.max_queue_s
+        admission = Admission(capacity, settings.max_queue, max_wait_s)
+        return cls(settings, client, admission, loading, label or client.name)
 
     @property
     def name(self) -> str:
@@ -80,14 +87,14 @@ class ConfiguredEngine:
         return self.client.capabilities or await self.loading.ready(until)
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold a slot of the ready engine for the duration of the context.
+    async def slot(self, ticket: Ticket | None = None) -> AsyncIterator[None]:
+        """Hold a slot of the ready engine for the duration of the context, as :meth:`Admission.slot`.
 
         :raises QueueFull: if a queue is full.
         :raises EngineUnavailable: if the engine is not ready in time.
         """
         await self.loading.ready()
-        async with self.admission.slot():
+        async with self.admission.slot(ticket):
             yield
 
 

@@ -10,9 +10,13 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 
 from gateway.errors import RateLimited, Unauthorized
 from gateway.settings import AccessSettings, ApiKey
+
+current_key: ContextVar[str] = ContextVar("current_key", default="")
+"""Name of the key of the request that is being served; empty without one. Each key gets its share of an engine."""
 
 BUSY_RETRY_S = 1.0  # the end of a running request cannot be predicted
 

@@ -12,8 +12,10 @@ import soxr
 from backends.base import Audio, Capabilities, CodecInfo, Codes, DecodeJob, EncodeJob, Job
 from backends.errors import InvalidJob
 from gateway.engine.catalog import ConfiguredEngine, Engines
+from gateway.engine.fair_queue import Ticket
 from gateway.errors import DeadlineExceeded, GatewayError, InvalidRequest
 from gateway.metrics import Metrics
+from gateway.service.auth import current_key
 from gateway.service.clips import ClipReader
 from gateway.service.hints import engines_for
 from gateway.settings import Limits
@@ -61,7 +63,7 @@ class CodecService:
 
         :raises GatewayError: if generation fails; ``param`` names the field that the engine refuses.
         """
-        async with self._slot(engine, deadline_at):
+        async with self._slot(engine, deadline_at, engine.lengths.predict(job)):
             try:
                 return await engine.client.generate(job)
             except InvalidJob as error:
@@ -98,13 +100,16 @@ class CodecService:
         return engine, capabilities, capabilities.codec
 
     @asynccontextmanager
-    async def _slot(self, engine: ConfiguredEngine, deadline_at: float) -> AsyncIterator[None]:
-        """Hold a slot of the engine until the deadline, and count the outcome."""
+    async def _slot(self, engine: ConfiguredEngine, deadline_at: float, seconds: float = 1.0) -> AsyncIterator[None]:
+        """Hold a slot of the engine until the deadline, and count the outcome.
+
+        :param seconds: of audio that a job would take as long for; encoding and decoding are faster than speech.
+        """
         outcome = "cancelled"
         loop = asyncio.get_running_loop()
         queued_at = loop.time()
         try:
-            async with asyncio.timeout_at(deadline_at), engine.slot():
+            async with asyncio.timeout_at(deadline_at), engine.slot(Ticket(seconds, current_key.get())):
                 self._metrics.queue_s.labels(engine.label).observe(loop.time() - queued_at)
                 yield
             outcome = "ok"

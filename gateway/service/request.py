@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from gateway.audio.formats import FORMATS, get_format
+from gateway.engine.fair_queue import Priority
 from gateway.errors import InvalidRequest
 from gateway.text.language_tags import language_tag
 from gateway.text.normalize.rules import CATEGORIES
@@ -122,6 +123,7 @@ class SpeechRequest(VoiceSpec):
     """A text to speak, with the voice to speak it."""
 
     text: str = Field(min_length=1, description="the text to speak; limited by limits.text_chars and the engine")
+    priority: Priority = Field("interactive", description="batch: wait until no interactive request waits")
 
     @field_validator("text")
     @classmethod

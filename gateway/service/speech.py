@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -17,8 +18,10 @@ from gateway.audio.formats import AudioFormat
 from gateway.audio.threads import in_thread
 from gateway.engine.catalog import ConfiguredEngine
 from gateway.engine.client import SpeechOutput
+from gateway.engine.fair_queue import Priority, Ticket
 from gateway.errors import DeadlineExceeded, GatewayError, Overloaded, SynthesisFailed
 from gateway.metrics import Metrics
+from gateway.service.auth import current_key
 from gateway.text.mapped_text import MappedText
 from gateway.text.normalize.scripts import languages_of
 from gateway.text.sections import Pause
@@ -55,6 +58,7 @@ class SpokenPassage:
     :param gain: factor applied to every sample.
     :param stored_voice: name of the stored voice that is the job's reference, if any.
     :param min_s: shortest plausible duration of its audio, in seconds; see :func:`shortest_s`.
+    :param is_limited: whether its options limit the duration, so that the text does not predict it.
     """
 
     job: Job
@@ -63,6 +67,7 @@ class SpokenPassage:
     gain: float = 1.0
     stored_voice: str | None = None
     min_s: float = 0.0
+    is_limited: bool = False
 
 
 def shortest_s(text: str, min_letter_s: float, speed: float) -> float:
@@ -127,6 +132,7 @@ class Speech:
     :param translate_error: converts the engine client's exceptions to user-facing ones; also receives the name of the
         stored voice that was to be cloned.
     :param traces: whether :meth:`outputs` yields traces too.
+    :param priority: see :class:`gateway.engine.admission.Admission`.
     """
 
     def __init__(
@@ -141,6 +147,7 @@ class Speech:
         backlog: Backlog,
         translate_error: Callable[[Exception, str | None], Exception],
         traces: bool = False,
+        priority: Priority = "interactive",
     ):
         self.info = info
         self._parts = parts
@@ -157,6 +164,7 @@ class Speech:
         self._backlog_bytes = 0
         self._translate_error = translate_error
         self._traces = traces
+        self._priority = priority
         self._outputs: asyncio.Queue[SpeechOutput | None] = asyncio.Queue()
         self._first: SpeechOutput | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -279,9 +287,10 @@ class Speech:
         queued_at = loop.time()
         deadline_at = self._deadline_at or queued_at + self._deadline_s
         try:
-            async with asyncio.timeout_at(deadline_at), self._engine.slot():
+            ticket = self._ticket(deadline_at)
+            async with asyncio.timeout_at(deadline_at), self._engine.slot(ticket):
                 self._metrics.queue_s.labels(self._engine.label).observe(loop.time() - queued_at)
-                await self._collect_chunks()
+                ticket.audio_s = await self._collect_chunks()
             outcome = "ok"
         except TimeoutError:
             outcome = DeadlineExceeded.type
@@ -296,7 +305,14 @@ class Speech:
             self._metrics.requests.labels(self._engine.label, outcome).inc()
             self._outputs.put_nowait(None)
 
-    async def _collect_chunks(self) -> None:
+    def _ticket(self, deadline_at: float) -> Ticket:
+        passages = [part for part in self._parts if isinstance(part, SpokenPassage)]
+        seconds = sum(self._engine.lengths.predict(passage.job) for passage in passages)
+        predictable = not any(passage.is_limited for passage in passages)
+        return Ticket(seconds, current_key.get(), self._priority, deadline_at if predictable else math.inf)
+
+    async def _collect_chunks(self) -> float:
+        """Queue the chunks of all parts; return the duration of the generated audio, in seconds."""
         loop = asyncio.get_running_loop()
         label = self._engine.label
         self.started_at = loop.time()
@@ -326,14 +342,17 @@ class Speech:
                     f"the engine generated {generated_s - before_s:.3f} s of audio for a text that takes at least "
                     f"{part.min_s:.2f} s; most of it was not spoken"
                 )
+            if generated_s > before_s and not part.is_limited:
+                self._engine.lengths.learn(part.job, generated_s - before_s)
         self._put_silence(silence_s)
         self.ended_at = loop.time()
         if not generated_s:
             if any(isinstance(part, SpokenPassage) for part in self._parts):
                 raise SynthesisFailed("the engine finished without generating audio")
-            return
+            return 0.0
         self._metrics.audio_s.labels(label).inc(generated_s)
         self._metrics.realtime_factor.labels(label).observe((self.ended_at - self.started_at) / generated_s)
+        return generated_s
 
     def _put(self, output: SpeechOutput) -> None:
         self._add_to_backlog(_size_bytes(output))

@@ -14,6 +14,7 @@ from backends.errors import InvalidJob
 from backends.text import cannot_speak
 from gateway.audio.formats import check_bitrate, choose_rate, get_format
 from gateway.engine.catalog import ConfiguredEngine, Engines
+from gateway.engine.fair_queue import Priority
 from gateway.errors import InvalidRequest, NothingToSpeak, VoiceNotFound
 from gateway.metrics import Metrics
 from gateway.service.clips import ClipReader
@@ -40,6 +41,7 @@ class ResolvedRequest:
     :param text_options: for the text stage.
     :param max_text_chars: longest text.
     :param traces: see :class:`gateway.service.speech.Speech`.
+    :param priority: see :class:`gateway.engine.admission.Admission`.
     """
 
     spec: VoiceSpec
@@ -50,6 +52,7 @@ class ResolvedRequest:
     text_options: TextOptions
     max_text_chars: int
     traces: bool = False
+    priority: Priority = "interactive"
 
 
 class Synthesizer:
@@ -94,7 +97,7 @@ class Synthesizer:
         """
         self._check_length(request.text, self._limits.text_chars)
         deadline_at = deadline_at or asyncio.get_running_loop().time() + self._limits.deadline_s
-        resolved = replace(await self.resolve(request, deadline_at), traces=traces)
+        resolved = replace(await self.resolve(request, deadline_at), traces=traces, priority=request.priority)
         try:
             return await self.open_text(resolved, request.text, deadline_at=deadline_at)
         except NothingToSpeak:
@@ -222,6 +225,7 @@ class Synthesizer:
             backlog=self._backlog,
             translate_error=lambda error, stored_voice: self._translate_error(error, resolved.engine, stored_voice),
             traces=resolved.traces,
+            priority=resolved.priority,
         )
 
     async def _passage(self, resolved: ResolvedRequest, passage: Passage) -> SpokenPassage:
@@ -244,6 +248,7 @@ class Synthesizer:
             options=spec.options,
         )
         can = resolved.capabilities
+        is_limited = can.limits_length(spec.options)
         is_stored = reference is not None and (passage.voice is not None or spec.reference_audio is None)
         return SpokenPassage(
             job,
@@ -251,7 +256,8 @@ class Synthesizer:
             passage.read_as,
             gain=10.0 ** ((spec.volume + passage.gain_db) / 20.0),
             stored_voice=voice if is_stored else None,
-            min_s=0.0 if can.limits_length(spec.options) else shortest_s(job.text, can.min_letter_s, job.speed),
+            min_s=0.0 if is_limited else shortest_s(job.text, can.min_letter_s, job.speed),
+            is_limited=is_limited,
         )
 
     def _check_speakable(self, prepared: PreparedText, engine: ConfiguredEngine, param: str, start: int = 0) -> None:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.api.common.scope import is_connection
 from gateway.errors import Unauthorized
 from gateway.metrics import Metrics
-from gateway.service.auth import ApiKeys
+from gateway.service.auth import ApiKeys, current_key
 
 # Response headers that pages of allowed origins may read (CORS).
 EXPOSED_HEADERS = (
@@ -56,8 +56,12 @@ class ApiKeyAuth:
             await self._app(scope, receive, send)
             return
         state["key"] = key.name
-        with structlog.contextvars.bound_contextvars(key=key.name):
-            await self._app(scope, receive, send)
+        previous = current_key.set(key.name)
+        try:
+            with structlog.contextvars.bound_contextvars(key=key.name):
+                await self._app(scope, receive, send)
+        finally:
+            current_key.reset(previous)
 
 
 def _offered_key(scope: Scope) -> str | None:

@@ -35,13 +35,14 @@ async def ready(services: ServicesDep) -> Response:
 
 def _set_gauges(services: Services) -> None:
     metrics = services.metrics
-    for gauge in (metrics.queue_depth, metrics.active_jobs, metrics.engine_ready):
+    for gauge in (metrics.queue_depth, metrics.predicted_wait_s, metrics.active_jobs, metrics.engine_ready):
         gauge.clear()  # removes engines that no longer exist
     by_label: dict[str, list[ConfiguredEngine]] = {}
     for engine in services.engines:
         by_label.setdefault(engine.label, []).append(engine)
     for label, engines in by_label.items():
         metrics.queue_depth.labels(label).set(sum(engine.waiting for engine in engines))
+        metrics.predicted_wait_s.labels(label).set(max(engine.admission.predicted_wait_s() for engine in engines))
         metrics.active_jobs.labels(label).set(sum(engine.admission.active for engine in engines))
         is_ready = all(engine.client.status().state is State.READY for engine in engines)
         metrics.engine_ready.labels(label).set(is_ready)
