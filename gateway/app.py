@@ -20,7 +20,7 @@ from gateway.api.common.csrf import CsrfGuard
 from gateway.api.common.deps import Services
 from gateway.api.common.limits import RequestLimits
 from gateway.api.common.request_context import RequestContext
-from gateway.api.common.route import head_routes
+from gateway.api.common.route import head_routes, refusing
 from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.engine.client import EngineClient
 from gateway.engine.last_loads import LastLoads
@@ -174,6 +174,7 @@ def create_app(
     app.router.routes.extend(head_routes(app.router.routes))
     if settings.ui.enabled:
         app.router.routes.extend(page_routes())
+    refusing(app.router.routes)
     _check_root_path(settings.root_path, app)
     limits, origins = settings.limits, settings.cors.origins
     # The middleware added last is the outermost.
@@ -184,7 +185,7 @@ def create_app(
         body_s=limits.body_s,
         max_requests=limits.requests,
         stopping=live_sessions.draining.is_set,
-        csrf=CsrfGuard(origins, trust_host_header=bool(settings.access.keys)),
+        csrf=CsrfGuard(settings),
     )
     if origins:
         app.add_middleware(

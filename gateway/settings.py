@@ -24,6 +24,7 @@ from gateway.reference_urls import ReferenceUrls
 ENGINE_NAME = KEY_NAME = LEXICON_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
 _LexiconName = Annotated[str, Field(pattern=f"^{LEXICON_NAME.pattern}$")]
 _Path = Annotated[str, Field(pattern="^/")]
+_Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9_-][A-Za-z0-9._-]*)$")]
 _Prefix = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")]
 # Without a path. Apps have schemes of their own: app://obsidian.md, chrome-extension://ID, capacitor://localhost.
 _Origin = Annotated[str, Field(pattern=r"^(\*|null|file://|[a-z][a-z0-9+.-]*://[^/\s?#@*]+)$")]
@@ -138,6 +139,10 @@ class ApiKey(_Block):
 
 class AccessSettings(_Block):
     """API keys. Without any, no request needs one."""
+
+    hosts: tuple[_Host, ...] = Field(
+        (), description="without keys: names by which the gateway is reached, besides IP addresses and localhost"
+    )
 
     keys: dict[str, ApiKey] = Field(default_factory=dict, description="the keys by name:")
     open: tuple[_Path, ...] = Field(
@@ -345,9 +350,12 @@ def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> list[_Layer]:
 
 
 def _sagemaker_address() -> _Layer:
-    """Return the address that SageMaker's contract requires. A container that is one of several gets its own port."""
+    """Return the address that SageMaker's contract requires. A container that is one of several gets its own port.
+
+    SageMaker's own requests name hosts such as ``model.aws.local``; IAM decides whose requests those are.
+    """
     port = os.environ.get("SAGEMAKER_BIND_TO_PORT")
-    address = {"host": "0.0.0.0", "port": port or SAGEMAKER_PORT}  # noqa: S104 - inside a container
+    address = {"host": "0.0.0.0", "port": port or SAGEMAKER_PORT, "access": {"hosts": ["*"]}}  # noqa: S104 - a container
     return _Layer("SAGEMAKER_BIND_TO_PORT" if port else "SageMaker's contract", address)
 
 

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.cli.console import err
+from gateway.cli.frames import LimitedFrames
 from gateway.cli.http1 import Http1Protocol
 from gateway.cli.running import announced
 from gateway.settings import Settings
@@ -199,6 +200,7 @@ class GatewayServer(Server):
             server_header=False,
             timeout_graceful_shutdown=max(1, round(settings.limits.drain_s)),
             timeout_keep_alive=30,
+            ws=LimitedFrames,
             ws_max_size=settings.live.message_bytes,
             ws_ping_timeout=settings.limits.stall_s,  # a client reads a ping only after the audio queued before it
             ws_per_message_deflate=False,  # compression blocks the event loop and hardly shrinks audio

@@ -32,6 +32,7 @@ def ui(
     import uvicorn  # other commands start faster without these imports
 
     from gateway.cli.forwarder import Forwarder
+    from gateway.cli.frames import LimitedFrames
     from gateway.cli.listen import listen
     from gateway.cli.remote import is_loopback
     from gateway.cli.server import LimitedHeads, Server
@@ -56,6 +57,7 @@ def ui(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=1,
+        ws=LimitedFrames,
         ws_ping_timeout=STREAM_STALL_S,  # a client reads a ping only after the audio queued before it
         ws_per_message_deflate=False,
     )

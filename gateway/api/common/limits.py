@@ -23,7 +23,7 @@ class RequestLimits:
     :param body_s: time for a complete body.
     :param max_requests: concurrent requests and WebSockets; health checks and metrics are not counted.
     :param stopping: whether the gateway is shutting down: running requests continue, new ones are refused.
-    :param csrf: refuses requests of other sites. Part of this middleware because every further layer costs time.
+    :param csrf: refuses requests of other sites and to other hosts. Part of this middleware because every further layer costs time.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class RequestLimits:
         if scope["type"] == "http":
             send = self._with_connection_close(send)
         if is_probe(scope):
+            scope["state"]["refusal"] = self._csrf.check(scope)
             await self._app(scope, receive, send)
             return
         self._in_flight += 1
