@@ -86,7 +86,7 @@ def voice_store(settings: Settings) -> VoiceStore:
     """
     folder = settings.data_dir / "voices"
     try:
-        return FileVoiceStore(folder, max_voices=settings.limits.voices)
+        return FileVoiceStore(folder, settings.limits.voices, settings.limits.voice_bytes)
     except OSError as error:
         raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror or error}") from None
 
@@ -98,7 +98,9 @@ def lexicon_store(settings: Settings) -> LexiconStore:
     """
     folder, limits = settings.data_dir / "lexicons", settings.limits
     try:
-        return LexiconStore(folder, settings.lexicons.default, limits.lexicons, limits.lexicon_entries)
+        return LexiconStore(
+            folder, settings.lexicons.default, limits.lexicons, limits.lexicon_entries, limits.lexicon_bytes
+        )
     except OSError as error:
         raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror or error}") from None
 

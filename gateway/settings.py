@@ -79,7 +79,9 @@ class Limits(_Block):
         512 * 2**20, ge=2**20, description="unread audio of all clients; beyond it, requests get 503"
     )
     voices: int = Field(1000, ge=0, description="stored voices")
+    voice_bytes: int = Field(4 * 2**30, ge=0, description="size of all files of stored voices")
     lexicons: int = Field(100, ge=0, description="stored pronunciation dictionaries")
+    lexicon_bytes: int = Field(64 * 2**20, ge=0, description="size of all files of stored pronunciation dictionaries")
     lexicon_entries: int = Field(5000, ge=1, le=20_000, description="entries of a pronunciation dictionary")
     deadline_s: Seconds = Field(300.0, gt=0, description="time limit for a request's audio")
     stall_s: Seconds = Field(60.0, gt=0, description="disconnect a client that reads nothing for this time")

@@ -74,7 +74,11 @@ def connected(gateway: Gateway, first: bytes = b"") -> Iterator[Client]:
 @pytest.mark.parametrize("started", [False, True])
 @pytest.mark.parametrize(
     "flood",
-    [frame(TEXT, fin=False) + frame(CONT, b"x" * 100, fin=False) * 150, frame(PING) * 150, frame(PONG, b"x" * 125) * 150],
+    [
+        frame(TEXT, fin=False) + frame(CONT, b"x" * 100, fin=False) * 150,
+        frame(PING) * 150,
+        frame(PONG, b"x" * 125) * 150,
+    ],
     ids=["fragments", "pings", "pongs"],
 )
 def test_socket_with_too_many_frames_is_closed(gateway: Gateway, flood: bytes, started: bool) -> None:

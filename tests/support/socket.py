@@ -36,7 +36,7 @@ class Socket:
             "query_string": b"",
             "root_path": "",
             "scheme": "ws",
-            "headers": [(b"host", host.encode()), *((k.lower().encode(), v.encode()) for k, v in (headers or {}).items())],
+            "headers": [(k.lower().encode(), v.encode()) for k, v in {"host": host, **(headers or {})}.items()],
             "subprotocols": (headers or {}).get("Sec-WebSocket-Protocol", "").replace(",", " ").split(),
             "client": ("127.0.0.1", 1),
             "server": ("gateway", 80),

@@ -6,7 +6,6 @@ that runs on the visitor's machine, or read its voices.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette._utils import get_route_path
@@ -44,8 +43,8 @@ class CsrfGuard:
         host = header(scope, b"host")
         if not self._hosts.trusts(host):
             return Forbidden(
-                f"unknown host {host[:100]!r}: without API keys, a request must name an IP address, localhost or a name "
-                "in access.hosts: add this one there, or configure access.keys"
+                f"unknown host {host[:100]!r}: without API keys, a request must name an IP address, localhost or a "
+                "name in access.hosts: add this one there, or configure access.keys"
             )
         origin = _sender(scope)
         if not origin or not self._origins.isdisjoint((origin, "*")) or _has_host(origin, host):

@@ -23,7 +23,8 @@ class RequestLimits:
     :param body_s: time for a complete body.
     :param max_requests: concurrent requests and WebSockets; health checks and metrics are not counted.
     :param stopping: whether the gateway is shutting down: running requests continue, new ones are refused.
-    :param csrf: refuses requests of other sites and to other hosts. Part of this middleware because every further layer costs time.
+    :param csrf: refuses requests of other sites and to other hosts. Part of this middleware because every further
+        layer costs time.
     """
 
     def __init__(
