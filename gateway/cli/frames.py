@@ -1,4 +1,4 @@
-"""WebSocket protocol of the server, with limits on frames that are no message."""
+"""WebSocket protocol of the server, with a limit on control frames and small fragments."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ _POLICY_VIOLATION = 1008
 
 
 class LimitedFrames(WebSocketsSansIOProtocol):
-    """Close sockets that send many frames which are no message, and parse no further than the application reads.
+    """Close sockets that send many control frames or small fragments, and parse no further than the application reads.
 
-    A frame takes 9 µs of the event loop, however small it is, and an empty one has six bytes. Such frames are pings,
-    pongs and small fragments of a message. A client needs few of them, so more than ``BURST``, and then
-    ``FRAMES_PER_S``, close the socket with 1008. Whole messages are not limited: what follows one in the received data
-    is parsed after the application has taken it, as further data is read.
+    A frame takes 9 µs of the event loop, however small it is, and an empty one has six bytes. Clients need few pings,
+    pongs and small fragments, so more than ``BURST`` of them, and then ``FRAMES_PER_S``, close the socket with 1008.
+    Whole messages are not limited: received data after a message is parsed once the application has taken the message.
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -47,13 +46,13 @@ class LimitedFrames(WebSocketsSansIOProtocol):
             self._allowed = min(BURST, self._allowed + (now - self._counted_at) * FRAMES_PER_S) - frames
             self._counted_at = now
             if self._allowed < 0:
-                self.conn.fail(_POLICY_VIOLATION, "too many frames without a message")
+                self.conn.fail(_POLICY_VIOLATION, "too many control frames or small fragments")
                 self.handle_parser_exception()
                 return
         super().handle_events()
 
     async def receive(self) -> ASGIReceiveEvent:
-        """Return the next event; parse further data once there is none."""
+        """Return the next event, and parse further data if it was the last one."""
         message = await super().receive()
         self._parse()
         return message

@@ -61,7 +61,7 @@ class FileVoiceStore(VoiceStore):
 
     If the folder cannot be written, its voices can be used but not changed, and no voice can be stored.
 
-    :param max_voices: maximum number of voices. What is on the disk counts, damaged or not.
+    :param max_voices: maximum number of voices, damaged ones included.
     :param max_bytes: maximum size of all files.
     """
 
@@ -213,7 +213,7 @@ class FileVoiceStore(VoiceStore):
         return None
 
     def _check_room(self, new: Voice, size: int) -> None:
-        """Check the limits on what is on the disk, except what the new voice replaces.
+        """Check the limits; a damaged voice that the new one replaces does not count.
 
         :raises Conflict: naming the limit.
         """

@@ -61,7 +61,7 @@ def head_routes(routes: Iterable[BaseRoute]) -> list[APIRoute]:
 
 
 def refusing(routes: Iterable[BaseRoute]) -> None:
-    """Let routes that are no API's, such as the documentation and the page, raise the middleware's refusal as well."""
+    """Let the other routes, of the documentation and the page, raise the refusal of the middleware as well."""
     for route in routes:
         if isinstance(route, (Route, Mount)) and not isinstance(route, DialectRoute):
             route.app = _unless_refused(route.app)

@@ -134,7 +134,7 @@ class LexiconStore:
 
         :returns: the dictionary, and whether it is new.
         :raises InvalidRequest: if the name is invalid, or there are too many or too long entries.
-        :raises Conflict: if a limit of the store is reached. What is on the disk counts, damaged or not.
+        :raises Conflict: if a limit of the store is reached. Damaged files count.
         :raises InsufficientStorage: if the disk is full or cannot be written.
         """
         if not LEXICON_NAME.fullmatch(name):
