@@ -21,16 +21,15 @@ _LEFTOVER_AGE_S = 3_600.0
 
 @contextmanager
 def storing(what: str, folder: Path) -> Iterator[None]:
-    """Log a failed operation with its path, and raise an error that clients may read.
+    """Turn a failure to write into an error for the client; the log has the path.
 
-    :param what: the object and what cannot be done with it, for the message.
+    :param what: the failed operation, for the message.
     :raises InsufficientStorage: for every ``OSError`` in the context.
     """
     try:
         yield
     except OSError as error:
-        _log.warning("%s: %s: %s", what, error.filename or folder, error.strerror or error)
-        raise _insufficient(f"{what}: {error.strerror or error}") from None
+        raise _insufficient(f"{what}: {error.strerror or error}", error.filename or folder) from None
 
 
 def check_free(folder: Path, size: int) -> None:
@@ -41,10 +40,10 @@ def check_free(folder: Path, size: int) -> None:
     with storing("nothing can be stored", folder):
         existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
         if not os.access(existing, os.W_OK):
-            raise _insufficient("nothing can be stored: the folder cannot be written")
+            raise _insufficient("nothing can be stored: the folder cannot be written", existing)
         free = shutil.disk_usage(existing).free
     if free < size:
-        raise _insufficient(f"nothing of {size} bytes can be stored: the disk has {free} bytes left")
+        raise _insufficient(f"nothing of {size} bytes can be stored: the disk has {free} bytes left", existing)
 
 
 def used_bytes(path: Path) -> int:
@@ -108,5 +107,6 @@ def remove_leftovers(folder: Path) -> None:
             _log.warning("leftover %s could not be deleted: %s", path, error)
 
 
-def _insufficient(message: str) -> InsufficientStorage:
+def _insufficient(message: str, path: Path | str) -> InsufficientStorage:
+    _log.warning("%s: %s", message, path)
     return InsufficientStorage(f"{message}; free space, or set data_dir to another folder")

@@ -23,7 +23,7 @@ async def check_space(request: Request, services: Services) -> None:
 def declared_bytes(request: Request) -> int:
     """The size of a request's body; 0 if it is unknown."""
     size = header(request.scope, b"content-length")
-    return int(size) if size.isdigit() else 0
+    return int(size) if size.isdecimal() else 0
 
 
 async def store_upload(upload: VoiceUpload, services: Services) -> tuple[Voice, bool]:
