@@ -20,7 +20,7 @@ from gateway.api.common.csrf import CsrfGuard
 from gateway.api.common.deps import Services
 from gateway.api.common.limits import RequestLimits
 from gateway.api.common.request_context import RequestContext
-from gateway.api.common.route import head_routes
+from gateway.api.common.route import head_routes, refusing
 from gateway.engine.catalog import ConfiguredEngine, Engines
 from gateway.engine.client import EngineClient
 from gateway.engine.last_loads import LastLoads
@@ -86,7 +86,7 @@ def voice_store(settings: Settings) -> VoiceStore:
     """
     folder = settings.data_dir / "voices"
     try:
-        return FileVoiceStore(folder, max_voices=settings.limits.voices)
+        return FileVoiceStore(folder, settings.limits.voices, settings.limits.voice_bytes)
     except OSError as error:
         raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror or error}") from None
 
@@ -98,7 +98,9 @@ def lexicon_store(settings: Settings) -> LexiconStore:
     """
     folder, limits = settings.data_dir / "lexicons", settings.limits
     try:
-        return LexiconStore(folder, settings.lexicons.default, limits.lexicons, limits.lexicon_entries)
+        return LexiconStore(
+            folder, settings.lexicons.default, limits.lexicons, limits.lexicon_entries, limits.lexicon_bytes
+        )
     except OSError as error:
         raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror or error}") from None
 
@@ -174,6 +176,7 @@ def create_app(
     app.router.routes.extend(head_routes(app.router.routes))
     if settings.ui.enabled:
         app.router.routes.extend(page_routes())
+    refusing(app.router.routes)
     _check_root_path(settings.root_path, app)
     limits, origins = settings.limits, settings.cors.origins
     # The middleware added last is the outermost.
@@ -183,7 +186,7 @@ def create_app(
         body_s=limits.body_s,
         max_requests=limits.requests,
         stopping=live_sessions.draining.is_set,
-        csrf=CsrfGuard(origins, trust_host_header=bool(settings.access.keys)),
+        csrf=CsrfGuard(settings),
         backlog=synthesizer.backlog,
         metrics=metrics,
     )

@@ -22,6 +22,7 @@ GatewayError
 ├── LoadFailed              a model could not be loaded
 ├── QueueFull               the engine's queue is full; retry later
 ├── Overloaded              too many requests, or too much unread audio, in the whole gateway; retry later
+├── InsufficientStorage     the disk is full or cannot be written
 ├── DeadlineExceeded        the audio was not finished in time
 ├── SynthesisFailed         the engine failed on this request, or its worker died
 ├── ClientGone              the client disconnected
@@ -183,6 +184,12 @@ class Overloaded(GatewayError):
     """The whole gateway has too many requests or too much unread audio."""
 
     type = "overloaded"
+
+
+class InsufficientStorage(GatewayError):
+    """The disk is full or cannot be written."""
+
+    type = "insufficient_storage"
 
 
 class DeadlineExceeded(GatewayError):

@@ -24,6 +24,7 @@ from gateway.reference_urls import ReferenceUrls
 ENGINE_NAME = KEY_NAME = LEXICON_NAME = re.compile("[a-z][a-z0-9_-]{0,63}")
 _LexiconName = Annotated[str, Field(pattern=f"^{LEXICON_NAME.pattern}$")]
 _Path = Annotated[str, Field(pattern="^/")]
+_Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9_-][A-Za-z0-9._-]*)$")]
 _Prefix = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")]
 # Without a path. Apps have schemes of their own: app://obsidian.md, chrome-extension://ID, capacitor://localhost.
 _Origin = Annotated[str, Field(pattern=r"^(\*|null|file://|[a-z][a-z0-9+.-]*://[^/\s?#@*]+)$")]
@@ -87,7 +88,9 @@ class Limits(_Block):
         512 * 2**20, ge=2**20, description="unread audio and responses of all clients; beyond it, requests get 503"
     )
     voices: int = Field(1000, ge=0, description="stored voices")
+    voice_bytes: int = Field(4 * 2**30, ge=0, description="size of all files of stored voices")
     lexicons: int = Field(100, ge=0, description="stored pronunciation dictionaries")
+    lexicon_bytes: int = Field(64 * 2**20, ge=0, description="size of all files of stored pronunciation dictionaries")
     lexicon_entries: int = Field(5000, ge=1, le=20_000, description="entries of a pronunciation dictionary")
     deadline_s: Seconds = Field(300.0, gt=0, description="time limit for a request's audio")
     stall_s: Seconds = Field(60.0, gt=0, description="disconnect a client that reads nothing for this time")
@@ -147,6 +150,10 @@ class ApiKey(_Block):
 
 class AccessSettings(_Block):
     """API keys. Without any, no request needs one."""
+
+    hosts: tuple[_Host, ...] = Field(
+        (), description="without keys: names by which the gateway is reached, besides IP addresses and localhost"
+    )
 
     keys: dict[str, ApiKey] = Field(default_factory=dict, description="the keys by name:")
     open: tuple[_Path, ...] = Field(
@@ -354,9 +361,12 @@ def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> list[_Layer]:
 
 
 def _sagemaker_address() -> _Layer:
-    """Return the address that SageMaker's contract requires. A container that is one of several gets its own port."""
+    """Return the address that SageMaker's contract requires. A container that is one of several gets its own port.
+
+    SageMaker's own requests name hosts such as ``model.aws.local``; IAM decides whose requests those are.
+    """
     port = os.environ.get("SAGEMAKER_BIND_TO_PORT")
-    address = {"host": "0.0.0.0", "port": port or SAGEMAKER_PORT}  # noqa: S104 - inside a container
+    address = {"host": "0.0.0.0", "port": port or SAGEMAKER_PORT, "access": {"hosts": ["*"]}}  # noqa: S104 - a container
     return _Layer("SAGEMAKER_BIND_TO_PORT" if port else "SageMaker's contract", address)
 
 

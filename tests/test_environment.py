@@ -113,9 +113,9 @@ def test_gateway_starts_and_speaks_without_a_writable_data_folder(
         assert {voice["kind"] for voice in gateway.client.get("/v1/voices").json()["voices"]} == {"built-in"}
         for path, data, file in (("/v1/voices", {"name": "ann"}, "audio"), ("/model", {"title": "ann"}, "voices")):
             refused = gateway.client.post(path, data=data, files={file: clip})
-            assert refused.status_code == 409, refused.text
+            assert refused.status_code == 507, refused.text
             assert "set data_dir to another folder" in refused.text
-            assert f"{read_only_data}/voices" in refused.text
+            assert read_only_data not in refused.text
         assert gateway.client.delete("/v1/voices/ann").status_code == 404
     finally:
         assert gateway.stop() == 0

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 from starlette.requests import ClientDisconnect, Request
@@ -17,9 +16,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from gateway.api.common.csrf import is_ip_or_localhost
 from gateway.api.common.deps import disconnected
 from gateway.api.common.errors import Problem, native_envelope
+from gateway.api.common.hosts import TrustedHosts
 from gateway.api.common.scope import header
 from gateway.cli.remote import is_local
 from gateway.webui.files import routes as page_routes
@@ -55,7 +54,7 @@ class Forwarder:
         self._server = httpx.URL(server.rstrip("/"))
         self._prefix = self._server.raw_path.rstrip(b"/")
         self._key: _Headers = [(b"authorization", f"Bearer {api_key}".encode())] if api_key else []
-        self._host = host.lower()
+        self._hosts = TrustedHosts([host])
         self._use_proxy = not is_local(server)  # the environment's
         self._http: httpx.AsyncClient
         routes = [Route("/", _to_page), *page_routes()]
@@ -81,7 +80,7 @@ class Forwarder:
     def _refusal(self, scope: Scope) -> Response | None:
         """The response to a request from another site. Only the page's own files may be requested from there."""
         host = header(scope, b"host")
-        if (name := _hostname(host)) != self._host and not is_ip_or_localhost(name):  # DNS rebinding
+        if not self._hosts.trusts(host):
             return _error(403, "cross_site", f"host {host[:100]!r} is not known: use an IP address or localhost")
         if scope["type"] == "http" and (scope["path"] in ("/", "/ui") or scope["path"].startswith("/ui/")):
             return None
@@ -223,13 +222,6 @@ async def _to_page(_: Request) -> Response:
 def _without(names: Collection[bytes], headers: Iterable[tuple[bytes, bytes]]) -> _Headers:
     lower = ((name.lower(), value) for name, value in headers)
     return [(name, value) for name, value in lower if name not in names]
-
-
-def _hostname(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:  # such as [
-        return ""
 
 
 def _error(status: int, type_: str, message: str) -> Response:

@@ -13,8 +13,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from gateway.cli.frames import LimitedFrames
 from gateway.cli.http1 import Http1Protocol
 from gateway.errors import ClientStalled
 from gateway.settings import Limits
@@ -84,7 +84,7 @@ class StallGuard(asyncio.Protocol):
             self._stall_timer.cancel()
 
 
-class WebSocketProtocol(StallGuard, WebSocketsSansIOProtocol):
+class WebSocketProtocol(StallGuard, LimitedFrames):
     """WebSocket protocol that aborts a connection which cannot close because its client does not read.
 
     An open one is left to its session, which notices the same and closes it.

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from gateway.disk import replace_file
 from gateway.environment import user_folder
 
 MAX_CANDIDATES = 8
@@ -30,7 +31,7 @@ def announced(url: str, port: int) -> Iterator[None]:
     with contextlib.suppress(OSError):
         if path is not None:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.write_text(content)
+            replace_file(path, content.encode())
     try:
         yield
     finally:

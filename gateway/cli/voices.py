@@ -32,9 +32,11 @@ def _store(settings: Settings) -> VoiceStore:
 def list_voices(server: ServerOption = None, api_key: ApiKeyOption = None, config: ConfigOption = None) -> None:
     """List built-in and stored voices."""
     if found := find_server(server, config, api_key):
-        voices = found.request("GET", "/v1/voices").json()["voices"]
+        answer = found.request("GET", "/v1/voices").json()
+        voices, damaged = answer["voices"], [(voice["id"], voice["error"]) for voice in answer.get("damaged", ())]
     else:
-        stored = _store(settings_or_exit(config)).list()
+        store = _store(settings_or_exit(config))
+        stored, damaged = store.list(), [(voice.id, voice.error) for voice in store.damaged()]
         voices = [
             {
                 "id": voice.id,
@@ -53,6 +55,8 @@ def list_voices(server: ServerOption = None, api_key: ApiKeyOption = None, confi
         table.add_row(
             voice["id"], voice["name"], kind, voice.get("language") or "", seconds, voice.get("transcript") or ""
         )
+    for voice_id, error in damaged:
+        table.add_row(voice_id, "", "damaged", "", "", error)
     out.print(table)
 
 
@@ -103,6 +107,5 @@ def remove(
         found.request("DELETE", f"/v1/voices/{quote(voice, safe='')}")
     else:
         with exit_on_error():
-            store = _store(settings_or_exit(config))
-            store.remove(store.get(voice).id)
+            _store(settings_or_exit(config)).remove(voice)
     err.print(f"removed {voice}")

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 
 import msgspec
 import structlog
 
 from backends.base import Capabilities
-from gateway import __version__
+from gateway import __version__, disk
 from gateway.settings import EngineSettings
 
 log = structlog.get_logger(__name__)
@@ -60,14 +58,7 @@ class LastLoads:
     def _replace(self, path: Path, data: bytes) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(prefix=".tmp-", dir=self._folder)
-            try:
-                with open(descriptor, "wb") as file:
-                    file.write(data)
-                os.replace(temporary, path)
-            except OSError:
-                os.unlink(temporary)
-                raise
+            disk.replace_file(path, data)
         except OSError as error:
             if not self._has_failed:
                 log.warning("capabilities cannot be kept for the next start", path=str(path), error=error.strerror)

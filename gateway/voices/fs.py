@@ -7,16 +7,13 @@ is built from them.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 import os
-import shutil
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,9 +23,11 @@ import msgspec
 
 from backends.base import Audio, Reference
 from backends.lru import LRUCache
-from gateway.errors import Conflict, GatewayError, InvalidRequest, VoiceNotFound
+from gateway import disk
+from gateway.errors import Conflict, GatewayError, InvalidRequest, VoiceNotFound, shortened
 from gateway.voices.store import (
     VOICE_ID,
+    DamagedVoice,
     Voice,
     VoiceStore,
     check_language,
@@ -41,23 +40,20 @@ from gateway.voices.store import (
 
 _log = logging.getLogger(__name__)
 
-_TEMPORARY = ".tmp-"
 _MAX_JSON_BYTES = 64 * 2**10
-_LEFTOVER_AGE_S = 3_600.0
+_MAX_REASON_CHARS = 200
 _LOCK_TIMEOUT_S = 30.0
 _MAX_CACHED_REFERENCES = 32
 # Time stamps of file systems have a resolution of up to two seconds, so a folder may change without a newer mtime.
 _MTIME_STEP_NS = 2_000_000_000
-# A container's file system may be read-only, and its user may own nothing: speech needs no voice store.
-_READ_ONLY_ERRNOS = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A voice's folder as last read; ``voice`` is None if it is damaged."""
+    """A voice's folder as last read."""
 
     signature: tuple[int, int]
-    voice: Voice | None
+    voice: Voice | DamagedVoice
 
 
 class FileVoiceStore(VoiceStore):
@@ -65,36 +61,48 @@ class FileVoiceStore(VoiceStore):
 
     If the folder cannot be written, its voices can be used but not changed, and no voice can be stored.
 
-    :param max_voices: maximum number of voices.
+    :param max_voices: maximum number of voices, damaged ones included.
+    :param max_bytes: maximum size of all files.
     """
 
-    def __init__(self, folder: Path, max_voices: int):
+    def __init__(self, folder: Path, max_voices: int, max_bytes: int = 2**40):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            if error.errno not in _READ_ONLY_ERRNOS:
-                raise
+        except (FileExistsError, NotADirectoryError):
+            raise
+        except OSError as error:  # a container's disk may be full or read-only, and speech needs no voice store
             _log.warning("data_dir: %s cannot be created (%s): no voices can be stored", folder, error.strerror)
         self._folder = folder
         self._max_voices = max_voices
+        self._max_bytes = max_bytes
         self._process_lock = filelock.FileLock(folder / ".lock", timeout=_LOCK_TIMEOUT_S)
         self._lock = threading.Lock()  # guards the attributes below
         self._entries: dict[str, _Entry] = {}
         self._read_mtime_ns: int | None = None
         self._references: LRUCache[str, Reference] = LRUCache(_MAX_CACHED_REFERENCES)
-        self._remove_leftovers()
+        disk.remove_leftovers(folder)
 
     def list(self) -> Sequence[Voice]:
         """See :meth:`VoiceStore.list`."""
         return sorted(self._voices(), key=lambda voice: (name_key(voice.name), voice.id))
 
+    def damaged(self) -> Sequence[DamagedVoice]:
+        """See :meth:`VoiceStore.damaged`."""
+        found = [voice for voice in self._all() if isinstance(voice, DamagedVoice)]
+        return sorted(found, key=lambda voice: voice.id)
+
+    def check_free(self, size: int) -> None:
+        """See :meth:`VoiceStore.check_free`."""
+        disk.check_free(self._folder, size)
+
     def get(self, id_or_name: str) -> Voice:
         """See :meth:`VoiceStore.get`."""
-        key = name_key(id_or_name)
-        for voice in self._voices():
-            if id_or_name == voice.id or key == name_key(voice.name):
-                return voice
-        raise VoiceNotFound(f"unknown voice {id_or_name[:80]!r}: must be a stored voice's name or ID", param="voice")
+        voice = self._find(id_or_name)
+        if isinstance(voice, DamagedVoice):
+            raise VoiceNotFound(
+                f"the stored voice {voice.id!r} is damaged ({voice.error}): remove it, or store it again", param="voice"
+            )
+        return voice
 
     def audio(self, id_or_name: str) -> bytes:
         """See :meth:`VoiceStore.audio`."""
@@ -152,18 +160,15 @@ class FileVoiceStore(VoiceStore):
                 if other.id != voice.id and name_key(other.name) == name_key(name):
                     raise Conflict(f"the name {other.name!r} is taken: choose another name", param="name")
             renamed = replace(voice, name=name)
-            folder = self._folder / voice.id
-            temporary = folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
-            _write_durably(temporary, _json(renamed))
-            temporary.rename(folder / "voice.json")
-            _sync_folder(folder)
+            disk.replace_file(self._folder / voice.id / "voice.json", _json(renamed))
             os.utime(self._folder)  # other processes read the store again when its mtime has changed
         return renamed
 
-    def remove(self, id_or_name: str) -> Voice:
+    def remove(self, id_or_name: str) -> Voice | DamagedVoice:
         """See :meth:`VoiceStore.remove`."""
+        self._find(id_or_name)  # an unknown voice is not found, even where the lock cannot be written
         with self._exclusive():
-            voice = self.get(id_or_name)
+            voice = self._find(id_or_name)
             self._discard(self._folder / voice.id)
         with self._lock:
             self._references.remove(voice.id)
@@ -173,25 +178,25 @@ class FileVoiceStore(VoiceStore):
     def _exclusive(self) -> Iterator[None]:
         """Lock the folder against changes by other threads and processes."""
         try:
-            with self._process_lock:
+            with disk.storing("voices cannot be stored or changed", self._folder), self._lock_file():
                 yield
-        except filelock.Timeout:
-            raise Conflict("another process is changing the voices: retry later", retry_after_s=1) from None
-        except OSError as error:
-            if error.errno not in _READ_ONLY_ERRNOS:
-                raise
-            raise Conflict(
-                f"voices cannot be stored or changed: the folder {self._folder} cannot be written ({error.strerror}); "
-                "set data_dir to another folder"
-            ) from None
         finally:
             with self._lock:
                 self._read_mtime_ns = None
 
+    @contextmanager
+    def _lock_file(self) -> Iterator[None]:
+        try:
+            lock = self._process_lock.acquire()
+        except filelock.Timeout:  # a subclass of OSError
+            raise Conflict("another process is changing the voices: retry later", retry_after_s=1) from None
+        with lock:
+            yield
+
     def _existing(self, new: Voice) -> Voice | None:
         """Return the voice if it is stored already.
 
-        :raises Conflict: if it cannot be stored.
+        :raises Conflict: if its name or recording is another voice's.
         """
         voices = self._voices()
         for voice in voices:
@@ -205,14 +210,39 @@ class FileVoiceStore(VoiceStore):
                 raise Conflict(
                     f"the name {voice.name!r} is taken: choose another name, or remove that voice first", param="name"
                 )
-        if len(voices) >= self._max_voices:
-            raise Conflict(f"the store has {len(voices)} voices (limit: {self._max_voices}): remove one first")
         return None
 
+    def _check_room(self, new: Voice, size: int) -> None:
+        """Check the limits; a damaged voice that the new one replaces does not count.
+
+        :raises Conflict: naming the limit.
+        """
+        others = [voice for voice in self._all() if voice.id != new.id]
+        if len(others) >= self._max_voices:
+            damaged = sum(isinstance(voice, DamagedVoice) for voice in others)
+            note = f", {damaged} of them damaged" if damaged else ""
+            raise Conflict(f"the store has {len(others)} voices{note} (limit: {self._max_voices}): remove one first")
+        used = disk.used_bytes(self._folder) - disk.used_bytes(self._folder / new.id)
+        if used + size > self._max_bytes:
+            raise Conflict(
+                f"the stored voices have {used} bytes and this one {size} (limit: {self._max_bytes} in all): "
+                "remove one first"
+            )
+
+    def _find(self, id_or_name: str) -> Voice | DamagedVoice:
+        key = name_key(id_or_name)
+        for voice in self._all():
+            if id_or_name == voice.id or key == name_key(voice.name):
+                return voice
+        raise VoiceNotFound(f"unknown voice {id_or_name[:80]!r}: must be a stored voice's name or ID", param="voice")
+
     def _voices(self) -> Sequence[Voice]:
+        return [voice for voice in self._all() if isinstance(voice, Voice)]
+
+    def _all(self) -> Sequence[Voice | DamagedVoice]:
         with self._lock:
             self._refresh()
-            return [entry.voice for entry in self._entries.values() if entry.voice]
+            return [entry.voice for entry in self._entries.values()]
 
     def _refresh(self) -> None:
         """Read the voices that have changed since the last read."""
@@ -234,7 +264,7 @@ class FileVoiceStore(VoiceStore):
         folder = self._folder / voice_id
         path = folder / "voice.json"
         try:
-            state = (path if path.exists() else folder).stat()
+            state = path.stat() if path.exists() else folder.lstat()
         except FileNotFoundError:
             return None
         signature = (state.st_ino, state.st_mtime_ns)
@@ -250,40 +280,35 @@ class FileVoiceStore(VoiceStore):
         except (OSError, ValueError, RecursionError, msgspec.MsgspecError, InvalidRequest) as error:
             # The other voices stay usable. Storing the same recording again repairs this one.
             _log.warning("voice folder %s is damaged and ignored: %s", folder, error)
-            return _Entry(signature, None)
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            return _Entry(signature, DamagedVoice(voice_id, shortened(reason, _MAX_REASON_CHARS)))
         return _Entry(signature, voice)
 
     def _write(self, voice: Voice, wav: bytes) -> None:
-        temporary = self._folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
-        temporary.mkdir()
+        record, new = _json(voice), disk.temporary(self._folder)
+        self._check_room(voice, len(wav) + len(record))
         try:
-            _write_durably(temporary / "audio.wav", wav)
-            _write_durably(temporary / "voice.json", _json(voice))
-            _sync_folder(temporary)
+            new.mkdir()
+            disk.write_durably(new / "audio.wav", wav)
+            disk.write_durably(new / "voice.json", record)
+            disk.sync_folder(new)
             folder = self._folder / voice.id
-            if folder.exists():  # damaged, or _existing would have returned it
+            if os.path.lexists(folder):  # damaged, or _existing would have returned it
                 self._discard(folder)
-            temporary.rename(folder)
+            new.rename(folder)
         except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
+            with suppress(OSError):
+                disk.delete(new)
             raise
-        _sync_folder(self._folder)
+        disk.sync_folder(self._folder)
 
     def _discard(self, folder: Path) -> None:
         """Remove a voice's folder atomically by renaming it, then delete its files."""
-        temporary = self._folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
-        folder.rename(temporary)
-        _sync_folder(self._folder)
-        shutil.rmtree(temporary, ignore_errors=True)
-
-    def _remove_leftovers(self) -> None:
-        """Delete temporary folders of killed processes, but not those of writes in progress."""
-        for path in self._folder.glob(f"{_TEMPORARY}*"):
-            try:
-                if time.time() - path.stat().st_mtime > _LEFTOVER_AGE_S:
-                    shutil.rmtree(path)
-            except OSError as error:
-                _log.warning("leftover %s could not be deleted: %s", path, error)
+        old = disk.temporary(self._folder)
+        folder.rename(old)
+        disk.sync_folder(self._folder)
+        with suppress(OSError):
+            disk.delete(old)
 
 
 def _digest(wav: bytes, transcript: str) -> str:
@@ -301,18 +326,3 @@ def _read_bounded(path: Path) -> bytes:
     if len(data) > _MAX_JSON_BYTES:
         raise ValueError(f"{path.name} is larger than {_MAX_JSON_BYTES} bytes")
     return data
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -48,18 +48,45 @@ class Voice:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class DamagedVoice:
+    """A stored voice that cannot be used. It counts towards the limits until it is removed or stored again.
+
+    :param error: the reason.
+    """
+
+    id: str
+    error: str
+
+    @property
+    def name(self) -> str:
+        """The ID, because the name may be unreadable."""
+        return self.id
+
+
 class VoiceStore(ABC):
     """Storage of voices. Methods may block on I/O, and are thread-safe."""
 
     @abstractmethod
     def list(self) -> Sequence[Voice]:
-        """Return all voices, by name."""
+        """Return all voices that can be used, by name."""
+
+    @abstractmethod
+    def damaged(self) -> Sequence[DamagedVoice]:
+        """Return all other voices, by ID."""
+
+    @abstractmethod
+    def check_free(self, size: int) -> None:
+        """Check that the disk has room for an upload of ``size`` bytes.
+
+        :raises InsufficientStorage: if it has not, or cannot be written.
+        """
 
     @abstractmethod
     def get(self, id_or_name: str) -> Voice:
         """Return one voice. Names are case-insensitive.
 
-        :raises VoiceNotFound: if the voice does not exist, or the ID or name is invalid.
+        :raises VoiceNotFound: if the voice does not exist or is damaged, or the ID or name is invalid.
         """
 
     @abstractmethod
@@ -86,8 +113,9 @@ class VoiceStore(ABC):
 
         :returns: the voice, and whether it is new.
         :raises InvalidRequest: if a value is invalid.
-        :raises Conflict: if another voice has the name, the recording is stored under another name, or the store is
-            full.
+        :raises Conflict: if another voice has the name, the recording is stored under another name, or a limit of the
+            store is reached.
+        :raises InsufficientStorage: if the disk is full or cannot be written.
         """
 
     @abstractmethod
@@ -97,13 +125,15 @@ class VoiceStore(ABC):
         :raises VoiceNotFound: if the voice does not exist.
         :raises InvalidRequest: if the name is invalid.
         :raises Conflict: if another voice has the name.
+        :raises InsufficientStorage: if the disk is full or cannot be written.
         """
 
     @abstractmethod
-    def remove(self, id_or_name: str) -> Voice:
-        """Remove a voice and return it.
+    def remove(self, id_or_name: str) -> Voice | DamagedVoice:
+        """Remove a voice, a damaged one by its ID, and return it.
 
         :raises VoiceNotFound: if the voice does not exist.
+        :raises InsufficientStorage: if the disk cannot be written.
         """
 
 

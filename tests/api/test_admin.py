@@ -88,7 +88,7 @@ async def test_docs_page_has_examples_and_works_offline(tmp_path: Path) -> None:
         response = await gateway.client.post("/tts", json={**example["value"], "engine": "fake"})
         assert response.status_code == 200, response.text
     page = (await gateway.client.get("/docs")).text
-    assert "http://" not in page.replace("http://gateway", "")
+    assert "http://" not in page.replace("http://localhost", "")
     assert "https://" not in page
 
 

@@ -192,7 +192,7 @@ async def test_audio_is_sent_while_it_is_generated(tmp_path: Path) -> None:
     async def receive() -> Any:
         return messages.pop() if messages else await asyncio.Event().wait()
 
-    headers = [(b"content-type", b"application/msgpack"), (b"host", b"gateway")]
+    headers = [(b"content-type", b"application/msgpack"), (b"host", b"localhost")]
     scope = {"type": "http", "method": "POST", "path": "/v1/tts", "query_string": b"", "headers": headers}
     async with asyncio.timeout(10):
         await gateway.app({**scope, "server": ("gateway", 80), "http_version": "1.1"}, receive, send)

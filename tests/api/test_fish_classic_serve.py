@@ -162,7 +162,7 @@ def test_shutdown_during_a_load_is_clean(tmp_path: Path) -> None:
 
     def put(name: str, body: bytes) -> socket.socket:
         connection = socket.create_connection((url.host, url.port))
-        head = f"PUT /v1/models/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"PUT /v1/models/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body)
         return connection
 

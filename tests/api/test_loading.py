@@ -141,7 +141,7 @@ async def test_disconnect_ends_the_wait(tmp_path: Path, name: str) -> None:
     async def send(message: Any) -> None:
         pass
 
-    headers = [(b"content-type", b"application/json"), (b"host", b"gateway")]
+    headers = [(b"content-type", b"application/json"), (b"host", b"localhost")]
     scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "headers": headers}
     serving = asyncio.create_task(gateway.app({**scope, "query_string": b"", "root_path": ""}, receive, send))
     await waiting(gateway)

@@ -136,7 +136,7 @@ async def test_encoder_is_closed_after_its_thread_when_a_client_disconnects(
         "query_string": b"",
         "root_path": "",
         "scheme": "http",
-        "headers": [(b"host", b"gateway"), (b"content-type", b"application/json")],
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
         "client": ("127.0.0.1", 1),
         "server": ("gateway", 80),
         "state": {},

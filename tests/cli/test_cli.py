@@ -194,9 +194,14 @@ def test_voices_are_added_listed_and_removed(
     added = voxgate("voices", "add", name, file, "--transcript", "some words", *where)
     assert "stored as voice-" in added.stderr
     assert "stored already" in voxgate("voices", "add", name, file, "--transcript", "some words", *where).stderr
+    damaged = f"voice-{0 if remote else 1:016x}"
+    ((gateway.log if remote else config).parent / "data" / "voices" / damaged).mkdir()
     listing = voxgate("voices", "list", *where).stdout
     assert name in listing
     assert "some words" in listing
+    (row,) = [line for line in listing.splitlines() if damaged in line]
+    assert row.split("│")[3].strip() == "damaged"
+    voxgate("voices", "remove", damaged, *where)
     voxgate("voices", "remove", name, *where)
     assert name not in voxgate("voices", "list", *where).stdout
     assert "unknown voice" in voxgate("voices", "remove", name, *where, status=1).stderr

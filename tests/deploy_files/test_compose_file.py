@@ -84,7 +84,9 @@ def test_prometheus_scrapes_the_gateway_of_either_profile(compose: dict[str, Any
     (job,) = config["scrape_configs"]
     (target,) = job["static_configs"][0]["targets"]
     for name in GATEWAYS:
-        assert target.split(":") == [compose["services"][name]["networks"]["default"]["aliases"][0], "8000"]
+        alias = compose["services"][name]["networks"]["default"]["aliases"][0]
+        assert target.split(":") == [alias, "8000"]
+        assert alias in compose["services"][name]["environment"]["VOXGATE_ACCESS__HOSTS"]
 
 
 def test_grafana_finds_prometheus_and_the_dashboard(compose: dict[str, Any]) -> None:

@@ -25,13 +25,13 @@ def open_socket(gateway: Gateway) -> socket.socket:
 
 UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n"
 HEADS = {
-    "many headers": (b"GET /tts HTTP/1.1\r\nhost: x\r\n", b"x-header: " + b"y" * 1000 + b"\r\n"),
-    "one header": (b"GET /tts HTTP/1.1\r\nhost: x\r\nx: ", b"y" * 1000),
-    "one name": (b"GET /tts HTTP/1.1\r\nhost: x\r\n", b"y" * 1000),
+    "many headers": (b"GET /tts HTTP/1.1\r\nhost: localhost\r\n", b"x-header: " + b"y" * 1000 + b"\r\n"),
+    "one header": (b"GET /tts HTTP/1.1\r\nhost: localhost\r\nx: ", b"y" * 1000),
+    "one name": (b"GET /tts HTTP/1.1\r\nhost: localhost\r\n", b"y" * 1000),
     "a path": (b"GET /", b"y" * 1000),
-    "a handshake": (b"GET /tts/stream HTTP/1.1\r\nhost: x\r\n" + UPGRADE, b"x-header: " + b"y" * 1000 + b"\r\n"),
+    "a handshake": (b"GET /tts/stream HTTP/1.1\r\nhost: [::1]\r\n" + UPGRADE, b"x-header: " + b"y" * 1000 + b"\r\n"),
     "trailers": (
-        b"POST /tts HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n",
+        b"POST /tts HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n",
         b"x-header: " + b"y" * 1000 + b"\r\n",
     ),
 }
@@ -88,8 +88,8 @@ def test_client_that_keeps_sending_still_receives_431(gateway: Gateway) -> None:
 def test_incomplete_head_is_closed_at_the_deadline(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, {**TONE, "limits": {"body_s": 0.5}})
     wait_ready(gateway)
-    whole = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
-    handshake = b"GET /tts/stream HTTP/1.1\r\nhost: x\r\n" + UPGRADE
+    whole = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    handshake = b"GET /tts/stream HTTP/1.1\r\nhost: localhost\r\n" + UPGRADE
     for earlier, begin in ((0, b""), (0, b"GET /tts HTT"), (0, handshake), (2, b"\r\n"), (2, b"GET /tts HTT")):
         with open_socket(gateway) as client:
             for _ in range(earlier):
@@ -104,7 +104,7 @@ def test_incomplete_head_is_closed_at_the_deadline(tmp_path: Path) -> None:
     body = json.dumps(
         {"text": "x" * 200, "engine": "tone", "options": {"step_s": 0.02}}
     ).encode()  # two seconds of work
-    head = f"POST /tts HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"POST /tts HTTP/1.1\r\nhost: [::1]\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     with open_socket(gateway) as client:
         client.sendall(head.encode() + body + whole[:20])
         assert client.recv(1000).startswith(b"HTTP/1.1 200"), "a pipelined head does not cut off a response"

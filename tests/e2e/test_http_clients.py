@@ -20,13 +20,13 @@ from websockets.sync.client import connect
 
 BODY = json.dumps({"text": "Hello.", "seed": 1}).encode()
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
-CLOSE = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+CLOSE = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway on both address families, behind a proxy's prefix."""
-    config = {**TONE, "host": "::", "root_path": "/speech"}
+    config = {**TONE, "host": "::", "root_path": "/speech", "access": {"hosts": ["example.com"]}}
     running = start_gateway(tmp_path_factory.mktemp("gateway"), config)
     wait_ready(running)
     yield running
@@ -57,7 +57,7 @@ def spoken(gateway: Gateway, **fields: object) -> bytes:
 
 def post(*headers: bytes, body: bytes = BODY) -> bytes:
     framing = b"Content-Length: %d\r\n" % len(body)
-    head = b"POST /tts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = b"POST /tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     return head + framing + b"".join(headers) + b"\r\n" + body
 
 
@@ -89,7 +89,7 @@ def test_offer_is_ignored_in_any_packets(gateway: Gateway, size: int) -> None:
 
 def test_offer_with_a_chunked_body_is_ignored(gateway: Gateway) -> None:
     chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
-    head = b"POST /tts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    head = b"POST /tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
     answer = exchange(gateway, head + OFFER + b"\r\n" + chunks + CLOSE)
     assert spoken(gateway) in answer
 
@@ -108,14 +108,14 @@ def test_connection_close_beside_an_offer_closes_the_connection(gateway: Gateway
 
 def test_many_pipelined_offers_are_answered_quickly(gateway: Gateway) -> None:
     began_at = time.monotonic()
-    request = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+    request = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
     answer = exchange(gateway, request * 3000 + CLOSE)
     assert answer.count(b"HTTP/1.1 200 OK\r\n") == 3001
     assert time.monotonic() - began_at < 10
 
 
 def test_connect_is_refused(gateway: Gateway) -> None:
-    assert exchange(gateway, b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert exchange(gateway, b"CONNECT x:1 HTTP/1.1\r\nHost: localhost\r\n\r\n").startswith(b"HTTP/1.1 400 ")
 
 
 def test_large_head_with_an_offer_gets_431(gateway: Gateway) -> None:
@@ -268,7 +268,7 @@ def test_every_get_route_answers_head_without_body(gateway: Gateway) -> None:
         assert head.status_code == got.status_code, url
         assert head.headers.get("content-type") == got.headers.get("content-type"), url
         assert head.content == b""
-        message = f"HEAD {url} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+        message = f"HEAD {url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
         assert exchange(gateway, message).endswith(b"\r\n\r\n"), url
     refused = gateway.client.head("/v1/audio/speech")
     assert refused.status_code == 405

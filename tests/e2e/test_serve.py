@@ -122,7 +122,8 @@ def test_client_disconnect_with_unread_audio_aborts_its_job(tmp_path: Path) -> N
     body = json.dumps(tone("x" * 20_000, stream=True, options={"step_s": 0.002})).encode()  # 20 s of work
     url = httpx.URL(gateway.url)
     with socket.create_connection((url.host, url.port)) as idle:
-        head = f"POST /tts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = "POST /tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        head += f"Content-Length: {len(body)}\r\n\r\n"
         idle.sendall(head.encode() + body)
         time.sleep(4)  # until all buffers are full and the gateway waits to write
         assert active_jobs(gateway) == 1

@@ -60,6 +60,6 @@ def in_memory(
     metrics = Metrics()
     app = create_app(whole, engines, FileVoiceStore(folder / "voices", max_voices=10), metrics, make_client)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
+    client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
     assert isinstance(engines[0], FakeEngine)
     return InMemory(app, client, engines[0], metrics)

@@ -20,7 +20,14 @@ class Socket:
     :ivar denial: status, headers and body of the HTTP response that rejected the handshake.
     """
 
-    def __init__(self, app: FastAPI, path: str = "/tts/stream", headers: dict[str, str] | None = None, buffer: int = 0):
+    def __init__(
+        self,
+        app: FastAPI,
+        path: str = "/tts/stream",
+        headers: dict[str, str] | None = None,
+        buffer: int = 0,
+        host: str = "localhost",
+    ):
         self._app = app
         self._scope = {
             "type": "websocket",
@@ -29,7 +36,7 @@ class Socket:
             "query_string": b"",
             "root_path": "",
             "scheme": "ws",
-            "headers": [(b"host", b"gateway"), *((k.lower().encode(), v.encode()) for k, v in (headers or {}).items())],
+            "headers": [(k.lower().encode(), v.encode()) for k, v in {"host": host, **(headers or {})}.items()],
             "subprotocols": (headers or {}).get("Sec-WebSocket-Protocol", "").replace(",", " ").split(),
             "client": ("127.0.0.1", 1),
             "server": ("gateway", 80),

@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from support.voice_samples import RATE_HZ, add, speech
 
-from gateway.errors import Conflict, GatewayError, InvalidRequest, VoiceNotFound
+from gateway.errors import Conflict, GatewayError, InsufficientStorage, InvalidRequest, VoiceNotFound
 from gateway.voices.fs import FileVoiceStore
 from gateway.voices.store import from_wav, to_wav
 
@@ -234,21 +235,25 @@ def test_old_leftovers_of_a_crash_are_deleted(store, folder):
     assert len(again.list()) == 1
 
 
-def test_undeletable_leftover_is_logged(store, folder, caplog):
+def test_undeletable_leftover_is_logged(store, folder, caplog, monkeypatch):
+    def fail(path, missing_ok):
+        raise PermissionError(path)
+
     file = folder / ".tmp-file"
     file.write_bytes(b"")
     os.utime(file, (0, 0))
+    monkeypatch.setattr(type(file), "unlink", fail)
     assert not FileVoiceStore(folder, max_voices=5).list()
     assert ".tmp-file" in caplog.text
 
 
 def test_failed_write_leaves_no_files(store, folder, monkeypatch):
     def fail(descriptor):
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fail)
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(InsufficientStorage, match="No space left on device"):
             add(store)
     assert not store.list()
     assert [path.name for path in folder.iterdir()] == [".lock"]

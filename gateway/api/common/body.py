@@ -7,6 +7,7 @@ import base64
 import binascii
 import re
 import string
+import sys
 from collections.abc import Callable, Collection, Mapping
 from functools import cache, partial
 from typing import Annotated, Any, TypeVar
@@ -16,12 +17,15 @@ from msgspec import Raw
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from gateway.api.common.decoding import JSON
 from gateway.errors import InvalidRequest, UnsupportedMedia
 from gateway.service.request import invalid_request, parse
 from gateway.text.fields import ANSWER_FIELDS, with_plain_text
+
+# Files of forms stay in memory, as other bodies do: a full disk is no reason to refuse one.
+MultiPartParser.spool_max_size = sys.maxsize
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")

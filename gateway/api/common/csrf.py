@@ -1,20 +1,20 @@
-"""Protection against cross-site request forgery by web pages.
+"""Protection against web pages of other sites: cross-site request forgery and DNS rebinding.
 
 Voxgate sets no cookies, but a page on any site could otherwise make a visitor's browser unload an engine of a gateway
-that runs on the visitor's machine.
+that runs on the visitor's machine, or read its voices.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette._utils import get_route_path
 from starlette.types import Scope
 
+from gateway.api.common.hosts import ANY, TrustedHosts, hostname
 from gateway.api.common.scope import header, method
-from gateway.errors import CrossSite
+from gateway.errors import CrossSite, Forbidden, GatewayError
+from gateway.settings import Settings
 
 # WebSockets are included: browsers open them for pages of any site without a preflight request.
 _STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE", "WEBSOCKET"})
@@ -23,24 +23,31 @@ _HIDDEN = "(hidden)"  # the page's address; not an origin that a setting can lis
 
 
 class CsrfGuard:
-    """Reject state-changing requests, WebSockets and GETs that start synthesis if they come from another site.
+    """Reject requests to a host name that is not the gateway's, and some requests of other sites' pages.
 
-    The site is the ``Origin``. Browsers send none with the GET of an ``<audio>`` or ``<img>``; there it is the
-    ``Referer``'s, and ``Sec-Fetch-Site`` reveals another site that hides its address. Other clients send none of these.
+    The latter are state-changing requests, WebSockets, and GETs that start synthesis. The site is the ``Origin``.
+    Browsers send none with the GET of an ``<audio>`` or ``<img>``; there it is the ``Referer``'s, and
+    ``Sec-Fetch-Site`` reveals another site that hides its address. Other clients send none of these.
 
-    :param origins: allowed origins; ``*`` allows all.
-    :param trust_host_header: whether any ``Origin`` that equals the ``Host`` header is same-site. Anyone can point a
-        domain of theirs at this machine (DNS rebinding), so without API keys only IP addresses and ``localhost`` are.
+    With API keys, every host name is trusted, because a page without a key is refused anyway. An origin that may read
+    responses may do so by its own name as well, so ``cors.origins`` adds to ``access.hosts``.
     """
 
-    def __init__(self, origins: Collection[str], trust_host_header: bool):
-        self._origins = frozenset(origins)
-        self._trust_host_header = trust_host_header
+    def __init__(self, settings: Settings):
+        self._origins = frozenset(settings.cors.origins)
+        names = [settings.host, *settings.access.hosts, *map(hostname, self._origins)]
+        self._hosts = TrustedHosts([ANY] if settings.access.keys else names)
 
-    def check(self, scope: Scope) -> CrossSite | None:
+    def check(self, scope: Scope) -> GatewayError | None:
         """The error for a request that must be rejected; None if it is allowed."""
+        host = header(scope, b"host")
+        if not self._hosts.trusts(host):
+            return Forbidden(
+                f"unknown host {host[:100]!r}: without API keys, a request must name an IP address, localhost or a "
+                "name in access.hosts: add this one there, or configure access.keys"
+            )
         origin = _sender(scope)
-        if not origin or self._is_trusted(origin, scope):
+        if not origin or not self._origins.isdisjoint((origin, "*")) or _has_host(origin, host):
             return None
         if origin == _HIDDEN:
             return CrossSite(
@@ -48,17 +55,6 @@ class CsrfGuard:
                 "the attribute crossorigin to its <audio>"
             )
         return CrossSite(f"cross-site request from {origin}: to allow it, add that origin to cors.origins")
-
-    def _is_trusted(self, origin: str, scope: Scope) -> bool:
-        if not self._origins.isdisjoint((origin, "*")):
-            return True
-        try:
-            url = urlsplit(origin)
-            host = url.hostname
-        except ValueError:  # such as http://[
-            return False
-        is_same_host = url.scheme in ("http", "https") and bool(host) and url.netloc == header(scope, b"host")
-        return is_same_host and (self._trust_host_header or is_ip_or_localhost(host or ""))
 
 
 def _sender(scope: Scope) -> str:
@@ -75,12 +71,10 @@ def _sender(scope: Scope) -> str:
     return _HIDDEN if header(scope, b"sec-fetch-site") in ("cross-site", "same-site") else ""
 
 
-def is_ip_or_localhost(host: str) -> bool:
-    """Whether DNS cannot redirect this host elsewhere."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
+def _has_host(origin: str, host: str) -> bool:
+    """Whether a page of this origin is the gateway's own."""
     try:
-        ipaddress.ip_address(host)
-    except ValueError:
+        url = urlsplit(origin)
+    except ValueError:  # such as http://[
         return False
-    return True
+    return url.scheme in ("http", "https") and bool(url.netloc) and url.netloc == host

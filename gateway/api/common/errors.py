@@ -48,6 +48,7 @@ STATUS: Mapping[type[GatewayError], int] = {
     errors.LoadFailed: 500,
     errors.QueueFull: 429,
     errors.Overloaded: 503,
+    errors.InsufficientStorage: 507,
     errors.DeadlineExceeded: 504,
     errors.SynthesisFailed: 500,
     errors.ClientGone: 499,  # nginx's code, for logs and metrics only

@@ -6,11 +6,9 @@ import asyncio
 import sys
 from collections.abc import Callable
 
-from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.common.csrf import CsrfGuard
-from gateway.api.common.errors import gateway_error
 from gateway.api.common.scope import header, is_connection, is_probe
 from gateway.errors import (
     BodyTimeout,
@@ -48,7 +46,8 @@ class RequestLimits:
     :param body_s: time for a complete body.
     :param max_requests: concurrent requests and WebSockets; health checks and metrics are not counted.
     :param stopping: whether the gateway is shutting down: running requests continue, new ones are refused.
-    :param csrf: refuses requests of other sites. Part of this middleware because every further layer costs time.
+    :param csrf: refuses requests of other sites and to other hosts. Part of this middleware because every further
+        layer costs time.
     :param backlog: counts the responses until their clients have read them.
     """
 
@@ -85,12 +84,7 @@ class RequestLimits:
         places.taken += 1
         permit = None
         try:
-            refusal = None if places is self._probes else self._refusal(scope, places)
-            if refusal and state["public"] and scope["type"] == "http" and "refusal" not in state:
-                # Files have no route that raises it.
-                response = await gateway_error(HTTPConnection(scope), refusal)
-                await response(scope, receive, send)
-                return
+            refusal = self._csrf.check(scope) if places is self._probes else self._refusal(scope, places)
             state["refusal"] = refusal or state.get("refusal")
             if "api_key" in state and refusal is None:
                 permit = self._permit(scope, state["api_key"])

@@ -9,7 +9,9 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.common.deps import raise_refusal, services
 from gateway.api.common.errors import native_envelope
@@ -56,3 +58,18 @@ def head_routes(routes: Iterable[BaseRoute]) -> list[APIRoute]:
             head.methods, head.include_in_schema = {"HEAD"}, False
             found.append(head)
     return found
+
+
+def refusing(routes: Iterable[BaseRoute]) -> None:
+    """Let the other routes, of the documentation and the page, raise the refusal of the middleware as well."""
+    for route in routes:
+        if isinstance(route, (Route, Mount)) and not isinstance(route, DialectRoute):
+            route.app = _unless_refused(route.app)
+
+
+def _unless_refused(app: ASGIApp) -> ASGIApp:
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        raise_refusal(HTTPConnection(scope))
+        await app(scope, receive, send)
+
+    return serve

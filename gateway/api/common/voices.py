@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from fastapi import Request
+
 from gateway.api.common.deps import Services
+from gateway.api.common.scope import header
 from gateway.service.voices import VoiceUpload, rename_voice, store_voice
 from gateway.voices.store import Voice
+
+
+async def check_space(request: Request, services: Services) -> None:
+    """Refuse an upload for which the disk has no room, before its body is read.
+
+    :raises InsufficientStorage: if so.
+    """
+    await asyncio.to_thread(services.voices.check_free, declared_bytes(request))
+
+
+def declared_bytes(request: Request) -> int:
+    """The size of a request's body; 0 if it is unknown."""
+    size = header(request.scope, b"content-length")
+    return int(size) if size.isdecimal() else 0
 
 
 async def store_upload(upload: VoiceUpload, services: Services) -> tuple[Voice, bool]:

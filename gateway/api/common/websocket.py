@@ -40,6 +40,7 @@ _SUBPROTOCOL = "voxgate"
 
 _FEED_CHARS = 1000  # about 2 ms of work
 _CLOSE_S = 5.0  # for the last message and the close frame
+_MESSAGE_BYTES = 300  # memory of an empty message
 _MAX_HELD_BYTES = 2**20  # of messages that arrive while a session starts; further ones stay in the server's buffers
 
 T = TypeVar("T")
@@ -303,6 +304,7 @@ class _Connection:
                     session.end()
                 case Start():
                     raise InvalidRequest("the session has already started", param="type")
+            await asyncio.sleep(0)  # messages that have arrived do not make the loop wait
 
     async def _feed(self, session: LiveSession, text: str) -> None:
         text = self._surrogates.add(text)
@@ -354,7 +356,7 @@ class _Connection:
             self._held.append(message)
             if message["type"] == "websocket.disconnect":
                 return True
-            held_bytes += len(message.get("bytes") or message.get("text") or "")
+            held_bytes += _MESSAGE_BYTES + len(message.get("bytes") or message.get("text") or "")
         return False
 
     async def _send(self, message: WireMessage | None) -> None:

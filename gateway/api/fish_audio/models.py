@@ -13,7 +13,7 @@ from gateway.api.common.body import Form
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.ignored_fields import ignored, refuse_clips, renamed
 from gateway.api.common.openapi import FORM, request_body
-from gateway.api.common.voices import rename_stored, store_upload
+from gateway.api.common.voices import check_space, rename_stored, store_upload
 from gateway.api.fish_audio.bodies import read_form
 from gateway.api.fish_audio.speech import FishAudioRoute
 from gateway.errors import InvalidRequest
@@ -126,6 +126,7 @@ def _documentation(*names: str, required: Sequence[str] = ()) -> dict[str, Any]:
 )
 async def create_model(request: Request, services: ServicesDep) -> Response:
     """Store the recording `voices` with its transcript, the first of `texts`, under the name `title`."""
+    await check_space(request, services)
     form = await read_form(request)
     recordings = [value for value in form.get("voices", []) if isinstance(value, bytes)]
     if not recordings:

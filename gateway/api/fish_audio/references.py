@@ -13,7 +13,7 @@ from gateway.api.common.errors import Problem
 from gateway.api.common.ignored_fields import ignored, refuse_clips, renamed
 from gateway.api.common.openapi import FORM, JSON, MSGPACK, request_body, text_schema
 from gateway.api.common.route import DialectRoute
-from gateway.api.common.voices import rename_stored, store_upload
+from gateway.api.common.voices import check_space, rename_stored, store_upload
 from gateway.api.fish_audio.bodies import read_fields, read_form
 from gateway.errors import Conflict, InvalidRequest
 from gateway.service.request import parse
@@ -53,6 +53,7 @@ def encoded_response(request: Request, value: dict[str, Any], headers: dict[str,
 )
 async def add_reference(request: Request, services: ServicesDep) -> Response:
     """Store a recording with its transcript under a name."""
+    await check_space(request, services)
     form = await read_form(request)
     unknown = [name for name in form if name not in ("id", "audio", "text")]
     refuse_clips({name: form[name][0] for name in unknown}, "audio")

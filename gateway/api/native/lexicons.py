@@ -15,6 +15,7 @@ from gateway.api.common.decoding import JSON as JSON_ENCODING
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.openapi import JSON, model_schema
 from gateway.api.common.route import DialectRoute
+from gateway.api.common.voices import declared_bytes
 from gateway.errors import UnsupportedMedia
 from gateway.service.request import parse
 from gateway.text.lexicon import Lexicon
@@ -82,6 +83,7 @@ async def show_lexicon(name: str, request: Request, services: ServicesDep) -> Re
 )
 async def put_lexicon(name: str, request: Request, services: ServicesDep) -> Response:
     """Store a dictionary, or replace it as a whole. The body is JSON or W3C PLS 1.0."""
+    await asyncio.to_thread(services.lexicons.check_free, declared_bytes(request))
     content_type = media_type(request)
     if content_type not in (JSON, *_XML, ""):
         raise UnsupportedMedia(f"content type {content_type!r}: send {JSON} or {PLS} (W3C PLS 1.0)")

@@ -14,7 +14,7 @@ from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.openapi import FORM, JSON, model_schema, request_body
 from gateway.api.common.route import DialectRoute
-from gateway.api.common.voices import rename_stored, store_upload
+from gateway.api.common.voices import check_space, rename_stored, store_upload
 from gateway.engine.catalog import KnownFrom
 from gateway.service.voices import VoiceName, VoiceUpload, voice_warnings
 from gateway.voices.store import Voice
@@ -51,10 +51,18 @@ class ClipLimits(BaseModel):
     max_bytes: int = Field(description="size of a request, with its recording")
 
 
+class DamagedVoiceInfo(BaseModel):
+    """A stored voice that requests cannot use. It counts towards the limits until it is removed or stored again."""
+
+    id: str
+    error: str = Field(description="why its files cannot be used")
+
+
 class VoiceList(BaseModel):
     """All voices."""
 
     voices: list[VoiceInfo]
+    damaged: list[DamagedVoiceInfo] | None = Field(None, description="stored voices that cannot be used, if any")
     clips: ClipLimits
 
 
@@ -96,11 +104,14 @@ def _stored(voice: Voice, warnings: list[str]) -> VoiceInfo:
 async def list_voices(services: ServicesDep) -> VoiceList:
     """Stored voices, and built-in voices. Those that only a loaded model knows are missing until its first load."""
     stored = await asyncio.to_thread(services.voices.list)
+    damaged = [
+        DamagedVoiceInfo(id=voice.id, error=voice.error) for voice in await asyncio.to_thread(services.voices.damaged)
+    ]
     built_in = await services.engines.built_in_voices()
     listed = [_stored(voice, voice_warnings(voice, services.engines, built_in)) for voice in stored]
     limits = services.settings.limits
     clips = ClipLimits(min_s=limits.reference_min_s, max_s=limits.reference_max_s, max_bytes=limits.body_bytes)
-    return VoiceList(voices=[*listed, *starmap(_built_in, built_in)], clips=clips)
+    return VoiceList(voices=[*listed, *starmap(_built_in, built_in)], damaged=damaged or None, clips=clips)
 
 
 @router.post(
@@ -116,6 +127,7 @@ async def list_voices(services: ServicesDep) -> VoiceList:
 )
 async def add_voice(request: Request, services: ServicesDep) -> Response:
     """Store a reference clip with its transcript under a name. Repeating an upload changes nothing."""
+    await check_space(request, services)
     stored, created = await store_upload(await read(request, VoiceUpload, file="audio"), services)
     warnings = voice_warnings(stored, services.engines, await services.engines.built_in_voices())
     return JSONResponse(_stored(stored, warnings).model_dump(exclude_none=True), 201 if created else 200)
@@ -137,9 +149,8 @@ async def rename_voice(voice_id: str, request: Request, services: ServicesDep) -
 
 @router.delete("/{voice_id}", summary="Remove a stored voice", status_code=204)
 async def remove_voice(voice_id: str, services: ServicesDep) -> None:
-    """Remove a stored voice by ID or name."""
-    voice = await asyncio.to_thread(services.voices.get, voice_id)
-    await asyncio.to_thread(services.voices.remove, voice.id)
+    """Remove a stored voice by ID or name, a damaged one by its ID."""
+    await asyncio.to_thread(services.voices.remove, voice_id)
 
 
 @router.get("/{voice_id}/audio", summary="A stored voice's clip", response_class=Response)

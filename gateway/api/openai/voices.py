@@ -13,7 +13,7 @@ from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.ignored_fields import ignored, refuse_clips
 from gateway.api.common.openapi import FORM, model_schema, request_body
-from gateway.api.common.voices import store_upload
+from gateway.api.common.voices import check_space, store_upload
 from gateway.api.openai.bodies import VoiceBody
 from gateway.api.openai.errors import OpenAIRoute
 from gateway.service.request import parse
@@ -73,6 +73,7 @@ async def list_audio_voices(
 )
 async def add_audio_voice(request: Request, response: Response, services: ServicesDep) -> AudioVoice:
     """Store a recording of a voice under a name. Repeating an upload changes nothing."""
+    await check_space(request, services)
     body = await read(request, VoiceBody, file="audio_sample")
     refuse_clips(body.unknown, "audio_sample", names=("audio", "file"))
     fields = {"name": body.name, "audio": body.audio_sample, "transcript": body.transcript, "language": body.language}

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
-import uuid
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from gateway.errors import Conflict, GatewayError, InvalidRequest, LexiconNotFound
+from gateway import disk
+from gateway.errors import Conflict, InvalidRequest, LexiconNotFound
 from gateway.settings import LEXICON_NAME
 from gateway.text.lexicon import Lexicon
 from gateway.text.lexicons.document import LexiconDocument, LexiconSummary
@@ -44,14 +45,24 @@ class LexiconStore:
     :raises OSError: if the folder cannot be read.
     """
 
-    def __init__(self, folder: Path, default: Sequence[str] = (), max_lexicons: int = 100, max_entries: int = 5000):
+    def __init__(
+        self,
+        folder: Path,
+        default: Sequence[str] = (),
+        max_lexicons: int = 100,
+        max_entries: int = 5000,
+        max_bytes: int = 2**40,
+    ):
         self._folder = folder
         self.default = tuple(default)
         self._max_lexicons = max_lexicons
         self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._writing = threading.Lock()  # or puts at the same time could exceed the limits
         self._entries: dict[str, _Entry] = {}
         self._missing: set[str] = set()  # default dictionaries that were reported
         self.names()
+        disk.remove_leftovers(folder)
 
     def log_problems(self) -> None:
         """Log damaged files and missing default dictionaries, which are otherwise logged when they are used."""
@@ -111,39 +122,66 @@ class LexiconStore:
         except LexiconNotFound as error:
             raise LexiconNotFound(error.message, param="lexicons") from None
 
+    def check_free(self, size: int) -> None:
+        """Check that the disk has room for an upload of ``size`` bytes.
+
+        :raises InsufficientStorage: if it has not, or cannot be written.
+        """
+        disk.check_free(self._folder, size)
+
     def put(self, name: str, document: LexiconDocument) -> tuple[Lexicon, bool]:
         """Store or replace a dictionary.
 
         :returns: the dictionary, and whether it is new.
-        :raises InvalidRequest: if the name is invalid or there are too many entries.
-        :raises Conflict: if the store is full.
+        :raises InvalidRequest: if the name is invalid, or there are too many or too long entries.
+        :raises Conflict: if a limit of the store is reached. Damaged files count.
+        :raises InsufficientStorage: if the disk is full or cannot be written.
         """
         if not LEXICON_NAME.fullmatch(name):
             raise InvalidRequest(f"invalid lexicon name {name!r}: must match {LEXICON_NAME.pattern}", param="name")
         if (count := len(document.entries)) > self._max_entries:
             raise InvalidRequest(f"{count} entries: the limit is {self._max_entries}", param="entries")
-        names = self.names()
-        created = name not in names
-        if created and len(names) >= self._max_lexicons:
-            raise Conflict(f"the store has {len(names)} lexicons (limit: {self._max_lexicons}): remove one first")
-        try:
+        data = document.model_dump_json(indent=2).encode()
+        if len(data) > _MAX_FILE_BYTES:
+            raise InvalidRequest(
+                f"the dictionary has {len(data)} bytes: the limit is {_MAX_FILE_BYTES}; split it", param="entries"
+            )
+        with self._writing, disk.storing(f"the lexicon {name!r} cannot be stored", self._folder):
+            created = self._check_room(name, len(data))
             self._folder.mkdir(parents=True, exist_ok=True)
-            _replace(self._path(name), document.model_dump_json(indent=2).encode())
-        except OSError as error:
-            raise GatewayError(f"the lexicon {name!r} cannot be stored: {error.strerror or error}") from error
+            if self._path(name).is_dir():  # damaged
+                disk.delete(self._path(name))
+            disk.replace_file(self._path(name), data)
         return self.get(name), created
 
     def remove(self, name: str) -> None:
         """Remove a dictionary, which may be damaged.
 
         :raises LexiconNotFound: if it does not exist.
+        :raises InsufficientStorage: if the disk cannot be written.
         """
         if name not in self.names():
             self.get(name)
-        try:
-            self._path(name).unlink(missing_ok=True)
-        except OSError as error:
-            raise GatewayError(f"the lexicon {name!r} cannot be removed: {error.strerror or error}") from error
+        with disk.storing(f"the lexicon {name!r} cannot be removed", self._folder):
+            disk.delete(self._path(name))
+
+    def _check_room(self, name: str, size: int) -> bool:
+        """Return whether a dictionary is new.
+
+        :raises Conflict: naming the limit that it would exceed.
+        """
+        names = self.names()
+        is_new = name not in names
+        if is_new and len(names) >= self._max_lexicons:
+            raise Conflict(f"the store has {len(names)} lexicons (limit: {self._max_lexicons}): remove one first")
+        path = self._path(name)
+        used = disk.used_bytes(self._folder) - (os.lstat(path).st_size if not is_new else 0)
+        if used + size > self._max_bytes:
+            raise Conflict(
+                f"the stored lexicons have {used} bytes and this one {size} (limit: {self._max_bytes} in all): "
+                "remove one first"
+            )
+        return is_new
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}{_SUFFIX}"
@@ -196,16 +234,3 @@ def _reason(error: OSError | ValueError) -> str:
         where = ".".join(map(str, first["loc"]))
         return f"{where}: {first['msg']}" if where else first["msg"]
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old or the new content."""
-    temporary = path.with_name(f".tmp-{uuid.uuid4().hex}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
