@@ -51,11 +51,21 @@ class GatewayError(Exception):
         self.param = param if param is None else shortened(param, _MAX_PARAM_CHARS)
         self.retry_after_s = retry_after_s
 
+    @property
+    def logged(self) -> str:
+        """What a log may have of the message: all of it, unless it quotes the request."""
+        return self.message
+
 
 class InvalidRequest(GatewayError):
     """A field of the request is invalid."""
 
     type = "invalid_request"
+
+    @property
+    def logged(self) -> str:
+        """The invalid field, because the message may quote the text of the request."""
+        return f"invalid {self.param or 'request'}"
 
 
 class NothingToSpeak(InvalidRequest):

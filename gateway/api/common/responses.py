@@ -153,7 +153,7 @@ class AudioStream(Response):
 
     def _record_error(self, error: BaseException) -> None:
         if isinstance(error, GatewayError):
-            self.record_failure(error.type, error.message)
+            self.record_failure(error.type, error.logged)
         elif isinstance(error, TimeoutError):
             self.record_failure("client_stalled", f"the client did not read for {self._stall_s:g} s")
         else:
