@@ -53,7 +53,7 @@ class GatewayError(Exception):
 
     @property
     def logged(self) -> str:
-        """What a log may have of the message: all of it, unless it quotes the request."""
+        """The message for a log, where the text of a request must not be."""
         return self.message
 
 

@@ -23,6 +23,7 @@ SLOW_FOLDERS = frozenset(
         "e2e",
         "engine",
         "f5",
+        "faults",
         "fish",
         "hub",
         "image",

@@ -1,4 +1,4 @@
-"""A gateway for each module of faults, checked for leftovers at its end, and the table of what was counted."""
+"""A gateway for each module of faults, checked for leftovers at its end, and the table of results."""
 
 from __future__ import annotations
 
@@ -23,16 +23,21 @@ def start() -> Iterator[Start]:
     begun: list[tuple[Gateway, Path]] = []
     seen: list[psutil.Process] = []
 
-    def begin(env: dict[str, str] | None = None, **limits: object) -> Load:
+    def begin(
+        env: dict[str, str] | None = None,
+        settings: dict[str, object] | None = None,
+        headers: dict[str, str] | None = None,
+        **limits: object,
+    ) -> Load:
         folder = Path(tempfile.mkdtemp(prefix="vg"))  # a short path, since sockets are in it
         (folder / "tmp").mkdir()
         gateway = start_gateway(
-            folder, {**CONFIG, "limits": limits}, env={"TMPDIR": str(folder / "tmp"), **(env or {})}
+            folder, {**CONFIG, **(settings or {}), "limits": limits}, env={"TMPDIR": str(folder / "tmp"), **(env or {})}
         )
         begun.append((gateway, folder))
         wait_ready(gateway)
         seen.extend(processes(gateway))
-        return Load(gateway)
+        return Load(gateway, headers)
 
     yield begin
     for gateway, folder in begun:

@@ -8,63 +8,14 @@ import json
 
 import httpx
 import psutil
+from support.connections import HEAD, closed, ended, healthy, idle_descriptors, opened, request
 from support.faults_full import FULL
-from support.load import TEXT, TONE, Load, Resources
+from support.load import TEXT
 from websockets.asyncio.client import ClientConnection, connect
 
 IDLE = 2000 if FULL else 200
 SOCKETS = 500 if FULL else 40
 SLOW = 50 if FULL else 10
-HEAD = b"POST /tts HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-
-
-def request(**body: object) -> bytes:
-    content = json.dumps({**TONE, **body}).encode()
-    return HEAD + b"Content-Length: %d\r\n\r\n" % len(content) + content
-
-
-async def opened(load: Load, count: int, first: bytes) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Open connections and send the same bytes on each."""
-    url = httpx.URL(load.gateway.url)
-    pairs = []
-    for _ in range(count):
-        pairs.append(await asyncio.open_connection(url.host, url.port, limit=2**12))
-        pairs[-1][1].write(first)
-    return pairs
-
-
-async def closed(pairs: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> None:
-    for _, writer in pairs:
-        writer.close()
-    await asyncio.gather(*(writer.wait_closed() for _, writer in pairs), return_exceptions=True)
-
-
-async def ended(pairs: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]], timeout_s: float = 30) -> int:
-    """Wait until the gateway has ended every connection, and count them."""
-
-    async def end(reader: asyncio.StreamReader) -> None:
-        with contextlib.suppress(ConnectionError):
-            while await reader.read(2**12):
-                pass
-
-    async with asyncio.timeout(timeout_s):
-        await asyncio.gather(*(end(reader) for reader, _ in pairs))
-    return len(pairs)
-
-
-async def healthy(load: Load, before: Resources) -> None:
-    """Every question is answered, no answer was wrong, and within seconds no more descriptors are open than before."""
-    await load.each_right()
-    load.check()
-    async with asyncio.timeout(15):
-        while Resources.of(load.gateway).descriptors > before.descriptors + 2:  # a client's own connection
-            await asyncio.sleep(0.1)
-
-
-async def idle_descriptors(load: Load) -> Resources:
-    await load.learn()
-    await asyncio.sleep(0.2)
-    return Resources.of(load.gateway)
 
 
 async def test_slow_heads_and_bodies_are_cut_off_and_disturb_no_one(load, report) -> None:
@@ -158,15 +109,14 @@ async def test_live_sessions_idle_and_speaking(load, report) -> None:
 
 async def test_long_numbers_are_spoken_or_refused(load, report) -> None:
     forms = ("{}", "${}", "{}%", "{}th", "+1 555 {}", "2024-05-{}", "IV {}", "①{}", "{}.{}")
-    languages = ("en", "de", "am", "te", "kn", "hi", "zh", "ja", "ar")
+    languages = ("de", "am", "te", "kn", "hi", "zh", "ja", "ar") if FULL else ("am", "te")
+    bodies = [{"text": form, "normalize": False} for form in forms]
+    bodies += [{"text": form, "language": language, "engine": "tone"} for language in languages for form in forms[:2]]
     statuses = []
-    async with load.running(2), httpx.AsyncClient(base_url=load.gateway.url, timeout=60, trust_env=False) as client:
-        for language in languages:
-            for form in forms:
-                text = form.replace("{}", "9" * 37)
-                for body in ({"language": language, "engine": "tone"}, {"engine": "lite", "normalize": False}):
-                    response = await client.post("/tts", json={"text": text, "options": {}, **body})
-                    statuses.append(response.status_code)
+    async with load.running(1), httpx.AsyncClient(base_url=load.gateway.url, timeout=60, trust_env=False) as client:
+        for body in bodies:
+            response = await client.post("/tts", json={**body, "text": body["text"].replace("{}", "9" * 37)})
+            statuses.append(response.status_code)
     load.check()
     assert {*statuses} <= {200, 422}
     report("numbers of 37 digits", "spoken digit by digit", f"{statuses.count(200)} of {len(statuses)} spoken, no 500")

@@ -1,4 +1,4 @@
-"""Processes that die, stop, run out of memory or are told to end, under load whose every answer is compared."""
+"""Processes that die, stop, run out of memory or end, under load whose every answer is compared."""
 
 from __future__ import annotations
 

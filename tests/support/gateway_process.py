@@ -66,7 +66,7 @@ def start_gateway(folder: Path, config: dict, *arguments: str, env: dict[str, st
             text=True,
             env={**os.environ, **(env or {})},
         )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if match := re.search(r"listening on (http://\S+:\d+)", log.read_text()):
             return Gateway(process, match[1], log)

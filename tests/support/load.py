@@ -81,15 +81,20 @@ class Counts:
 class Load:
     """Clients that ask the questions in turn, each on connections of its own."""
 
-    def __init__(self, gateway: Gateway, questions: Sequence[Question] = QUESTIONS) -> None:
+    def __init__(
+        self, gateway: Gateway, headers: dict[str, str] | None = None, questions: Sequence[Question] = QUESTIONS
+    ) -> None:
         self.gateway = gateway
+        self._headers = headers
         self.questions = questions
         self.counts = Counts()
         self._known: dict[str, bytes] = {}
         self._stopping = False
 
     async def learn(self) -> None:
-        """Record the answer of each question asked alone."""
+        """Record the answer of each question asked alone, once."""
+        if self._known:
+            return
         async with self._client() as client:
             for question in self.questions:
                 response = await client.post(question.path, json=question.body)
@@ -99,8 +104,7 @@ class Load:
     @contextlib.asynccontextmanager
     async def running(self, clients: int = 6) -> AsyncIterator[Load]:
         """Ask during the context; at its end every answer has arrived."""
-        if not self._known:
-            await self.learn()
+        await self.learn()
         self._stopping = False
         tasks = [asyncio.create_task(self._ask_on(number)) for number in range(clients)]
         try:
@@ -133,7 +137,7 @@ class Load:
         assert not self.counts.hung, self.counts.hung[:3]
 
     def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.gateway.url, timeout=HANG_S, trust_env=False)
+        return httpx.AsyncClient(base_url=self.gateway.url, headers=self._headers, timeout=HANG_S, trust_env=False)
 
     async def _ask_on(self, number: int) -> None:
         async with self._client() as client:
@@ -147,6 +151,8 @@ class Load:
             response = await client.post(question.path, json=question.body)
         except httpx.TimeoutException:
             counts.hung.append(question.path)
+        except httpx.ConnectError:  # the gateway has closed its port
+            await asyncio.sleep(0.1)
         except httpx.HTTPError as error:
             counts.broken[type(error).__name__] += 1
             await asyncio.sleep(0.02)
@@ -164,7 +170,7 @@ class Load:
 
 
 def is_typed(response: httpx.Response) -> bool:
-    """Whether an error says what is wrong in its dialect's envelope, and quotes no text."""
+    """Whether an error names the fault in its dialect's envelope, and quotes no text."""
     try:
         body = response.json()
         return bool(body.get("message") or body["error"]["message"]) and SECRET not in response.text
@@ -178,7 +184,7 @@ def _key(question: Question) -> str:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a gateway and its workers hold."""
+    """Processes, threads, descriptors and files of a gateway and its workers."""
 
     processes: int
     threads: int
