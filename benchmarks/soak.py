@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import io
 import json
 import shutil
 import statistics
@@ -21,13 +20,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
-import numpy as np
 import psutil
-import soundfile
 from websockets.asyncio.client import connect
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from support.gateway_process import Gateway, start_gateway, wait_ready
+from support.gateway_process import Gateway, clip_of, start_gateway, wait_ready
 from support.load import CONFIG, TEXT, TONE, Load, Resources, processes, worker_of
 
 MAX_GROWTH = 0.05
@@ -50,9 +47,17 @@ class Soak:
     async def run(self, load: Load, seconds: float) -> None:
         """Run for a time; between two faults there is time for many right answers."""
         began_at = time.monotonic()
-        chores = (self.hang_up, self.live, self.voices, self.unload, self.kill_worker)
         async with load.running(4), httpx.AsyncClient(base_url=self.gateway.url, timeout=60, trust_env=False) as client:
-            tasks = [asyncio.create_task(self._repeat(chore, client, seconds / 60 / 20)) for chore in chores]
+            tasks = [
+                asyncio.create_task(self._repeat(chore, client, pause_s))
+                for chore, pause_s in (
+                    (self.hang_up, 2),
+                    (self.live, 2),
+                    (self.voices, 2),
+                    (self.unload, seconds / 60),
+                    (self.kill_worker, seconds / 12),  # rarely: the pause before a restart doubles within a minute
+                )
+            ]
             while (elapsed_s := time.monotonic() - began_at) < seconds:
                 await asyncio.sleep(SAMPLE_S)
                 self._sample(elapsed_s / 60)
@@ -71,9 +76,8 @@ class Soak:
             self.samples.append((minutes, megabytes[0], sum(megabytes[1:]), held))
 
     async def _repeat(
-        self, chore: Callable[[httpx.AsyncClient], Awaitable[None]], client: httpx.AsyncClient, scale: float
+        self, chore: Callable[[httpx.AsyncClient], Awaitable[None]], client: httpx.AsyncClient, pause_s: float
     ) -> None:
-        pause_s = max(1.0, scale) * {"unload": 11, "kill_worker": 17}.get(chore.__name__, 2)
         while True:
             await asyncio.sleep(pause_s)
             with contextlib.suppress(httpx.HTTPError, OSError, KeyError):  # while a worker is restarted
@@ -100,11 +104,8 @@ class Soak:
 
     async def voices(self, client: httpx.AsyncClient) -> None:
         """Store a voice, speak with it, delete it."""
-        buffer = io.BytesIO()
-        tone = 0.3 * np.sin(np.arange(2 * 16000) / 16000 * 2 * np.pi * 180)
-        soundfile.write(buffer, tone, 16000, format="WAV", subtype="PCM_16")
         form = {"name": f"voice {time.monotonic_ns()}", "transcript": "what is said"}
-        voice = (await client.post("/v1/voices", data=form, files={"audio": ("a.wav", buffer.getvalue())})).json()
+        voice = (await client.post("/v1/voices", data=form, files={"audio": ("a.wav", clip_of(2))})).json()
         await client.post("/tts", json={**TONE, "voice": voice["id"]})
         await client.delete(f"/v1/voices/{voice['id']}")
 
@@ -133,6 +134,8 @@ async def main(minutes: float) -> int:
     wait_ready(gateway)
     load, soak = Load(gateway), Soak(gateway, (temporary, data))
     await load.learn()
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=60, trust_env=False) as client:
+        await soak.voices(client)  # starts a decoder's process, which stays
     before = Resources.of(gateway, *soak.folders)
     await soak.run(load, minutes * 60)
     await load.each_right(120)

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-import io
 import json
 import os
 import signal
@@ -14,12 +13,11 @@ import subprocess
 import time
 
 import httpx
-import numpy as np
 import psutil
 import pytest
-import soundfile
 from support.connections import closed, ended, healthy, idle_descriptors, opened, request
 from support.faults_full import full
+from support.gateway_process import clip_of
 from support.load import TEXT, Load
 
 pytestmark = full
@@ -49,11 +47,8 @@ async def test_unread_documentation_does_not_refuse_a_request_with_a_key(start, 
     load = start(
         requests=20, stall_s=3, settings={"access": {"keys": {"us": key}}}, headers={"Authorization": "Bearer secret"}
     )
-    pipelined = (
-        b"GET /docs HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /static-offline-docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-        * 20
-    )
-    unread = await opened(load, 60, pipelined)
+    file = b"GET /static-offline-docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"  # 1.5 MB
+    unread = await opened(load, 60, file * 20)
     async with load.running(4):
         await load.more_right(20)
     await closed(unread)
@@ -132,18 +127,16 @@ async def test_full_disk_refuses_voices_and_nothing_else(start, report) -> None:
     load = start()
     data = load.gateway.log.parent / "data"
     data.mkdir(exist_ok=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(data)], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=800k", "tmpfs", str(data)], capture_output=True).returncode:
         pytest.skip("this machine allows no mount")
-    buffer = io.BytesIO()
-    tone = 0.3 * np.sin(np.arange(10 * 16000) / 16000 * 2 * np.pi * 180)
-    soundfile.write(buffer, tone, 16000, format="WAV", subtype="PCM_16")
+    (data / "voices").mkdir()
     try:
         async with load.running(2), httpx.AsyncClient(base_url=load.gateway.url, timeout=60, trust_env=False) as client:
             answers = [
                 await client.post(
                     "/v1/voices",
                     data={"name": f"voice {number}", "transcript": "what is said"},
-                    files={"audio": ("a.wav", buffer.getvalue())},
+                    files={"audio": ("a.wav", clip_of(10))},
                 )
                 for number in range(3)
             ]

@@ -72,12 +72,12 @@ async def test_stopped_gateway_goes_on(load, report) -> None:
         await load.more_right()
         gateway = psutil.Process(load.gateway.process.pid)
         gateway.suspend()
-        await asyncio.sleep(4)  # longer than heartbeat_timeout_s
+        await asyncio.sleep(9)  # longer than heartbeat_timeout_s
         gateway.resume()
         await load.more_right()
     await load.each_right()
     load.check()
-    report("SIGSTOP of the gateway for 4 s", "it goes on", load.counts)
+    report("SIGSTOP of the gateway for 9 s", "it goes on", load.counts)
 
 
 CLOCK = """

@@ -84,6 +84,16 @@ def wait_ready(gateway: Gateway, timeout_s: float = 60) -> None:
         time.sleep(0.05)
 
 
+def clip_of(seconds: int) -> bytes:
+    """A modulated tone that resembles a voice, as a WAV file."""
+    rate = 16000
+    t = np.arange(seconds * rate) / rate
+    samples = 0.3 * np.sin(2 * np.pi * 180 * t) * (1 + np.sin(2 * np.pi * 3 * t)) / 2
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples.astype(np.float32), rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
 def read_audio(data: bytes) -> tuple[np.ndarray, int]:
     """Samples, shape (N,), and rate of a WAV or FLAC file."""
     samples, rate = soundfile.read(io.BytesIO(data), dtype="float32")

@@ -26,7 +26,7 @@ ENGINES = {
         "backend": "tone",
         "load": "eager",
         "backoff_s": 0.1,
-        "heartbeat_timeout_s": 3,
+        "heartbeat_timeout_s": 8,
         "defaults": {"step_s": 0.002},
     },
 }
