@@ -48,16 +48,9 @@ class Soak:
         """Run for a time; between two faults there is time for many right answers."""
         began_at = time.monotonic()
         async with load.running(4), httpx.AsyncClient(base_url=self.gateway.url, timeout=60, trust_env=False) as client:
-            tasks = [
-                asyncio.create_task(self._repeat(chore, client, pause_s))
-                for chore, pause_s in (
-                    (self.hang_up, 2),
-                    (self.live, 2),
-                    (self.voices, 2),
-                    (self.unload, seconds / 60),
-                    (self.kill_worker, seconds / 12),  # rarely: the pause before a restart doubles within a minute
-                )
-            ]
+            pauses_s = {self.hang_up: 2.0, self.live: 2.0, self.voices: 2.0, self.unload: max(10, seconds / 60)}
+            pauses_s[self.kill_worker] = max(30, seconds / 12)  # a second one within a minute doubles its back-off
+            tasks = [asyncio.create_task(self._repeat(chore, client, pause_s)) for chore, pause_s in pauses_s.items()]
             while (elapsed_s := time.monotonic() - began_at) < seconds:
                 await asyncio.sleep(SAMPLE_S)
                 self._sample(elapsed_s / 60)
@@ -133,7 +126,8 @@ async def main(minutes: float) -> int:
     gateway = start_gateway(folder, CONFIG, env={"TMPDIR": str(temporary)})
     wait_ready(gateway)
     load, soak = Load(gateway), Soak(gateway, (temporary, data))
-    await load.learn()
+    async with load.running():  # fills pools of threads
+        await load.more_right(60)
     async with httpx.AsyncClient(base_url=gateway.url, timeout=60, trust_env=False) as client:
         await soak.voices(client)  # starts a decoder's process, which stays
     before = Resources.of(gateway, *soak.folders)

@@ -10,7 +10,7 @@ import httpx
 import psutil
 from support.connections import HEAD, closed, ended, healthy, idle_descriptors, opened, request
 from support.faults_full import FULL
-from support.load import TEXT
+from support.load import LANGUAGES, TEXT
 from websockets.asyncio.client import ClientConnection, connect
 
 IDLE = 2000 if FULL else 200
@@ -109,7 +109,7 @@ async def test_live_sessions_idle_and_speaking(load, report) -> None:
 
 async def test_long_numbers_are_spoken_or_refused(load, report) -> None:
     forms = ("{}", "${}", "{}%", "{}th", "+1 555 {}", "2024-05-{}", "IV {}", "①{}", "{}.{}")
-    languages = ("de", "am", "te", "kn", "hi", "zh", "ja", "ar") if FULL else ("am", "te")
+    languages = LANGUAGES if FULL else LANGUAGES[:2]
     bodies = [{"text": form, "normalize": False} for form in forms]
     bodies += [{"text": form, "language": language, "engine": "tone"} for language in languages for form in forms[:2]]
     statuses = []
@@ -118,5 +118,6 @@ async def test_long_numbers_are_spoken_or_refused(load, report) -> None:
             response = await client.post("/tts", json={**body, "text": body["text"].replace("{}", "9" * 37)})
             statuses.append(response.status_code)
     load.check()
-    assert {*statuses} <= {200, 422}
+    assert statuses.count(422) <= 1, "lite refuses ①"
+    assert statuses.count(200) >= len(statuses) - 1
     report("numbers of 37 digits", "spoken digit by digit", f"{statuses.count(200)} of {len(statuses)} spoken, no 500")

@@ -18,6 +18,7 @@ from support.gateway_process import Gateway
 
 SECRET = "a sentence that lasts"  # in most texts; no log and no error may have it
 TEXT = f"This is {SECRET}. "
+LANGUAGES = ("am", "te", "kn", "de", "hi", "zh", "ja", "ar")
 HANG_S = 45  # no fault may keep an answer for longer
 
 ENGINES = {
@@ -27,6 +28,7 @@ ENGINES = {
         "load": "eager",
         "backoff_s": 0.1,
         "heartbeat_timeout_s": 8,
+        "model": {"languages": ["en", *LANGUAGES]},
         "defaults": {"step_s": 0.002},
     },
 }
