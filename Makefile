@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu client-env deploy-tools deploy-files docs docs-env gpu-kit gpu-rehearsal image-deps image-test lint format bench constraints system-deps ui-vendor lint-ui clean
+.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu faults soak client-env deploy-tools deploy-files docs docs-env gpu-kit gpu-rehearsal image-deps image-test lint format bench constraints system-deps ui-vendor lint-ui clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -105,6 +105,12 @@ test: install-dev system-deps client-env deploy-tools docs-env ## every test
 
 test-quick: install-dev ## the tests without models and browsers
 	$(PYTEST) -m "not gpu and not slow" $(ARGS)
+
+faults: install-dev ## faults and hostile clients under load on a real gateway, and the table of results; some 10 minutes
+	FAULTS=full $(BIN)/python -m pytest tests/faults $(ARGS)
+
+soak: install-dev ## mixed load for MINUTES=20: memory, descriptors, processes, threads and files of the gateway
+	$(BIN)/python benchmarks/soak.py --minutes $(or $(MINUTES),20)
 
 test-gpu: install-dev ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu tests/gpu $(ARGS)

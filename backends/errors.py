@@ -15,6 +15,7 @@ BackendError
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 
 
@@ -79,3 +80,19 @@ class BrokenEngine(RegistryError):
 
 class WireError(BackendError):
     """A frame from the other process is not a valid message of this protocol."""
+
+
+def describe(error: BaseException) -> str:
+    """The type of an unexpected error. Its message is left out, because it may quote the text of a request."""
+    reason = error.strerror if isinstance(error, OSError) else str(error) if isinstance(error, EngineFault) else None
+    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+
+
+def describe_with_traceback(error: BaseException) -> str:
+    """The traceback of an error and of its causes, each described as by :func:`describe`."""
+    parts: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        parts.append("".join(traceback.format_tb(cause.__traceback__)) + describe(cause))
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "\n".join(reversed(parts))

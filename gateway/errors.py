@@ -52,11 +52,21 @@ class GatewayError(Exception):
         self.param = param if param is None else shortened(param, _MAX_PARAM_CHARS)
         self.retry_after_s = retry_after_s
 
+    @property
+    def logged(self) -> str:
+        """The message for a log, where the text of a request must not be."""
+        return self.message
+
 
 class InvalidRequest(GatewayError):
     """A field of the request is invalid."""
 
     type = "invalid_request"
+
+    @property
+    def logged(self) -> str:
+        """The invalid field, because the message may quote the text of the request."""
+        return f"invalid {self.param or 'request'}"
 
 
 class NothingToSpeak(InvalidRequest):

@@ -7,7 +7,9 @@ import sys
 from typing import TextIO
 
 import structlog
+from structlog.typing import ExcInfo
 
+from backends.errors import describe_with_traceback
 from gateway.settings import LogSettings
 
 
@@ -30,9 +32,12 @@ def configure(settings: LogSettings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]  # rich's takes seconds
+        [structlog.dev.ConsoleRenderer(exception_formatter=_write_traceback)]
         if plain
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        else [
+            structlog.processors.ExceptionRenderer(_traceback),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -57,3 +62,11 @@ def configure(settings: LogSettings) -> None:
         logging.getLogger(name).propagate = True
     for name in ("httpx", "httpcore", "huggingface_hub", "filelock"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def _traceback(exc_info: ExcInfo) -> str:
+    return describe_with_traceback(exc_info[1])
+
+
+def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
+    stream.write("\n" + _traceback(exc_info))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-from support.gateway_process import TONE_AND_LITE, Gateway, start_gateway, wait_ready
+from support.gateway_process import TONE_AND_LITE, Gateway, clip_of, start_gateway, wait_ready
 
 SLOW_FOLDERS = frozenset(
     {
@@ -23,6 +20,7 @@ SLOW_FOLDERS = frozenset(
         "e2e",
         "engine",
         "f5",
+        "faults",
         "fish",
         "hub",
         "image",
@@ -64,9 +62,4 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 @pytest.fixture(scope="session")
 def clip() -> bytes:
     """Two seconds of a modulated tone that resembles a voice, as a WAV file."""
-    rate = 16000
-    t = np.arange(2 * rate) / rate
-    samples = 0.3 * np.sin(2 * np.pi * 180 * t) * (1 + np.sin(2 * np.pi * 3 * t)) / 2
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples.astype(np.float32), rate, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
+    return clip_of(2)

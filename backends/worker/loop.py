@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from backends import wire
 from backends.base import DecodeJob, EncodeJob, Engine, Failed, Finished, Job
-from backends.errors import BackendError, FatalFault, InvalidJob, LoadError
+from backends.errors import BackendError, FatalFault, InvalidJob, LoadError, describe
 from backends.registry import Registry
 from backends.worker.channel import Channel
 from backends.worker.environment import move_endpoint_list
@@ -124,7 +124,7 @@ class Loop:
         except Exception as error:
             log.exception("cannot start job %s", job_id)
             self._engine.abort(job_id)
-            self._outbox.append(Failed(job_id, f"{type(error).__name__}: {error}"))
+            self._outbox.append(Failed(job_id, describe(error)))
         else:
             self._active.add(job_id)
 
@@ -136,7 +136,7 @@ class Loop:
             raise
         except Exception as error:
             log.exception("step() failed unexpectedly")
-            raise FatalFault(f"{type(error).__name__}: {error}") from error
+            raise FatalFault(describe(error)) from error
         self._steps += 1
         self._longest_step_s = max(self._longest_step_s, time.monotonic() - started)
         for event in events:

@@ -290,7 +290,8 @@ class WorkerProcess:
             level, event = str(fields.pop("level")), str(fields.pop("event"))
             getattr(self._log, level)(event, **{f"worker_{key}": value for key, value in fields.items()})
         except (ValueError, AttributeError, KeyError, TypeError):
-            self._last_stderr_line = line  # not a log record: a traceback or a library's message
+            if not self._capabilities.done():  # later ones may quote the text of a request
+                self._last_stderr_line = line  # not a log record: a traceback or a library's message
             self._log.info("worker", line=line)
 
     async def _watch(self) -> None:

@@ -16,6 +16,7 @@ from backends.registry import GROUP, Registry
 from backends.tone.engine import ToneEngine
 from backends.wire import Message, ToWorker
 from backends.worker import loop
+from backends.worker.__main__ import _JsonLines
 from backends.worker.channel import Channel
 
 
@@ -125,14 +126,29 @@ def buggy(monkeypatch: pytest.MonkeyPatch) -> Registry:
 def test_exception_in_add_fails_that_job_only(buggy: Registry) -> None:
     channel = Script(configure(), [job("bad", "add"), job("good")])
     assert loop.serve(channel, buggy) == 0
-    assert Failed("bad", "ZeroDivisionError: in add") in channel.sent
+    assert Failed("bad", "ZeroDivisionError") in channel.sent
     assert Finished("good") in channel.sent
 
 
 def test_exception_in_step_ends_the_worker(buggy: Registry) -> None:
     channel = Script(configure(), [job("bad", "step")])
     assert loop.serve(channel, buggy) == 1
-    assert channel.sent[-1] == wire.Dying("ZeroDivisionError: in step")
+    assert channel.sent[-1] == wire.Dying("ZeroDivisionError")
+
+
+def test_text_in_the_message_of_an_unexpected_error_is_neither_sent_nor_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def quote(self: ToneEngine, job: Job) -> None:
+        raise ValueError(job.text)
+
+    monkeypatch.setattr(ToneEngine, "add", quote)
+    channel = Script(configure(), [job("bad", "my secret")])
+    loop.serve(channel, Registry())
+    assert Failed("bad", "ValueError") in channel.sent
+    [line] = [_JsonLines().format(record) for record in caplog.records]
+    assert "ValueError" in line
+    assert "my secret" not in line
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def start_gateway(folder: Path, config: dict, *arguments: str, env: dict[str, st
             text=True,
             env={**os.environ, **(env or {})},
         )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if match := re.search(r"listening on (http://\S+:\d+)", log.read_text()):
             return Gateway(process, match[1], log)
@@ -82,6 +82,16 @@ def wait_ready(gateway: Gateway, timeout_s: float = 60) -> None:
     while gateway.client.get("/health/ready").status_code != 200:
         assert time.monotonic() < deadline, gateway.log.read_text()
         time.sleep(0.05)
+
+
+def clip_of(seconds: int) -> bytes:
+    """A modulated tone that resembles a voice, as a WAV file."""
+    rate = 16000
+    t = np.arange(seconds * rate) / rate
+    samples = 0.3 * np.sin(2 * np.pi * 180 * t) * (1 + np.sin(2 * np.pi * 3 * t)) / 2
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples.astype(np.float32), rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
 
 
 def read_audio(data: bytes) -> tuple[np.ndarray, int]:

@@ -111,8 +111,10 @@ def retry_after(error: GatewayError) -> dict[str, str]:
 
 
 def headers(error: GatewayError) -> dict[str, str]:
-    """The headers of an error response: ``Retry-After`` and ``WWW-Authenticate``."""
+    """The headers of an error response: ``Retry-After``, ``WWW-Authenticate`` and ``Connection``."""
     found = retry_after(error)
+    if isinstance(error, errors.BodyTimeout):
+        found["Connection"] = "close"  # or else the connection would wait for the rest of the body
     if isinstance(error, errors.Unauthorized):
         # RFC 6750: requests without credentials get no error code.
         found["WWW-Authenticate"] = 'Bearer realm="voxgate"' + (', error="invalid_token"' if error.given else "")

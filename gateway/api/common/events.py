@@ -63,7 +63,7 @@ class EventStream(AudioStream):
             async for event in speech_events(speech):
                 yield _event_line(event)
         except GatewayError as error:
-            self.record_failure(error.type, error.message)
+            self.record_failure(error.type, error.logged)
             problem = Problem(STATUS[type(error)], error.type, error.message, error.param, self._request_id)
             yield _line("error", **native_envelope(problem))
             return

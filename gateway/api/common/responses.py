@@ -121,7 +121,7 @@ class AudioStream(Response):
             if not sending.done():
                 self.record_failure("client_gone", "the client disconnected")
             elif isinstance(error := sending.exception(), GatewayError):
-                self.record_failure(error.type, error.message)
+                self.record_failure(error.type, error.logged)
             elif error is not None:
                 raise error
         finally:

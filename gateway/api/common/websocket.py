@@ -276,7 +276,7 @@ class _Connection:
                 break
             if isinstance(event, SegmentRefused):
                 self._metrics.errors.labels(event.error.type).inc()
-                log.warning("segment refused", start=event.start, end=event.end, error=event.error.message)
+                log.warning("segment refused", start=event.start, end=event.end, error=event.error.logged)
             await self._send(message)
         return message
 
@@ -374,7 +374,7 @@ class _Connection:
     async def _fail(self, error: GatewayError) -> None:
         problem = _problem(error, self._websocket)
         self._metrics.errors.labels(error.type).inc()
-        log.warning("live session aborted", type=error.type, error=error.message)
+        log.warning("live session aborted", type=error.type, error=error.logged)
         position = self._session.spoken_position if self._session is not None else 0
         if problem.status in (429, 503):
             code = _TRY_AGAIN_LATER

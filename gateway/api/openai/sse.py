@@ -39,7 +39,7 @@ class SpeechEvents(AudioStream):
             async for data in self.speech.stream():
                 yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(data).decode()})
         except GatewayError as error:
-            self.record_failure(error.type, error.message)
+            self.record_failure(error.type, error.logged)
             yield _event({"type": "error", **self._envelope(as_openai(error))})
             return
         output_tokens = math.ceil(self.speech.consumed_s / TOKEN_S)

@@ -10,6 +10,7 @@ from typing import Literal
 from num2words import CONVERTER_CLASSES, num2words
 
 MAX_DIGITS = 15  # longer numbers are read digit by digit
+_MAX_DIGITS = {"am": 3, "kn": 10, "te": 10}  # where the library fails; for Amharic 9,999,999 it never returns
 _lock = threading.Lock()  # some of the library's converters keep the number that they are reading
 
 
@@ -54,6 +55,10 @@ def digits(written: str, language: str) -> str:
 
 
 def _read(number: int | Decimal, language: str, kind: Literal["cardinal", "ordinal", "year"]) -> str:
+    if len(written := str(number)) > _MAX_DIGITS.get(language, len(written)):
+        if isinstance(number, Decimal):
+            raise ValueError("too long")
+        return digits(written, language)
     with _lock:
         words = str(num2words(number, lang=language, to=kind))
     words = words.replace(",", "")  # a comma would be spoken as a pause
