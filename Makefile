@@ -19,7 +19,8 @@ install-dev: $(VENV)/.installed-dev ## every engine and what tests, linters and 
 
 $(BIN)/uv: constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	sed -n '/^uv==/,/[^\\]$$/p' constraints.txt > $(VENV)/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/uv.txt
 	touch $@
 
 $(VENV)/.installed: $(BIN)/uv pyproject.toml overrides.txt
@@ -156,8 +157,12 @@ format: install-dev ## rewrite the code in the standard format
 bench: install-dev ## measure the request path beside LitServe
 	$(BIN)/python benchmarks/serve.py
 
-constraints: install-dev ## write down the versions that are installed now
-	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable > constraints.txt
+# For every platform and for Python 3.11.5 or later; mkdocs-material needs that release.
+constraints: install-dev docs-env ## write the versions that are installed now into constraints.txt, with hashes of all their files
+	$(BIN)/uv pip freeze --quiet --python $(BIN)/python --exclude-editable > $(VENV)/versions.txt
+	echo uv | $(BIN)/uv pip compile --quiet pyproject.toml - --all-extras --universal --python-version 3.11.5 \
+	  --overrides overrides.txt --constraints $(VENV)/versions.txt \
+	  --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file constraints.txt
 
 clean: ## remove .venv, the clients' packages, Helm and Prometheus, the documentation site and the images of image-test
 	rm -rf $(VENV) $(CLIENTS) node_modules tests/clients/node_modules .deploy .docs site /var/tmp/voxgate-image
