@@ -15,6 +15,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterable
 from fnmatch import fnmatch
+from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from textwrap import fill
@@ -52,14 +53,19 @@ def resolve(listed: Iterable[str]) -> set[str]:
         if name in skipped or (name, extras) in found:
             continue
         found.add((name, extras))
-        try:
-            needed = [Requirement(text) for text in requires(name) or ()]
-        except PackageNotFoundError:
-            raise SystemExit(f"{name} is not installed: run `make install-dev docs-env`") from None
-        for one in needed:
+        for one in required_by(name):
             if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
                 queue.append(one)
     return {name for name, _ in found}
+
+
+@cache
+def required_by(name: str) -> list[Requirement]:
+    """Return the requirements of an installed package, those of its extras too."""
+    try:
+        return [Requirement(text) for text in requires(name) or ()]
+    except PackageNotFoundError:
+        raise SystemExit(f"{name} is not installed: run `make install-dev docs-env`") from None
 
 
 def license_of(name: str) -> str:
