@@ -16,7 +16,6 @@ RUN python3 -m venv /opt/uv \
 
 # FFMPEG=wheel: PyAV's wheel, whose FFmpeg has GPL parts. FFMPEG=lgpl: an FFmpeg without them, and PyAV built for it.
 FROM builder AS ffmpeg-wheel
-RUN mkdir /opt/ffmpeg /pyav
 
 FROM builder AS ffmpeg-lgpl
 ARG FFMPEG_URL=https://ffmpeg.org/releases/ffmpeg-8.1.2.tar.xz
@@ -26,15 +25,13 @@ ADD ${FFMPEG_URL} ffmpeg.tar.xz
 COPY scripts/ffmpeg_lgpl.sh ./
 RUN ./ffmpeg_lgpl.sh
 
-# hadolint ignore=DL3006
-FROM ffmpeg-${FFMPEG} AS ffmpeg
-
 # Dependencies without the project. PyTorch is moved out, because it is a layer of its own in the image.
-FROM builder AS dependencies
+# hadolint ignore=DL3006
+FROM ffmpeg-${FFMPEG} AS dependencies
+WORKDIR /src
 ARG EXTRAS=lite,f5,fish
 ARG TORCH_INDEX=
 COPY pyproject.toml overrides.txt overrides-image.txt ./
-COPY --from=ffmpeg /pyav /opt/venv
 # constraints.txt has the hashes of PyPI's files, not those of another index.
 RUN set -e; \
     if [ -n "$TORCH_INDEX" ]; then \
@@ -49,12 +46,12 @@ RUN set -e; \
       if [ -d "$packages/$name" ]; then mv "$packages/$name" "/torch$packages"; fi; \
     done
 
-# Software bill of materials: the packages in /opt/venv, in the format CycloneDX.
-FROM dependencies AS sbom
+# Software bill of materials, in the format CycloneDX. The tool that writes it does not become part of the image.
 RUN python3 -m venv --without-pip /opt/sbom \
     && uv pip install --python /opt/sbom/bin/python --constraints constraints.txt cyclonedx-bom \
+    && mkdir -p /opt/venv/share/voxgate \
     && /opt/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
-      --output-file /sbom.cdx.json /opt/venv
+      --output-file /opt/venv/share/voxgate/sbom.cdx.json /opt/venv
 
 FROM builder AS project
 COPY . .
@@ -76,9 +73,7 @@ FROM ${BASE}${BASE_DIGEST} AS runtime
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin voxgate \
     && install --directory --owner=10001 --group=10001 /data /data/hub
 COPY --from=dependencies /torch /
-COPY --from=ffmpeg /opt/ffmpeg /opt/ffmpeg
 COPY --from=dependencies /opt/venv /opt/venv
-COPY --from=sbom /sbom.cdx.json /usr/share/doc/voxgate/
 COPY --from=weights /weights /opt/weights
 COPY --from=project /project /opt/venv
 # Only /data, a volume, and /tmp are written. Libraries keep their caches in the home folder.

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Build FFmpeg from ffmpeg.tar.xz without GPL parts, with only what gateway/audio and backends/common/tempo.py use, into
-# /opt/ffmpeg, and PyAV for it into /pyav. For the Dockerfile's stage ffmpeg-lgpl: Debian, as root.
+# /opt/venv/ffmpeg, and PyAV for it into /opt/venv. For the Dockerfile's stage ffmpeg-lgpl: Debian, as root.
 set -eu
+prefix=/opt/venv/ffmpeg
 
 echo "$FFMPEG_SHA256  ffmpeg.tar.xz" | sha256sum --check
 apt-get update
@@ -11,7 +12,7 @@ mkdir ffmpeg
 tar -xJf ffmpeg.tar.xz -C ffmpeg --strip-components=1
 cd ffmpeg
 # The lists are those of ffmpeg_decoder.py, formats.py and tempo.py, in the names of `configure`.
-./configure --prefix=/opt/ffmpeg --enable-shared --disable-static --disable-programs --disable-doc --disable-network \
+./configure --prefix="$prefix" --enable-shared --disable-static --disable-programs --disable-doc --disable-network \
   --disable-autodetect --disable-everything --enable-libmp3lame --enable-libopus \
   --enable-demuxer=aac,aiff,amr,au,caf,flac,matroska,mov,mp3,ogg,w64,wav \
   --enable-decoder=pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be \
@@ -21,11 +22,13 @@ cd ffmpeg
   --enable-encoder=aac,flac,libmp3lame,libopus,pcm_s16le,pcm_mulaw,pcm_alaw \
   --enable-muxer=adts,flac,ipod,mp3,ogg,pcm_s16le,pcm_mulaw,pcm_alaw,wav,webm \
   --enable-bsf=aac_adtstoasc --enable-filter=aformat,aresample,atempo \
-  --extra-ldflags=-Wl,-rpath,/opt/ffmpeg/lib
+  --extra-ldflags="-Wl,-rpath,$prefix/lib"
 make --silent -j"$(nproc)" install
-cp COPYING.LGPLv2.1 /opt/ffmpeg/share
-cp "$(pkg-config --variable=libdir opus)"/libmp3lame.so.0 "$(pkg-config --variable=libdir opus)"/libopus.so.0 /opt/ffmpeg/lib
+cp COPYING.LGPLv2.1 "$prefix"
+libraries=$(pkg-config --variable=libdir opus)
+cp "$libraries/libmp3lame.so.0" "$libraries/libopus.so.0" "$prefix/lib"
 cd ..
 
-PKG_CONFIG_PATH=/opt/ffmpeg/lib/pkgconfig LDFLAGS=-Wl,-rpath,/opt/ffmpeg/lib \
-  uv pip install --constraints constraints.txt --no-deps --no-binary av --prefix /pyav av
+PKG_CONFIG_PATH=$prefix/lib/pkgconfig LDFLAGS="-Wl,-rpath,$prefix/lib" \
+  uv pip install --constraints constraints.txt --no-deps --no-binary av av
+rm -rf "$prefix/include" "$prefix/lib/pkgconfig" "$prefix/share"
