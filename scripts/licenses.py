@@ -122,7 +122,7 @@ def main() -> None:
     written = current.partition(TITLE)[0] + section(found, licenses)
     described = sys.platform == "linux" and platform.machine() == "x86_64" and sys.version_info[:2] == (3, 11)
     if check and described and written != current:
-        sys.exit("NOTICE, section 5: not what is installed; run `make licenses`")
+        sys.exit("NOTICE, section 5, differs from the installed packages: run `make licenses`")
     if not check:
         notice.write_text(written, encoding="utf-8")
         for title, names in found.items():

@@ -51,7 +51,7 @@ class LogMels(nn.Module):
 
 
 class Vocos(nn.Module):
-    """The engine's networks under the names of its checkpoints."""
+    """The package's classes under the names of its checkpoints."""
 
     def __init__(self) -> None:
         super().__init__()
