@@ -1,6 +1,7 @@
 # Targets: cpu, sagemaker, and cuda, which is the default. docs/images.md describes them and the build arguments.
 ARG BASE=python:3.11-slim
 ARG BASE_DIGEST=
+ARG FFMPEG=wheel
 
 FROM ${BASE}${BASE_DIGEST} AS builder
 WORKDIR /src
@@ -8,18 +9,33 @@ WORKDIR /src
 ENV VIRTUAL_ENV=/opt/venv UV_NO_CACHE=1 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 PYC_INVALIDATION_MODE=UNCHECKED_HASH
 COPY constraints.txt ./
 RUN python3 -m venv /opt/uv \
-    && /opt/uv/bin/pip install --no-cache-dir --constraint constraints.txt uv \
+    && sed -n '/^uv==/,/[^\\]$/p' constraints.txt > /opt/uv/uv.txt \
+    && /opt/uv/bin/pip install --no-cache-dir --require-hashes --requirement /opt/uv/uv.txt \
     && ln -s /opt/uv/bin/uv /usr/local/bin/uv \
     && python3 -m venv --without-pip /opt/venv
 
+# FFMPEG=wheel: PyAV's wheel, whose FFmpeg has GPL parts. FFMPEG=lgpl: an FFmpeg without them, and PyAV built for it.
+FROM builder AS ffmpeg-wheel
+
+FROM builder AS ffmpeg-lgpl
+ARG FFMPEG_URL=https://ffmpeg.org/releases/ffmpeg-8.1.2.tar.xz
+ARG FFMPEG_SHA256=464beb5e7bf0c311e68b45ae2f04e9cc2af88851abb4082231742a74d97b524c
+# hadolint ignore=DL3020
+ADD ${FFMPEG_URL} ffmpeg.tar.xz
+COPY scripts/ffmpeg_lgpl.sh ./
+RUN ./ffmpeg_lgpl.sh
+
 # Dependencies without the project. PyTorch is moved out, because it is a layer of its own in the image.
-FROM builder AS dependencies
+# hadolint ignore=DL3006
+FROM ffmpeg-${FFMPEG} AS dependencies
+WORKDIR /src
 ARG EXTRAS=lite,f5,fish
 ARG TORCH_INDEX=
 COPY pyproject.toml overrides.txt overrides-image.txt ./
+# constraints.txt has the hashes of PyPI's files, not those of another index.
 RUN set -e; \
     if [ -n "$TORCH_INDEX" ]; then \
-      uv pip install --constraints constraints.txt --no-deps --index-url "$TORCH_INDEX" torch torchaudio; \
+      uv pip install --constraints constraints.txt --no-verify-hashes --no-deps --index-url "$TORCH_INDEX" torch torchaudio; \
     fi; \
     IFS=,; for extra in $EXTRAS; do set -- "$@" --extra "$extra"; done; unset IFS; \
     uv pip install --constraints constraints.txt --overrides overrides.txt --overrides overrides-image.txt \
@@ -29,6 +45,13 @@ RUN set -e; \
     for name in torch nvidia triton; do \
       if [ -d "$packages/$name" ]; then mv "$packages/$name" "/torch$packages"; fi; \
     done
+
+# Software bill of materials, in the format CycloneDX. The tool that writes it does not become part of the image.
+RUN python3 -m venv --without-pip /opt/sbom \
+    && uv pip install --python /opt/sbom/bin/python --constraints constraints.txt cyclonedx-bom \
+    && mkdir -p /opt/venv/share/voxgate \
+    && /opt/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+      --output-file /opt/venv/share/voxgate/sbom.cdx.json /opt/venv
 
 FROM builder AS project
 COPY . .

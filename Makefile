@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu faults soak client-env deploy-tools deploy-files docs docs-env gpu-kit gpu-rehearsal image-deps image-test lint format bench constraints system-deps ui-vendor lint-ui clean
+.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu faults soak client-env deploy-tools deploy-files docs docs-env gpu-kit gpu-rehearsal image-deps image-test lint format bench constraints licenses sbom system-deps ui-vendor lint-ui clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -19,7 +19,8 @@ install-dev: $(VENV)/.installed-dev ## every engine and what tests, linters and 
 
 $(BIN)/uv: constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	sed -n '/^uv==/,/[^\\]$$/p' constraints.txt > $(VENV)/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/uv.txt
 	touch $@
 
 $(VENV)/.installed: $(BIN)/uv pyproject.toml overrides.txt
@@ -147,12 +148,13 @@ lint-ui: ## types and style of the page's JavaScript, if Node.js is installed
 	  $(MAKE) --silent node_modules/.installed && node_modules/.bin/tsc && node_modules/.bin/eslint .; \
 	else echo 'lint-ui: Node.js is not installed, nothing checked'; fi
 
-lint: install-dev lint-ui ## ruff, mypy, the import contracts, hadolint and lint-ui; phrases that plain English avoids are printed
+lint: install-dev docs-env lint-ui ## ruff, mypy, the import contracts, hadolint, licenses and lint-ui; phrases that plain English avoids are printed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/python scripts/licenses.py --check
 	$(BIN)/python scripts/prose.py
 
 format: install-dev ## rewrite the code in the standard format
@@ -162,8 +164,19 @@ format: install-dev ## rewrite the code in the standard format
 bench: install-dev ## measure the request path beside LitServe
 	$(BIN)/python benchmarks/serve.py
 
-constraints: install-dev ## write down the versions that are installed now
-	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable > constraints.txt
+# For every platform and for Python 3.11.5 or later; mkdocs-material needs that release.
+constraints: install-dev docs-env ## write the versions that are installed now into constraints.txt, with hashes of all their files
+	$(BIN)/uv pip freeze --quiet --python $(BIN)/python --exclude-editable > $(VENV)/versions.txt
+	echo uv | $(BIN)/uv pip compile --quiet pyproject.toml - --all-extras --universal --python-version 3.11.5 \
+	  --overrides overrides.txt --constraints $(VENV)/versions.txt \
+	  --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file constraints.txt
+
+licenses: install-dev docs-env ## print what each extra installs, with licenses, and write it into NOTICE; an unknown license fails
+	$(BIN)/python scripts/licenses.py
+
+sbom: $(BIN)/uv ## sbom.cdx.json: the packages in .venv as a software bill of materials (CycloneDX)
+	$(UV) cyclonedx-bom
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.cdx.json $(VENV)
 
 clean: ## remove .venv, the clients' packages, Helm and Prometheus, the documentation site and the images of image-test
 	rm -rf $(VENV) $(CLIENTS) node_modules tests/clients/node_modules .deploy .docs site /var/tmp/voxgate-image

@@ -9,6 +9,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from gateway import __version__
+from gateway.audio import ffmpeg_decoder
+from gateway.audio.formats import FORMATS
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -29,7 +31,7 @@ def test_build_context_is_what_the_build_needs() -> None:
 
 def test_packages_left_out_of_images_are_required_by_f5_tts_alone() -> None:
     lines = (ROOT / "overrides-image.txt").read_text().splitlines()
-    left_out = {line.removesuffix('; sys_platform == "never"') for line in lines if not line.startswith("#")}
+    left_out = {line.removesuffix('; python_version < "0"') for line in lines if not line.startswith("#")}
     required = {Requirement(text).name.replace("_", "-") for text in requires("f5-tts") or ()}
     assert left_out <= required
 
@@ -37,3 +39,17 @@ def test_packages_left_out_of_images_are_required_by_f5_tts_alone() -> None:
 def test_images_page_lists_every_build_argument() -> None:
     page = (ROOT / "docs/images.md").read_text()
     assert [name for name in re.findall(r"^ARG (\w+)", DOCKERFILE, re.MULTILINE) if f"`{name}`" not in page] == []
+
+
+def test_ffmpeg_of_images_without_gpl_code_has_what_the_gateway_uses() -> None:
+    script = (ROOT / "scripts/ffmpeg_lgpl.sh").read_text()
+
+    def enabled(kind: str) -> set[str]:
+        return {name for names in re.findall(rf"--enable-{kind}=(\S+)", script) for name in names.split(",")}
+
+    muxers = {"s16le": "pcm_s16le", "mulaw": "pcm_mulaw", "alaw": "pcm_alaw"}
+    assert enabled("demuxer") == set(ffmpeg_decoder._CONTAINERS)
+    assert enabled("decoder") == {name for name in ffmpeg_decoder._CODECS if not name.startswith("libopencore")}
+    assert enabled("encoder") == {fmt.codec for fmt in FORMATS.values()}
+    assert enabled("muxer") == {muxers.get(fmt.container, fmt.container) for fmt in FORMATS.values()}
+    assert "--enable-gpl" not in script

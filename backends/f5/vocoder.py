@@ -14,6 +14,7 @@ from backends.common.device import fatal_when_lost
 from backends.common.weights import load_checkpoint
 from backends.errors import LoadError
 from backends.f5.config import HOP_SAMPLES
+from backends.f5.vocos import ISTFTHead, VocosBackbone
 
 FILES = ("config.yaml", "pytorch_model.bin")
 BACKBONE = "vocos.models.VocosBackbone"
@@ -65,9 +66,6 @@ def load_vocoder(folder: Path, device: torch.device) -> Vocoder:
 
     :raises LoadError: if a file is missing or describes another kind of vocoder.
     """
-    from vocos.heads import ISTFTHead
-    from vocos.models import VocosBackbone
-
     config = _read_config(folder / FILES[0])
     weights = load_checkpoint(folder / FILES[1])
     modules: list[torch.nn.Module] = []

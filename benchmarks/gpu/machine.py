@@ -19,7 +19,6 @@ PACKAGES = (
     "huggingface-hub",
     "tokenizers",
     "f5-tts",
-    "vocos",
 )
 
 

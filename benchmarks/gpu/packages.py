@@ -16,7 +16,8 @@ def lines(path: Path) -> list[str]:
 
 def pins(path: Path) -> dict[str, str]:
     """Return the version of each package of a file in pip's format; an empty one where none is given."""
-    return {name: version for name, _, version in (line.partition("==") for line in lines(path))}
+    entries = (line.partition(" ")[0].partition("==") for line in lines(path) if not line.startswith("--hash"))
+    return {name: version for name, _, version in entries}
 
 
 def constraints() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Stage 6: the vocoder, a Vocos (arXiv 2306.00814; package vocos 0.1.0) without its discriminators.
+"""Stage 6: the vocoder, a Vocos (arXiv 2306.00814) without its discriminators.
 
 Trained with spectral distances only, from scratch or from existing weights. Sound has a random gain.
 
@@ -16,11 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchaudio.transforms import MelSpectrogram
-from vocos.heads import ISTFTHead
-from vocos.models import VocosBackbone
 
 from backends.f5.config import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES
 from backends.f5.mel import SILENCE
+from backends.f5.vocos import ISTFTHead, VocosBackbone
 from recipes.common.optim import rate
 from recipes.common.run import Run, run, run_arguments
 from recipes.common.sound import Crops, shard_names

@@ -42,12 +42,17 @@ def test_missing_file_is_named(key: str, model: dict[str, str], tmp_path: Path) 
         load(F5Config(**{**model, key: str(tmp_path / "nowhere.x")}), ENGINE, no_progress)
 
 
-def test_loading_imports_no_training_library() -> None:
-    heavy = ("wandb", "accelerate", "datasets", "transformers", "librosa", "x_transformers", "gradio", "matplotlib")
+def test_worker_imports_neither_vocos_nor_training_libraries(model: dict[str, str]) -> None:
+    """Both f5-mini and a checkpoint in the official layout are loaded."""
+    unwanted = ("wandb", "accelerate", "datasets", "transformers", "librosa", "x_transformers", "gradio", "matplotlib")
+    unwanted += ("vocos", "encodec", "unidecode", "f5_tts", "scipy")
+    mini = "package://backends.f5/assets/f5_mini"
+    small = {"checkpoint": f"{mini}/f5-mini.safetensors", "vocoder": f"{mini}/vocoder", "voices": f"{mini}/voices"}
     code = (
-        "import sys, backends.f5.loading as l, backends.f5.vocabulary as v, vocos.models, vocos.heads\n"
-        "v.read_vocabulary(v.package_file('infer/examples/vocab.txt'))\n"
-        f"print(*[name for name in {heavy} if name in sys.modules])"
+        "import sys, backends.f5.loading as l, backends.base as b\n"
+        f"for model in ({small | {'architecture': f'{mini}/config.yaml'}}, {model}):\n"
+        "    l.load(l.F5Config(**model), b.EngineConfig('f5', device='cpu', dtype='float32'), b.no_progress)\n"
+        f"print(*[name for name in {unwanted} if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""

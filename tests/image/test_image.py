@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -14,10 +15,18 @@ import soundfile
 from support.hub import fake_hub
 from support.podman import RUN, Container, build, podman, running
 
+from gateway.audio.formats import FORMATS
+
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1800)]
 
 READ_ONLY = ("--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp")
 OWN_PATHS = ("/data", "/tmp", "/etc", "/run", "/opt/ml")  # the last three are podman's: hosts, mounted folders
+LICENSE = """
+import av, ctypes
+codecs = ctypes.CDLL("/opt/venv/ffmpeg/lib/libavcodec.so.62")
+codecs.avcodec_license.restype = ctypes.c_char_p
+print(codecs.avcodec_license().decode())
+"""
 REFERENCE = "hf://owner/voice/model.safetensors"
 
 
@@ -91,6 +100,15 @@ def test_image_has_no_build_tools(cpu: Container) -> None:
     assert not {"uv", "pip", "hatchling"}.intersection(cpu.run("ls", "/opt/venv/bin").split())
     cpu.run("ls", "/src", status=2)
     cpu.run("sh", "-c", "command -v gcc uv", status=127)
+
+
+def test_bill_of_materials_lists_the_packages_of_the_image(cpu: Container) -> None:
+    document = json.loads(cpu.run("cat", "/opt/venv/share/voxgate/sbom.cdx.json"))
+    names = {component["name"] for component in document["components"]}
+    folders = cpu.run("sh", "-c", "basename -a /opt/venv/lib/python3*/site-packages/*.dist-info").split()
+    assert len(names) == len(folders) - 1  # voxgate is installed in a later layer
+    assert document["metadata"]["component"]["name"] == "voxgate"
+    assert not names & {"unidecode", "vocos", "encodec", "cyclonedx-bom"}
 
 
 def test_health_check_reports_a_running_gateway(cpu: Container) -> None:
@@ -182,6 +200,22 @@ def test_layers_are_few_and_the_project_is_the_last(images: dict[str, str], caps
     _base, *own = reversed(layers)
     assert len(own) <= 4  # PyTorch, other packages, weights, the project
     assert own[-1][0] < 100e6
+
+
+def test_image_without_gpl_code_writes_and_reads_every_format() -> None:
+    """``FFMPEG_URL`` in the environment names a mirror of FFmpeg's source."""
+    mirror = {"FFMPEG_URL": os.environ["FFMPEG_URL"]} if "FFMPEG_URL" in os.environ else {}
+    with running(build("cpu", "voxgate-lgpl", EXTRAS="lite", FFMPEG="lgpl", **mirror), *READ_ONLY) as container:
+        wait_ready(container)
+        assert container.run("python", "-c", LICENSE) == "LGPL version 2.1 or later"
+        assert container.run("find", "/", "-xdev", "-name", "libx26*") == ""
+        for name, fmt in FORMATS.items():
+            spoken = container.client.post("/tts", json={"text": "A sentence to be read again. " * 3, "format": name})
+            assert spoken.status_code == 200, (name, spoken.text)
+            if fmt.has_header and not name.endswith("law_wav"):
+                fields = {"name": f"from-{name}", "transcript": "A sentence to be read again."}
+                stored = container.client.post("/v1/voices", data=fields, files={"audio": spoken.content})
+                assert stored.is_success, (name, stored.text)
 
 
 def test_baked_weights_are_found_without_a_network(extras: str) -> None:

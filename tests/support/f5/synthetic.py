@@ -18,6 +18,8 @@ import yaml
 from safetensors.torch import save_file
 from torch import nn
 
+from backends.f5.vocos import ISTFTHead, VocosBackbone
+
 MEL_CHANNELS = 100
 OFFICIAL_VOCAB_SIZE = 2545
 MEL_SPEC = {
@@ -171,12 +173,11 @@ def write_vocoder(folder: Path, seed: int = 0, dim: int = 64, layers: int = 2) -
         "head": {"class_path": "vocos.heads.ISTFTHead", "init_args": {"dim": dim, **spectrum}},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from vocos import Vocos
-
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            vocoder = Vocos.from_hparams(str(folder / "config.yaml"))
-    torch.save(vocoder.state_dict(), folder / "pytorch_model.bin")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        parts = {"backbone": VocosBackbone(**config["backbone"]["init_args"]), "head": ISTFTHead(dim=dim, **spectrum)}
+    weights = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
+    torch.save(
+        weights | {"feature_extractor.mel_spec.mel_scale.fb": torch.zeros(513, 100)}, folder / "pytorch_model.bin"
+    )
     return folder
