@@ -21,11 +21,19 @@ _FIELDS = {
 }
 # Codes that OpenAI clients check; all other codes are the native API's error types.
 _CODES_BY_STATUS = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
+_AS_BAD_REQUEST = (InvalidRequest, NothingToSpeak)
 _CODES_BY_TYPE = {"engine_not_found": "model_not_found", "bad_request": "invalid_value"}
 
 
 class OpenAIRoute(DialectRoute):
     """Errors are ``{"error": {"message", "type", "param", "code"}}``; an invalid field is status 400."""
+
+    malformed = BadRequest
+
+    @classmethod
+    def status(cls, kind: type[GatewayError]) -> int:
+        """See :class:`DialectRoute`."""
+        return super().status(BadRequest if kind in _AS_BAD_REQUEST else kind)
 
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:
@@ -55,7 +63,7 @@ class OpenAIRoute(DialectRoute):
 def as_openai(error: GatewayError) -> GatewayError:
     """Translate an error: this API's field names, and status 400 for an invalid field."""
     param = _FIELDS.get(error.param, error.param) if error.param else None
-    if type(error) in (InvalidRequest, NothingToSpeak):
+    if type(error) in _AS_BAD_REQUEST:
         return BadRequest(error.message, param=param)
     error.param = param
     return error
