@@ -6,10 +6,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 
 from gateway.api.common.errors import Problem
 from gateway.api.common.route import DialectRoute
 from gateway.errors import BadRequest, GatewayError, InvalidRequest, NothingToSpeak
+from gateway.service.request import invalid_request
 
 # The gateway's field names in errors, mapped to this API's.
 _FIELDS = {
@@ -54,6 +56,8 @@ class OpenAIRoute(DialectRoute):
         async def handle_as_openai(request: Request) -> Response:
             try:
                 return await handle(request)
+            except RequestValidationError as error:  # of the query string
+                raise as_openai(invalid_request(error)) from None
             except GatewayError as error:
                 raise as_openai(error) from error
 
