@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu client-env deploy-tools deploy-files docs docs-env gpu-kit gpu-rehearsal image-deps image-test lint format bench constraints system-deps ui-vendor lint-ui clean
+.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick fuzz test-gpu client-env deploy-tools deploy-files docs docs-env gpu-kit gpu-rehearsal image-deps image-test lint format bench constraints system-deps ui-vendor lint-ui clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -105,6 +105,12 @@ test: install-dev system-deps client-env deploy-tools docs-env ## every test
 
 test-quick: install-dev ## the tests without models and browsers
 	$(PYTEST) -m "not gpu and not slow" $(ARGS)
+
+FUZZ := -p no:xdist --hypothesis-profile full --timeout 1800
+
+fuzz: install-dev ## random requests, files and texts, some 10 minutes; SEED=7 repeats a run, EXAMPLES=20000 tries more
+	SEED=$(or $(SEED),$(shell date +%s)) EXAMPLES=$(EXAMPLES) sh -c 'echo "SEED=$$SEED"; \
+	  $(BIN)/python -m pytest $(FUZZ) --hypothesis-seed $$SEED --durations 0 --durations-min 1 tests/fuzz $(ARGS)'
 
 test-gpu: install-dev ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu tests/gpu $(ARGS)
