@@ -48,7 +48,10 @@ for hook in ("map_body", "map_query", "map_path_parameters"):
 
 @schemathesis.serializer("application/msgpack")
 def msgpack(context: schemathesis.SerializationContext, value: Any) -> bytes:
-    return msgspec.msgpack.encode(value)
+    try:
+        return msgspec.msgpack.encode(value)
+    except OverflowError:  # an integer that MessagePack does not have: a body that is not MessagePack is a case too
+        return repr(value).encode()
 
 
 @schemathesis.serializer("application/pls+xml")

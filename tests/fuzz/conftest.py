@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 
 # Clearing the settings' environment once for all examples is enough.
 _COMMON = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
-settings.register_profile("short", max_examples=40, derandomize=True, **_COMMON)
-settings.register_profile("full", max_examples=int(os.environ.get("EXAMPLES") or 2000), print_blob=True, **_COMMON)
+settings.register_profile("short", max_examples=25, derandomize=True, **_COMMON)
+settings.register_profile("full", max_examples=int(os.environ.get("EXAMPLES") or 1000), print_blob=True, **_COMMON)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -22,7 +22,7 @@ CHECKS = (
     "response_headers_conformance",
     "response_schema_conformance",
 )
-SHORT = ("--phases", "examples,fuzzing", "--max-examples", "2", "--seed", "1", "--generation-deterministic")
+SHORT = ("--phases", "examples,fuzzing", "--max-examples", "1", "--seed", "1", "--generation-deterministic")
 FULL = (
     "--phases",
     "examples,coverage,fuzzing",
