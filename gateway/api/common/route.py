@@ -50,7 +50,7 @@ SPEECH_ERRORS = (
     SynthesisFailed,
     DeadlineExceeded,
 )
-"""What operations that speak raise, besides invalid fields."""
+"""Errors of every operation that speaks, besides those of invalid fields."""
 
 
 def raises(*kinds: type[GatewayError]) -> Callable[[E], E]:
