@@ -38,7 +38,9 @@ _NAMES = {
 def _with_names(context: schemathesis.HookContext, values: Any) -> Any:
     if not isinstance(values, dict):
         return values
-    names = _NAMES | ({"name": LEXICON} if context.operation and "/lexicons/" in context.operation.path else {})
+    names = _NAMES | (
+        {"name": LEXICON, "voices": [VOICE]} if context.operation and "/lexicons/" in context.operation.path else {}
+    )
     return {name: names[name] if name in names and len(repr(value)) % 2 else value for name, value in values.items()}
 
 
