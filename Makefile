@@ -6,7 +6,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints con
 PORT   ?=
 ARGS   ?=
 
-.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick test-gpu faults soak client-env deploy-tools deploy-files docs docs-env gpu-kit gpu-rehearsal image-deps image-test lint format bench constraints licenses sbom system-deps ui-vendor lint-ui clean
+.PHONY: serve help install install-lite install-f5 install-fish install-dev test test-quick fuzz test-gpu faults soak client-env deploy-tools deploy-files docs docs-env gpu-kit gpu-rehearsal image-deps image-test lint format bench constraints licenses sbom system-deps ui-vendor lint-ui clean
 
 serve: install ## install, then run the gateway on 127.0.0.1
 	$(BIN)/voxgate serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -112,6 +112,11 @@ faults: install-dev ## faults and hostile clients under load on a real gateway, 
 
 soak: install-dev ## mixed load for MINUTES=20: memory, descriptors, processes, threads and files of the gateway
 	$(BIN)/python benchmarks/soak.py --minutes $(or $(MINUTES),20)
+
+fuzz: export SEED := $(or $(SEED),$(shell date +%s))
+fuzz: install-dev ## random requests, files and texts; prints its seed: SEED=7 repeats a run, EXAMPLES=10000 tries more
+	@echo "SEED=$(SEED)"
+	$(BIN)/python -m pytest --hypothesis-profile full --hypothesis-seed $(SEED) --timeout 3600 --durations 15 tests/fuzz $(ARGS)
 
 test-gpu: install-dev ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu tests/gpu $(ARGS)

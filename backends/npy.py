@@ -26,9 +26,11 @@ def read_npy(data: bytes) -> npt.NDArray[Any]:
         shape, fortran_order, dtype = _READERS[version](file, max_header_size=MAX_HEADER_BYTES)
     except Exception as error:  # noqa: BLE001 - numpy evaluates a Python literal, which raises TokenError, TypeError, …
         raise ValueError(f"its header is malformed: {error}") from None
+    if any(isinstance(length, bool) or length < 0 for length in shape):
+        raise ValueError(f"its shape is {shape}: must be non-negative integers")
     if dtype.hasobject:
         raise ValueError("it contains objects; only numbers are supported")
     found, expected = len(data) - file.tell(), math.prod(shape) * dtype.itemsize
-    if found != expected or min(shape, default=1) < 0:
+    if found != expected:
         raise ValueError(f"it has {found} bytes of data, but its header says {expected}")
     return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape, order="F" if fortran_order else "C")

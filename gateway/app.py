@@ -19,6 +19,7 @@ from gateway.api.common.auth import EXPOSED_HEADERS, ApiKeyAuth
 from gateway.api.common.csrf import CsrfGuard
 from gateway.api.common.deps import Services
 from gateway.api.common.limits import RequestLimits
+from gateway.api.common.openapi import document_errors
 from gateway.api.common.request_context import RequestContext
 from gateway.api.common.route import head_routes, refusing
 from gateway.engine.catalog import ConfiguredEngine, Engines
@@ -177,6 +178,7 @@ def create_app(
     if settings.ui.enabled:
         app.router.routes.extend(page_routes())
     refusing(app.router.routes)
+    document_errors(app)
     _check_root_path(settings.root_path, app)
     limits, origins = settings.limits, settings.cors.origins
     # The middleware added last is the outermost.

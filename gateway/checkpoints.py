@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from backends.hub import HubReference, MalformedReference, parse_reference
+from backends.yaml_text import parse_yaml
 from gateway.errors import ConfigError, NotFound
 from gateway.settings import EngineSettings, config_folder
 
@@ -62,8 +62,8 @@ class Catalog(_Entry):
         """
         path = path or config_folder() / "checkpoints.yaml"
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, yaml.YAMLError, ValidationError) as error:
+            return cls.model_validate(parse_yaml(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
             raise ConfigError(f"{path}: {error}") from None
 
     def license(self, reference: str) -> License | None:

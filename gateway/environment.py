@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-import yaml
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 
+from backends.yaml_text import parse_yaml
 from gateway.errors import ConfigError
 
 PREFIX = "VOXGATE_"
@@ -77,6 +77,6 @@ def read_environment(settings: type[BaseSettings]) -> dict[str, Any]:
 
 def _yaml_value(key: str, value: Any) -> Any:
     try:
-        return yaml.safe_load(value) if isinstance(value, str) else value
-    except yaml.YAMLError:
+        return parse_yaml(value) if isinstance(value, str) else value
+    except ValueError:
         raise ConfigError(f"environment variable {PREFIX}…__{key.upper()}: {value!r} is not YAML") from None

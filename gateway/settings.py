@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from backends.hub import BadHubSettings, HubSettings
+from backends.yaml_text import parse_yaml
 from gateway.environment import PREFIX, read_environment, user_folder
 from gateway.errors import ConfigError
 from gateway.reference_urls import ReferenceUrls
@@ -336,14 +336,17 @@ def _shipped(path: Path, folder: Path = Path()) -> Path:
 
 def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> list[_Layer]:
     """Read a file's layers. Included files come first, so that the file's own keys take precedence."""
-    path = path.expanduser().resolve()
+    try:
+        path = path.expanduser().resolve()
+        text = path.read_text(encoding="utf-8")
+    except (OSError, RuntimeError, ValueError) as error:  # also an unknown ~user, a null byte, bytes that are not UTF-8
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"cannot read the configuration file {path}: {reason}") from None
     if path in seen:
         raise ConfigError(f"{path} includes itself through {seen[-1]}")
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        tree = parse_yaml(text)
+    except ValueError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
     if tree is None:
         tree = {}

@@ -111,6 +111,12 @@ def test_aliases_are_read_from_the_environment(tmp_path: Path, monkeypatch: pyte
         ("engines: {}\ndefault_engine: a\n", "engines: "),
         ("- a\n- b\n", "expected a mapping"),
         ("a: [1\n", "is not YAML"),
+        (BASE + "host: 2024-13-45\n", "is not YAML: month must be in 1..12"),
+        (BASE + "port: !!bool x\n", "is not YAML: 'x'"),
+        (BASE + "port: !!timestamp x\n", "is not YAML"),
+        (BASE + f"port: {'9' * 5000}\n", "is not YAML: Exceeds the limit"),
+        (BASE + "host: " + "[" * 5000, "is not YAML: maximum recursion depth exceeded"),
+        (BASE + 'include: ["\\0"]\n', "cannot read the configuration file"),
         (BASE + "1: 2\n", "invalid key 1: must be a string"),
         (BASE.replace("a:", "é:").replace(" a", " é"), "invalid engine name 'é'"),
         (BASE + "limits: {reference_min_s: 9, reference_max_s: 3}\n", "reference_min_s is above reference_max_s"),
@@ -145,6 +151,7 @@ def test_invalid_setting_is_named_with_its_file(tmp_path: Path, text: str, messa
         ("VOXGATE_ENGINES__A__DEVISE", "cpu", "engines.a.devise: unknown key (set in VOXGATE_"),
         ("VOXGATE_ENGINES__A", "3", "engines.a"),
         ("VOXGATE_ENGINES__A__DEFAULTS__NOISE", "[", "'[' is not YAML"),
+        ("VOXGATE_ENGINES__A__DEFAULTS__NOISE", "2024-13-45", "'2024-13-45' is not YAML"),
     ],
 )
 def test_invalid_variable_is_named(

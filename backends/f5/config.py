@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from msgspec import Meta
 
 from backends.errors import LoadError
 from backends.options import Options, parse_config
+from backends.yaml_text import parse_yaml
 
 # The f5-tts package ships a YAML file for each.
 PRESETS = ("F5TTS_v1_Base", "F5TTS_v1_Small", "F5TTS_Base", "F5TTS_Small", "E2TTS_Base", "E2TTS_Small")
@@ -92,8 +92,8 @@ def read_architecture(path: Path) -> Architecture:
     :raises LoadError: for a missing, unknown or unsupported key; names the key.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise LoadError(f"{path}: not a readable YAML file ({error})") from error
     model = content.get("model") if isinstance(content, Mapping) else None
     arch = model.get("arch") if isinstance(model, Mapping) else None

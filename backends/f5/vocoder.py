@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from backends.common.device import fatal_when_lost
@@ -15,6 +14,7 @@ from backends.common.weights import load_checkpoint
 from backends.errors import LoadError
 from backends.f5.config import HOP_SAMPLES
 from backends.f5.vocos import ISTFTHead, VocosBackbone
+from backends.yaml_text import parse_yaml
 
 FILES = ("config.yaml", "pytorch_model.bin")
 BACKBONE = "vocos.models.VocosBackbone"
@@ -87,8 +87,8 @@ def load_vocoder(folder: Path, device: torch.device) -> Vocoder:
 
 def _read_config(path: Path) -> Mapping[str, Any]:
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        config = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise LoadError(f"{path}: not a readable vocoder configuration ({error})") from error
     if not isinstance(config, Mapping):
         raise LoadError(f"{path}: not a vocoder configuration")

@@ -91,6 +91,7 @@ async def test_codec_routes_accept_and_return_json(gateway: InMemory, clip: byte
         ("decode", {"tokens": "abc"}, 422, "tokens: required, a list"),
         ("decode", {"tokens": []}, 422, "tokens: has 0 items"),
         ("decode", {"tokens": [[]]}, 422, "tokens.0: "),
+        ("decode", {"tokens": ["AAA"]}, 422, "tokens.0: is invalid: Expected `array`, got `str`"),
         ("decode", {"tokens": [[[1, 2], [1]]]}, 422, "tokens.0: "),
         ("decode", {"tokens": [[[1], [1], [1], ["1"]]]}, 422, "tokens.0: "),
         ("decode", {"tokens": [[[1], [1], [1], [True]]]}, 422, "tokens.0: "),

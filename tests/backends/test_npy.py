@@ -80,6 +80,7 @@ def test_malformed_file_is_refused(content: bytes) -> None:
         b"{'descr': '|O', 'fortran_order': False, 'shape': ()}",
         b"{'descr': '|V0', 'fortran_order': False, 'shape': (3,)}",
         b"{'descr': '<i4', 'fortran_order': False, 'shape': (-1, -1)}",
+        b"{'descr': '<i4', 'fortran_order': False, 'shape': (False, False)}",
         b"{'descr': '<i4', 'fortran_order': False, 'shape': (0, 99999999999999999999)}",
     ],
 )

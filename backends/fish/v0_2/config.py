@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from msgspec import Meta
 
 from backends.errors import InvalidConfig
 from backends.fish.generation import Sizes
 from backends.options import Options, parse_config
+from backends.yaml_text import parse_yaml
 
 RATE_HZ = 22050
 HOP_SAMPLES = 256  # of the codec's mel spectrogram
@@ -92,8 +92,8 @@ def read_lm_config(content: dict[str, Any] | str | None, where: str) -> LMConfig
         path = Path(content).expanduser()
         try:
             text = path.read_text(encoding="utf-8")
-            content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-        except (OSError, ValueError, yaml.YAMLError) as error:
+            content = json.loads(text) if path.suffix == ".json" else parse_yaml(text)
+        except (OSError, ValueError) as error:
             raise InvalidConfig(where, f"{path} cannot be read: {error}") from None
         where = f"{where} ({path})"
         if not isinstance(content, dict):

@@ -130,6 +130,8 @@ class _MessagePack(Encoding):
         try:
             return super().value(data, param, kind)
         except InvalidRequest:
+            if kind is not Any:
+                raise
             first = memoryview(data)[0]
             if header := 1 if 0xA0 <= first <= 0xBF else {0xD9: 2, 0xDA: 3, 0xDB: 5}.get(first):
                 with suppress(UnicodeDecodeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.api.common.errors import Problem
 from gateway.api.common.route import DialectRoute
+from gateway.errors import BadRequest
 
 _MIN = {"top_p": 1e-6, "repetition_penalty": 0.1}
 _MAX = {"max_new_tokens": 4096, "top_k": 4096}
@@ -11,6 +12,8 @@ _MAX = {"max_new_tokens": 4096, "top_k": 4096}
 
 class ClassicRoute(DialectRoute):
     """Errors are ``{"statusCode", "message", "error"}``."""
+
+    malformed = BadRequest
 
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:

@@ -1,15 +1,22 @@
-"""Request bodies in the OpenAPI document, for routes that read their bodies themselves."""
+"""The OpenAPI document: request bodies of routes that read them themselves, and the errors of every route."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fastapi import FastAPI
 from pydantic import BaseModel
+from starlette.routing import BaseRoute
+
+from gateway.api.common.errors import Problem
+from gateway.api.common.route import DialectRoute
+from gateway.audio.formats import FORMATS
 
 JSON = "application/json"
 FORM = "multipart/form-data"
 MSGPACK = "application/msgpack"
+BYTES = "application/octet-stream"
 
 
 def request_body(
@@ -27,6 +34,19 @@ def request_body(
     if examples:
         content[JSON]["examples"] = examples
     return {"requestBody": {"required": required, "content": content}}
+
+
+def success(description: str, *media_types: str, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of an operation whose successful response has one of these media types."""
+    return {status: {"description": description, "content": {media_type: {} for media_type in media_types}}}
+
+
+def audio(description: str, *further: str) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of an operation that sends audio.
+
+    :param further: media types of its other responses.
+    """
+    return success(description, *dict.fromkeys(fmt.media_type for fmt in FORMATS.values()), *further)
 
 
 def model_schema(model: type[BaseModel], *, binary: Iterable[str] = (), by_alias: bool = True) -> dict[str, Any]:
@@ -52,3 +72,54 @@ def text_schema(*names: str, binary: Iterable[str] = (), required: Iterable[str]
     """
     properties = {name: {"type": "string", **({"format": "binary"} if name in binary else {})} for name in names}
     return {"type": "object", "properties": properties, "required": list(names if required is None else required)}
+
+
+def document_errors(app: FastAPI) -> None:
+    """Let the OpenAPI document have the errors of every :class:`DialectRoute`, in the envelope of its dialect."""
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _complete(make(), app.routes)
+        return make()
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _complete(document: dict[str, Any], routes: Iterable[BaseRoute]) -> None:
+    schemas = document["components"]["schemas"]
+    for route in routes:
+        if isinstance(route, DialectRoute) and route.include_in_schema:
+            schemas[_error_name(route)] = _schema(
+                *(route.envelope(Problem(500, "", "", param, "")) for param in ("", None))
+            )
+            for method in route.methods or ():
+                _add_errors(document["paths"][route.path_format][method.lower()], route, method)
+    for unused in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, of all routes with parameters
+        schemas.pop(unused, None)
+
+
+def _add_errors(operation: dict[str, Any], route: DialectRoute, method: str) -> None:
+    responses = operation["responses"]
+    responses.pop("422", None)
+    content = {JSON: {"schema": {"$ref": f"#/components/schemas/{_error_name(route)}"}}}
+    for status, descriptions in sorted(route.errors(method).items()):
+        responses[str(status)] = {"description": " ".join(descriptions), "content": content}
+        if status in (429, 503):
+            responses[str(status)]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+
+
+def _error_name(route: DialectRoute) -> str:
+    return f"{type(route).__name__.removesuffix('Route').removeprefix('Dialect')}Error"
+
+
+_TYPES = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
+
+
+def _schema(*values: Any) -> dict[str, Any]:
+    """The JSON schema of values that differ in nothing but their types."""
+    if isinstance(values[0], Mapping):
+        properties = {name: _schema(*(value[name] for value in values)) for name in values[0]}
+        return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+    types = [_TYPES[kind] for kind in dict.fromkeys(map(type, values))]
+    return {"type": types if len(types) > 1 else types[0]}

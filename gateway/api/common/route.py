@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from inspect import signature
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -13,8 +13,60 @@ from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.api.common.csrf import CsrfGuard
 from gateway.api.common.deps import raise_refusal, services
-from gateway.api.common.errors import native_envelope
+from gateway.api.common.errors import STATUS, native_envelope
+from gateway.api.common.scope import is_probe
+from gateway.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    CrossSite,
+    DeadlineExceeded,
+    EngineNotFound,
+    EngineUnavailable,
+    Forbidden,
+    GatewayError,
+    InvalidRequest,
+    LexiconNotFound,
+    Overloaded,
+    QueueFull,
+    RateLimited,
+    SynthesisFailed,
+    Unauthorized,
+    UnsupportedMedia,
+    VoiceNotFound,
+)
+from gateway.service.auth import ApiKeys
+from gateway.settings import AccessSettings, ApiKey, EngineSettings, Settings
+
+E = TypeVar("E", bound=Callable[..., Any])
+
+_RAISED = "raised_errors"
+
+SPEECH_ERRORS = (
+    EngineNotFound,
+    VoiceNotFound,
+    LexiconNotFound,
+    QueueFull,
+    EngineUnavailable,
+    Overloaded,
+    SynthesisFailed,
+    DeadlineExceeded,
+)
+"""Errors of every operation that speaks, besides those of invalid fields."""
+
+
+def raises(*kinds: type[GatewayError]) -> Callable[[E], E]:
+    """Declare errors that an endpoint raises, for the OpenAPI document.
+
+    Those of the middleware, and of a body in the document, are known without it; see :meth:`DialectRoute.errors`.
+    """
+
+    def declared(endpoint: E) -> E:
+        setattr(endpoint, _RAISED, kinds)
+        return endpoint
+
+    return declared
 
 
 class DialectRoute(APIRoute):
@@ -25,6 +77,24 @@ class DialectRoute(APIRoute):
 
     envelope = staticmethod(native_envelope)
     """The body of an error response."""
+
+    malformed: type[GatewayError] = InvalidRequest
+    """The error of a body that cannot be parsed."""
+
+    @classmethod
+    def status(cls, kind: type[GatewayError]) -> int:
+        """The status of an error on this route."""
+        return STATUS[kind]
+
+    def errors(self, method: str) -> dict[int, list[str]]:
+        """The statuses of all errors that the route can respond with, and their meanings."""
+        found: dict[int, list[str]] = {}
+        body = (BodyTimeout, self.malformed, InvalidRequest) if "requestBody" in (self.openapi_extra or {}) else ()
+        query = (InvalidRequest,) if self.dependant.query_params else ()
+        kinds = (*_refusals(method, self.path), *body, *query, *getattr(self.endpoint, _RAISED, ()))
+        for kind in dict.fromkeys(kinds):
+            found.setdefault(self.status(kind), []).append((kind.__doc__ or "").splitlines()[0])
+        return found
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, after the refusal check.
@@ -44,6 +114,26 @@ class DialectRoute(APIRoute):
             return response
 
         return handle_unless_refused
+
+
+def _refusals(method: str, path: str) -> Iterator[type[GatewayError]]:
+    """The errors that the middleware can refuse a request with; asks the middleware's own rules."""
+    scope = {"type": "http", "method": method, "path": path, "headers": [(b"origin", b"http://other.invalid")]}
+    yield Forbidden
+    if not _KEYS.is_public(path, method):
+        yield from (Unauthorized, RateLimited)
+    if not is_probe(scope):
+        yield from (BodyTooLarge, UnsupportedMedia, EngineUnavailable, Overloaded)
+        if _GUARD.check(scope):
+            yield CrossSite
+
+
+_SETTINGS = Settings(
+    default_engine="any",
+    engines={"any": EngineSettings(backend="any")},
+    access=AccessSettings(keys={"any": ApiKey(sha256="0" * 64)}, open=()),
+)
+_KEYS, _GUARD = ApiKeys(_SETTINGS.access), CsrfGuard(_SETTINGS)
 
 
 def head_routes(routes: Iterable[BaseRoute]) -> list[APIRoute]:

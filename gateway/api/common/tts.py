@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 
 from gateway.api.common.deps import Services, cancel_on_disconnect, deadline_at
 from gateway.api.common.events import NDJSON, streamed_events
-from gateway.api.common.openapi import FORM, JSON, request_body
+from gateway.api.common.openapi import FORM, JSON, audio, request_body
 from gateway.api.common.responses import complete_audio, duration_header, speech_headers, streamed_audio
 from gateway.errors import InvalidRequest
 from gateway.service.request import SpeechRequest
@@ -106,15 +106,7 @@ def query_documentation() -> dict[str, Any]:
     }
 
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The audio; its Content-Type follows `format`.", "content": {"audio/wav": {}, NDJSON: {}}},
-    404: {"description": "No such engine or voice."},
-    413: {"description": "The body is over limits.body_bytes."},
-    422: {"description": "A field is invalid; `error.param` names it."},
-    429: {"description": "The engine's queue is full; see Retry-After."},
-    503: {"description": "The engine is not ready; see Retry-After."},
-    504: {"description": "Not finished within limits.deadline_s."},
-}
+RESPONSES = audio("The audio; its Content-Type follows `format`.", JSON, NDJSON)
 
 
 async def respond(request: Request, services: Services, body: TtsBody) -> Response:

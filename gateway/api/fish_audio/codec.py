@@ -14,13 +14,22 @@ from gateway.api.common.body import decode_base64
 from gateway.api.common.decoding import Encoding
 from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect
 from gateway.api.common.fish import ClassicRoute
-from gateway.api.common.openapi import JSON, MSGPACK, request_body
+from gateway.api.common.openapi import JSON, MSGPACK, request_body, success
+from gateway.api.common.route import raises
 from gateway.api.fish_audio.bodies import read_fields
 from gateway.api.fish_audio.references import encoded_response
-from gateway.errors import InvalidRequest
+from gateway.errors import (
+    DeadlineExceeded,
+    EngineNotFound,
+    EngineUnavailable,
+    InvalidRequest,
+    QueueFull,
+    SynthesisFailed,
+)
 
 MAX_TOKENS_BYTES = 2**20  # four times two minutes of ten codebooks
 MAX_CODE = 2**31 - 1
+CODEC_ERRORS = (EngineNotFound, QueueFull, EngineUnavailable, SynthesisFailed, DeadlineExceeded)
 
 _Codes = list[list[Annotated[int, Meta(ge=0, le=MAX_CODE)]]]
 
@@ -45,7 +54,9 @@ def _engine(request: Request, services: Services) -> str:
     summary="Encode recordings",
     response_class=Response,
     openapi_extra=_documentation("audios", {"type": "string", "description": "an audio file; base64 in JSON"}),
+    responses=success("The codes.", MSGPACK, JSON),
 )
+@raises(*CODEC_ERRORS)
 async def encode(request: Request, services: ServicesDep) -> Response:
     """`tokens` has, for each of `audios`, a list of codes per codebook."""
     recordings = []
@@ -67,7 +78,9 @@ async def encode(request: Request, services: ServicesDep) -> Response:
     openapi_extra=_documentation(
         "tokens", {"type": "array", "items": {"type": "array", "items": {"type": "integer"}, "description": "codes"}}
     ),
+    responses=success("The audio.", MSGPACK, JSON),
 )
+@raises(*CODEC_ERRORS)
 async def decode(request: Request, services: ServicesDep) -> Response:
     """`audios` has mono float16 little-endian samples, at the rate in the header `X-Voxgate-Sample-Rate`."""
     items, encoding = await _list(request, "tokens")

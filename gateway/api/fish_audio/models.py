@@ -12,11 +12,12 @@ from starlette.responses import JSONResponse
 from gateway.api.common.body import Form
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.ignored_fields import ignored, refuse_clips, renamed
-from gateway.api.common.openapi import FORM, request_body
+from gateway.api.common.openapi import FORM, JSON, request_body
+from gateway.api.common.route import raises
 from gateway.api.common.voices import check_space, rename_stored, store_upload
 from gateway.api.fish_audio.bodies import read_form
 from gateway.api.fish_audio.speech import FishAudioRoute
-from gateway.errors import InvalidRequest
+from gateway.errors import Conflict, InsufficientStorage, InvalidRequest, VoiceNotFound
 from gateway.service.request import parse
 from gateway.service.voices import VoiceUpload
 from gateway.text.language_tags import language_tag
@@ -99,6 +100,7 @@ async def list_models(
 
 
 @router.get("/{voice_id}", summary="Show a stored voice")
+@raises(VoiceNotFound)
 async def get_model(voice_id: str, request: Request, services: ServicesDep) -> dict[str, Any]:
     """One stored voice, by ID or name."""
     return _entity(await asyncio.to_thread(services.voices.get, voice_id), request)
@@ -119,11 +121,9 @@ def _documentation(*names: str, required: Sequence[str] = ()) -> dict[str, Any]:
     status_code=201,
     response_model=None,
     openapi_extra=_documentation("title", "voices", "texts", *_UNSUPPORTED, required=("title", "voices")),
-    responses={
-        200: {"description": "The same clip is already stored under this name."},
-        409: {"description": "The name is taken."},
-    },
+    responses={200: {"description": "The same clip is already stored under this name.", "content": {JSON: {}}}},
 )
+@raises(Conflict, InsufficientStorage)
 async def create_model(request: Request, services: ServicesDep) -> Response:
     """Store the recording `voices` with its transcript, the first of `texts`, under the name `title`."""
     await check_space(request, services)
@@ -149,6 +149,7 @@ async def create_model(request: Request, services: ServicesDep) -> Response:
     openapi_extra=_documentation("title", *_UNSUPPORTED),
     response_model=None,
 )
+@raises(VoiceNotFound, Conflict, InsufficientStorage)
 async def update_model(voice_id: str, request: Request, services: ServicesDep) -> Response:
     """Rename a voice; other attributes cannot be changed."""
     form = await read_form(request)
@@ -160,6 +161,7 @@ async def update_model(voice_id: str, request: Request, services: ServicesDep) -
 
 
 @router.delete("/{voice_id}", summary="Remove a stored voice", status_code=204)
+@raises(VoiceNotFound, Conflict, InsufficientStorage)
 async def delete_model(voice_id: str, services: ServicesDep) -> None:
     """Remove a stored voice by ID or name."""
     await asyncio.to_thread(services.voices.remove, voice_id)

@@ -11,17 +11,19 @@ from fastapi import APIRouter, Request, Response
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.errors import Problem
 from gateway.api.common.ignored_fields import ignored, refuse_clips, renamed
-from gateway.api.common.openapi import FORM, JSON, MSGPACK, request_body, text_schema
-from gateway.api.common.route import DialectRoute
+from gateway.api.common.openapi import FORM, JSON, MSGPACK, request_body, success, text_schema
+from gateway.api.common.route import DialectRoute, raises
 from gateway.api.common.voices import check_space, rename_stored, store_upload
 from gateway.api.fish_audio.bodies import read_fields, read_form
-from gateway.errors import Conflict, InvalidRequest
+from gateway.errors import BadRequest, Conflict, InsufficientStorage, InvalidRequest, VoiceNotFound
 from gateway.service.request import parse
 from gateway.service.voices import VoiceUpload
 
 
 class FishReferencesRoute(DialectRoute):
     """Errors are ``{"success": false, "message", "statusCode", "error"}``, in JSON."""
+
+    malformed = BadRequest
 
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:
@@ -36,6 +38,14 @@ class FishReferencesRoute(DialectRoute):
 
 router = APIRouter(prefix="/v1/references", tags=["Fish Audio"], route_class=FishReferencesRoute)
 
+_BODY_TYPES = (JSON, MSGPACK, FORM)
+_RESPONSES = success("The result.", MSGPACK, JSON)
+_PARAMETERS = {
+    "parameters": [
+        {"name": "format", "in": "query", "schema": {"type": "string"}, "description": "json: respond in JSON"}
+    ]
+}
+
 
 def encoded_response(request: Request, value: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     """A response in MessagePack, or in JSON if the client requests it by ``Accept`` or ``?format=json``."""
@@ -48,9 +58,10 @@ def encoded_response(request: Request, value: dict[str, Any], headers: dict[str,
     "/add",
     summary="Store a voice",
     response_class=Response,
-    openapi_extra=request_body(text_schema("id", "audio", "text", binary=["audio"]), [FORM]),
-    responses={409: {"description": "The name is taken, or the recording is already stored."}},
+    openapi_extra=request_body(text_schema("id", "audio", "text", binary=["audio"]), [FORM]) | _PARAMETERS,
+    responses=_RESPONSES,
 )
+@raises(Conflict, InsufficientStorage)
 async def add_reference(request: Request, services: ServicesDep) -> Response:
     """Store a recording with its transcript under a name."""
     await check_space(request, services)
@@ -73,7 +84,7 @@ async def add_reference(request: Request, services: ServicesDep) -> Response:
     )
 
 
-@router.get("/list", summary="List voices", response_class=Response)
+@router.get("/list", summary="List voices", response_class=Response, responses=_RESPONSES, openapi_extra=_PARAMETERS)
 async def list_references(request: Request, services: ServicesDep) -> Response:
     """The names of all stored voices."""
     names = [voice.name for voice in await asyncio.to_thread(services.voices.list)]
@@ -84,8 +95,10 @@ async def list_references(request: Request, services: ServicesDep) -> Response:
     "/delete",
     summary="Remove a voice",
     response_class=Response,
-    openapi_extra=request_body(text_schema("reference_id")),
+    openapi_extra=request_body(text_schema("reference_id"), _BODY_TYPES) | _PARAMETERS,
+    responses=_RESPONSES,
 )
+@raises(VoiceNotFound, Conflict, InsufficientStorage)
 async def delete_reference(request: Request, services: ServicesDep) -> Response:
     """Remove a stored voice by name."""
     (name,) = await _names(request, "reference_id")
@@ -99,8 +112,10 @@ async def delete_reference(request: Request, services: ServicesDep) -> Response:
     "/update",
     summary="Rename a voice",
     response_class=Response,
-    openapi_extra=request_body(text_schema("old_reference_id", "new_reference_id")),
+    openapi_extra=request_body(text_schema("old_reference_id", "new_reference_id"), _BODY_TYPES) | _PARAMETERS,
+    responses=_RESPONSES,
 )
+@raises(VoiceNotFound, Conflict, InsufficientStorage)
 async def update_reference(request: Request, services: ServicesDep) -> Response:
     """Rename a stored voice."""
     old, new = await _names(request, "old_reference_id", "new_reference_id")

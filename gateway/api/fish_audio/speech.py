@@ -15,11 +15,11 @@ from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect,
 from gateway.api.common.errors import Problem
 from gateway.api.common.fish import clamp_option
 from gateway.api.common.ignored_fields import ignored, renamed
-from gateway.api.common.openapi import FORM, JSON, MSGPACK, model_schema, request_body
+from gateway.api.common.openapi import FORM, JSON, MSGPACK, audio, model_schema, request_body
 from gateway.api.common.responses import complete_audio, streamed_audio
-from gateway.api.common.route import DialectRoute
+from gateway.api.common.route import SPEECH_ERRORS, DialectRoute, raises
 from gateway.api.fish_audio.bodies import FishTtsBody, read_tts
-from gateway.errors import InvalidRequest, NotFound
+from gateway.errors import BadRequest, InvalidRequest, NotFound
 from gateway.service.request import MAX_SEED, SpeechRequest, parse
 
 # Fields that are passed to engines that have an option of that name.
@@ -36,6 +36,8 @@ FIELDS = {
 
 class FishAudioRoute(DialectRoute):
     """Errors are ``{"status", "message"}``, as both clients of ``fish-audio-sdk`` expect."""
+
+    malformed = BadRequest
 
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:
@@ -59,8 +61,9 @@ def _documentation() -> dict[str, Any]:
     summary="Speak a text",
     response_class=Response,
     openapi_extra=_documentation(),
-    responses={200: {"description": "The audio file.", "content": {"audio/wav": {}, "audio/mpeg": {}}}},
+    responses=audio("The audio file."),
 )
+@raises(*SPEECH_ERRORS)
 async def tts(request: Request, services: ServicesDep) -> Response:
     """Speak `text`. The audio is sent while it is generated.
 
@@ -137,14 +140,16 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.post("/v1/asr", summary="Not supported: speech to text", response_model=None)
+@router.post("/v1/asr", summary="Not supported: speech to text", response_model=None, status_code=404)
+@raises(NotFound)
 async def asr(services: ServicesDep) -> NoReturn:
     """404: speech recognition is not supported."""
     raise NotFound("speech recognition is not supported: this gateway only synthesizes speech")
 
 
-@router.get("/wallet/self/api-credit", summary="Not supported: credit", response_model=None)
-@router.get("/wallet/self/package", summary="Not supported: packages", response_model=None)
+@router.get("/wallet/self/api-credit", summary="Not supported: credit", response_model=None, status_code=404)
+@router.get("/wallet/self/package", summary="Not supported: packages", response_model=None, status_code=404)
+@raises(NotFound)
 async def wallet(services: ServicesDep) -> NoReturn:
     """404: accounts and billing are not supported."""
     raise NotFound("accounts and billing are not supported: this gateway charges nothing")

@@ -15,9 +15,11 @@ from gateway.api.common.body import decode_base64
 from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect, deadline_at
 from gateway.api.common.fish import ClassicRoute
 from gateway.api.common.ignored_fields import ignored, read, renamed
-from gateway.api.common.openapi import model_schema, request_body
+from gateway.api.common.openapi import BYTES, model_schema, request_body, success
 from gateway.api.common.responses import speech_headers
+from gateway.api.common.route import SPEECH_ERRORS, raises
 from gateway.api.fish_classic.bodies import AprilInvokeBody, InvokeBody
+from gateway.errors import BadRequest, Conflict, EngineNotFound, Forbidden, LoadFailed, NotFound
 from gateway.service.classic.load_request import LoadBody, engine_settings
 from gateway.service.classic.models import DEFAULT
 from gateway.service.classic.prompts import voice_fields
@@ -29,10 +31,8 @@ MAX_CHUNK_BYTES = 1000
 # Defaults in which the server of April 2024 differs; applied to engines that have the option.
 APRIL_DEFAULTS = {"top_p": 0.7, "chunk_length": 30 * BYTES_PER_CHARACTER}
 
-_AUDIO: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The audio file.", "content": {"application/octet-stream": {}}},
-    404: {"description": "No such model."},
-}
+_MODEL_ERRORS = (NotFound, LoadFailed, *SPEECH_ERRORS)
+_AUDIO = success("The audio file.", BYTES)
 
 router = APIRouter(tags=["Fish-Speech, classic"], route_class=ClassicRoute)
 
@@ -53,8 +53,8 @@ class DeletedModel(BaseModel):
     "/v1/models/{name}",
     summary="Load a model",
     openapi_extra=request_body(model_schema(LoadBody), required=False),
-    responses={500: {"description": "Loading failed; the name is free again."}},
 )
+@raises(Forbidden, EngineNotFound, Conflict, LoadFailed)
 async def load_model(name: str, request: Request, response: Response, services: ServicesDep) -> LoadedModel:
     """Load a model under a name, replacing any model of that name; respond when it is loaded.
 
@@ -73,6 +73,7 @@ async def load_model(name: str, request: Request, response: Response, services: 
 
 
 @router.delete("/v1/models/{name}", summary="Unload a model")
+@raises(BadRequest)
 async def delete_model(name: str, services: ServicesDep) -> DeletedModel:
     """Remove a model at once; respond when its requests have finished and its memory is free."""
     await services.models.delete(name)
@@ -86,6 +87,7 @@ async def delete_model(name: str, services: ServicesDep) -> DeletedModel:
     openapi_extra=request_body(model_schema(InvokeBody), required=False),
     responses=_AUDIO,
 )
+@raises(Forbidden, *_MODEL_ERRORS)
 async def invoke(name: str, request: Request, services: ServicesDep) -> Response:
     """Speak `text` as a complete WAV file. A model that is not loaded is loaded first."""
     body, unused = await read(request, InvokeBody, clip="prompt_tokens")
@@ -103,6 +105,7 @@ async def invoke(name: str, request: Request, services: ServicesDep) -> Response
     openapi_extra=request_body(model_schema(AprilInvokeBody), required=False),
     responses=_AUDIO,
 )
+@raises(*_MODEL_ERRORS)
 async def invoke_default(request: Request, services: ServicesDep) -> Response:
     """Speak `text` with the model `default`, as a complete file. The model is loaded first if necessary."""
     body, unused = await read(request, AprilInvokeBody, clip="reference_audio")
@@ -175,6 +178,6 @@ async def _speak(
     spoken = await cancel_on_disconnect(request, speech())
     disposition = f"attachment; filename=audio.{spoken.info.format.extension}"
     headers = {**speech_headers(spoken.info), "Content-Disposition": disposition, **ignored(unused)}
-    response = Response(spoken.data, media_type="application/octet-stream", headers=headers)
+    response = Response(spoken.data, media_type=BYTES, headers=headers)
     del response.headers["content-length"]
     return response

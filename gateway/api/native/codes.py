@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep, cancel_on_disconnect, deadline_at
-from gateway.api.common.openapi import FORM, JSON, model_schema, request_body
+from gateway.api.common.openapi import BYTES, FORM, JSON, model_schema, request_body, success
 from gateway.api.common.responses import speech_headers
-from gateway.api.common.route import DialectRoute
+from gateway.api.common.route import SPEECH_ERRORS, DialectRoute, raises
 from gateway.api.common.tts import as_in_tts
 from gateway.service.request import SpeechRequest, parse
 
@@ -42,8 +42,9 @@ class CodesBody(BaseModel):
     summary="Generate the codes of a text",
     response_class=Response,
     openapi_extra=request_body(model_schema(CodesBody, binary=["reference_audio"]), (JSON, FORM)),
-    responses={200: {"description": "An .npy file: int32 of shape (codebooks, frames)."}},
+    responses=success("An .npy file: int32 of shape (codebooks, frames).", BYTES),
 )
+@raises(*SPEECH_ERRORS)
 async def generate_codes(request: Request, services: ServicesDep) -> Response:
     """Run the language model of a Fish-Speech engine without its decoder."""
     body = await read(request, CodesBody, file="reference_audio")
@@ -53,4 +54,4 @@ async def generate_codes(request: Request, services: ServicesDep) -> Response:
     codes = await cancel_on_disconnect(request, services.codec.generate(resolved.engine, job, until))
     file = io.BytesIO()
     np.save(file, codes.astype("<i4"))
-    return Response(file.getvalue(), media_type="application/octet-stream", headers=speech_headers(resolved.info))
+    return Response(file.getvalue(), media_type=BYTES, headers=speech_headers(resolved.info))

@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field
 
 from backends.base import CodecInfo
 from gateway.api.common.deps import ServicesDep
-from gateway.api.common.route import DialectRoute
+from gateway.api.common.route import DialectRoute, raises
 from gateway.engine.catalog import ConfiguredEngine, KnownFrom
 from gateway.engine.client import State
+from gateway.errors import EngineNotFound
 
 router = APIRouter(tags=["operation"], route_class=DialectRoute)
 
@@ -109,12 +110,14 @@ async def list_engines(services: ServicesDep) -> EngineList:
 
 
 @router.get("/v1/engines/{name}", summary="Show an engine")
+@raises(EngineNotFound)
 async def show_engine(name: str, services: ServicesDep) -> EngineInfo:
     """State, capabilities, option schema and queue of one engine."""
     return _info(services.engines.get(name))
 
 
 @router.post("/v1/engines/{name}/load", summary="Load an engine", status_code=202)
+@raises(EngineNotFound)
 async def load_engine(name: str, services: ServicesDep) -> EngineInfo:
     """Start loading and return at once; poll the engine's state. A failed engine is retried at once."""
     engine = services.engines.get(name)
@@ -123,6 +126,7 @@ async def load_engine(name: str, services: ServicesDep) -> EngineInfo:
 
 
 @router.post("/v1/engines/{name}/unload", summary="Unload an engine")
+@raises(EngineNotFound)
 async def unload_engine(name: str, services: ServicesDep) -> EngineInfo:
     """Let running requests finish, then free the engine's memory; respond when that is done."""
     engine = services.engines.get(name)

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 
 from gateway import __version__
 from gateway.api.common.deps import Services, ServicesDep
+from gateway.api.common.openapi import JSON, success
 from gateway.api.common.route import DialectRoute
 from gateway.engine.catalog import ConfiguredEngine
 from gateway.engine.client import State
@@ -22,7 +23,10 @@ async def live() -> dict[str, str]:
     return {"status": "ok", "service": "voxgate", "version": __version__}
 
 
-@router.get("/health/ready", summary="Readiness", responses={503: {"description": "An engine is not ready."}})
+_READY = success("Ready.", JSON) | success("An engine is not ready, or the gateway is shutting down.", JSON, status=503)
+
+
+@router.get("/health/ready", summary="Readiness", responses=_READY)
 async def ready(services: ServicesDep) -> Response:
     """200 if the default engine and every eager engine accept requests and the gateway is not shutting down.
 
@@ -48,7 +52,9 @@ def _set_gauges(services: Services) -> None:
         metrics.engine_ready.labels(label).set(is_ready)
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@router.get(
+    "/metrics", summary="Prometheus metrics", response_class=Response, responses=success("The metrics.", "text/plain")
+)
 async def metrics(services: ServicesDep) -> Response:
     """Counters, gauges and histograms in the Prometheus text format."""
     _set_gauges(services)

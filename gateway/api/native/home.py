@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from gateway import __version__
 from gateway.api.common.deps import ServicesDep
+from gateway.api.common.openapi import JSON, success
 from gateway.api.common.route import DialectRoute
 
 router = APIRouter(tags=["operation"], route_class=DialectRoute)
@@ -30,7 +31,12 @@ _PAGE = """<!doctype html>
 """
 
 
-@router.get("/", summary="Name, version and links", response_class=Response)
+_RESPONSES = success("Name, version and links; a page for browsers.", JSON, "text/html") | {
+    307: {"description": "To `/ui`."}
+}
+
+
+@router.get("/", summary="Name, version and links", response_class=Response, responses=_RESPONSES)
 async def home(request: Request, services: ServicesDep) -> Response:
     """Name, version, links and an example as JSON. A browser is redirected to `/ui`, or gets HTML if that is off."""
     base, engine = str(request.base_url), services.engines.default

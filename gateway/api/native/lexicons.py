@@ -14,9 +14,9 @@ from gateway.api.common.body import media_type
 from gateway.api.common.decoding import JSON as JSON_ENCODING
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.openapi import JSON, model_schema
-from gateway.api.common.route import DialectRoute
+from gateway.api.common.route import DialectRoute, raises
 from gateway.api.common.voices import declared_bytes
-from gateway.errors import UnsupportedMedia
+from gateway.errors import Conflict, InsufficientStorage, LexiconNotFound, UnsupportedMedia
 from gateway.service.request import parse
 from gateway.text.lexicon import Lexicon
 from gateway.text.lexicons.document import LexiconDocument, LexiconSummary
@@ -55,6 +55,7 @@ async def list_lexicons(services: ServicesDep) -> LexiconList:
     response_model=LexiconInfo,
     responses={200: {"content": {PLS: {"schema": {"type": "string"}}}}},
 )
+@raises(LexiconNotFound)
 async def show_lexicon(name: str, request: Request, services: ServicesDep) -> Response:
     """A dictionary as JSON, or as W3C PLS 1.0 if `Accept` has `application/pls+xml`."""
     lexicon = await asyncio.to_thread(services.lexicons.get, name)
@@ -81,6 +82,7 @@ async def show_lexicon(name: str, request: Request, services: ServicesDep) -> Re
     },
     responses={201: {"description": "The dictionary is new.", "model": LexiconInfo}},
 )
+@raises(Conflict, InsufficientStorage)
 async def put_lexicon(name: str, request: Request, services: ServicesDep) -> Response:
     """Store a dictionary, or replace it as a whole. The body is JSON or W3C PLS 1.0."""
     await asyncio.to_thread(services.lexicons.check_free, declared_bytes(request))
@@ -94,6 +96,7 @@ async def put_lexicon(name: str, request: Request, services: ServicesDep) -> Res
 
 
 @router.delete("/{name}", summary="Remove a pronunciation dictionary", status_code=204)
+@raises(LexiconNotFound, InsufficientStorage)
 async def remove_lexicon(name: str, services: ServicesDep) -> None:
     """Remove a dictionary."""
     await asyncio.to_thread(services.lexicons.remove, name)

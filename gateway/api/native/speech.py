@@ -8,9 +8,10 @@ from gateway.api.common.body import read
 from gateway.api.common.deps import Services, ServicesDep
 from gateway.api.common.events import NDJSON
 from gateway.api.common.openapi import JSON
-from gateway.api.common.route import DialectRoute
+from gateway.api.common.route import SPEECH_ERRORS, DialectRoute, raises
 from gateway.api.common.tts import RESPONSES, TtsBody, documentation, query_documentation, respond
 from gateway.audio.formats import get_format
+from gateway.errors import InvalidRequest
 
 # Audio is generated for the request: no parts of it can be requested later, and no shared cache may keep it.
 _GET_HEADERS = {"Accept-Ranges": "none", "Cache-Control": "private"}
@@ -18,7 +19,10 @@ _GET_HEADERS = {"Accept-Ranges": "none", "Cache-Control": "private"}
 router = APIRouter(tags=["speech"], route_class=DialectRoute)
 
 
-@router.post("/tts", summary="Speak a text", openapi_extra=documentation(), responses=RESPONSES, response_model=None)
+@router.post(
+    "/tts", summary="Speak a text", openapi_extra=documentation(), responses=RESPONSES, response_class=Response
+)
+@raises(*SPEECH_ERRORS)
 async def tts(request: Request, services: ServicesDep) -> Response:
     """Speak `text` with the requested engine and voice."""
     return await respond(request, services, await read(request, TtsBody, file="reference_audio"))
@@ -29,8 +33,9 @@ async def tts(request: Request, services: ServicesDep) -> Response:
     summary="Speak a text of the query string",
     openapi_extra=query_documentation(),
     responses=RESPONSES,
-    response_model=None,
+    response_class=Response,
 )
+@raises(InvalidRequest, *SPEECH_ERRORS)
 async def get_tts(request: Request, services: ServicesDep) -> Response:
     """As `POST /tts` with all fields in the query string, for players and `<audio src>`. HEAD speaks nothing."""
     body = await read(request, TtsBody, file="reference_audio")

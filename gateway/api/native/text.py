@@ -10,8 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep, cancel_on_disconnect, deadline_at
 from gateway.api.common.openapi import JSON, request_body
-from gateway.api.common.route import DialectRoute
+from gateway.api.common.route import DialectRoute, raises
 from gateway.api.common.tts import as_in_tts
+from gateway.errors import (
+    DeadlineExceeded,
+    EngineNotFound,
+    EngineUnavailable,
+    LexiconNotFound,
+    QueueFull,
+    VoiceNotFound,
+)
 from gateway.service.request import VoiceSpec, parse
 from gateway.text.sections import Passage, PreparedText, Section
 
@@ -90,6 +98,7 @@ class TextAnswer(BaseModel):
 @router.post(
     "/v1/text", summary="Show what would be spoken", openapi_extra=request_body(TextBody.model_json_schema(), (JSON,))
 )
+@raises(EngineNotFound, VoiceNotFound, LexiconNotFound, QueueFull, EngineUnavailable, DeadlineExceeded)
 async def show_text(request: Request, services: ServicesDep) -> TextAnswer:
     """Run the text stage of a request to `/tts` and show its result. Nothing is spoken."""
     body = await read(request, TextBody, file="reference_audio")

@@ -12,10 +12,11 @@ from starlette.responses import JSONResponse
 from backends.base import BuiltinVoice
 from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep
-from gateway.api.common.openapi import FORM, JSON, model_schema, request_body
-from gateway.api.common.route import DialectRoute
+from gateway.api.common.openapi import FORM, JSON, model_schema, request_body, success
+from gateway.api.common.route import DialectRoute, raises
 from gateway.api.common.voices import check_space, rename_stored, store_upload
 from gateway.engine.catalog import KnownFrom
+from gateway.errors import Conflict, InsufficientStorage, VoiceNotFound
 from gateway.service.voices import VoiceName, VoiceUpload, voice_warnings
 from gateway.voices.store import Voice
 
@@ -120,11 +121,9 @@ async def list_voices(services: ServicesDep) -> VoiceList:
     status_code=201,
     response_model=VoiceInfo,
     openapi_extra=request_body(model_schema(VoiceUpload, binary=["audio"]), [FORM]),
-    responses={
-        200: {"description": "The same clip is already stored under this name."},
-        409: {"description": "The name is taken."},
-    },
+    responses={200: {"description": "The same clip is already stored under this name.", "model": VoiceInfo}},
 )
+@raises(Conflict, InsufficientStorage)
 async def add_voice(request: Request, services: ServicesDep) -> Response:
     """Store a reference clip with its transcript under a name. Repeating an upload changes nothing."""
     await check_space(request, services)
@@ -138,8 +137,8 @@ async def add_voice(request: Request, services: ServicesDep) -> Response:
     summary="Rename a stored voice",
     response_model_exclude_none=True,
     openapi_extra=request_body(model_schema(VoiceRename), [JSON, FORM]),
-    responses={409: {"description": "The name is taken."}},
 )
+@raises(VoiceNotFound, Conflict, InsufficientStorage)
 async def rename_voice(voice_id: str, request: Request, services: ServicesDep) -> VoiceInfo:
     """Rename a stored voice, by ID or name. Its ID stays."""
     body = await read(request, VoiceRename)
@@ -148,12 +147,19 @@ async def rename_voice(voice_id: str, request: Request, services: ServicesDep) -
 
 
 @router.delete("/{voice_id}", summary="Remove a stored voice", status_code=204)
+@raises(VoiceNotFound, Conflict, InsufficientStorage)
 async def remove_voice(voice_id: str, services: ServicesDep) -> None:
     """Remove a stored voice by ID or name, a damaged one by its ID."""
     await asyncio.to_thread(services.voices.remove, voice_id)
 
 
-@router.get("/{voice_id}/audio", summary="A stored voice's clip", response_class=Response)
+@router.get(
+    "/{voice_id}/audio",
+    summary="A stored voice's clip",
+    response_class=Response,
+    responses=success("A WAV file.", "audio/wav"),
+)
+@raises(VoiceNotFound)
 async def voice_audio(voice_id: str, services: ServicesDep) -> Response:
     """The stored reference clip as WAV."""
     voice = await asyncio.to_thread(services.voices.get, voice_id)

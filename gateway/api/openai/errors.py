@@ -6,10 +6,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 
 from gateway.api.common.errors import Problem
 from gateway.api.common.route import DialectRoute
 from gateway.errors import BadRequest, GatewayError, InvalidRequest, NothingToSpeak
+from gateway.service.request import invalid_request
 
 # The gateway's field names in errors, mapped to this API's.
 _FIELDS = {
@@ -21,11 +23,19 @@ _FIELDS = {
 }
 # Codes that OpenAI clients check; all other codes are the native API's error types.
 _CODES_BY_STATUS = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
+_AS_BAD_REQUEST = (InvalidRequest, NothingToSpeak)
 _CODES_BY_TYPE = {"engine_not_found": "model_not_found", "bad_request": "invalid_value"}
 
 
 class OpenAIRoute(DialectRoute):
     """Errors are ``{"error": {"message", "type", "param", "code"}}``; an invalid field is status 400."""
+
+    malformed = BadRequest
+
+    @classmethod
+    def status(cls, kind: type[GatewayError]) -> int:
+        """See :class:`DialectRoute`."""
+        return super().status(BadRequest if kind in _AS_BAD_REQUEST else kind)
 
     @staticmethod
     def envelope(problem: Problem) -> dict[str, object]:
@@ -46,6 +56,8 @@ class OpenAIRoute(DialectRoute):
         async def handle_as_openai(request: Request) -> Response:
             try:
                 return await handle(request)
+            except RequestValidationError as error:  # of the query string
+                raise as_openai(invalid_request(error)) from None
             except GatewayError as error:
                 raise as_openai(error) from error
 
@@ -55,7 +67,7 @@ class OpenAIRoute(DialectRoute):
 def as_openai(error: GatewayError) -> GatewayError:
     """Translate an error: this API's field names, and status 400 for an invalid field."""
     param = _FIELDS.get(error.param, error.param) if error.param else None
-    if type(error) in (InvalidRequest, NothingToSpeak):
+    if type(error) in _AS_BAD_REQUEST:
         return BadRequest(error.message, param=param)
     error.param = param
     return error

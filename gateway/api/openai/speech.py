@@ -13,12 +13,13 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect, deadline_at, request_id
 from gateway.api.common.ignored_fields import ignored, read
-from gateway.api.common.openapi import model_schema, request_body
+from gateway.api.common.openapi import audio, model_schema, request_body
 from gateway.api.common.responses import complete_audio, streamed_audio
+from gateway.api.common.route import SPEECH_ERRORS, raises
 from gateway.api.openai.bodies import CLIP_ALIASES, SpeechBody
 from gateway.api.openai.errors import OpenAIRoute
 from gateway.api.openai.sse import SpeechEvents
-from gateway.errors import GatewayError, InvalidRequest, VoiceNotFound
+from gateway.errors import EngineNotFound, GatewayError, InvalidRequest, VoiceNotFound
 from gateway.service.aliases import OPENAI_VOICES
 from gateway.service.classic.models import DEFAULT
 from gateway.service.request import SpeechRequest
@@ -35,16 +36,9 @@ _SPEECH_BODY = request_body(
         }
     },
 )
-_SPEECH_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The audio, sent while it is generated; with `stream_format: sse`, events.",
-        "content": {"audio/mpeg": {}, "text/event-stream": {}},
-    },
-    400: {"description": "A field is invalid; `error.param` names it."},
-    404: {"description": "No such model or voice."},
-    429: {"description": "The engine's queue is full; see Retry-After."},
-    503: {"description": "The engine is not ready; see Retry-After."},
-}
+_SPEECH_RESPONSES = audio(
+    "The audio, sent while it is generated; with `stream_format: sse`, events.", "text/event-stream"
+)
 
 
 @router.post(
@@ -54,6 +48,7 @@ _SPEECH_RESPONSES: dict[int | str, dict[str, Any]] = {
     openapi_extra=_SPEECH_BODY,
     responses=_SPEECH_RESPONSES,
 )
+@raises(*SPEECH_ERRORS)
 async def speak(request: Request, services: ServicesDep) -> Response:
     """Speak `input` with the engine and voice selected by `model` and `voice`."""
     body, unknown = await read(request, SpeechBody, clip="reference_audio")
@@ -112,6 +107,7 @@ register_url_convertor("model_id", _ModelId())
 
 
 @router.get("/v1/models/{model_id:model_id}", summary="Show a model")
+@raises(EngineNotFound)
 async def show_model(model_id: str, services: ServicesDep) -> dict[str, Any]:
     """One entry of `data` in `GET /v1/models`."""
     services.aliases.engine(model_id)

@@ -13,9 +13,11 @@ from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.ignored_fields import ignored, refuse_clips
 from gateway.api.common.openapi import FORM, model_schema, request_body
+from gateway.api.common.route import raises
 from gateway.api.common.voices import check_space, store_upload
 from gateway.api.openai.bodies import VoiceBody
 from gateway.api.openai.errors import OpenAIRoute
+from gateway.errors import Conflict, EngineNotFound, InsufficientStorage, VoiceNotFound
 from gateway.service.request import parse
 from gateway.service.voices import VoiceUpload
 from gateway.voices.store import name_key
@@ -42,6 +44,7 @@ class AudioVoiceDeleted(BaseModel):
 
 
 @router.get("", summary="List voices")
+@raises(EngineNotFound)
 async def list_audio_voices(
     services: ServicesDep,
     model: Annotated[str | None, Query(max_length=256, description="only voices that this model can use")] = None,
@@ -69,8 +72,8 @@ async def list_audio_voices(
     "",
     summary="Store a voice",
     openapi_extra=request_body(model_schema(VoiceBody, binary=["audio_sample"], by_alias=False), [FORM]),
-    responses={409: {"description": "The name is taken."}},
 )
+@raises(Conflict, InsufficientStorage)
 async def add_audio_voice(request: Request, response: Response, services: ServicesDep) -> AudioVoice:
     """Store a recording of a voice under a name. Repeating an upload changes nothing."""
     await check_space(request, services)
@@ -84,6 +87,7 @@ async def add_audio_voice(request: Request, response: Response, services: Servic
 
 
 @router.delete("/{voice_id}", summary="Remove a stored voice")
+@raises(VoiceNotFound, Conflict, InsufficientStorage)
 async def remove_audio_voice(voice_id: str, services: ServicesDep) -> AudioVoiceDeleted:
     """Remove a stored voice by ID or name."""
     voice = await asyncio.to_thread(services.voices.remove, voice_id)

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Request, Response
 from gateway.api.common import json_socket
 from gateway.api.common.body import read
 from gateway.api.common.deps import ServicesDep
-from gateway.api.common.route import DialectRoute
+from gateway.api.common.route import SPEECH_ERRORS, DialectRoute, raises
 from gateway.api.common.tts import RESPONSES, TtsBody, documentation, respond
 from gateway.api.sagemaker.accept import choose
 from gateway.engine.client import State
-from gateway.errors import InvalidRequest
+from gateway.errors import InvalidRequest, NotAcceptable
 from gateway.service.request import parse
 
 router = APIRouter(tags=["SageMaker"], route_class=DialectRoute)
@@ -56,9 +56,10 @@ def _documentation() -> dict[str, Any]:
     "/invocations",
     summary="Speak (SageMaker)",
     openapi_extra=_documentation(),
-    responses={**RESPONSES, 406: {"description": "Accept matches no supported format."}},
-    response_model=None,
+    responses=RESPONSES,
+    response_class=Response,
 )
+@raises(NotAcceptable, *SPEECH_ERRORS)
 async def invocations(request: Request, services: ServicesDep) -> Response:
     """As `/tts`, with three additions.
 
