@@ -22,18 +22,35 @@ MODEL_CLASSES: dict[str, type[FlowModel]] = {"DiT": DiT, "UNetT": UNetT}
 def load_model(
     path: Path, architecture: Architecture, vocab_size: int, device: torch.device, dtype: torch.dtype
 ) -> FlowModel:
-    """Build the model from a checkpoint.
+    """Build the model from a checkpoint, packed for inference.
 
     :raises LoadError: if the checkpoint does not match the architecture or the vocabulary.
     """
-    weights = Weights(model_weights(path), str(path), device, dtype)
+    weights = Weights(model_weights(path), str(path), device, torch.float32)
     if (rows := weights.rows(EMBEDDING)) != vocab_size + 1:
         raise LoadError(
             f"{path}: trained with a vocabulary of {rows - 1} symbols, but the configured one has {vocab_size}; "
             "set model.vocab to the vocab.txt it was trained with"
         )
-    model = MODEL_CLASSES[architecture.backbone](weights, architecture, vocab_size)
+    return build_model(weights, architecture, vocab_size, dtype)
+
+
+def build_model(weights: Weights, architecture: Architecture, vocab_size: int, dtype: torch.dtype) -> FlowModel:
+    """Build a model for inference.
+
+    :param weights: with the names of f5-tts's classes.
+    :raises LoadError: if they do not match the architecture.
+    """
+    with torch.device("meta"):
+        model = MODEL_CLASSES[architecture.backbone](architecture, vocab_size).eval().requires_grad_(False)
+    model.cast(dtype)
+    weights.drop("rotary_embed.inv_freq")  # a constant
+    model.load_state_dict(
+        {name: weights.take(name, *meta.shape, dtype=meta.dtype) for name, meta in model.state_dict().items()},
+        assign=True,
+    )
     weights.finish()
+    model.pack()
     return model
 
 

@@ -179,9 +179,9 @@ class Sampler:
             self._active.sort(key=lambda a: (id(a.schedule), -a.step, a.sample.frames, a.guided))
             self._batch = self._model.prepare([a.shape for a in self._active], [a.conditioning for a in self._active])
         frames = torch.cat([active.mel for active in self._active])  # (T, M), T frames of all samples
-        return self._model(
-            frames, self._batch, [(active.schedule.conditioning, active.step) for active in self._active]
-        )
+        timesteps = [(active.schedule.conditioning, active.step) for active in self._active]
+        velocity: Tensor = self._model(frames, self._batch, timesteps)
+        return velocity
 
     def _advance(self, velocity: Tensor) -> list[SampleResult]:
         """Take one Euler step per sample, with classifier-free guidance; return the samples that reached time 1."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import yaml
-from torch import Tensor
+from torch import Tensor, nn
 
 from backends.common.device import fatal_when_lost
 from backends.common.weights import load_checkpoint
@@ -20,13 +20,17 @@ BACKBONE = "vocos.models.VocosBackbone"
 HEAD = "vocos.heads.ISTFTHead"
 
 
-class Vocoder:
-    """A Vocos model in float32."""
+class Vocoder(nn.Module):
+    """A Vocos model in float32, of the package's classes under the names of its checkpoints."""
 
-    def __init__(self, backbone: torch.nn.Module, head: torch.nn.Module, device: torch.device):
-        self._backbone = backbone.eval().to(device)
-        self._head = head.eval().to(device)
-        self._device = device
+    def __init__(self, backbone: nn.Module, head: nn.Module):
+        super().__init__()
+        self.backbone, self.head = backbone, head
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """Map mels of equal length, shape (B, M, T), to audio (B, N)."""
+        waves: Tensor = self.head(self.backbone(mels))
+        return waves
 
     def decode(self, mels: Sequence[Tensor]) -> list[Tensor | str]:
         """Return the audio of each mel, on the CPU, shape (N,), or an error message; an error affects one mel only.
@@ -53,11 +57,10 @@ class Vocoder:
         """Return the audio of mels of equal length, (B, N), or an error message."""
         try:
             with fatal_when_lost():
-                batch = torch.stack(list(mels)).to(self._device).mT.contiguous()  # (B, M, T)
-                waves: Tensor = self._head(self._backbone(batch)).cpu()
+                batch = torch.stack(list(mels)).to(next(self.parameters()).device).mT.contiguous()  # (B, M, T)
+                return self(batch).cpu()  # type: ignore[no-any-return]
         except RuntimeError as error:  # mostly out of memory
             return str(error)
-        return waves
 
 
 def load_vocoder(folder: Path, device: torch.device) -> Vocoder:
@@ -70,7 +73,7 @@ def load_vocoder(folder: Path, device: torch.device) -> Vocoder:
 
     config = _read_config(folder / FILES[0])
     weights = load_checkpoint(folder / FILES[1])
-    modules: list[torch.nn.Module] = []
+    modules: list[nn.Module] = []
     for part, module_class, class_path in (("backbone", VocosBackbone, BACKBONE), ("head", ISTFTHead, HEAD)):
         block = config.get(part)
         if not isinstance(block, Mapping) or block.get("class_path") != class_path:
@@ -84,7 +87,7 @@ def load_vocoder(folder: Path, device: torch.device) -> Vocoder:
         modules.append(module)
     if (hop := config["head"]["init_args"]["hop_length"]) != HOP_SAMPLES:
         raise LoadError(f"{folder / FILES[0]}: head.hop_length: {hop!r} is not supported, only {HOP_SAMPLES}")
-    return Vocoder(modules[0], modules[1], device)
+    return Vocoder(*modules).eval().requires_grad_(False).to(device)
 
 
 def _read_config(path: Path) -> Mapping[str, Any]:
