@@ -1,7 +1,7 @@
 """Layers of the F5-TTS models; parameter names are those of official checkpoints.
 
 A packed tensor holds the tokens of all rows, see :mod:`backends.f5.packing`. In a rectangular one, B counts rows of
-equal length T. Every layer can be trained until it is packed; no layer changes its input in place.
+equal length T. Every layer can be trained until it is packed.
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ class TextEmbedding(nn.Module):
     def __init__(self, architecture: Architecture, vocab_size: int, max_positions: int):
         super().__init__()
         width = architecture.text_width
-        self.text_embed = nn.Embedding(vocab_size + 1, width)
+        self.text_embed = nn.Embedding(vocab_size + 1, width, _weight=torch.empty(vocab_size + 1, width))
+        if not self.text_embed.weight.is_meta:  # there, normal_ would import torch's compiler, which takes seconds
+            nn.init.normal_(self.text_embed.weight)
         self.text_blocks = nn.ModuleList(ConvNeXtBlock(width) for _ in range(architecture.conv_layers))
         self.mask_padding = architecture.text_mask_padding
         self.max_positions = max_positions
@@ -137,14 +139,20 @@ class ConvPositionEmbedding(nn.Module):
 class InputEmbedding(nn.Module):
     """Projection of noisy mel, reference and text, in parts, because only the first changes between timesteps."""
 
+    noisy: Tensor | None = None
+
     def __init__(self, dim: int, text_width: int):
         super().__init__()
         self.proj = nn.Linear(2 * MELS + text_width, dim)
         self.conv_pos_embed = ConvPositionEmbedding(dim)
 
+    def pack(self) -> None:
+        """Keep the weight of noisy mels in one piece."""
+        self.noisy = self.proj.weight[:, :MELS].contiguous()
+
     def project_noisy(self, frames: Tensor) -> Tensor:
         """Project noisy mels of shape (…, M)."""
-        return F.linear(frames, self.proj.weight[:, :MELS])
+        return F.linear(frames, self.proj.weight[:, :MELS] if self.noisy is None else self.noisy)
 
     def condition(self, text: Tensor, reference: Tensor) -> Tensor:
         """Project embedded texts, shape (B, T, width), and the references at the start of the first rows.
@@ -201,13 +209,14 @@ class Attention(nn.Module):
             weights = (self._even_first(norm.weight, 1) for norm in (self.q_norm, self.k_norm))
             parts = zip(query_key.unbind(1), weights, strict=True)
             query_key = torch.stack([F.rms_norm(part, weight.shape, weight, EPS) for part, weight in parts], 1)
-        query_key = _rotate(query_key, self.rotary_heads, cos.to(packed.dtype), sin.to(packed.dtype))
-        mixed: list[Tensor] = []
+        _rotate(query_key[:, :, : self.rotary_heads], cos.to(packed.dtype), sin.to(packed.dtype))
+        mixed = torch.empty_like(values, memory_format=torch.contiguous_format)
         for run in packing.row_runs:
-            query, key = query_key[run.tokens].view(run.rows, -1, 2, *packed.shape[2:]).permute(2, 0, 3, 1, 4)
-            value = values[run.tokens].view(run.rows, -1, *packed.shape[2:]).transpose(1, 2)  # (B, H, T, Dh)
-            mixed.append(self.attend(query, key, value).transpose(1, 2).flatten(2).flatten(0, 1))
-        out: Tensor = self.to_out[0](join(mixed))
+            shape = (run.rows, -1, *values.shape[1:])
+            query, key = query_key[run.tokens].view(run.rows, -1, 2, *values.shape[1:]).permute(2, 0, 3, 1, 4)
+            value = values[run.tokens].view(shape).transpose(1, 2)  # (B, H, T, Dh)
+            mixed[run.tokens].view(shape).copy_(self.attend(query, key, value).transpose(1, 2))
+        out: Tensor = self.to_out[0](mixed.flatten(1))
         return out.view(x.shape)
 
     def _joint_projection(self) -> tuple[Tensor, Tensor]:
@@ -224,13 +233,12 @@ class Attention(nn.Module):
         return tensor.view(heads, -1, 2, *tensor.shape[1:]).transpose(1, 2).flatten(0, 2)
 
 
-def _rotate(query_key: Tensor, heads: int, cos: Tensor, sin: Tensor) -> Tensor:
-    """Apply RoPE to the first heads of queries and keys, shape (T, 2, H, Dh)."""
-    real, imaginary = query_key[:, :, :heads].chunk(2, -1)
-    rotated = torch.cat(
-        (torch.addcmul(real * cos, imaginary, sin, value=-1), torch.addcmul(imaginary * cos, real, sin)), -1
-    )
-    return rotated if heads == query_key.shape[2] else torch.cat((rotated, query_key[:, :, heads:]), 2)
+def _rotate(query_key: Tensor, cos: Tensor, sin: Tensor) -> None:
+    """Apply RoPE in place to queries and keys, shape (T, 2, H, Dh)."""
+    real, imaginary = query_key.chunk(2, -1)
+    rotated = torch.addcmul(real * cos, imaginary, sin, value=-1)
+    imaginary.mul_(cos).addcmul_(real, sin)
+    real.copy_(rotated)
 
 
 class FeedForward(nn.Module):
@@ -266,9 +274,9 @@ class Modulation(nn.Module):
         return constants
 
 
-def adaptive_norm(x: Tensor, modulated: Modulated, shift: int, scale: int) -> Tensor:
+def adaptive_norm(x: Tensor, modulated: Modulated, shift: int, scale: int, dtype: torch.dtype) -> Tensor:
     """Layer-normalize tokens (…, D), each range with its own shift and scale, given by index."""
-    return join([_layer_norm(x[tokens], constants[shift], constants[scale]) for tokens, constants in modulated])
+    return join([_layer_norm(x[tokens], values[shift], values[scale]).to(dtype) for tokens, values in modulated])
 
 
 def _layer_norm(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -279,8 +287,12 @@ def _layer_norm(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
 
 def add_gated(x: Tensor, h: Tensor, modulated: Modulated, gate: int) -> Tensor:
-    """Add h to tokens (…, D), each range with its own gate, given by index."""
-    return join([torch.addcmul(x[tokens], constants[gate], h[tokens]) for tokens, constants in modulated])
+    """Add h to tokens (…, D), each range with its own gate, given by index; in place in inference mode."""
+    if not torch.is_inference_mode_enabled():
+        return join([torch.addcmul(x[tokens], values[gate], h[tokens]) for tokens, values in modulated])
+    for tokens, values in modulated:
+        x[tokens].addcmul_(values[gate], h[tokens])
+    return x
 
 
 def join(parts: Sequence[Tensor]) -> Tensor:

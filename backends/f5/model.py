@@ -28,7 +28,6 @@ from backends.f5.layers import (
     TimestepEmbedding,
     adaptive_norm,
     add_gated,
-    join,
     rotary_frequencies,
     upsample_text,
 )
@@ -105,7 +104,7 @@ class FlowModel(nn.Module, ABC):
 
     def pack(self) -> None:
         """Prepare the weights for inference; the model can be neither trained nor moved afterwards."""
-        self.apply(lambda module: module.pack() if isinstance(module, (Attention, PackedLinear)) else None)
+        self.apply(lambda part: part.pack() if isinstance(part, (Attention, InputEmbedding, PackedLinear)) else None)
 
     def condition(self, reference_mel: Tensor, text_ids: Tensor, frames: int, *, guided: bool) -> Tensor:
         """Embed a sample's reference and text, which are the same at every timestep.
@@ -155,9 +154,11 @@ class FlowModel(nn.Module, ABC):
         packing = batch.packing
         x = self.input_embed.project_noisy(frames)
         x = (batch.conditioning + (x if packing.has_single_rows else x[packing.frame_of_token])).float()
-        h = x.to(self.dtype)
-        rows = [h[run.frame_tokens].view(run.rows, -1, h.shape[-1]) for run in packing.row_runs]
-        return x + join([self.input_embed.conv_pos_embed(part).flatten(0, 1) for part in rows])
+        h = x.to(self.dtype, copy=True)
+        for run in packing.row_runs:
+            rows = h[run.frame_tokens].view(run.rows, -1, h.shape[-1])
+            x[run.frame_tokens] += self.input_embed.conv_pos_embed(rows).flatten(0, 1)
+        return x
 
     @abstractmethod
     def _transform(self, x: Tensor, batch: PreparedBatch, timesteps: Sequence[Timestep]) -> Tensor:
@@ -174,13 +175,13 @@ class DiTBlock(nn.Module):
         self.ff = FeedForward(architecture.dim, architecture.ff_mult)
 
     def forward(self, x: Tensor, batch: PreparedBatch, modulated: Modulated) -> Tensor:
-        """Map tokens (…, D) to the same shape.
+        """Map tokens (…, D) to the same shape; in place in inference mode.
 
         :param modulated: shift, scale and gate of attention, then of feed-forward, for each range of tokens.
         """
-        h = adaptive_norm(x, modulated, shift=0, scale=1).to(batch.cos.dtype)
+        h = adaptive_norm(x, modulated, shift=0, scale=1, dtype=batch.cos.dtype)
         x = add_gated(x, self.attn(h, batch.packing, batch.cos, batch.sin), modulated, gate=2)
-        h = adaptive_norm(x, modulated, shift=3, scale=4).to(batch.cos.dtype)
+        h = adaptive_norm(x, modulated, shift=3, scale=4, dtype=batch.cos.dtype)
         return add_gated(x, self.ff(h), modulated, gate=5)
 
 
@@ -219,12 +220,12 @@ class DiT(FlowModel):
 
         :param modulated: for each layer and the final norm, see :meth:`condition_times`.
         """
-        entry = x
+        entry = x if self.long_skip_connection is None else x.clone()
         for block, constants in zip(self.transformer_blocks, modulated[:-1], strict=True):
             x = block(x, batch, constants)
         if self.long_skip_connection is not None:
             x = self.long_skip_connection(torch.cat((x, entry), dim=-1).to(self.dtype)).float()
-        return adaptive_norm(x, modulated[-1], shift=1, scale=0)
+        return adaptive_norm(x, modulated[-1], shift=1, scale=0, dtype=torch.float32)
 
 
 class UNetT(FlowModel):
