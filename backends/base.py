@@ -36,6 +36,9 @@ Audio = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.integer]
 """Codec tokens, shape (K, T), T in code frames."""
 
+TraceData = npt.NDArray[np.unsignedinteger]
+"""Intermediate data, shape (K, T) or (M, T), of dtype uint8 or uint16."""
+
 Cloning = Literal["none", "approximate", "optional", "required"]
 """Whether a job may or must have a reference. ``approximate``: it may, and selects the nearest built-in voice."""
 LIMITS_LENGTH = "x-limits-length"
@@ -237,7 +240,7 @@ class Trace:
 
     job_id: str
     kind: Literal["codes", "mel"]
-    data: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+    data: TraceData
     text_span: tuple[int, int]
     position: int
     rate_hz: float

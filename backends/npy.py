@@ -22,7 +22,10 @@ def read_npy(data: bytes) -> npt.NDArray[Any]:
     version = np.lib.format.read_magic(file)
     if version not in _READERS:
         raise ValueError(f"unsupported .npy version {version}; supported: 1.0 and 2.0")
-    shape, fortran_order, dtype = _READERS[version](file, max_header_size=MAX_HEADER_BYTES)
+    try:
+        shape, fortran_order, dtype = _READERS[version](file, max_header_size=MAX_HEADER_BYTES)
+    except Exception as error:  # noqa: BLE001 - numpy evaluates a Python literal, which raises TokenError, TypeError, …
+        raise ValueError(f"its header is malformed: {error}") from None
     if dtype.hasobject:
         raise ValueError("it contains objects; only numbers are supported")
     found, expected = len(data) - file.tell(), math.prod(shape) * dtype.itemsize

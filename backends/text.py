@@ -1,4 +1,4 @@
-"""Scripts of a text, so that an engine can refuse unsupported characters, and splitting of long sentences."""
+"""Scripts of a text, so that an engine can refuse unsupported characters, and marks at which a text can be split."""
 
 from __future__ import annotations
 
@@ -110,7 +110,21 @@ class Alphabet:
         return not is_spoken(char) or char in self.characters or script(char) in self.scripts
 
 
-_CLAUSE_ENDS = (", ", "; ", ": ", "— ", " – ", "，", "、", "；", "：")
+# Marks that end a sentence or clause if white space follows: "3.5" and "10:30" are one word.
+SENTENCE_MARKS = ".!?…"
+CLAUSE_MARKS = ",;:—–"
+
+# Marks that end a sentence or clause whatever follows.
+STRONG_SENTENCE_MARKS = "。！？｡।॥۔؟။។"
+STRONG_CLAUSE_MARKS = "，；：、،؛"
+
+END_MARKS = SENTENCE_MARKS + CLAUSE_MARKS + STRONG_SENTENCE_MARKS + STRONG_CLAUSE_MARKS
+"""All marks that end a sentence or clause."""
+
+CLOSING_MARKS = "\"'”’»›)]}」』】）》〉］｝"
+"""Quotation marks and brackets that belong to the sentence or clause before them."""
+
+_CLAUSE_ENDS = (*(f"{mark} " for mark in CLAUSE_MARKS), *STRONG_CLAUSE_MARKS)
 
 
 def split_at(text: str, start: int, end: int, max_chars: int) -> list[tuple[int, int]]:

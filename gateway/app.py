@@ -31,7 +31,6 @@ from gateway.service.aliases import Aliases
 from gateway.service.auth import ApiKeys
 from gateway.service.classic.files import RequestFiles
 from gateway.service.classic.models import ClassicModels, ClientFactory
-from gateway.service.classic.prompts import ClassicPrompts
 from gateway.service.clip_urls import ClipUrls
 from gateway.service.clips import ClipReader
 from gateway.service.codec import CodecService
@@ -161,7 +160,6 @@ def create_app(
         synthesizer=synthesizer,
         metrics=metrics,
         models=models,
-        prompts=ClassicPrompts(files, store),
         files=files,
         aliases=Aliases(settings.aliases, engines, models, store),
         live=live_sessions,

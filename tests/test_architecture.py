@@ -45,6 +45,7 @@ def test_only_settings_and_the_command_line_read_the_environment() -> None:
         "gateway/cli/remote.py",  # VOXGATE_SERVER, the gateway that commands use
         "gateway/cli/fish.py",  # passes the environment to the engine's own tools
         "gateway/cli/doctor.py",  # passes the environment to the interpreters that it checks
+        "gateway/audio/decode.py",  # passes the environment to decoders
         "gateway/engine/known_voices.py",  # passes the environment to the interpreter of an engine
         "gateway/engine/worker_process.py",  # passes the environment to workers
         "backends/common/memory.py",  # sets oneDNN's cache size unless it is set already

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from backends.errors import LoadError
 
 NAMES_SHOWN = 4
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -37,6 +39,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise LoadError(f"{path}: holds a {type(content).__name__}, not named tensors")
     return content
+
+
+def direct(module: M) -> M:
+    """Let Python find parts and parameters of a loaded module itself, faster than ``nn.Module`` does; return it."""
+    for part in module.modules():
+        part.__dict__.update(part._modules, **part._parameters)
+    return module
 
 
 class Weights:
@@ -72,13 +81,26 @@ class Weights:
         if tensor.shape != shape:
             found, needed = tuple(tensor.shape), tuple(shape)
             raise LoadError(f"{self._source}: {name} has shape {found}, but the architecture needs {needed}")
-        if not tensor.is_floating_point():
-            kind = str(tensor.dtype).removeprefix("torch.")
-            raise LoadError(
-                f"{self._source}: {name} is {kind}, not floating point (quantized weights are not supported)"
-            )
+        dtype = dtype or self.dtype
+        if tensor.is_floating_point() != dtype.is_floating_point:
+            kinds = [str(kind).removeprefix("torch.") for kind in (tensor.dtype, dtype)]
+            raise LoadError(f"{self._source}: {name} is {kinds[0]} of shape {shape}, not {kinds[1]}")
         del self._tensors[name]
-        return tensor.to(device=self.device, dtype=dtype or self.dtype)
+        return tensor.to(device=self.device, dtype=dtype)
+
+    def load(self, module: nn.Module) -> None:
+        """Assign all tensors to a module in the precision they are stored in, and freeze it.
+
+        :raises LoadError: if a tensor is missing or does not fit, or the module has no place for it.
+        """
+        state = {}
+        for name, own in module.state_dict().items():
+            stored = self._find(name).dtype
+            floating = stored.is_floating_point and own.is_floating_point()
+            state[name] = self.take(name, *own.shape, dtype=stored if floating else own.dtype)
+        self.finish()
+        module.load_state_dict(state, assign=True)
+        module.requires_grad_(False)
 
     def drop(self, name: str) -> None:
         """Drop an unused tensor, if it exists."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from backends.base import Reference
 from backends.errors import InvalidJob, LoadError
 from backends.f5.config import HOP_SAMPLES, RATE_HZ
 from backends.f5.reference_audio import MAX_MS, ReferenceAudio, ensure_sentence_end, preprocess
+from backends.lru import LRUCache
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,8 +61,7 @@ class References:
     ):
         self._mel = mel
         self._transcriber = transcriber
-        self._cache_size = cache_size
-        self._cache: OrderedDict[tuple[str, int], EncodedReference] = OrderedDict()
+        self._cache: LRUCache[tuple[str, int], EncodedReference] = LRUCache(cache_size)
         self.builtin_voices = {clip.voice.name: clip.voice for clip in clips}
         self._builtin = {clip.voice.name: clip.reference for clip in clips}
         for name, reference in self._builtin.items():
@@ -102,10 +101,7 @@ class References:
 
     def cached(self, reference: Reference) -> EncodedReference | None:
         """Return a cached reference, or None."""
-        key = _key(reference)
-        if key in self._cache:
-            self._cache.move_to_end(key)
-        return self._cache.get(key)
+        return self._cache.get(_key(reference))
 
     def transcribe(self, reference: Reference) -> EncodedReference:
         """Transcribe a reference and encode it. Slow.
@@ -127,9 +123,7 @@ class References:
         samples = np.ascontiguousarray(prepared.samples)
         mel = self._mel(torch.from_numpy(samples))
         encoded = EncodedReference(mel, len(samples) // HOP_SAMPLES, len(samples) / RATE_HZ, text, prepared.gain)
-        self._cache[_key(reference)] = encoded
-        while len(self._cache) > self._cache_size:
-            self._cache.popitem(last=False)
+        self._cache.put(_key(reference), encoded)
         return encoded
 
 

@@ -6,7 +6,6 @@ returns the samples that finished. Samples may differ in schedule, guidance stre
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from backends.f5.model import FlowModel, PreparedBatch, TimestepConditioning
 from backends.f5.packing import SampleShape
 from backends.f5.sample import Sample, SampleId, SampleResult
 from backends.f5.schedule import ode_times
+from backends.lru import LRUCache
 
 MAX_CACHED_SCHEDULES = 8
 MIN_CFG_STRENGTH = 1e-5  # guidance is off below it, as in f5-tts
@@ -71,7 +71,7 @@ class Sampler:
         self._paused: list[_ActiveSample] = []  # evicted for lack of memory; they resume where they stopped
         self._active: list[_ActiveSample] = []
         self._batch: PreparedBatch | None = None
-        self._schedules: OrderedDict[tuple[int, float], _Schedule] = OrderedDict()
+        self._schedules: LRUCache[tuple[int, float], _Schedule] = LRUCache(MAX_CACHED_SCHEDULES)
 
     def __len__(self) -> int:
         return len(self._active) + len(self._paused) + len(self._waiting)
@@ -156,15 +156,13 @@ class Sampler:
         return _ActiveSample(sample, noise.to(device), conditioning, self._schedule(sample.nfe, sample.sway))
 
     def _schedule(self, nfe: int, sway: float) -> _Schedule:
-        key = (nfe, sway)
-        if key not in self._schedules:
+        schedule = self._schedules.get((nfe, sway))
+        if schedule is None:
             times = ode_times(nfe, sway)
             conditioning = self._model.condition_times(times[:-1].to(self._model.device))
-            self._schedules[key] = _Schedule(times.tolist(), conditioning)
-            if len(self._schedules) > MAX_CACHED_SCHEDULES:
-                self._schedules.popitem(last=False)
-        self._schedules.move_to_end(key)
-        return self._schedules[key]
+            schedule = _Schedule(times.tolist(), conditioning)
+            self._schedules.put((nfe, sway), schedule)
+        return schedule
 
     def _set_active(self, active: list[_ActiveSample]) -> None:
         """Replace the active samples; a change discards the prepared batch."""

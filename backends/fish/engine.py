@@ -29,7 +29,7 @@ from backends.common.seeds import piece_seed
 from backends.errors import InvalidJob
 from backends.fish.generation import Generation, Pipeline, Sampling, Sequence, StepOutput, VoicePrompt
 from backends.fish.options import RANDOM_VOICE, VOICE_OPTIONS, FishOptions, check_defaults, read_options
-from backends.fish.references import MAX_REFERENCE_S, LRUCache, ReferenceEncoder, check_length, read_codes
+from backends.fish.references import MAX_REFERENCE_S, ReferenceEncoder, check_length, read_codes
 from backends.fish.utterance import SILENT, DecoderInput, Utterance
 from backends.fish.v0_2.generation import FishV02
 from backends.options import json_schema
@@ -59,7 +59,7 @@ class FishEngine(Engine):
         from backends.fish.codec_jobs import CodecJobs  # imports torch, which is known to be installed by now
 
         codec, sizes, languages = self._pipeline.codec, self._generation.sizes, self._pipeline.front_end.languages
-        self._references = ReferenceEncoder(codec, LRUCache())
+        self._references = ReferenceEncoder(codec)
         self._codec_jobs: CodecJobs = CodecJobs(codec, self._pipeline.decoder)
         return Capabilities(
             model=self._pipeline.name,

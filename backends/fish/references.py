@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
 
 import numpy as np
 import soundfile
@@ -14,34 +13,11 @@ import soxr
 from backends.base import Audio, Codes, Reference
 from backends.errors import FatalFault, InvalidJob
 from backends.fish.generation import Codec, Sizes
+from backends.lru import LRUCache
 from backends.npy import read_npy
 
 CACHED_REFERENCES = 512  # some kilobytes each
 MAX_REFERENCE_S = 120.0
-
-T = TypeVar("T")
-
-
-class LRUCache(Generic[T]):
-    """A bounded mapping that evicts the least recently used entry."""
-
-    def __init__(self, capacity: int = CACHED_REFERENCES):
-        self._capacity = capacity
-        self._values: OrderedDict[str, T] = OrderedDict()
-
-    def get(self, key: str) -> T | None:
-        """Return a value and mark it as used; None if it is not cached."""
-        value = self._values.get(key)
-        if value is not None:
-            self._values.move_to_end(key)
-        return value
-
-    def put(self, key: str, value: T) -> None:
-        """Add or replace a value."""
-        self._values[key] = value
-        self._values.move_to_end(key)
-        while len(self._values) > self._capacity:
-            self._values.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +37,9 @@ class EncodedReference:
 class ReferenceEncoder:
     """Encodes references, each content once, however many jobs wait for it."""
 
-    def __init__(self, codec: Codec, cache: LRUCache[Codes]):
+    def __init__(self, codec: Codec):
         self._codec = codec
-        self._cache = cache
+        self._cache: LRUCache[str, Codes] = LRUCache(CACHED_REFERENCES)  # by digest
         self._queue: OrderedDict[str, Audio] = OrderedDict()  # by digest
         self._job_ids: dict[str, list[str]] = {}  # by digest
 

@@ -147,7 +147,7 @@ class RepoCache:
         entries: dict[str, dict[str, object]] = {}
         for file in sorted(files, key=lambda file: file.path):
             large = {"lfs_sha256": file.etag, "lfs_size": file.size_bytes} if not COMMIT.fullmatch(file.etag) else {}
-            # The blob ID of a large file is that of its pointer, which nobody needs.
+            # The blob ID of a large file is that of its pointer, which is not used.
             entries[file.path] = {"size": file.size_bytes, "blob_id": "0" * 40 if large else file.etag, **large}
         document = {"format_version": _LISTING_FORMAT, "files": entries}
         # The snapshot's folder first: ``hf cache`` reports a repository without one as damaged.
@@ -250,7 +250,7 @@ def cached_snapshots(cache_dir: Path) -> Iterator[tuple[RepoCache, str]]:
 
 
 def size_of(path: Path) -> int:
-    """Size of a file in bytes; 0 if there is none."""
+    """Size of a file in bytes; 0 if it does not exist."""
     try:
         return path.stat().st_size
     except OSError:

@@ -130,7 +130,7 @@ def _named_by_link(path: Path, name: str) -> RemoteFile | None:
 
 
 def _complaint(path: Path, file: RemoteFile, report: Callable[[int], None]) -> str:
-    """What is wrong with a file; empty: nothing."""
+    """The fault of a file; empty if its bytes are right."""
     try:
         found = RemoteFile(file.path, path.stat().st_size, file.etag).hash_of(path, report)
     except OSError as error:

@@ -160,7 +160,7 @@ class HubFetch:
         raise NotFound(f"{self._reference}: none of its {len(below)} files matches {', '.join(self._allow)}")
 
     def _unlisted(self, target: Path) -> list[Path]:
-        """The cached files, if there is no listing: another program fetched them, and no endpoint responds."""
+        """The cached files without a listing: another program fetched them, and no endpoint responds."""
         if not (files := list(files_below(target, self._allow))):
             raise self._unavailable or NotFound(f"{self._reference}: not cached")
         if target.is_dir():

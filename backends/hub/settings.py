@@ -113,7 +113,9 @@ class HubSettings(Options, frozen=True):
         if word := environ.get("HF_HUB_OFFLINE") or environ.get("TRANSFORMERS_OFFLINE"):
             changes["offline"] = word.upper() in _TRUE
         folder = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or str(settings.cache_dir)
-        changes["cache_dir"] = Path(os.path.expandvars(folder)).expanduser()
+        expanded = os.path.expanduser(os.path.expandvars(folder))
+        # A user without an account has no home folder.
+        changes["cache_dir"] = Path(f"/nonexistent{expanded[1:]}" if expanded.startswith("~") else expanded)
         return msgspec.structs.replace(settings, **changes)
 
 

@@ -103,7 +103,7 @@ class EngineContract(ABC):
         assert spans == sorted(spans)
 
     def test_trace_is_bounded_and_leaves_the_audio_as_it_is(self, runner: EngineRunner) -> None:
-        """An engine without the option ``trace`` refuses it; without the option there are no traces."""
+        """An engine without the option ``trace`` refuses it; a job without it gets no traces."""
         if not runner.capabilities.supports("trace"):
             with pytest.raises(InvalidJob):
                 runner.engine.add(runner.job("traced", options={"trace": True}))

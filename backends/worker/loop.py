@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from backends import wire
-from backends.base import AudioChunk, CodesChunk, Engine, Failed, Finished, Trace
+from backends.base import Capabilities, DecodeJob, EncodeJob, Engine, Failed, Finished, Job
 from backends.errors import BackendError, FatalFault, InvalidJob, LoadError
 from backends.registry import Registry
 from backends.worker.channel import Channel
@@ -28,14 +28,14 @@ def serve(channel: Channel, registry: Registry) -> int:
     """
     channel.send([wire.Hello(wire.PROTOCOL, os.getpid(), platform.python_version())])
     try:
-        engine, ready = _load(channel, registry)
+        engine, capabilities = _load(channel, registry)
     except LoadError as error:
         log.error("cannot load: %s", error)
-        channel.send([wire.LoadFailed(str(error))])
+        channel.send([wire.Dying(str(error))])
         return 1
-    channel.send([ready])
+    channel.send([capabilities])
     try:
-        Loop(engine, channel, ready.sample_rate_hz).run()
+        Loop(engine, channel).run()
     except FatalFault as fault:
         log.critical("fatal fault of the engine: %s", fault)
         channel.send([wire.Dying(str(fault))])
@@ -44,7 +44,7 @@ def serve(channel: Channel, registry: Registry) -> int:
     return 0
 
 
-def _load(channel: Channel, registry: Registry) -> tuple[Engine, wire.Ready]:
+def _load(channel: Channel, registry: Registry) -> tuple[Engine, Capabilities]:
     """Load the engine of the first message; any failure is a ``LoadError``."""
     messages = channel.receive(wait_s=30.0)
     if not messages or not isinstance(messages[0], wire.Configure):
@@ -62,7 +62,7 @@ def _load(channel: Channel, registry: Registry) -> tuple[Engine, wire.Ready]:
     try:
         config = move_endpoint_list(configure.config, os.environ)
         engine = registry.engine_class(configure.backend)(config)
-        return engine, wire.ready(engine.load(progress))
+        return engine, engine.load(progress)
     except BackendError as error:
         raise LoadError(str(error)) from error
     except Exception as error:
@@ -73,10 +73,9 @@ def _load(channel: Channel, registry: Registry) -> tuple[Engine, wire.Ready]:
 class Loop:
     """Receive messages, step the engine, send its events; block on the channel when idle."""
 
-    def __init__(self, engine: Engine, channel: Channel, rate_hz: int):
+    def __init__(self, engine: Engine, channel: Channel):
         self._engine = engine
         self._channel = channel
-        self._rate_hz = rate_hz
         self._active: set[str] = set()
         self._outbox: list[wire.Message] = []
         self._stopping = False
@@ -103,12 +102,10 @@ class Loop:
 
     def _handle(self, message: wire.ToWorker) -> None:
         match message:
-            case wire.AddJob():
-                job = wire.job(message)
-                self._admit(job.id, lambda: self._engine.add(job))
-            case wire.EncodeSound() | wire.DecodeCodes():
-                conversion = wire.conversion(message)
-                self._admit(conversion.id, lambda: self._engine.convert(conversion))
+            case Job():
+                self._admit(message.id, lambda: self._engine.add(message))
+            case EncodeJob() | DecodeJob():
+                self._admit(message.id, lambda: self._engine.convert(message))
             case wire.AbortJob(job_id=job_id):
                 self._active.discard(job_id)
                 self._engine.abort(job_id)
@@ -128,7 +125,7 @@ class Loop:
         except Exception as error:
             log.exception("cannot start job %s", job_id)
             self._engine.abort(job_id)
-            self._outbox.append(wire.JobBroke(job_id, f"{type(error).__name__}: {error}"))
+            self._outbox.append(Failed(job_id, f"{type(error).__name__}: {error}"))
         else:
             self._active.add(job_id)
 
@@ -144,20 +141,11 @@ class Loop:
         self._steps += 1
         self._longest_step_s = max(self._longest_step_s, time.monotonic() - started)
         for event in events:
-            match event:
-                case AudioChunk():
-                    self._outbox.append(wire.audio_part(event, self._rate_hz))
-                case CodesChunk():
-                    self._outbox.append(wire.codes_part(event))
-                case Trace():
-                    self._outbox.append(wire.trace_part(event))
-                case Finished(job_id=job_id):
-                    self._active.discard(job_id)
-                    self._outbox.append(wire.JobDone(job_id))
-                case Failed(job_id=job_id, message=message):
-                    log.warning("job %s failed: %s", job_id, message)
-                    self._active.discard(job_id)
-                    self._outbox.append(wire.JobBroke(job_id, message))
+            if isinstance(event, Failed):
+                log.warning("job %s failed: %s", event.job_id, event.message)
+            if isinstance(event, Finished | Failed):
+                self._active.discard(event.job_id)
+        self._outbox += events
 
     def _send_heartbeat(self) -> None:
         now = time.monotonic()

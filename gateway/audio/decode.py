@@ -1,83 +1,36 @@
-"""Decoder for uploaded audio files: untrusted bytes to mono float samples.
+"""Decoder for uploaded audio files: untrusted bytes to mono float samples, in a child process.
 
-FFmpeg reads hundreds of formats, and some are playlists that make it open other files and URLs. Only plain audio
-containers and codecs are allowed here, only the uploaded bytes can be opened, and the memory and CPU time that a small
-file can claim are bounded.
+A small file can claim gigabytes of memory or hours of CPU time, and FFmpeg has had memory errors. A file that exceeds a
+limit or makes FFmpeg crash ends only its child process, and the next file gets a new one.
 """
 
 from __future__ import annotations
 
-import ctypes
-import functools
-import io
-import logging
-import re
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn
 
-import av
 import numpy as np
-import numpy.typing as npt
-import soxr
-from av.audio.stream import AudioStream
-from av.container import InputContainer
-from av.stream import Discard
+import structlog
 
 from backends.base import Audio
+from gateway.audio import decoder_process
+from gateway.audio.decoder_process import ERRORS, MAX_CPU_S, REPLY, REQUEST, SAMPLES
+from gateway.audio.ffmpeg_decoder import MAX_RATE_HZ
 from gateway.errors import InvalidRequest, UnsupportedMedia
 
-_log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
-MAX_RATE_HZ = 48_000
-"""Recordings with a higher rate are resampled to this one; no engine uses more."""
-
-ACCEPTED_FORMATS = "WAV, FLAC, MP3, Ogg (Opus, Vorbis), M4A/MP4, AAC, WebM, AIFF, AU, CAF and AMR"
-
-_SOURCE_RATES_HZ = range(4_000, 384_001)
-_MAX_CHANNELS = 8
-
-# Regular frames have at least 64 samples. A crafted file can have one sample per frame, which costs some 20 µs each.
-_MIN_MEAN_FRAME_SAMPLES = 32
-_FREE_FRAMES = 1_000
-
-# Half a minute of audio decodes in a fraction of a second. A crafted Matroska file can cause a copy of megabytes for
-# every few bytes.
-_MAX_CPU_S = 3.0
-
-# Names of FFmpeg's demuxers; `mov` includes mp4 and m4a, `matroska` includes webm.
-_CONTAINERS = ("aac", "aiff", "amr", "au", "caf", "flac", "matroska", "mov", "mp3", "ogg", "w64", "wav")
-_CODECS = frozenset(
-    [
-        *(f"pcm_{kind}{order}" for kind in ("s16", "s24", "s32", "f32", "f64") for order in ("le", "be")),
-        *("pcm_u8", "pcm_s8", "pcm_alaw", "pcm_mulaw", "adpcm_ima_wav", "adpcm_ms"),
-        *("aac", "alac", "amrnb", "amrwb", "libopencore_amrnb", "libopencore_amrwb", "flac", "libopus", "opus"),
-        *("mp2", "mp2float", "mp3", "mp3float", "vorbis"),
-    ]
-)
-
-_OPTIONS = {
-    "format_whitelist": ",".join(_CONTAINERS),
-    "codec_whitelist": ",".join(sorted(_CODECS)),
-    # No protocols. A nested demuxer may not call _refuse_to_open, but inherits this option.
-    "protocol_whitelist": "",
-    # A recording has one audio stream, perhaps with a picture or video. Each stream may cost _MAX_ALLOCATION_BYTES.
-    "max_streams": "8",
-}
-
-_MAX_ALLOCATION_BYTES = 16 * 2**20
-"""Limit on a single allocation by FFmpeg, in the whole process.
-
-Without it, an m4a file of 1 kB that claims 80 million samples makes FFmpeg build a table of 3 GB. Regular audio needs
-far less: 16 MiB hold the sample table of four hours of m4a.
-"""
-
-# An ID3v2.3 or 2.4 header, as FFmpeg recognizes it. It practically never occurs in audio data by chance.
-_ID3 = re.compile(rb"ID3[\x03\x04][^\xff].[\x00-\x7f]{4}", re.DOTALL)
-_ID3_HEADER_BYTES = 10
-_ID3_HAS_FOOTER = 0x10
+COMMAND = (sys.executable, "-P", "-m", decoder_process.__name__)
+DEADLINE_S = 30.0  # for one file, including the start of a process; a regular one takes milliseconds
+_MAX_TEXT_BYTES = 4_000  # errors have up to 1,000 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,202 +46,122 @@ class DecodedAudio:
 
 
 def decode(data: bytes, *, max_s: float, min_s: float, param: str = "audio") -> DecodedAudio:
-    """Decode the first audio stream of a file and average its channels. Stops soon after ``max_s``.
+    """Decode the first audio stream of a file and average its channels. Blocks for ``DEADLINE_S`` at most.
 
-    Channels that cancel each other, such as two in opposite phase, give the loudest channel instead.
+    It is thread-safe. Concurrent calls use a process each, and the processes are kept for the next calls.
 
     :param param: request field to name in errors.
-    :raises UnsupportedMedia: if the bytes are not an audio file of an accepted format, or the file is broken.
-    :raises InvalidRequest: if the audio is shorter than ``min_s`` or longer than ``max_s``.
+    :raises UnsupportedMedia: if the bytes are not an audio file of an accepted format, or the file is broken, or
+        decoding takes too much time or memory.
+    :raises InvalidRequest: if the audio is shorter than ``min_s`` or longer than ``max_s``, or makes FFmpeg crash.
     """
-    _limit_allocations()
-    power = _ChannelPower()
-    audio = _decode(data, max_s, min_s, param, power)
-    return _decode(data, max_s, min_s, param, power, power.loudest) if power.cancels else audio
-
-
-@dataclass
-class _ChannelPower:
-    """Energy of the channels of a file, shape (C,), and of their average."""
-
-    channels: npt.NDArray[np.float64] | None = None
-    average: float = 0.0
-
-    def add(self, channels: Audio, average: Audio) -> None:
-        """Add a frame, shape (C, N), and the average of its channels, shape (N,)."""
-        if self.channels is not None and len(self.channels) != len(channels):
-            return  # the layout changes midway, which hardly any file does
-        energy = np.einsum("cn,cn->c", channels, channels, dtype=np.float64)
-        self.channels = energy if self.channels is None else self.channels + energy
-        self.average += float(np.einsum("n,n->", average, average, dtype=np.float64))
-
-    @property
-    def loudest(self) -> int:
-        """Index of the loudest channel."""
-        return 0 if self.channels is None else int(self.channels.argmax())
-
-    @property
-    def cancels(self) -> bool:
-        """Whether the average is 3 dB quieter than the loudest channel alone would make it."""
-        if self.channels is None:
-            return False
-        return self.average < 0.5 * float(self.channels.max()) / len(self.channels) ** 2
-
-
-def _decode(
-    data: bytes, max_s: float, min_s: float, param: str, power: _ChannelPower, channel: int | None = None
-) -> DecodedAudio:
-    """Decode one channel, or the average of all."""
-    chunks: list[Audio] = []
-    length, rate_hz = 0, MAX_RATE_HZ
-    limits = f"must be from {min_s:g} to {max_s:g} s long"
+    decoder = _idle_or_new()
     try:
-        for rate_hz, chunk in _resampled(_mono_frames(data, param, power, channel)):
-            chunks.append(chunk)
-            length += len(chunk)
-            if length > max_s * rate_hz:
-                raise InvalidRequest(f"the recording is longer than {max_s:g} s: {limits}", param=param)
-    except (av.FFmpegError, ValueError, OSError) as error:
-        # PyAV raises ValueError for sample formats it cannot convert, and passes on the error of _refuse_to_open.
-        raise UnsupportedMedia(
-            f"not an audio file of an accepted format, or a broken one ({_reason(error)}); accepted: "
-            f"{ACCEPTED_FORMATS}",
-            param=param,
-        ) from error
-    if not length:
-        raise UnsupportedMedia("the recording contains no audio", param=param)
-    samples = np.concatenate(chunks)
-    duration_s = length / rate_hz
-    if duration_s < min_s:
-        raise InvalidRequest(f"the recording is {duration_s:.2f} s long: {limits}", param=param)
-    return DecodedAudio(samples, rate_hz, duration_s)
+        kind, rate_hz, payload = decoder.exchange(data, max_s, min_s, param)
+    finally:
+        decoder.give_back()
+    if kind != SAMPLES:
+        raise ERRORS[kind](payload.decode("utf-8", "replace"), param=param)
+    samples = np.frombuffer(payload, np.float32)
+    return DecodedAudio(samples, rate_hz, len(samples) / rate_hz)
 
 
-def _mono_frames(data: bytes, param: str, power: _ChannelPower, channel: int | None) -> Iterator[tuple[int, Audio]]:
-    """Yield (sample rate, samples of shape (N,)) for each decoded frame."""
-    with av.open(
-        io.BytesIO(_without_id3(data)), "r", options=_OPTIONS, io_open=_refuse_to_open, metadata_errors="replace"
-    ) as container:
-        if not container.streams.audio:
-            raise UnsupportedMedia(f"the file contains no audio; accepted: {ACCEPTED_FORMATS}", param=param)
-        stream = container.streams.audio[0]
-        # None if FFmpeg has no decoder; missing in PyAV's annotations.
-        codec: Any = stream.codec_context
-        if codec is None or codec.name not in _CODECS:
-            name = "an unknown codec" if codec is None else f"the codec {codec.name!r}"
-            raise UnsupportedMedia(
-                f"the recording uses {name}, which is not accepted; accepted: {ACCEPTED_FORMATS}", param=param
+class _Decoder:
+    """A child process, see ``decoder_process.py``, and the connection to it."""
+
+    def __init__(self) -> None:
+        self._reusable = False
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                COMMAND,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # idle threads cost address space
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                start_new_session=True,  # Ctrl-C in a terminal reaches only the gateway, which drains first
             )
-        for other in container.streams:
-            if other is not stream:
-                other.discard = Discard.all  # before its packets are unpacked, which can be costly
-        rate_hz, length = None, 0
-        for count, frame in enumerate(_frames(container, stream, param)):
-            rate_hz = rate_hz or frame.sample_rate
-            length += frame.samples
-            if count > _FREE_FRAMES + length / _MIN_MEAN_FRAME_SAMPLES:
-                raise UnsupportedMedia("the recording has too many tiny frames: encode it again", param=param)
-            channels = frame.layout.nb_channels
-            if frame.sample_rate != rate_hz:
-                raise UnsupportedMedia("the recording changes its sample rate midway", param=param)
-            if rate_hz not in _SOURCE_RATES_HZ or not 1 <= channels <= _MAX_CHANNELS:
-                raise UnsupportedMedia(
-                    f"the recording has {channels} channels at {rate_hz} Hz; up to {_MAX_CHANNELS} are accepted, "
-                    f"from {_SOURCE_RATES_HZ[0]} to {_SOURCE_RATES_HZ[-1]} Hz",
-                    param=param,
-                )
-            samples = _to_floats(frame, channels)
-            with np.errstate(over="ignore", invalid="ignore"):
-                mono: Audio = samples.mean(axis=0, dtype=np.float32) if channel is None else _pick(samples, channel)
-            if not np.isfinite(mono).all():
-                raise UnsupportedMedia("the recording has samples that are NaN or infinite", param=param)
-            if channels > 1 and channel is None:
-                power.add(samples, mono)
-            yield rate_hz, mono
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive: an idle one may have been killed for its memory."""
+        return self._process.poll() is None
+
+    def exchange(self, data: bytes, max_s: float, min_s: float, param: str) -> tuple[int, int, bytearray]:
+        """Send a file and return the reply: its kind, the rate in Hz and the payload. Errors as in :func:`decode`."""
+        self._reusable = False
+        ends_at = time.monotonic() + DEADLINE_S
+        try:
+            self._socket.settimeout(DEADLINE_S)
+            self._socket.sendall(REQUEST.pack(max_s, min_s, len(data)))
+            self._socket.sendall(data)
+            kind, reusable, rate_hz, size = REPLY.unpack(self._receive(REPLY.size, ends_at))
+            # Checked because a file that takes over the process can make it send anything.
+            if kind == SAMPLES:
+                valid = 0 < rate_hz <= MAX_RATE_HZ and size % 4 == 0 and 0 < size <= int(max_s * MAX_RATE_HZ) * 4
+            else:
+                valid = kind < SAMPLES and size <= _MAX_TEXT_BYTES
+            if not valid:
+                raise ConnectionError
+            payload = self._receive(size, ends_at)
+        except TimeoutError:
+            raise UnsupportedMedia(f"the recording takes more than {DEADLINE_S:g} s to decode", param=param) from None
+        except ConnectionError:
+            raise self._failure(param) from None
+        self._reusable = reusable
+        return kind, rate_hz, payload
+
+    def give_back(self) -> None:
+        """Keep the process for further files, or end it."""
+        if self._reusable:
+            _idle.append(self)
+        else:
+            self.end()
+
+    def end(self) -> int:
+        """Kill the process if it is running, and return its exit code."""
+        self._socket.close()
+        self._process.kill()
+        return self._process.wait()
+
+    def _receive(self, count: int, ends_at: float) -> bytearray:
+        received = bytearray(count)
+        missing = memoryview(received)
+        while missing:
+            self._socket.settimeout(max(0.001, ends_at - time.monotonic()))
+            if not (size := self._socket.recv_into(missing)):
+                raise ConnectionResetError
+            missing = missing[size:]
+        return received
+
+    def _failure(self, param: str) -> Exception:
+        """Return the error for a process that ended during a file."""
+        status = self.end()
+        if status >= 0:
+            return RuntimeError(f"the decoder exited with status {status}; its error output has the reason")
+        if -status == signal.SIGXCPU:
+            return UnsupportedMedia(f"the recording takes more than {MAX_CPU_S} s of CPU time to decode", param=param)
+        log.warning("an uploaded recording crashed its decoder", signal=-status)
+        return InvalidRequest(
+            f"the recording makes the decoder crash (signal {-status}): convert it to another format, such as WAV",
+            param=param,
+        )
 
 
-def _frames(container: InputContainer, stream: AudioStream, param: str) -> Iterator[av.AudioFrame]:
-    """Yield decoded frames within a limit on CPU time that no regular file reaches."""
-    began_s = time.thread_time()
-    for packet in container.demux(stream):
-        if time.thread_time() - began_s > _MAX_CPU_S:
-            raise UnsupportedMedia(f"the recording takes more than {_MAX_CPU_S:g} s to decode", param=param)
-        yield from packet.decode()
+_idle: deque[_Decoder] = deque()
 
 
-def _pick(samples: Audio, channel: int) -> Audio:
-    """One channel of a frame, shape (N,); the last one if the frame has fewer."""
-    picked: Audio = np.ascontiguousarray(samples[min(channel, len(samples) - 1)])
-    return picked
+def _idle_or_new() -> _Decoder:
+    with contextlib.suppress(IndexError):
+        while True:
+            decoder = _idle.pop()
+            if decoder.running:
+                return decoder
+            decoder.end()
+    return _Decoder()
 
 
-def _to_floats(frame: av.AudioFrame, channels: int) -> Audio:
-    """Samples of a frame, shape (C, N)."""
-    raw = frame.to_ndarray()  # (channels, N) if planar, else (1, N * channels)
-    if not frame.format.is_planar:
-        raw = raw.reshape(-1, channels).T
-    # The caller rejects samples that are not finite; no warning is needed.
-    with np.errstate(over="ignore", invalid="ignore"):
-        floats: Audio = raw.astype(np.float32)
-        if raw.dtype == np.uint8:
-            floats = (floats - 128.0) / 128.0
-        elif np.issubdtype(raw.dtype, np.integer):
-            # FFmpeg decodes 24-bit audio to the upper bits of 32.
-            floats /= 2.0 ** (8 * raw.itemsize - 1)
-    return floats
-
-
-def _resampled(frames: Iterator[tuple[int, Audio]]) -> Iterator[tuple[int, Audio]]:
-    """Resample frames above ``MAX_RATE_HZ`` chunk by chunk, so that a high rate takes no extra memory."""
-    resampler = None
-    for rate_hz, samples in frames:
-        if rate_hz <= MAX_RATE_HZ:
-            yield rate_hz, samples
-            continue
-        resampler = resampler or soxr.ResampleStream(rate_hz, MAX_RATE_HZ, 1, dtype="float32", quality="HQ")
-        yield MAX_RATE_HZ, resampler.resample_chunk(samples)
-    if resampler is not None:
-        yield MAX_RATE_HZ, resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-
-
-def _without_id3(data: bytes) -> bytes:
-    """Remove ID3v2 tags, which are not used here: their compressed fields inflate a thousandfold in FFmpeg."""
-    start = 0
-    while match := _ID3.match(data, start):
-        flags, size = match[0][5], match[0][6:]
-        start = match.end() + (size[0] << 21 | size[1] << 14 | size[2] << 7 | size[3])
-        start += _ID3_HEADER_BYTES if flags & _ID3_HAS_FOOTER else 0
-    # WAV and AIFF files may have a tag in a chunk. Overwriting its header keeps all offsets, and FFmpeg skips it.
-    return _ID3.sub(bytes(_ID3_HEADER_BYTES), data[start:])
-
-
-def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
-    """Reject a demuxer's attempt to open another file or a URL."""
-    raise PermissionError("it refers to another file")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-@functools.cache
-def _limit_allocations() -> None:
-    """Set FFmpeg's limit on a single allocation, for which PyAV has no function."""
-    libraries = _loaded_avutil()
-    for path in libraries:
-        set_max_bytes = ctypes.CDLL(path).av_max_alloc
-        set_max_bytes.argtypes, set_max_bytes.restype = [ctypes.c_size_t], None
-        set_max_bytes(_MAX_ALLOCATION_BYTES)
-    if not libraries:
-        _log.warning("libavutil was not found: crafted audio files can claim gigabytes of memory")
-
-
-def _loaded_avutil() -> set[str]:
-    """Return the paths of the loaded libavutil. Other copies have limits of their own."""
-    maps = Path("/proc/self/maps")
-    if maps.exists():
-        lines = maps.read_text(encoding="utf-8", errors="replace").splitlines()
-        paths = {line[line.index("/") :] for line in lines if "/libavutil" in line}
-        # A file that was replaced since it was loaded is listed with a suffix, and its path does not exist.
-        return {path for path in paths if Path(path).exists()}
-    return {str(path) for path in Path(av.__file__).parent.glob(".dylibs/libavutil*")}
+@atexit.register
+def end_idle() -> None:
+    """End the child processes that are kept for further files."""
+    while _idle:
+        _idle.pop().end()

@@ -55,7 +55,7 @@ class DoctorError(Exception):
 
 
 class Devices(NamedTuple):
-    """What an interpreter's PyTorch finds; ``cuda`` is the version that it was built for."""
+    """The finding about an interpreter's PyTorch, its number of GPUs, and the CUDA version that it was built for."""
 
     finding: Finding
     gpus: int = 0

@@ -95,7 +95,7 @@ def _plain(text: str, response: bool, markdown: bool | None) -> str:
     with exit_on_error():
         if response:
             text = spoken_text(text)
-        plain: str = with_plain_text({"text": text, "markdown": response if markdown is None else markdown}, ())["text"]
+        plain: str = with_plain_text({"text": text, "markdown": response if markdown is None else markdown})["text"]
     return plain
 
 

@@ -25,7 +25,7 @@ class MissingLibrary(AwsError):
 
 
 class InvalidCredentials(AwsError):
-    """There are no credentials, or AWS does not accept them."""
+    """Credentials are missing, or AWS does not accept them."""
 
 
 class MissingRights(AwsError):

@@ -71,7 +71,7 @@ class ConfiguredEngine:
     @property
     def known_from(self) -> KnownFrom | None:
         """The source of ``client.last_load``; None if that is unknown."""
-        if self.client.status().state in (State.READY, State.STOPPING):
+        if self.client.capabilities and self.client.status().state in (State.READY, State.STOPPING):
             return "loaded"
         return "last_load" if self.client.last_load else None
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from backends import wire
 from backends.base import Capabilities
 from gateway import __version__
 from gateway.settings import EngineSettings
@@ -28,7 +27,7 @@ class _Entry(msgspec.Struct, frozen=True):
     """The content of a file. :ivar key: digest of what determines the capabilities."""
 
     key: str
-    capabilities: wire.Ready
+    capabilities: Capabilities
 
 
 class LastLoads:
@@ -51,11 +50,11 @@ class LastLoads:
         except (OSError, ValueError, RecursionError) as error:
             log.info("capabilities of the last load cannot be read", engine=name, error=str(error))
             return None
-        return wire.capabilities(entry.capabilities) if entry.key == _key(name, settings) else None
+        return entry.capabilities if entry.key == _key(name, settings) else None
 
     def write(self, name: str, settings: EngineSettings, capabilities: Capabilities) -> asyncio.Future[None]:
         """Replace the engine's file, in a thread. A failure is logged once, and not raised."""
-        data = msgspec.json.encode(_Entry(_key(name, settings), wire.ready(capabilities)))
+        data = msgspec.json.encode(_Entry(_key(name, settings), capabilities))
         return asyncio.get_running_loop().run_in_executor(None, self._replace, self._path(name), data)
 
     def _replace(self, path: Path, data: bytes) -> None:

@@ -42,6 +42,16 @@ class LoadQueue:
         assert capabilities is not None  # noqa: S101 - the engine has been ready
         return capabilities
 
+    async def load(self) -> None:
+        """Load the engine and wait until it is ready, without a limit; a failed engine is loaded again at once.
+
+        :raises EngineUnavailable: if loading fails, with the reason.
+        """
+        if self._client.status().state is State.FAILED:
+            self._client.load()
+            await asyncio.sleep(POLL_S)  # the state changes when the attempt starts
+        await self._until_ready()
+
     async def _wait(self, until: float | None) -> None:
         client = self._client
         if not self._wait_s or client.status().state is State.FAILED:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
 from typing import Any, cast
@@ -41,7 +40,7 @@ class ProcessEngine(EngineClient):
     ):
         self.name = name
         self._last_load = last_loads.read(name, settings) if last_loads else None
-        on_ready = partial(last_loads.write, name, settings) if last_loads else None
+        on_ready = partial(last_loads.write, name, settings) if last_loads else lambda _: None
         self._idle_unload_s = settings.idle_unload_s
         spec = WorkerSpec(
             backend=settings.backend,
@@ -61,7 +60,7 @@ class ProcessEngine(EngineClient):
         )
         backoff = Backoff(settings.backoff_s, settings.backoff_max_s)
         self._replicas = [Supervisor(spec, backoff, on_restart, on_ready) for _ in range(settings.replicas)]
-        self._closed = False
+        self._used_at = 0.0  # of the last load or end of a job
         self._idle_timer: asyncio.TimerHandle | None = None
         self._idle_unload: asyncio.Task[None] | None = None
 
@@ -113,51 +112,43 @@ class ProcessEngine(EngineClient):
             self.ensure_loading()
             raise self.unavailable_error()
         replica = min(ready, key=lambda replica: replica.active_jobs)
-        self._stop_idle_timer()
         try:
-            async with contextlib.aclosing(replica.submit(job)) as parts:
-                async for part in parts:
-                    yield part
+            with replica.lease() as worker, worker.run(job) as outputs:
+                while (output := await outputs.get()) is not None:
+                    if isinstance(output, Exception):
+                        raise output
+                    yield output
         finally:
-            self._start_idle_timer()
+            self._used_at = asyncio.get_running_loop().time()
 
     def load(self) -> None:
         """See :class:`EngineClient`."""
-        if self._closed:
-            return
         for replica in self._replicas:
             replica.load()
-        self._start_idle_timer()
+        self._used_at = asyncio.get_running_loop().time()
+        if self._idle_timer is None:
+            self._watch_idle()
 
     async def unload(self) -> None:
         """See :class:`EngineClient`."""
-        self._stop_idle_timer()
         await asyncio.gather(*(replica.unload() for replica in self._replicas))
 
     async def close(self) -> None:
         """See :class:`EngineClient`."""
-        self._closed = True
-        self._stop_idle_timer()
         await asyncio.gather(*(replica.close() for replica in self._replicas))
 
-    def _start_idle_timer(self, elapsed_s: float = 0.0) -> None:
-        self._stop_idle_timer()
-        if self._idle_unload_s is not None:
-            delay_s = self._idle_unload_s - elapsed_s
-            self._idle_timer = asyncio.get_running_loop().call_later(delay_s, self._unload_if_idle)
-
-    def _stop_idle_timer(self) -> None:
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-            self._idle_timer = None
-
-    def _unload_if_idle(self) -> None:
+    def _watch_idle(self) -> None:
+        """Unload the engine if it has been ready and unused for ``idle_unload_s``; else look again when that may be."""
+        self._idle_timer = None
         status = self.status()
-        ready_for_s = max(replica.ready_for_s for replica in self._replicas)
-        if status.state is State.READY and ready_for_s < (self._idle_unload_s or 0.0):
-            self._start_idle_timer(ready_for_s)  # loading time does not count as idle
-        elif status.state is State.READY and not status.active_jobs:
+        if self._idle_unload_s is None or status.state is State.UNLOADED:
+            return
+        loop = asyncio.get_running_loop()
+        idle_s = min(loop.time() - self._used_at, max(replica.ready_for_s for replica in self._replicas))
+        if status.active_jobs:
+            idle_s = 0.0
+        if idle_s < self._idle_unload_s:
+            self._idle_timer = loop.call_later(self._idle_unload_s - idle_s, self._watch_idle)
+        else:
             log.info("unloading an idle engine", engine=self.name, idle_s=self._idle_unload_s)
             self._idle_unload = asyncio.create_task(self.unload())
-        elif status.state not in (State.UNLOADED, State.STOPPING):
-            self._start_idle_timer()

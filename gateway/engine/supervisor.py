@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum, auto
 
 import structlog
 
 from backends.base import Capabilities
-from gateway.engine.client import EngineOutput, EngineStatus, LoadProgress, State, Work
+from gateway.engine.client import EngineStatus, State
+from gateway.engine.load_progress import LoadTracker
 from gateway.engine.worker_process import WorkerError, WorkerProcess, WorkerSpec
-from gateway.errors import EngineUnavailable
 
 log = structlog.get_logger(__name__)
 
 HEALTHY_AFTER_S = 60.0  # a worker that was ready for this long resets the back-off
-MAX_ESTIMATE_S = 600.0
-PROGRESS_LOG_S = 10.0  # between log lines of one loading stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +35,24 @@ class Backoff:
 Spawn = Callable[[WorkerSpec], Awaitable[WorkerProcess]]
 
 
+class Desired(Enum):
+    """State that the callers of a supervisor want."""
+
+    LOADED = auto()
+    UNLOADED = auto()  # once the running jobs have finished
+    CLOSED = auto()  # unloaded at once and for good
+
+
 class Supervisor:
-    """Supervisor of one replica of an engine.
+    """Supervisor of one replica of an engine: brings its worker to the desired state and keeps it there.
+
+    Callers set ``_desired``; one task, which lives from a load to the next unload, starts and stops workers.
 
     :param on_restart: called whenever a worker is restarted after a failure.
     :param on_ready: called whenever a worker is ready, with its capabilities.
     :param spawn: starts a worker; replaced in tests.
+    :ivar capabilities: those of the loaded model, or of the last one loaded.
+    :ivar active_jobs: number of leases.
     """
 
     def __init__(
@@ -50,7 +60,7 @@ class Supervisor:
         spec: WorkerSpec,
         backoff: Backoff,
         on_restart: Callable[[], None] = lambda: None,
-        on_ready: Callable[[Capabilities], object] | None = None,
+        on_ready: Callable[[Capabilities], object] = lambda _: None,
         spawn: Spawn = WorkerProcess.start,
     ):
         self._spec = spec
@@ -59,46 +69,35 @@ class Supervisor:
         self._on_ready = on_ready
         self._spawn = spawn
         self._log = log.bind(engine=spec.config.name)
-        self._worker: WorkerProcess | None = None
-        self._run_task: asyncio.Task[None] | None = None
-        self._stop_requested: asyncio.Future[None]
-        self._stop_task: asyncio.Task[None] | None = None
-        self._load_after_stop = False
-        self._end_backoff = asyncio.Event()
-        self._skip_drain = asyncio.Event()
+        self._desired = Desired.UNLOADED
+        self._changed = asyncio.Event()  # wakes the task to look again at what it waits for
+        self._task: asyncio.Task[None] | None = None
         self._state = State.UNLOADED
-        self._capabilities: Capabilities | None = None
-        self._progress: LoadProgress | None = None
-        self._stage_start = (0.0, 0)  # time, and LoadProgress.done
-        self._next_progress_log_at = 0.0
+        self._worker: WorkerProcess | None = None
+        self._loading = LoadTracker(self._log)
+        self._ready_at = 0.0
         self._error: str | None = None
-        self._retry_at: float | None = None
-        self._ready_at: float | None = None
+        self._retry_at: float | None = None  # end of the back-off
         self._restarts = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._active_jobs = 0
+        self.capabilities: Capabilities | None = None
+        self.active_jobs = 0
 
     def status(self) -> EngineStatus:
         """Return a snapshot."""
-        if self._retry_at is not None:
-            retry_in_s: float | None = max(0.0, self._retry_at - asyncio.get_running_loop().time())
-        else:
-            retry_in_s = self._remaining_load_s()
+        progress = retry_in_s = None
+        if self._state is State.LOADING:
+            progress, retry_in_s = self._loading.progress, self._loading.remaining_s()
+        elif self._retry_at is not None:
+            retry_in_s = max(0.0, self._retry_at - asyncio.get_running_loop().time())
         return EngineStatus(
             state=self._state,
-            capabilities=self._capabilities,
-            progress=self._progress,
-            active_jobs=self._active_jobs,
+            capabilities=self.capabilities,
+            progress=progress,
+            active_jobs=self.active_jobs,
             restarts=self._restarts,
             error=self._error,
             retry_in_s=retry_in_s,
         )
-
-    @property
-    def capabilities(self) -> Capabilities | None:
-        """Capabilities of the loaded model, or of the last one loaded."""
-        return self._capabilities
 
     @property
     def ready(self) -> bool:
@@ -108,168 +107,121 @@ class Supervisor:
     @property
     def ready_for_s(self) -> float:
         """Time since the worker became ready; 0 if it is not ready."""
-        return asyncio.get_running_loop().time() - self._ready_at if self.ready and self._ready_at is not None else 0.0
-
-    @property
-    def active_jobs(self) -> int:
-        """Number of running jobs."""
-        return self._active_jobs
+        return asyncio.get_running_loop().time() - self._ready_at if self.ready else 0.0
 
     def memory_bytes(self) -> int | None:
         """Resident memory of the worker; None without a worker, or if unknown."""
         return self._worker.memory_bytes() if self._worker is not None else None
 
-    def load(self) -> None:
-        """See :meth:`gateway.engine.client.EngineClient.load`."""
-        if self._stop_task is not None:
-            self._load_after_stop = True
-        elif self._run_task is None:
-            self._state = State.LOADING
-            self._stop_requested = asyncio.get_running_loop().create_future()
-            self._run_task = asyncio.create_task(self._run(self._stop_requested))
-        else:
-            self._end_backoff.set()
-
-    async def submit(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
-        """See :meth:`gateway.engine.client.EngineClient.submit` and ``convert``."""
-        if self._worker is None or self._state is not State.READY:
-            state = "restarting" if self._state is State.READY else self._state.value
-            raise EngineUnavailable(f"engine {self._spec.config.name!r} is {state}", retry_after_s=1.0)
-        self._active_jobs += 1
-        self._idle.clear()
+    @contextlib.contextmanager
+    def lease(self) -> Iterator[WorkerProcess]:
+        """Hold the worker of a ready replica for one job; an unload waits for it."""
+        assert self._worker is not None  # noqa: S101 - a ready replica has one
+        self.active_jobs += 1
         try:
-            async with contextlib.aclosing(self._worker.submit(job)) as parts:
-                async for part in parts:
-                    yield part
+            yield self._worker
         finally:
-            self._active_jobs -= 1
-            if not self._active_jobs:
-                self._idle.set()
+            self.active_jobs -= 1
+            self._changed.set()
+
+    def load(self) -> None:
+        """See :meth:`gateway.engine.client.EngineClient.load`. During an unload it takes effect after that."""
+        self._want(Desired.LOADED)
+        if self._task is None and self._desired is Desired.LOADED:
+            self._state = State.LOADING
+            self._task = asyncio.create_task(self._keep_loaded())
 
     async def unload(self) -> None:
-        """Let running jobs finish, stop the worker and wait for its exit. A ``load`` meanwhile takes effect then."""
-        if self._state is State.READY:
-            self._state = State.STOPPING
-        await self._stop()
+        """Let running jobs finish, stop the worker and wait for its exit."""
+        await self._stop(Desired.UNLOADED)
 
     async def close(self) -> None:
-        """Stop the worker without waiting for its jobs."""
-        self._skip_drain.set()
-        await self._stop()
-        if self._run_task is not None:  # a load had been requested during the stop
-            self._skip_drain.set()
-            await self._stop()
+        """Stop the worker without waiting for its jobs; a later ``load`` does nothing."""
+        await self._stop(Desired.CLOSED)
 
-    async def _stop(self) -> None:
-        """Start a stop, or join the one in progress. Cancelling a caller does not cancel the stop."""
-        if self._run_task is None:
-            return
-        if self._stop_task is None:
-            self._load_after_stop = False
-            self._stop_task = asyncio.create_task(self._stop_once(self._run_task))
-        await asyncio.shield(self._stop_task)
+    async def _stop(self, desired: Desired) -> None:
+        self._want(desired)
+        if self._task is not None:
+            self._state = State.STOPPING
+            await asyncio.shield(self._task)  # a cancelled caller does not cancel the stop
 
-    async def _stop_once(self, run_task: asyncio.Task[None]) -> None:
-        waits = [asyncio.create_task(event.wait()) for event in (self._idle, self._skip_drain)]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-        self._stop_requested.set_result(None)
-        self._end_backoff.set()
-        await run_task
-        self._run_task = self._stop_task = None
-        self._skip_drain.clear()
-        self._state = State.UNLOADED
-        self._error = self._retry_at = self._progress = None
-        if self._load_after_stop:
-            self.load()
+    def _want(self, desired: Desired) -> None:
+        """Set the desired state, which ends a back-off; nothing follows ``CLOSED``."""
+        if self._desired is not Desired.CLOSED:
+            self._desired = desired
+        self._retry_at = None
+        self._changed.set()
 
-    async def _run(self, stop_requested: asyncio.Future[None]) -> None:
-        """Run one worker after another until a stop is requested.
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait until the condition, which is checked at every change, holds."""
+        while not condition():
+            self._changed.clear()
+            await self._changed.wait()
+
+    @property
+    def _stopping(self) -> bool:
+        return self._state is State.STOPPING
+
+    def _drained(self) -> bool:
+        return self._stopping and (not self.active_jobs or self._desired is Desired.CLOSED)
+
+    async def _keep_loaded(self) -> None:
+        """Run one worker after another until an unload; then begin anew if a load has been requested meanwhile.
 
         Never cancelled, because a worker whose stop is interrupted would keep running.
         """
-        loop = asyncio.get_running_loop()
         failures = 0
-        while True:
-            self._state, self._retry_at, self._ready_at = State.LOADING, None, None
+        while not self._stopping:
             try:
-                reason = await self._run_worker(stop_requested)
-            except WorkerError as error:
-                reason = str(error)
-                self._log.error("engine failed to load", error=reason)
+                await self._run_worker()
             except Exception as error:  # noqa: BLE001 - any error is retried like a failure to load
-                reason = f"{type(error).__name__}: {error}"
-                self._log.exception("engine failed to load unexpectedly")
-            else:
-                if not stop_requested.done():
-                    self._log.error("worker died", reason=reason)
-            if stop_requested.done():
-                return
-            failures = 1 if self._was_healthy() else failures + 1
-            delay_s = self._backoff.delay_s(failures)
-            self._state, self._error, self._retry_at = State.FAILED, reason, loop.time() + delay_s
-            self._end_backoff.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(delay_s):
-                    await self._end_backoff.wait()
-            if stop_requested.done():
-                return
-            self._restarts += 1
-            self._on_restart()
+                failures = 1 if self.ready_for_s > HEALTHY_AFTER_S else failures + 1
+                await self._back_off(error, self._backoff.delay_s(failures))
+        self._state, self._error, self._task = State.UNLOADED, None, None
+        if self._desired is Desired.LOADED:
+            self.load()
 
-    def _was_healthy(self) -> bool:
-        return self._ready_at is not None and asyncio.get_running_loop().time() - self._ready_at > HEALTHY_AFTER_S
+    async def _run_worker(self) -> None:
+        """Start a worker, load it, and keep it until it is drained.
 
-    async def _run_worker(self, stop_requested: asyncio.Future[None]) -> str:
-        """Start one worker, load it, and wait for its exit or a stop.
-
-        :returns: the reason of its exit; empty if it was stopped.
-        :raises WorkerError: if it never became ready.
+        :raises WorkerError: if it cannot be loaded, or dies.
         """
         loop = asyncio.get_running_loop()
         started_at = loop.time()
+        self._loading = LoadTracker(self._log)
         self._worker = worker = await self._spawn(self._spec)
-        loading = asyncio.create_task(worker.load(self._set_progress))
+        loading = asyncio.create_task(worker.load(self._loading.update))
         try:
-            await _wait_first(loading, stop_requested)
-            if not loading.done():
-                return ""
-            self._capabilities = loading.result()
-            self._error, self._progress, self._ready_at = None, None, loop.time()
-            if self._stop_task is None:
-                self._state = State.READY
-            self._log.info("engine ready", model=self._capabilities.model, load_s=round(loop.time() - started_at, 2))
-            if self._on_ready is not None:
-                self._on_ready(self._capabilities)
-            await _wait_first(worker.dead, stop_requested)
-            return worker.dead.result() if worker.dead.done() else ""
+            for future in (loading, worker.dead):
+                future.add_done_callback(lambda _: self._changed.set())
+            await self._until(lambda: loading.done() or self._stopping)
+            if self._stopping:
+                return
+            self.capabilities = capabilities = loading.result()
+            self._on_ready(capabilities)
+            self._state, self._error, self._ready_at = State.READY, None, loop.time()
+            self._log.info("engine ready", model=capabilities.model, load_s=round(loop.time() - started_at, 2))
+            await self._until(lambda: worker.dead.done() or self._drained())
+            if worker.dead.done():
+                raise WorkerError(worker.dead.result())
         finally:
-            self._progress = None
-            self._worker = None
             await worker.stop()
             await asyncio.gather(loading, return_exceptions=True)
+            self._worker = None
 
-    def _set_progress(self, progress: LoadProgress) -> None:
-        now = asyncio.get_running_loop().time()
-        if self._progress is None or progress.done < self._progress.done or progress.total != self._progress.total:
-            self._stage_start = (now, progress.done)
-        if self._progress is None or progress.stage != self._progress.stage or now >= self._next_progress_log_at:
-            self._next_progress_log_at = now + PROGRESS_LOG_S
-            self._log.info("engine loading", stage=progress.stage, done=progress.done, total=progress.total)
-        self._progress = progress
-
-    def _remaining_load_s(self) -> float | None:
-        """Estimated rest of a download or another loading stage with a known total."""
-        if self._progress is None or self._progress.total is None:
-            return None
-        started_at, done_at_start = self._stage_start
-        if (gained := self._progress.done - done_at_start) <= 0:
-            return None
-        unit_s = (asyncio.get_running_loop().time() - started_at) / gained
-        return min(MAX_ESTIMATE_S, unit_s * (self._progress.total - self._progress.done))
-
-
-async def _wait_first(*futures: asyncio.Future[Any]) -> None:
-    """Wait until one of the futures is done; cancel none."""
-    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    async def _back_off(self, error: Exception, delay_s: float) -> None:
+        """Wait before a restart, unless the replica is stopping."""
+        expected = isinstance(error, WorkerError)
+        reason = str(error) if expected else f"{type(error).__name__}: {error}"
+        self._log.error("worker failed", state=self._state.value, error=reason, exc_info=not expected)
+        if self._stopping:
+            return
+        self._state, self._error = State.FAILED, reason
+        self._retry_at = asyncio.get_running_loop().time() + delay_s
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._retry_at):
+                await self._until(lambda: self._retry_at is None)
+        if not self._stopping:
+            self._state, self._retry_at = State.LOADING, None
+            self._restarts += 1
+            self._on_restart()

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import structlog
 import zmq
 
 from backends import wire
-from backends.base import Capabilities, EngineConfig, Job
+from backends.base import AudioChunk, Capabilities, CodesChunk, EngineConfig, Failed, Finished, Trace
 from backends.errors import InvalidJob, WireError
 from gateway.engine.client import EngineOutput, LoadProgress, Work
 from gateway.errors import EngineUnavailable, SynthesisFailed
@@ -63,7 +63,7 @@ _Inbox = asyncio.Queue[EngineOutput | None | Exception]
 
 
 class WorkerProcess:
-    """A worker: call :meth:`start`, then :meth:`load`, then :meth:`submit` until it is dead.
+    """A worker: call :meth:`start`, then :meth:`load`, then :meth:`run` jobs until it is dead.
 
     :ivar dead: result is the reason of the worker's exit.
     """
@@ -146,20 +146,18 @@ class WorkerProcess:
             return self._capabilities.result()
         raise WorkerError(self.dead.result())
 
-    async def submit(self, job: Work) -> AsyncGenerator[EngineOutput, None]:
-        """See :meth:`gateway.engine.client.EngineClient.submit` and ``convert``."""
+    @contextlib.contextmanager
+    def run(self, job: Work) -> Iterator[_Inbox]:
+        """Run a job: the queue of its outputs, then of None or an error. Leaving the context early aborts the job."""
         if self.dead.done():
             raise EngineUnavailable(f"the worker has just died: {self.dead.result()}", retry_after_s=1.0)
         inbox: _Inbox = asyncio.Queue()
         self._inboxes[job.id] = inbox
         try:
-            self._send(wire.add_job(job) if isinstance(job, Job) else wire.codec_job(job))
-            while (item := await inbox.get()) is not None:
-                if isinstance(item, Exception):
-                    raise item
-                yield item
+            self._send(job)
+            yield inbox
         finally:
-            # Still present: the job has not ended, so the caller closed the generator early.
+            # Still present: the job has not ended, so the caller left early.
             if self._inboxes.pop(job.id, None) is not None and not self.dead.done():
                 self._send(wire.AbortJob(job.id))
 
@@ -237,28 +235,22 @@ class WorkerProcess:
 
     def _dispatch(self, message: wire.FromWorker) -> None:
         match message:
-            case wire.AudioPart(job_id=job_id):
-                if inbox := self._inboxes.get(job_id):
-                    inbox.put_nowait(wire.audio_chunk(message))
-            case wire.CodesPart(job_id=job_id):
-                if inbox := self._inboxes.get(job_id):
-                    inbox.put_nowait(wire.codes_chunk(message))
-            case wire.TracePart(job_id=job_id):
-                if inbox := self._inboxes.get(job_id):
-                    inbox.put_nowait(wire.trace(message))
-            case wire.JobDone(job_id=job_id):
+            case AudioChunk() | CodesChunk() | Trace():
+                if inbox := self._inboxes.get(message.job_id):
+                    inbox.put_nowait(message)
+            case Finished(job_id=job_id):
                 self._finish(job_id, None)
+            case Failed(job_id=job_id):
+                self._finish(job_id, SynthesisFailed(f"the engine failed on this request: {message.message}"))
             case wire.JobRejected(job_id=job_id):
                 error = InvalidJob(message.message, param=message.param, needs_languages=message.needs_languages)
                 self._finish(job_id, error)
-            case wire.JobBroke(job_id=job_id):
-                self._finish(job_id, SynthesisFailed(f"the engine failed on this request: {message.message}"))
             case wire.Loading():
                 self._on_progress(LoadProgress(message.stage, message.done, message.total))
-            case wire.Ready():
+            case Capabilities():
                 self._message_timeout_s = self._spec.heartbeat_timeout_s
                 if not self._capabilities.done():
-                    self._capabilities.set_result(wire.capabilities(message))
+                    self._capabilities.set_result(message)
             case wire.Hello(protocol=protocol):
                 self._message_timeout_s = self._spec.load_timeout_s
                 _remove(self._folder)  # no longer needed, and must not remain after a crash
@@ -269,7 +261,7 @@ class WorkerProcess:
                     )
                 self._connected = True
                 self._loop.call_soon(self._flush)
-            case wire.LoadFailed() | wire.Dying():
+            case wire.Dying():
                 self._exit_reason = message.message
             case wire.Heartbeat():
                 self._log.debug("heartbeat", active=message.active_jobs, steps=message.steps, step_s=message.step_s)
@@ -327,7 +319,7 @@ class WorkerProcess:
                 self._kill(f"no message from the worker for {silent_s:.1f} s (limit: {limit_s:g} s)")
             await asyncio.wait({exited}, timeout=min(1.0, max(0.05, limit_s - silent_s)))
         await asyncio.wait({self._stderr}, timeout=1.0)
-        await asyncio.sleep(0.05)  # the socket may still hold last messages: LoadFailed, Dying, finished jobs
+        await asyncio.sleep(0.05)  # the socket may still hold last messages: Dying, finished jobs
         return self._explain_exit(exited.result())
 
     def _explain_exit(self, status: int) -> str:

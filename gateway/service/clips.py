@@ -1,16 +1,18 @@
-"""Decoder for reference clips in requests: runs in threads, a few clips at a time."""
+"""Decoder for reference clips in requests: a few at a time, in child processes."""
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from gateway.audio.decode import DecodedAudio, decode
+from gateway.audio.threads import in_thread
 from gateway.audio.voice_check import check_voice
 from gateway.reference_urls import ReferenceUrls
 from gateway.service.clip_urls import ClipUrls, as_url
 from gateway.settings import Limits
 
-MAX_CONCURRENT = 2  # decoding shares threads with encoding, which must not wait for many uploads
+MAX_CONCURRENT = 2  # each takes a process, and a thread that encoders need as well
 
 
 class ClipReader:
@@ -35,7 +37,7 @@ class ClipReader:
         if url := as_url(data):
             data = await self._urls.fetch(url, param)
         async with self._semaphore:
-            return await asyncio.to_thread(self._decode_voice, data, param)
+            return await in_thread(partial(self._decode_voice, data, param))
 
     async def read(self, data: bytes, param: str, *, max_s: float) -> DecodedAudio:
         """Decode an audio file of any content. Parameters and errors as for :meth:`read_voice`.
@@ -43,7 +45,7 @@ class ClipReader:
         :param max_s: longest duration.
         """
         async with self._semaphore:
-            return await asyncio.to_thread(decode, data, min_s=0.0, max_s=max_s, param=param)
+            return await in_thread(partial(decode, data, min_s=0.0, max_s=max_s, param=param))
 
     def _decode_voice(self, data: bytes, param: str) -> DecodedAudio:
         min_s, max_s = self._limits.reference_min_s, self._limits.reference_max_s

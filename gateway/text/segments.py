@@ -13,6 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from backends.text import (
+    CLAUSE_MARKS,
+    CLOSING_MARKS,
+    SENTENCE_MARKS,
+    STRONG_CLAUSE_MARKS,
+    STRONG_SENTENCE_MARKS,
+)
 from gateway.text.sentences import is_cjk
 
 FIRST_CLAUSE_MIN_BYTES = 24
@@ -21,11 +28,7 @@ FIRST_CLAUSE_MIN_BYTES = 24
 SENTENCE_MIN_BYTES = 60
 """Shortest later segment: shorter sentences are joined, because they sound better together."""
 
-_STRONG = frozenset("。！？｡।॥۔؟")  # sentence endings that need no following space
-_ENDS = frozenset(".!?…")
-_CLAUSES = frozenset(",;:—–")
-_STRONG_CLAUSES = frozenset("，；：、،؛")
-_CLOSERS = frozenset("\"'”’»›)]}」』】）》〉*_~")
+_CLOSERS = CLOSING_MARKS + "*_~"
 
 # Abbreviations that occur in the middle of a sentence.
 _ABBREVIATIONS = frozenset(
@@ -161,7 +164,7 @@ class Segmenter:
         if char.isspace():
             mark.spaced = True
             return 0
-        if not mark.spaced and (char in _ENDS or char in _STRONG):
+        if not mark.spaced and char in SENTENCE_MARKS + STRONG_SENTENCE_MARKS:
             return 0  # "?!", "..."
         self._mark = None
         if not mark.strong and (mark.abbreviated or not (mark.spaced or is_cjk(char))):
@@ -178,13 +181,13 @@ class Segmenter:
         """Record a mark until the following characters determine its meaning."""
         if char == "\n":
             self._mark = _Mark("sentence", strong=True, spaced=True)
-        elif char in _STRONG:
+        elif char in STRONG_SENTENCE_MARKS:
             self._mark = _Mark("sentence", strong=True)
-        elif char in _ENDS and not (self._mark and self._mark.strong):
+        elif char in SENTENCE_MARKS and not (self._mark and self._mark.strong):
             self._mark = _Mark("sentence", strong=False, abbreviated=char == "." and self._is_abbreviation(at))
-        elif char in _STRONG_CLAUSES:
+        elif char in STRONG_CLAUSE_MARKS:
             self._mark = _Mark("clause", strong=True)
-        elif char in _CLAUSES:
+        elif char in CLAUSE_MARKS:
             self._mark = _Mark("clause", strong=False)
 
     def _is_abbreviation(self, at: int) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from backends.text import CLOSING_MARKS, END_MARKS
+
 GAP = "\x00"  # marks dropped text until :func:`tidy`
 
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -12,8 +14,6 @@ _CJK_OR_ITS_MARKS = re.compile(
     "[\u1100-\u11ff\u2e80-\u303e\u3040-\u31ff\u3400-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffee\U00020000-\U0003ffff]"
 )
 _WORD = re.compile("[^\\W\\d_\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
-_ENDS = frozenset(".!?…:;,。！？．｡：；，、؟۔؛،।॥။។—–")
-_CLOSERS = "\"'”’»›)]}」』】）》〉］｝*_ \t\n"
 _NO_SPACE_BEFORE = frozenset(".!?…:;,。！？．：；，、)]}」』】）》〉”’»%")
 
 # Web addresses are ASCII, which marks their end in scripts without spaces.
@@ -44,8 +44,8 @@ def is_chinese_or_japanese(text: str) -> bool:
 def as_sentence(text: str) -> str:
     """The text with a full stop appended unless it ends a sentence or clause already."""
     text = text.rstrip()
-    core = text.rstrip(_CLOSERS)
-    if not core or core[-1] in _ENDS or not any(map(str.isalnum, text)):
+    core = text.rstrip(CLOSING_MARKS + "*_ \t\n")
+    if not core or core[-1] in END_MARKS + "．" or not any(map(str.isalnum, text)):
         return text
     return text + ("。" if is_chinese_or_japanese(text) else ".")
 

@@ -43,11 +43,6 @@ class ThoughtFilter:
         self._last = ""  # the last emitted character
         self._unclosed: set[str] = set()  # names of tags that are never closed
 
-    @property
-    def pending_chars(self) -> int:
-        """Number of pending characters."""
-        return len(self._pending)
-
     def feed(self, text: str) -> str:
         """Append text; return the text that can be spoken now."""
         text = self._pending + text

@@ -15,7 +15,6 @@ import shutil
 import threading
 import time
 import uuid
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ import filelock
 import msgspec
 
 from backends.base import Audio, Reference
+from backends.lru import LRUCache
 from gateway.errors import Conflict, GatewayError, InvalidRequest, VoiceNotFound
 from gateway.voices.store import (
     VOICE_ID,
@@ -81,7 +81,7 @@ class FileVoiceStore(VoiceStore):
         self._lock = threading.Lock()  # guards the attributes below
         self._entries: dict[str, _Entry] = {}
         self._read_mtime_ns: int | None = None
-        self._references: OrderedDict[str, Reference] = OrderedDict()
+        self._references: LRUCache[str, Reference] = LRUCache(_MAX_CACHED_REFERENCES)
         self._remove_leftovers()
 
     def list(self) -> Sequence[Voice]:
@@ -109,7 +109,6 @@ class FileVoiceStore(VoiceStore):
         voice = self.get(voice.id)
         with self._lock:
             if cached := self._references.get(voice.id):
-                self._references.move_to_end(voice.id)
                 return cached
         wav = self.audio(voice.id)
         if _digest(wav, voice.transcript) != voice.digest:
@@ -118,9 +117,7 @@ class FileVoiceStore(VoiceStore):
         samples.setflags(write=False)
         reference = Reference(samples, voice.rate_hz, voice.transcript, voice.digest)
         with self._lock:
-            self._references[voice.id] = reference
-            while len(self._references) > _MAX_CACHED_REFERENCES:
-                self._references.popitem(last=False)
+            self._references.put(voice.id, reference)
         return reference
 
     def add(
@@ -169,7 +166,7 @@ class FileVoiceStore(VoiceStore):
             voice = self.get(id_or_name)
             self._discard(self._folder / voice.id)
         with self._lock:
-            self._references.pop(voice.id, None)
+            self._references.remove(voice.id)
         return voice
 
     @contextmanager

@@ -19,6 +19,7 @@ MAX_NAME_CHARS = 64
 # Signs of people's names and of copies. They need no care: no path is built from a name, and clients encode it in URLs.
 NAME_SIGNS = "-_.'’()（）&,+·・"
 MAX_TRANSCRIPT_CHARS = 1_000
+MAX_LANGUAGE_CHARS = 64
 VOICE_ID = re.compile(r"voice-[0-9a-f]{16}")
 
 LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
@@ -171,9 +172,11 @@ def check_language(language: str | None) -> str | None:
 
     :raises InvalidRequest: if it does not have the form of a BCP 47 tag.
     """
-    if language is not None and not LANGUAGE_TAG.fullmatch(language):
+    if language is not None and not (len(language) <= MAX_LANGUAGE_CHARS and LANGUAGE_TAG.fullmatch(language)):
         raise InvalidRequest(
-            f"invalid language {language!r}: must be a BCP 47 tag such as 'en' or 'pt-BR'", param="language"
+            f"invalid language {language!r}: must be a BCP 47 tag such as 'en' or 'pt-BR', of at most "
+            f"{MAX_LANGUAGE_CHARS} characters",
+            param="language",
         )
     return language
 

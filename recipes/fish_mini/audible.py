@@ -15,13 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backends.fish.v0_2.codec.mel import WINDOW_SAMPLES
+from backends.fish.v0_2.codec.mel import WINDOW_SAMPLES, LogMel
 from backends.fish.v0_2.config import FRAME_HOPS, HOP_SAMPLES, RATE_HZ
 from recipes.common.sound import open_shard
 from recipes.common.transcriber import Transcriber, word_error_rate
 from recipes.common.workspace import HELD_OUT_SHARD, say
 from recipes.fish_mini.codec_mel import load_codec
-from recipes.fish_mini.vqgan import LogMel
 
 ROUNDS, MOMENTUM = 32, 0.9
 

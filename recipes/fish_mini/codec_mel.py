@@ -9,19 +9,19 @@ initializes them and a moving average updates them; the loss is the distance of 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
+from backends.fish.v0_2.codec.mel import LogMel
 from backends.fish.v0_2.config import HOP_SAMPLES
+from recipes.common.export import average
 from recipes.common.optim import Average, rate
 from recipes.common.run import Run, run, run_arguments
 from recipes.common.sound import Crops, shard_names
 from recipes.common.workspace import CODEC, HELD_OUT_SHARD, Log
-from recipes.fish_mini.exported import read_codec
-from recipes.fish_mini.vqgan import LogMel, MelCodec, Widths, normalize_input
+from recipes.fish_mini.exported import load_mel_codec
+from recipes.fish_mini.vqgan import WIDTHS, MelCodec, normalize_input
 
 STATE = "mel.pt"
 COMMITMENT = 0.25
@@ -32,10 +32,9 @@ class Training(Run[MelCodec]):
     """Training of the codec's lower half."""
 
     def __init__(self, work: Path, frames: int, rows: int, adam: float, seed: int, start: Path | None = None):
-        self.widths = Widths()
-        self.mel, model = LogMel(), MelCodec(self.widths)
+        self.mel, model = LogMel(), MelCodec()
         if start is not None:
-            model.load_state_dict(read_codec(start)[0])
+            model.load_state_dict(load_mel_codec(start).state_dict())
         super().__init__(work / CODEC / STATE, model, set(), 0.0, adam)
         self._samples, self._rows = frames * HOP_SAMPLES, rows
         self._crops = Crops(work, shard_names(work), seed + self.optimizer.steps)
@@ -45,7 +44,7 @@ class Training(Run[MelCodec]):
 
     def step(self) -> dict[str, float]:
         """Take a step and return its losses."""
-        steps, free = self.optimizer.steps, not self.model.vq_encoder.vq.embed.any()
+        steps, free = self.optimizer.steps, not self.model.books[0].embed.any()
         if free and steps == FREE_STEPS:
             self._start_codebooks()
             free = False
@@ -60,11 +59,13 @@ class Training(Run[MelCodec]):
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Return the held-out distance, the share of codes in use and their entropy in bits, with averaged weights."""
-        model = MelCodec(self.widths).eval()
+        model = MelCodec().eval()
         model.load_state_dict(self.average.weights)
         mel = self.mel(self._held_out)
         codes = model.encode(mel)
-        counts = torch.stack([torch.bincount(part.flatten(), minlength=self.widths.codes) for part in codes.unbind(1)])
+        counts = torch.stack(
+            [torch.bincount(part.flatten(), minlength=WIDTHS.codebook_size) for part in codes.unbind(1)]
+        )
         share = counts / counts.sum(-1, keepdim=True)
         bits = -(share * share.clamp(min=1e-9).log2()).sum(-1)
         return {
@@ -72,10 +73,6 @@ class Training(Run[MelCodec]):
             "used": float((counts > 0).float().mean()),
             "bits": float(bits.sum()),
         }
-
-    def extra_state(self) -> dict[str, Any]:
-        """See :class:`Run`."""
-        return {"widths": self.widths.as_dict()}
 
     @torch.no_grad()
     def _init_outer_layers(self) -> None:
@@ -92,16 +89,14 @@ class Training(Run[MelCodec]):
         model, features = self.model, []
         for _ in range(START_BATCHES):
             mel = self.mel(self._crops(self._rows, self._samples))
-            features.append(model.vq_encoder.conv_in(model.mel_encoder(model.downsample(mel))))
-        model.vq_encoder.vq.start(torch.cat(features))
+            features.append(model.mel_encoder(model.downsample(mel)))
+        model.start_codebooks(torch.cat(features))
 
 
 def load_codec(work: Path) -> MelCodec:
     """Load the averaged weights of a run."""
-    saved: dict[str, Any] = torch.load(work / CODEC / STATE, weights_only=True)
-    codec = MelCodec(Widths(**saved["widths"]))
-    average: dict[str, Tensor] = saved["average"]
-    codec.load_state_dict(average)
+    codec = MelCodec()
+    codec.load_state_dict(average(work / CODEC / STATE))
     return codec.eval().requires_grad_(False)
 
 

@@ -12,12 +12,13 @@ which the generator receives at inference.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from backends.fish.v0_2.codec.hifigan import HiFiGAN
+from backends.fish.v0_2.codec.mel import LogMel
 from backends.fish.v0_2.config import HOP_SAMPLES
 from recipes.common.optim import Average, rate
 from recipes.common.run import Run, run, run_arguments
@@ -25,14 +26,14 @@ from recipes.common.sound import Crops, shard_names
 from recipes.common.spectral import SpectralDistance
 from recipes.common.workspace import CODEC, HELD_OUT_SHARD, Log
 from recipes.fish_mini.codec_mel import load_codec
-from recipes.fish_mini.exported import read_codec
-from recipes.fish_mini.vqgan import Generator, LogMel, MelCodec, Widths, normalize_input
+from recipes.fish_mini.exported import load_generator
+from recipes.fish_mini.vqgan import MelCodec, build_generator, matrices, normalize_input
 
 STATE = "wave.pt"
 CODED_FRAMES = 256  # from which crops are taken: codes depend on the frames around them
 
 
-class Training(Run[Generator]):
+class Training(Run[HiFiGAN]):
     """Training of the codec's upper half."""
 
     def __init__(
@@ -47,12 +48,12 @@ class Training(Run[Generator]):
         seed: int,
         start: Path | None = None,
     ):
-        self.widths = Widths()
         self.mel, self._distance = LogMel(), SpectralDistance()
-        model = Generator(self.widths)
+        model = build_generator()
         if start is not None:
-            model.load_state_dict(read_codec(start)[1])
-        super().__init__(work / CODEC / STATE, model, model.matrices(), muon, adam)
+            stored = load_generator(start).state_dict()
+            model.load_state_dict({name: stored[name] for name in model.state_dict()})
+        super().__init__(work / CODEC / STATE, model, matrices(model), muon, adam)
         self._codec: MelCodec | None = load_codec(work) if coded else None
         self._frames, self._rows = frames, rows
         self._crops = Crops(work, shard_names(work), seed + self.optimizer.steps)
@@ -65,7 +66,7 @@ class Training(Run[Generator]):
         """Take a step and return its losses."""
         mel, target = self._batch()
         with torch.autocast("cpu", torch.bfloat16):
-            generated = self.model(mel)
+            generated = self.model(mel)[:, 0]
         generated = generated.float()
         near, spectral = F.l1_loss(self.mel(generated), self.mel(target)), self._distance(generated, target)
         (near + spectral).backward()
@@ -76,21 +77,17 @@ class Training(Run[Generator]):
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Return losses on held-out sound, with averaged weights."""
-        model = Generator(self.widths)
+        model = build_generator()
         model.load_state_dict(self.average.weights)
         target = self._held_out
         mel = self.mel(target)
         if self._codec is not None:
             mel = self._codec(mel)[0]
-        generated = model(mel)
+        generated = model(mel)[:, 0]
         return {
             "held_out_mel": float(F.l1_loss(self.mel(generated), self.mel(target))),
             "held_out_spectral": float(self._distance(generated, target)),
         }
-
-    def extra_state(self) -> dict[str, Any]:
-        """See :class:`Run`."""
-        return {"widths": self.widths.as_dict()}
 
     @torch.no_grad()
     def _batch(self) -> tuple[Tensor, Tensor]:

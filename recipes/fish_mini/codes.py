@@ -1,7 +1,7 @@
 """Stage 4: codes of the corpus, and of a part of it in altered voices.
 
 One file per shard: concatenated codes, uint8 (K, T), T in code frames, and the number of frames of each utterance. The
-encoder sees only a few frames to each side (``Widths.near``), so codes of utterances can be concatenated like sound.
+encoder sees only a few frames to each side (``NEAR_LAYERS``), so codes of utterances can be concatenated like sound.
 
     python -m recipes.fish_mini.codes --work WORK
 """
@@ -15,13 +15,14 @@ import numpy as np
 import soxr
 import torch
 
+from backends.fish.v0_2.codec.mel import LogMel
 from backends.fish.v0_2.config import FRAME_SAMPLES, RATE_HZ
 from recipes.common.arrivals import finished
 from recipes.common.sound import Shard, open_shard, shard_names
 from recipes.common.workspace import CODES, HELD_OUT_SHARD, Clock, say
 from recipes.fish_mini.codec_mel import load_codec
 from recipes.fish_mini.columns import ALTERED
-from recipes.fish_mini.vqgan import LogMel, MelCodec
+from recipes.fish_mini.vqgan import MelCodec
 
 PACES = (0.7, 1.3)
 NOISE = 0.01

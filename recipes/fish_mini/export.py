@@ -19,19 +19,19 @@ import torch
 from msgspec import structs
 from torch import Tensor
 
-from backends.fish.v0_2.codec.layers import WEIGHT_NORM
-from backends.fish.v0_2.codec.quantizer import codebook_name
-from backends.fish.v0_2.codec.wavenet import KERNEL
+from backends.fish.v0_2.codec.checkpoint import WEIGHT_NORM
+from backends.fish.v0_2.codec.hifigan import HiFiGAN
+from backends.fish.v0_2.codec.mel import MELS, LogMel
 from backends.fish.v0_2.lm.model import Sizes, rope_frequencies
 from recipes.common.export import average, to_float16
 from recipes.common.workspace import CODEC, LANGUAGE_MODEL, say
 from recipes.fish_mini.codec_mel import STATE as MEL_STATE
 from recipes.fish_mini.codec_wave import STATE as WAVE_STATE
-from recipes.fish_mini.exported import CODEC_FILE, LM_FILE
+from recipes.fish_mini.exported import CODEC_FILE, GENERATOR, LM_FILE
 from recipes.fish_mini.lm import CONFIG
 from recipes.fish_mini.train_lm import STATE as LM_STATE
 from recipes.fish_mini.vocabulary import write_tokenizer
-from recipes.fish_mini.vqgan import LogMel
+from recipes.fish_mini.vqgan import WIDTHS
 
 CONFIG_FILE = "lm_config.json"
 # The sampler's classic defaults were tuned for a model of many voices; a repetition penalty makes this one skip sounds.
@@ -46,24 +46,14 @@ DEFAULTS: dict[str, Any] = {
 
 
 def codec_tensors(lower: dict[str, Tensor], upper: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Convert the codec to official names: kernels of three taps, weight norm, separate codebooks."""
+    """Convert the codec to the official layout: with weight norm, and with the blocks that are zero."""
+    zeros = {name: torch.zeros_like(value) for name, value in HiFiGAN(MELS, WIDTHS.waves).state_dict().items()}
     found: dict[str, Tensor] = {}
-    for name, value in lower.items():
-        if name.startswith("vq_encoder.vq."):
-            for group, part in enumerate(value):
-                book = codebook_name("vq_encoder", group).rpartition(".")[0]
-                found[f"{book}.{name.rpartition('.')[2]}"] = part[None]
-                found[f"{book}.initted"] = torch.ones(1)
-        elif name.endswith(".weight") and ("in_layers" in name or "res_skip_layers" in name):
-            size = value.shape[-1]
-            if "in_layers" in name and size < KERNEL:
-                value = torch.nn.functional.pad(value, (KERNEL // 2, KERNEL // 2))
+    for name, value in {**lower, **{f"{GENERATOR}{name}": value for name, value in (zeros | upper).items()}}.items():
+        if name.endswith(".weight") and (name.startswith(GENERATOR) or "in_layers" in name or "skip_layers" in name):
             found |= normed(name.removesuffix(".weight"), value)
         else:
             found[name] = value
-    for name, value in upper.items():
-        target = f"generator.{name}"
-        found |= normed(target.removesuffix(".weight"), value) if name.endswith(".weight") else {target: value}
     mel = LogMel()
     found["mel_transform.spectrogram.window"] = mel.window
     found["mel_transform.mel_scale.fb"] = mel.bank.T
@@ -81,8 +71,7 @@ def lm_tensors(weights: dict[str, Tensor], buffers: bool) -> dict[str, Tensor]:
     """Convert the language model to official names."""
     found = dict(weights)
     if buffers:
-        rotary = rope_frequencies(CONFIG.max_seq_len, Sizes.of(CONFIG).head_dim, CONFIG.rope_base)
-        found["freqs_cis"] = torch.view_as_real(rotary).to(torch.bfloat16)
+        found["freqs_cis"] = rope_frequencies(CONFIG.max_seq_len, Sizes.of(CONFIG).head_dim, CONFIG.rope_base)
         found["causal_mask"] = torch.ones(CONFIG.max_seq_len, CONFIG.max_seq_len, dtype=torch.bool).tril()
     return found
 

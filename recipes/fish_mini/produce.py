@@ -17,11 +17,11 @@ from recipes.common.teacher import PLAIN, speak_shards, teacher_arguments
 from recipes.common.workspace import HELD_OUT_SHARD
 from recipes.fish_mini import codes
 from recipes.fish_mini.columns import ALTERED
-from recipes.fish_mini.exported import load_encoder
+from recipes.fish_mini.exported import load_mel_codec
 
 ALTERED_EVERY = 20  # shards
 
-encoder = lru_cache(load_encoder)
+encoder = lru_cache(load_mel_codec)
 
 
 def add(work: Path, model: Path, name: str) -> None:

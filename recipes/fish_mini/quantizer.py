@@ -6,91 +6,62 @@ T is in code frames, D is the width of one codebook, S its size.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+
+from backends.fish.v0_2.codec.quantizer import Codebook, nearest
 
 KMEANS_FEATURES = 20_000  # most features for k-means
+DECAY = 0.98  # of the moving average
+LEAST = 0.03  # a code with fewer features than this part of an even share is replaced by a random feature
 
 
-class GroupedCodebooks(nn.Module):
-    """K codebooks, each for D of the K * D channels.
+class TrainedCodebook(Codebook):
+    """A codebook with its training state, under the official names."""
 
-    :param decay: decay of the moving average.
-    :param least: a code with fewer features than this part of an even share is replaced by a random feature.
-    """
-
-    def __init__(self, groups: int, size: int, width: int, decay: float = 0.98, least: float = 0.03):
-        super().__init__()
-        self.groups, self.size, self._decay, self._least = groups, size, decay, least
-        for name, shape in {"embed": (size, width), "embed_avg": (size, width), "cluster_size": (size,)}.items():
-            self.register_buffer(name, torch.zeros(groups, *shape))
-        self.embed: Tensor
+    def __init__(self, size: int, width: int):
+        super().__init__(size, width)
+        self.register_buffer("embed_avg", torch.zeros(1, size, width))
+        self.register_buffer("cluster_size", torch.zeros(1, size))
+        self.register_buffer("initted", torch.ones(1))  # read by the classic code only
         self.embed_avg: Tensor
         self.cluster_size: Tensor
 
-    def codes(self, x: Tensor) -> Tensor:
-        """Map (B, K * D, T) to the nearest codes, int64 (B, K, T)."""
-        grouped = self._grouped(x)
-        return self._by_rows(_nearest(grouped, self.embed), x.shape[0])
-
-    def vectors(self, codes: Tensor) -> Tensor:
-        """Map codes (B, K, T) to vectors (B, K * D, T)."""
-        first = self.size * torch.arange(self.groups, device=codes.device)[:, None]
-        return F.embedding(codes + first, self.embed.flatten(0, 1)).mT.flatten(1, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the nearest vectors without a gradient; in training mode also update the codebooks."""
-        with torch.no_grad():
-            grouped = self._grouped(x)  # (K, B * T, D)
-            codes = _nearest(grouped, self.embed)
-            if self.training:
-                self._update(grouped, codes)
-            return self.vectors(self._by_rows(codes, x.shape[0]))
+    @torch.no_grad()
+    def quantize(self, x: Tensor) -> Tensor:
+        """Return the vectors nearest to (B, T, D) without a gradient; in training mode also update the codebook."""
+        codes = nearest(x, self.embed)
+        if self.training:
+            self._update(x.flatten(0, 1), codes.flatten())
+        return self(codes)
 
     @torch.no_grad()
     def start(self, x: Tensor, rounds: int = 20) -> None:
-        """Initialize by k-means over features (B, K * D, T)."""
-        grouped = self._grouped(x)
-        grouped = grouped[:, torch.randperm(grouped.shape[1])[:KMEANS_FEATURES]]
-        self.embed.copy_(grouped[:, : self.size])
+        """Initialize by k-means over features (B, T, D)."""
+        features = x.flatten(0, 1)
+        share = len(features) / self.embed.shape[1]
+        features = features[torch.randperm(len(features))[:KMEANS_FEATURES]]
+        book = self.embed[0]
+        book.copy_(features[: len(book)])
         for _ in range(rounds):
-            counts, sums = self._sums(grouped, _nearest(grouped, self.embed))
-            self.embed.copy_(torch.where(counts[..., None] > 0, sums / counts.clamp(min=1)[..., None], self.embed))
-        share = x.shape[0] * x.shape[2] / self.size
+            counts, sums = self._sums(features, nearest(features, book))
+            book.copy_(torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], book))
         self.cluster_size.fill_(share)
         self.embed_avg.copy_(self.embed * share)
 
-    def _grouped(self, x: Tensor) -> Tensor:
-        """Map (B, K * D, T) to (K, B * T, D)."""
-        return torch.unflatten(x, 1, (self.groups, -1)).permute(1, 0, 3, 2).flatten(1, 2)
+    def _sums(self, features: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the number of features (B * T, D) of each code, (S,), and their sums, (S, D)."""
+        counts = torch.bincount(codes, minlength=self.embed.shape[1]).to(features.dtype)
+        return counts, torch.zeros_like(self.embed[0]).index_add_(0, codes, features)
 
-    @staticmethod
-    def _by_rows(codes: Tensor, rows: int) -> Tensor:
-        """Map (K, B * T) to (B, K, T)."""
-        return torch.unflatten(codes, 1, (rows, -1)).transpose(0, 1)
-
-    def _sums(self, grouped: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the number of features of each code, and their sums."""
-        rows = codes + self.size * torch.arange(self.groups, device=codes.device)[:, None]
-        count, width = self.groups * self.size, grouped.shape[-1]
-        counts = torch.bincount(rows.flatten(), minlength=count).to(grouped.dtype)
-        sums = torch.zeros(count, width).index_add_(0, rows.flatten(), grouped.reshape(-1, width))
-        return counts.view(self.groups, self.size), sums.view(self.groups, self.size, width)
-
-    def _update(self, grouped: Tensor, codes: Tensor) -> None:
-        counts, sums = self._sums(grouped, codes)
-        self.cluster_size.lerp_(counts, 1 - self._decay)
-        self.embed_avg.lerp_(sums, 1 - self._decay)
-        self.embed.copy_(self.embed_avg / self.cluster_size.clamp(min=1e-3)[..., None])
-        share = grouped.shape[1] / self.size
-        for group, code in (self.cluster_size < self._least * share).nonzero().tolist():
-            chosen = grouped[group, int(torch.randint(grouped.shape[1], ()))]
-            self.embed[group, code] = chosen
-            self.cluster_size[group, code] = share * 0.2
-            self.embed_avg[group, code] = chosen * share * 0.2
-
-
-def _nearest(grouped: Tensor, books: Tensor) -> Tensor:
-    """Map features (K, B * T, D) and codebooks (K, S, D) to codes, int64 (K, B * T)."""
-    distance = books.square().sum(-1)[:, None] - 2 * torch.bmm(grouped, books.mT)
-    return distance.argmin(-1)
+    def _update(self, features: Tensor, codes: Tensor) -> None:
+        counts, sums = self._sums(features, codes)
+        size, average, book = self.cluster_size[0], self.embed_avg[0], self.embed[0]
+        size.lerp_(counts, 1 - DECAY)
+        average.lerp_(sums, 1 - DECAY)
+        book.copy_(average / size.clamp(min=1e-3)[:, None])
+        share = len(features) / len(book)
+        for code in (size < LEAST * share).nonzero().flatten().tolist():
+            chosen = features[int(torch.randint(len(features), ()))]
+            book[code] = chosen
+            size[code] = share * 0.2
+            average[code] = chosen * share * 0.2

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from backends.fish.v0_2.lm.model import LanguageModel
 from recipes.common.arrivals import Arrivals
 from recipes.common.optim import rate
 from recipes.common.prefetch import prefetch
@@ -22,7 +23,7 @@ from recipes.common.run import Run, run, run_arguments
 from recipes.common.workspace import CODES, HELD_OUT_SHARD, LANGUAGE_MODEL, Log
 from recipes.fish_mini.columns import Batch, Sequences, build_sequence, read, stack
 from recipes.fish_mini.exported import read_lm
-from recipes.fish_mini.lm import LanguageModel, losses
+from recipes.fish_mini.lm import build_lm, losses, matrices
 
 STATE = "lm.pt"
 PATIENCE_S = 60.0  # wait for the first shards
@@ -52,10 +53,10 @@ class Training(Run[LanguageModel]):
         shards: int = 1,
     ):
         self.frames, self._device = 0, device
-        model = LanguageModel()
+        model = build_lm()
         if start is not None:
             model.load_state_dict(read_lm(start))
-        super().__init__(work / LANGUAGE_MODEL / STATE, model.to(device), model.matrices(), muon, adam)
+        super().__init__(work / LANGUAGE_MODEL / STATE, model.to(device), matrices(model), muon, adam)
         arrivals = Arrivals(work / CODES, partial(read, work))
         utterances = arrivals.first(shards, PATIENCE_S)
         self._sequences = Sequences(utterances, seed=seed + self.optimizer.steps, columns=columns, more=arrivals)
@@ -81,7 +82,7 @@ class Training(Run[LanguageModel]):
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Return losses on held-out sentences, with averaged weights."""
-        model = LanguageModel().to(self._device)
+        model = build_lm().to(self._device)
         model.load_state_dict(self.average.weights)
         return {f"held_out_{name}": float(value) for name, value in self._losses(model, self._held_out, True).items()}
 

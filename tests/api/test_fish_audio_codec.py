@@ -97,7 +97,9 @@ async def test_codec_routes_accept_and_return_json(gateway: InMemory, clip: byte
         ("decode", {"tokens": [[[1], [1], [1], [-1]]]}, 422, "tokens.0: "),
         ("decode", {"tokens": [[[1], [1], [1], [2**31]]]}, 422, "tokens.0: "),
         ("decode", {"tokens": [[[0] * 1300] * 4] * 2}, 422, "tokens: the audio would be too long"),
-        ("decode", {"tokens": [[[0] * 33000] * 4]}, 400, "the body has too many values"),
+        ("decode", {"tokens": [[[0] * 33000] * 4]}, 422, "tokens: the audio would be too long"),
+        ("decode", {"tokens": [[[0] * 300_000] * 4]}, 422, "tokens: has 1200021 bytes: the limit is 1048576"),
+        ("decode", {"tokens": [[[1]]] * 101}, 422, "tokens: must be a list: Expected `array` of at most length 100"),
     ],
 )
 async def test_invalid_field_is_named(

@@ -45,21 +45,25 @@ def unloaded(**engine: Any) -> FakeEngine:
     return FakeEngine("fish", capabilities=FISH, state=State.UNLOADED, **engine)
 
 
+async def loading(folder: Path, **settings: Any) -> tuple[InMemory, FakeEngine, asyncio.Task[Any]]:
+    """A gateway, the engine that a PUT of the model ``mine`` is loading, and the PUT."""
+    factory = FakeEngineFactory(loads_to=State.LOADING)
+    gateway = fish_gateway(folder, factory=factory, **settings)
+    putting = asyncio.create_task(put(gateway, "mine", OWN))
+    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
+    return gateway, factory.engines[0], putting
+
+
 @pytest.mark.parametrize("body", [None, {}, {"device": None, "llama": {}, "vqgan": None}])
 async def test_empty_put_loads_the_configured_engine(tmp_path: Path, body: Any) -> None:
     factory = FakeEngineFactory()
     gateway = fish_gateway(tmp_path, unloaded(loads_to=State.READY), factory)
+    assert await models(gateway) == ["default"], "also before any PUT"
     response = await put(gateway, "default", body)
     assert (response.status_code, response.json()) == (200, {"name": "default"})
     assert gateway.engine.state is State.READY
     assert (await gateway.client.put("/v1/models/default")).json() == {"name": "default"}, "also without a body"
     assert not factory.engines
-
-
-async def test_default_model_exists_before_any_put(tmp_path: Path) -> None:
-    gateway = fish_gateway(tmp_path, unloaded(loads_to=State.READY))
-    assert await models(gateway) == ["default"]
-    assert (await invoke(gateway, "default")).status_code == 200
 
 
 async def test_webui_load_request_uses_the_configured_checkpoints(tmp_path: Path) -> None:
@@ -240,13 +244,14 @@ async def test_put_retries_a_failed_engine(tmp_path: Path) -> None:
     assert (await put(gateway, "default")).status_code == 200
 
 
-async def test_engine_unloaded_during_put_is_a_failed_load(tmp_path: Path) -> None:
+async def test_engine_unloaded_during_put_is_loaded_again(tmp_path: Path) -> None:
     gateway = fish_gateway(tmp_path, unloaded())
     putting = asyncio.create_task(put(gateway, "default"))
     await until(lambda: gateway.engine.state is State.LOADING)
-    await asyncio.sleep(0.1)
     gateway.engine.state = State.UNLOADED
-    assert "unloaded" in error_of(await putting, 500)
+    await until(lambda: gateway.engine.state is State.LOADING)
+    gateway.engine.state = State.READY
+    assert (await putting).status_code == 200
 
 
 async def test_number_of_models_is_limited(tmp_path: Path) -> None:
@@ -309,6 +314,23 @@ async def test_put_waits_for_requests_of_the_replaced_model(tmp_path: Path) -> N
     assert [len(engine.jobs) for engine in factory.engines] == [1, 1]
 
 
+async def test_replaced_engine_stays_listed_while_busy_when_its_successor_is_deleted(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    factory = FakeEngineFactory(script=pausing(gate))
+    gateway = fish_gateway(tmp_path, factory=factory)
+    await put(gateway, "mine", OWN)
+    running = asyncio.create_task(invoke(gateway, "mine"))
+    await until(lambda: factory.engines[0].jobs)
+    putting = asyncio.create_task(put(gateway, "mine", OTHER))
+    await until(lambda: len(factory.engines) == 2)
+    deleting = asyncio.create_task(delete(gateway, "mine"))
+    await asyncio.sleep(0.05)
+    assert await engines(gateway) == ["fish", "fish:mine"]
+    gate.set()
+    assert [(await task).status_code for task in (running, putting, deleting)] == [200, 409, 200]
+    assert await engines(gateway) == ["fish"]
+
+
 async def test_request_timing_out_during_a_replacement_starts_no_engine(tmp_path: Path) -> None:
     gate = asyncio.Event()
 
@@ -362,89 +384,66 @@ async def test_last_of_two_different_concurrent_puts_wins(tmp_path: Path) -> Non
 
 
 async def test_delete_cancels_a_running_put(tmp_path: Path) -> None:
-    factory = FakeEngineFactory(loads_to=State.LOADING)
-    gateway = fish_gateway(tmp_path, factory=factory)
-    putting = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
+    gateway, engine, putting = await loading(tmp_path)
     assert await models(gateway) == ["default"], "it is not ready yet"
     assert (await delete(gateway, "mine")).status_code == 200
     assert "deleted" in error_of(await putting, 409)
-    assert factory.engines[0].closed
+    assert engine.closed
     assert await engines(gateway) == ["fish"]
 
 
 async def test_request_waits_for_a_loading_model(tmp_path: Path) -> None:
-    factory = FakeEngineFactory(loads_to=State.LOADING)
-    gateway = fish_gateway(tmp_path, factory=factory, limits={"deadline_s": 1.0})
-    putting = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
+    gateway, engine, putting = await loading(tmp_path, limits={"deadline_s": 1.0})
     too_long = await invoke(gateway, "mine")
     assert error_of(too_long, 503)
     assert int(too_long.headers["retry-after"]) >= 1
     waiting = asyncio.create_task(invoke(gateway, "mine"))
     await asyncio.sleep(0.05)
-    factory.engines[0].state = State.READY
+    engine.state = State.READY
     assert [(await task).status_code for task in (putting, waiting)] == [200, 200]
 
 
 async def test_failed_load_fails_waiting_requests_and_frees_the_engine(tmp_path: Path) -> None:
-    factory = FakeEngineFactory(loads_to=State.LOADING, error="no weights")
-    gateway = fish_gateway(tmp_path, factory=factory)
-    putting = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
+    gateway, engine, putting = await loading(tmp_path)
+    engine.error = "no weights"
     waiting = asyncio.create_task(invoke(gateway, "mine"))
     await asyncio.sleep(0.05)
-    factory.engines[0].state = State.FAILED
+    engine.state = State.FAILED
     for task in (putting, waiting):
         assert "no weights" in error_of(await task, 500)
-    await until(lambda: factory.engines[0].closed)
+    await until(lambda: engine.closed)
 
 
-async def test_loading_continues_after_disconnect(tmp_path: Path) -> None:
-    factory = FakeEngineFactory(loads_to=State.LOADING)
-    gateway = fish_gateway(tmp_path, factory=factory)
-    putting = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
+@pytest.mark.parametrize("state", [State.READY, State.FAILED])
+async def test_load_continues_after_disconnect(tmp_path: Path, state: State) -> None:
+    gateway, engine, putting = await loading(tmp_path)
     putting.cancel()
     await asyncio.wait({putting})
-    factory.engines[0].state = State.READY
-    async with asyncio.timeout(5):
-        while await models(gateway) != ["default", "mine"]:
-            await asyncio.sleep(0.02)
-
-
-async def test_failed_load_after_disconnect_frees_the_engine(tmp_path: Path) -> None:
-    factory = FakeEngineFactory(loads_to=State.LOADING)
-    gateway = fish_gateway(tmp_path, factory=factory)
-    putting = asyncio.create_task(put(gateway, "mine", OWN))
-    await until(lambda: factory.engines and factory.engines[0].state is State.LOADING)
-    putting.cancel()
-    await asyncio.wait({putting})
-    factory.engines[0].state = State.FAILED
-    await until(lambda: factory.engines[0].closed)
-    assert await engines(gateway) == ["fish"]
+    engine.state = state
+    if state is State.READY:
+        assert (await invoke(gateway, "mine")).status_code == 200
+    else:
+        await until(lambda: engine.closed)
+        assert await engines(gateway) == ["fish"]
 
 
 async def test_shutdown_cancels_loading_and_unloading(tmp_path: Path) -> None:
-    gate, factory = asyncio.Event(), FakeEngineFactory()
-    factory.engine["script"] = pausing(gate)
+    factory = FakeEngineFactory(script=pausing(asyncio.Event()))
     gateway = fish_gateway(tmp_path, factory=factory)
-    tasks = []
+    before = asyncio.all_tasks()
     async with gateway.app.router.lifespan_context(gateway.app):
         await put(gateway, "busy", OWN)
-        tasks.append(asyncio.create_task(invoke(gateway, "busy")))
-        await asyncio.sleep(0.05)
+        tasks = [asyncio.create_task(invoke(gateway, "busy"))]
+        await until(lambda: factory.engines[0].jobs)
         tasks.append(asyncio.create_task(delete(gateway, "busy")))  # waits for the request
         factory.engine = {"loads_to": State.LOADING}
         tasks.append(asyncio.create_task(put(gateway, "slow", OWN)))
         await until(lambda: len(factory.engines) == 2 and factory.engines[1].state is State.LOADING)
     assert all(engine.closed for engine in factory.engines)
-    assert not gateway.app.state.services.models._tasks
-    for task in tasks:
-        task.cancel()
-    done, pending = await asyncio.wait(tasks, timeout=5)
-    assert not pending
-    assert not [task for task in done if not task.cancelled() and task.result().is_success]
+    tasks[0].cancel()  # the script of its job never ends
+    await asyncio.wait(tasks, timeout=5)
+    assert asyncio.all_tasks() == before
+    assert not [task for task in tasks if not task.cancelled() and task.result().is_success]
 
 
 async def test_base_engine_unloads_after_requests_of_all_its_models(tmp_path: Path) -> None:
@@ -462,11 +461,23 @@ async def test_base_engine_unloads_after_requests_of_all_its_models(tmp_path: Pa
     assert gateway.engine.state is State.UNLOADED
 
 
+async def test_request_that_loads_the_engine_finishes_before_unload(tmp_path: Path) -> None:
+    gateway = fish_gateway(tmp_path, unloaded())
+    asking = asyncio.create_task(invoke(gateway, "default"))
+    await until(lambda: gateway.engine.state is State.LOADING)
+    deleting = asyncio.create_task(delete(gateway, "default"))
+    await asyncio.sleep(0.05)
+    gateway.engine.state = State.READY
+    assert [(await task).status_code for task in (asking, deleting)] == [200, 200]
+    assert gateway.engine.state is State.UNLOADED
+
+
 async def test_put_during_unload_loads_afterwards(tmp_path: Path) -> None:
     gate = asyncio.Event()
 
     class Slow(FakeEngine):
         async def unload(self) -> None:
+            self.state = State.STOPPING
             await gate.wait()
             await super().unload()
 

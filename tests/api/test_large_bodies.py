@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from support.app import InMemory, in_memory
 
-from gateway.api.common.body import MAX_COMMAS
 from gateway.errors import ConfigError, InvalidRequest
 from gateway.service.request import MAX_OPTION_VALUES
 
@@ -39,24 +38,35 @@ async def longest_wait_s(gateway: InMemory, path: str, content: bytes) -> tuple[
     return max(waits), response.status_code, len(response.content)
 
 
-@pytest.mark.parametrize("path", ["/tts", "/v1/audio/speech", "/v1/tts", "/v1/invoke", "/invocations"])
+MANY = {
+    "options": json.dumps({"text": "x", "input": "x", "options": {f"o{i}": 1 for i in range(10**6)}}).encode(),
+    "more": json.dumps({"text": "x", "input": "x", "more": [{}] * (MEGABYTES // 4)}).encode(),
+    "fields": json.dumps({f"f{i}": 1 for i in range(10**6)}).encode(),
+}
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("path", "kind", "status"),
     [
-        json.dumps({"text": "x", "input": "x", "options": {f"o{i}": 1 for i in range(10**6)}}).encode(),
-        json.dumps({"text": "x", "input": "x", "more": [{}] * (MEGABYTES // 4)}).encode(),
-        json.dumps({f"f{i}": 1 for i in range(10**6)}).encode(),
+        *(("/tts", kind, 422) for kind in MANY),
+        *(("/invocations", kind, 422) for kind in MANY),
+        ("/v1/audio/speech", "options", 400),
+        ("/v1/audio/speech", "more", 200),
+        ("/v1/audio/speech", "fields", 400),
+        ("/v1/tts", "options", 200),
+        ("/v1/tts", "more", 200),
+        ("/v1/tts", "fields", 400),
+        ("/v1/invoke", "fields", 422),
     ],
-    ids=["options", "a list", "fields"],
 )
-async def test_body_with_a_million_values_is_refused_before_parsing(
-    gateway: InMemory, path: str, content: bytes
+async def test_million_values_are_refused_or_skipped_unparsed(
+    gateway: InMemory, path: str, kind: str, status: int
 ) -> None:
-    wait_s, status, size = await longest_wait_s(gateway, path, content)
-    assert status in (400, 422)
-    assert size < 2000
+    wait_s, found, size = await longest_wait_s(gateway, path, MANY[kind])
+    assert found == status
+    assert size < 2000 or status == 200
     assert wait_s < 1
-    assert not gateway.engine.jobs
+    assert len(gateway.engine.jobs) == (status == 200)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +103,6 @@ async def test_large_legitimate_bodies_are_accepted(gateway: InMemory) -> None:
     assert (await gateway.client.post("/tts", json={"text": events})).status_code == 200
     text = "a, " * 300
     assert (await gateway.client.post("/tts", json={"text": text})).status_code == 200
-    assert len(text) < MAX_COMMAS
 
 
 def test_long_messages_are_shortened_in_the_middle() -> None:

@@ -65,9 +65,10 @@ async def test_pls_is_imported_and_exported(gateway: InMemory) -> None:
         ({}, "entries", "Field required"),
         ({"entries": {"a": "b"}, "name": "x"}, "name", "unknown field; fields are: language, voices, entries"),
         ({"entries": {"a": 1}}, "entries.a", "valid string"),
-        ({"entries": [["a", "b"]]}, "entries", "valid dictionary"),
+        ({"entries": [["a", "b"]]}, "entries", "must be a JSON object"),
         ({"entries": {"a": "42"}}, "entries", "the respelling '42' of 'a' has no letter: write it in words"),
         ({"entries": {"a": "b"}, "language": "English"}, "language", "pattern"),
+        ({"entries": {"a": "b"}, "language": "en" + "-abcdefgh" * 8}, "language", "at most 64 characters"),
         ({"entries": {"a": "b"}, "voices": "heart"}, "voices", "valid list"),
         ({"entries": {str(index): "b" for index in range(5001)}}, "entries", "5001 entries: the limit is 5000"),
         ([], None, "must be a JSON object"),
@@ -89,7 +90,7 @@ async def test_invalid_field_is_named(gateway: InMemory, body: Any, param: str |
         (b"nginx,engine x", {"content-type": "text/csv"}, 415, "content type 'text/csv': send application/json or "),
         (b"{", {}, 422, "the body is not JSON"),
         (b'{"entries": {"\\ud800": "x"}}', {}, 422, ""),
-        (b'{"entries": {' + b'"a":"b",' * 100_001 + b'"c":"d"}}', {}, 422, "commas; the limit is 100000"),
+        (b'{"entries": {' + b'"a":"b",' * 100_001 + b'"c":"d"}}', {}, 422, "too many fields: the limit is 100000"),
     ],
 )
 async def test_unreadable_body_is_refused(

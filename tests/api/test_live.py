@@ -181,6 +181,19 @@ async def test_flush_speaks_pending_text_and_is_answered_in_order(gateway: InMem
         assert ([event["type"] for event in events], audio) == (["finished"], b"")
 
 
+async def test_pending_flushes_at_one_position_get_one_answer(gateway: InMemory) -> None:
+    async with Socket(gateway.app) as socket:
+        await started(socket)
+        socket.send("text", text="Half a sentence")
+        for _ in range(3):
+            socket.send("flush")
+        events, _ = await socket.until("flushed")
+        socket.send("flush")  # not pending any more
+        socket.send("end")
+        more, _ = await socket.rest()
+    assert [event["type"] for event in events + more] == ["segment", "segment_done", "flushed", "flushed", "finished"]
+
+
 async def test_only_configured_segments_are_opened_ahead(tmp_path: Path) -> None:
     text = "A sentence that is long enough to be a segment of its own, more or less. " * 10
     for ahead in (0, 1, 3):

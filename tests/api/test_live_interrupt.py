@@ -125,6 +125,26 @@ async def test_interruption_aborts_open_segments_and_drops_queued_ones(tmp_path:
         assert len(gateway.engine.jobs) == 3
 
 
+async def test_audio_of_earlier_turns_does_not_count_as_spoken_again(tmp_path: Path) -> None:
+    async def endless(job: Job) -> AsyncGenerator[AudioChunk, None]:
+        while True:
+            yield AudioChunk(job.id, np.full(4 * RATE, 0.1, np.float32))
+            await asyncio.sleep(0.001)
+
+    gateway = in_memory(tmp_path, [FakeEngine(script=endless)])
+    async with Socket(gateway.app, buffer=1) as socket:
+        await started(socket)
+        start = 0
+        for _ in range(3):
+            socket.send("text", text=SECOND + "I")
+            await socket.until("segment")
+            first = [await socket.next() for _ in range(10)]  # a second of audio
+            answer, rest = await interrupted(socket)
+            heard_s = len(pcm(b"".join([*first, rest]))) / RATE
+            assert answer["position"] - start == pytest.approx(heard_s * 15, abs=8)
+            start = answer["next"]
+
+
 async def test_audio_made_ahead_improves_the_spoken_position(tmp_path: Path) -> None:
     """The job is complete while a slow client has received half of it; the engine reports no spans or one span."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import httpx
 import pytest
 from support.app import InMemory, in_memory
 from support.bedrock_responses import CLAUDE, CONVERSE, CONVERSE_STREAM, LLAMA, SPOKEN, TITAN, WHOLE, chunked
+
+from gateway.api.common.body import ANSWER_TYPE
 
 
 @pytest.fixture
@@ -28,11 +31,29 @@ async def test_text_can_be_a_models_response(gateway: InMemory, answer: Any) -> 
     assert gateway.engine.jobs[0].seed == 3
 
 
-@pytest.mark.parametrize("answer", [CONVERSE, CLAUDE, TITAN, LLAMA])
-async def test_body_can_be_a_models_response(gateway: InMemory, answer: dict[str, Any]) -> None:
-    response = await post(gateway, {**answer, "ResponseMetadata": {"RetryAttempts": 0}}, params={"engine": "fake"})
+@pytest.mark.parametrize("answer", [CONVERSE, CLAUDE, TITAN, LLAMA, CONVERSE_STREAM])
+async def test_models_response_can_be_in_the_field_response(gateway: InMemory, answer: Any) -> None:
+    response = await post(gateway, {"response": answer, "seed": 3}, params={"engine": "fake"})
     assert response.status_code == 200, response.text
     assert gateway.engine.jobs[0].text == SPOKEN
+    assert gateway.engine.jobs[0].seed == 3
+
+
+@pytest.mark.parametrize("answer", [CONVERSE, CLAUDE, CONVERSE_STREAM])
+async def test_whole_body_is_a_response_on_invocations_if_its_type_says_so(gateway: InMemory, answer: Any) -> None:
+    headers = {"content-type": ANSWER_TYPE, "x-amzn-sagemaker-custom-attributes": "engine=fake,seed=3"}
+    lines = "\n".join(map(json.dumps, answer if isinstance(answer, list) else [answer]))
+    for content in (json.dumps(answer), lines):
+        response = await gateway.client.post("/invocations", content=content, headers=headers)
+        assert response.status_code == 200, response.text
+    assert [(job.text, job.seed) for job in gateway.engine.jobs] == [(SPOKEN, 3)] * 2
+    assert (await gateway.client.post("/tts", content=json.dumps(answer), headers=headers)).status_code == 415
+
+
+async def test_empty_body_of_that_type_is_refused(gateway: InMemory) -> None:
+    response = await gateway.client.post("/invocations", content=b"", headers={"content-type": ANSWER_TYPE})
+    assert response.status_code == 422
+    assert response.json()["error"]["param"] == "text"
 
 
 async def test_markdown_of_a_response_is_converted_unless_disabled(gateway: InMemory) -> None:
@@ -54,7 +75,12 @@ async def test_markdown_of_a_response_is_converted_unless_disabled(gateway: InMe
         ({"text": {"output": {"message": {"content": [{"toolUse": {"name": "x"}}]}}}}, "text"),
         ({"text": {"what": "is this"}}, "text"),
         ({"text": []}, "text"),
-        ({"generation": "Hi.", "txet": "Hi."}, "txet"),
+        ({"generation": "Hi."}, "text"),  # the keys of a response are not fields
+        ({**CONVERSE, "text": "Hi."}, "output"),
+        ({"response": {"generation": 5}}, "response.generation"),
+        ({"text": "a", "response": {"generation": "b"}}, "response"),
+        ({"text": {"generation": "a"}, "response": {"generation": "b"}}, "response"),
+        ({"text": "a", "response": "wrapped"}, "response"),
         ({"text": "a", "generation": "b"}, "generation"),
         ({"text": {"generation": "Hi."}, "markdown": "yes"}, "markdown"),
         ({"text": "```\ncode\n```", "markdown": True}, "text"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backends import wire
-from backends.base import DecodeJob, EncodeJob, EngineConfig, Job
+from backends.base import AudioChunk, DecodeJob, EncodeJob, EngineConfig, Failed, Finished, Job
 from backends.registry import GROUP, Registry
 from backends.tone.engine import ToneEngine
 from backends.wire import Message, ToWorker
@@ -44,12 +44,8 @@ def configure(**model: object) -> list[ToWorker]:
     return [wire.Configure("tone", EngineConfig("tone", model=model))]
 
 
-def job(job_id: str, text: str = "four", **options: object) -> wire.AddJob:
-    return wire.add_job(Job(job_id, text, seed=1, options=options))
-
-
-def names(channel: Script, *kinds: type[Message]) -> list[str]:
-    return [type(message).__name__ for message in channel.sent if isinstance(message, kinds or (Message,))]
+def job(job_id: str, text: str = "four", **options: object) -> Job:
+    return Job(job_id, text, seed=1, options=options)
 
 
 def test_job_is_synthesized_and_shutdown_ends_the_loop() -> None:
@@ -57,7 +53,7 @@ def test_job_is_synthesized_and_shutdown_ends_the_loop() -> None:
     assert loop.serve(channel, Registry()) == 0
     story = [type(message).__name__ for message in channel.sent]
     assert story[0] == "Hello"
-    assert story.index("Ready") < story.index("AudioPart") < story.index("JobDone")
+    assert story.index("Capabilities") < story.index("AudioChunk") < story.index("Finished")
 
 
 def test_loop_blocks_on_the_inbox_only_when_idle() -> None:
@@ -74,31 +70,31 @@ def test_invalid_job_is_rejected_and_the_next_one_synthesized() -> None:
     loop.serve(channel, Registry())
     (rejected,) = [message for message in channel.sent if isinstance(message, wire.JobRejected)]
     assert (rejected.job_id, rejected.param) == ("bad", "options.nope")
-    assert wire.JobDone("good") in channel.sent
+    assert Finished("good") in channel.sent
 
 
 def test_codec_job_without_codec_is_rejected() -> None:
-    sound = wire.codec_job(EncodeJob("bad", np.zeros(9, np.float32), 8000))
-    codes = wire.codec_job(DecodeJob("worse", np.zeros((1, 1), np.int64)))
+    sound = EncodeJob("bad", np.zeros(9, np.float32), 8000)
+    codes = DecodeJob("worse", np.zeros((1, 1), np.int64))
     channel = Script(configure(), [sound, codes, job("good")])
     loop.serve(channel, Registry())
     rejected = [message.job_id for message in channel.sent if isinstance(message, wire.JobRejected)]
     assert rejected == ["bad", "worse"]
-    assert wire.JobDone("good") in channel.sent
+    assert Finished("good") in channel.sent
 
 
 def test_failing_job_fails_alone() -> None:
     channel = Script(configure(), [job("bad", "text" * 9, fail_at=1), job("good", "text" * 9)])
     loop.serve(channel, Registry())
-    assert [message.job_id for message in channel.sent if isinstance(message, wire.JobBroke)] == ["bad"]
-    assert wire.JobDone("good") in channel.sent
+    assert [message.job_id for message in channel.sent if isinstance(message, Failed)] == ["bad"]
+    assert Finished("good") in channel.sent
 
 
 def test_aborted_job_sends_no_further_messages() -> None:
     channel = Script(configure(), [job("a", "text" * 50)], [], [wire.AbortJob("a"), wire.AbortJob("never heard of")])
     assert loop.serve(channel, Registry()) == 0
-    assert wire.JobDone("a") not in channel.sent
-    assert names(channel, wire.AudioPart) == ["AudioPart"] * 2
+    assert Finished("a") not in channel.sent
+    assert len([message for message in channel.sent if isinstance(message, AudioChunk)]) == 2
 
 
 def test_fatal_fault_is_reported_and_ends_the_worker() -> None:
@@ -128,8 +124,8 @@ def buggy(monkeypatch: pytest.MonkeyPatch) -> Registry:
 def test_exception_in_add_fails_that_job_only(buggy: Registry) -> None:
     channel = Script(configure(), [job("bad", "add"), job("good")])
     assert loop.serve(channel, buggy) == 0
-    assert wire.JobBroke("bad", "ZeroDivisionError: in add") in channel.sent
-    assert wire.JobDone("good") in channel.sent
+    assert Failed("bad", "ZeroDivisionError: in add") in channel.sent
+    assert Finished("good") in channel.sent
 
 
 def test_exception_in_step_ends_the_worker(buggy: Registry) -> None:
@@ -151,7 +147,7 @@ def test_load_failure_is_reported_and_ends_the_worker(batch: list[ToWorker], com
     channel = Script(batch)
     assert loop.serve(channel, Registry()) == 1
     last = channel.sent[-1]
-    assert isinstance(last, wire.LoadFailed)
+    assert isinstance(last, wire.Dying)
     assert complaint in last.message
 
 

@@ -144,7 +144,7 @@ def test_options_are_checked_and_documented(served: Gateway) -> None:
     assert response.status_code == 422
     assert response.json()["error"]["param"] == "options.nfe"
     schema = served.client.get("/v1/engines/tiny").json()["options_schema"]
-    assert set(schema["properties"]) == {"nfe", "cfg_strength", "sway", "cross_fade_s", "fix_duration_s"}
+    assert set(schema["properties"]) == {"nfe", "cfg_strength", "sway", "cross_fade_s", "fix_duration_s", "trace"}
     page = (Path(__file__).parents[2] / "docs/engines/f5.md").read_text()
     assert [name for name in schema["properties"] if f"`{name}`" not in page] == []
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import ormsgpack
 import pytest
+import requests
 import soundfile
+from support.classic_models import webui_invoke, webui_load
 from support.fish.model import write_model
 from support.gateway_process import Gateway, read_audio, start_gateway, wait_ready
 
@@ -23,10 +25,25 @@ TRANSCRIPT = "Two seconds of a steady voice."
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def upload(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording where Gradio stores it: in a folder of its own, named by a hash."""
+    folder = tmp_path_factory.mktemp("gradio") / ("0a" * 20)
+    folder.mkdir()
+    (folder / "0_input.wav").write_bytes(recording())
+    return folder / "0_input.wav"
+
+
+@pytest.fixture(scope="module")
+def served(upload: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     model = {**write_model(tmp_path_factory.mktemp("model")), "speakers": ["Ann"]}
     fish = {"backend": "fish", "load": "eager", "device": "cpu", "dtype": "float32", "threads": 1, "model": model}
-    config = {"port": 0, "default_engine": "fish", "engines": {"fish": fish}, "hub": {"offline": True}}
+    config = {
+        "port": 0,
+        "default_engine": "fish",
+        "engines": {"fish": fish},
+        "fish_api": {"roots": [str(upload.parents[1])]},
+        "hub": {"offline": True},
+    }
     running = start_gateway(tmp_path_factory.mktemp("served"), config)
     wait_ready(running, timeout_s=120)
     yield running
@@ -111,7 +128,7 @@ def test_every_option_is_documented(served: Gateway) -> None:
     config = (Path(__file__).parents[2] / "configs/engines/fish.yaml").read_text()
     assert [name for name in schema["properties"] if f"`{name}`" not in page] == []
     for name in schema["properties"]:
-        assert name in ("prompt_text", "prompt_tokens") or f"      {name}:" in config
+        assert name in ("prompt_text", "prompt_tokens", "trace") or f"      {name}:" in config
 
 
 def test_classic_api_returns_the_same_speech(served: Gateway) -> None:
@@ -142,7 +159,7 @@ def test_codec_over_http_gives_the_codes_of_the_engine(served: Gateway, tmp_path
     assert 0.001 < np.abs(audios[0]).max() <= 1
     np.testing.assert_array_equal(*audios)
 
-    codec = {"codebooks": 4, "codebook_size": 160, "samples_per_frame": CODE_SAMPLES}
+    codec = {"codebooks": 4, "codebook_size": 160, "samples_per_frame": CODE_SAMPLES, "generates": True}
     assert served.client.get("/v1/engines/fish").json()["codec"] == codec
     wrong = served.client.post("/v1/vqgan/decode", json={"tokens": [[[160]] * 4]})
     assert (wrong.status_code, wrong.json()["message"].split(":")[0]) == (422, "tokens.0")
@@ -169,3 +186,29 @@ def test_fish_audio_api_returns_the_speech_of_the_native_one(served: Gateway) ->
     assert "x-voxgate-ignored" not in answer.headers
     reference = {"reference_audio": base64.b64encode(recording()).decode(), "reference_text": TRANSCRIPT}
     assert answer.content == speak(served, **reference)
+
+
+def test_classic_page_loads_a_model_and_speaks_in_every_mode(served: Gateway, upload: Path) -> None:
+    """Requests of the two buttons of Fish-Speech 0.2's Gradio page (``fish_speech/webui/app.py``), by its client."""
+    url = f"{served.url}/v1/models/default"
+    loaded = requests.put(url, json=webui_load(device="cpu"))  # all other fields have the page's defaults
+    assert loaded.status_code == 200, loaded.text
+    assert loaded.headers["x-voxgate-ignored"] == "llama.compile, llama.precision"
+    reference_text = "在一无所知中，梦里的一天结束了，一个新的「轮回」便会开始。"  # in the page's field
+    for fields in (
+        {"text": "Two lines\nin the text box.\n"},
+        {"text": "The fourth of them.", "use_g2p": True, "order": "en,zh,jp"},
+        {"prompt_tokens": str(upload), "prompt_text": reference_text},
+        {"prompt_tokens": str(upload), "prompt_text": ""},
+        {"top_k": 100, "top_p": 1, "repetition_penalty": 2, "temperature": 2},
+        {"speaker": "Rcell"},
+    ):
+        answer = requests.post(f"{url}/invoke", json=webui_invoke(max_new_tokens=24, **fields))
+        assert answer.status_code == 200, answer.text
+        assert "x-voxgate-ignored" not in answer.headers
+        samples, rate_hz = read_audio(answer.content)
+        assert rate_hz == 22050
+        assert samples.any()
+    for fields, status in (({"text": ""}, 422), ({"prompt_tokens": "/tmp/other.wav"}, 403)):
+        assert requests.post(f"{url}/invoke", json=webui_invoke(**fields)).status_code == status
+    assert served.client.put("/v1/models/default").status_code == 200  # back to the configured engine

@@ -98,6 +98,24 @@ def test_client_disconnect_aborts_its_job(gateway: Gateway, stream: bool) -> Non
     assert wait_idle(gateway) < 2
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x"])
+def test_client_that_hangs_up_during_its_body_is_not_an_internal_error(gateway: Gateway, content_type: str) -> None:
+    url = httpx.URL(gateway.url)
+    head = (
+        f"POST /tts HTTP/1.1\r\nhost: 127.0.0.1\r\nx-request-id: gone-{content_type[:4]}\r\n"
+        f"content-type: {content_type}\r\ncontent-length: 1000\r\n\r\n--x\r\n"
+    )
+    with socket.create_connection((url.host, url.port), timeout=10) as client:
+        client.sendall(head.encode())
+    deadline = time.monotonic() + 10
+    lines: list[dict] = []
+    while not lines and time.monotonic() < deadline:
+        found = [json.loads(line) for line in gateway.log.read_text().splitlines() if line.startswith("{")]
+        lines = [line for line in found if line.get("request_id") == f"gone-{content_type[:4]}"]
+        time.sleep(0.02)
+    assert [(line["event"], line.get("status")) for line in lines] == [("request", 499)]
+
+
 def test_client_disconnect_with_unread_audio_aborts_its_job(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, {**TONE, "limits": {"text_chars": 100_000}})
     wait_ready(gateway)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
@@ -24,8 +25,10 @@ class Request:
     async def _run(self, admission: Admission) -> None:
         async with admission.slot():
             self.admitted = True
-            await self.finish.wait()
-        self.admitted = False
+            try:
+                await self.finish.wait()
+            finally:
+                self.admitted = False
 
 
 async def test_requests_above_capacity_wait_in_fifo_order() -> None:
@@ -106,6 +109,32 @@ async def test_waiter_cancelled_right_before_its_grant_is_dropped_once() -> None
     await asyncio.gather(first.task, third.task)
     with pytest.raises(asyncio.CancelledError):
         await second.task
+    assert (admission.active, admission.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("capacity", [1, 4])  # one replica with one slot; two with two each
+async def test_slots_survive_any_order_of_arrivals_ends_and_cancellations(capacity: int) -> None:
+    rng = random.Random(capacity)
+    admission = Admission(lambda: capacity, max_queue=100)
+    requests: list[Request] = []
+    for _ in range(1000):
+        live = [request for request in requests if not request.task.done()]
+        for _ in range(rng.randrange(5)):  # within one turn of the event loop
+            if len(live) < 10:
+                live.append(Request(admission))
+                requests.append(live[-1])
+            elif rng.random() < 0.5:
+                rng.choice(live).finish.set()
+            else:
+                rng.choice(live).task.cancel()
+        await asyncio.sleep(0)
+        assert sum(request.admitted for request in requests) <= admission.active <= capacity
+        assert not admission.waiting or admission.active == capacity, "a slot is free while requests wait"
+    for request in requests:
+        request.finish.set()
+    async with asyncio.timeout(10):
+        ends = await asyncio.gather(*(request.task for request in requests), return_exceptions=True)
+    assert {type(end) for end in ends} == {type(None), asyncio.CancelledError}
     assert (admission.active, admission.waiting) == (0, 0)
 
 

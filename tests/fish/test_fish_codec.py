@@ -18,6 +18,7 @@ from backends.fish.v0_2.codec.mel import MIN_SAMPLES
 from backends.fish.v0_2.codec.vqgan import VQGAN
 
 TOLERANCE = 1e-4
+WIDTH = 32  # channels of the small codec
 ROUNDING = 3e-6  # in float32: kernels depend on the lengths of their inputs
 
 
@@ -48,11 +49,11 @@ def max_error(one: np.ndarray | torch.Tensor, other: np.ndarray | torch.Tensor) 
 @torch.inference_mode()
 def test_every_stage_of_encoding_equals_the_official_one(codec: VQGAN) -> None:
     expected = golden("codec")
-    mel = codec.mel(torch.from_numpy(expected["audio"]))
+    mel = codec.to_mel(expected["audio"])
     assert max_error(mel, expected["mel"]) <= TOLERANCE
     features = codec.downsample(mel[None])
     assert max_error(features[0], expected["features"]) <= TOLERANCE
-    encoded = codec.encoder(features, valid=len(expected["audio"]) // 1024)
+    encoded = codec.mel_encoder(features, valid=len(expected["audio"]) // 1024)
     assert max_error(encoded[0], expected["encoded"]) <= TOLERANCE
     (codes,) = codec.encode([expected["audio"]])
     assert codes.dtype == np.int64
@@ -93,10 +94,10 @@ def masked_encoder(tensors: dict[str, torch.Tensor], x: torch.Tensor, mask: torc
 @pytest.mark.parametrize("valid", [0, 1, 20, 21])
 @torch.inference_mode()
 def test_encoder_masks_positions_without_a_complete_code_frame(small: VQGAN, valid: int) -> None:
-    x = torch.randn(2, small.downsample.channels, 21, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(2, WIDTH, 21, generator=torch.Generator().manual_seed(0))
     mask = (torch.arange(21) < valid).float()
     expected = masked_encoder(codec_tensors(small=True), x, mask)
-    assert max_error(small.encoder(x.clone(), valid), expected) <= ROUNDING
+    assert max_error(small.mel_encoder(x.clone(), valid), expected) <= ROUNDING
 
 
 @pytest.mark.parametrize(
@@ -104,20 +105,20 @@ def test_encoder_masks_positions_without_a_complete_code_frame(small: VQGAN, val
 )
 def test_incomplete_last_code_frame_is_kept(small: VQGAN, samples: int) -> None:
     frames = samples // 256
-    assert small.mel(torch.from_numpy(noise(samples))).shape == (80, frames)
+    assert small.to_mel(noise(samples)).shape == (80, frames)
     (codes,) = small.encode([noise(samples)])
     assert codes.shape == (4, -(-frames // 4)) == (4, small.frames(samples))
     assert small.decode([codes])[0].shape == (1024 * codes.shape[1],)
     if frames % 4:
-        masked = torch.zeros(1, small.downsample.channels, 1)
-        np.testing.assert_array_equal(codes[:, -1:], small.quantizer.encode(masked)[0])
+        masked = torch.zeros(1, WIDTH, 1)
+        np.testing.assert_array_equal(codes[:, -1:], small.vq_encoder.encode(masked)[0])
 
 
 def test_quantizer_returns_the_nearest_codes(small: VQGAN) -> None:
-    x = torch.randn(1, small.downsample.channels, 50, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(1, WIDTH, 50, generator=torch.Generator().manual_seed(0))
     tensors = codec_tensors(small=True)
     inner = F.conv1d(x, tensors["vq_encoder.conv_in.weight"], tensors["vq_encoder.conv_in.bias"])
-    codes = small.quantizer.encode(x)
+    codes = small.vq_encoder.encode(x)
     for k, part in enumerate(inner[0].chunk(4)):
         vectors = tensors[f"vq_encoder.vq.rvqs.{k}.layers.0._codebook.embed"][0]
         distances = (part.T[:, None] - vectors).square().sum(-1)
@@ -200,7 +201,7 @@ def test_lost_device_is_fatal(small: VQGAN, monkeypatch: pytest.MonkeyPatch) -> 
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
     monkeypatch.setattr(small.chain, "advance", lost)
-    monkeypatch.setattr(small, "encoder", lost)
+    monkeypatch.setattr(small.mel_encoder, "forward", lost)
     with pytest.raises(FatalFault, match="illegal memory access"):
         small.decode([random_codes(3)])
     with pytest.raises(FatalFault, match="illegal memory access"):

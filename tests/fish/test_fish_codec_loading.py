@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,11 +14,10 @@ from support.fish.codec import codec_tensors, random_codes, write_codec
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from backends.common.weights import Weights
 from backends.errors import LoadError
 from backends.fish.generation import Sizes
-from backends.fish.v0_2.codec.checkpoint import load_vqgan
-from backends.fish.v0_2.codec.layers import Conv, take_kernel
+from backends.fish.v0_2.codec.checkpoint import fill, load_vqgan
+from backends.fish.v0_2.codec.hifigan import conv
 from backends.fish.v0_2.codec.vqgan import VQGAN
 
 CPU = torch.device("cpu")
@@ -43,7 +43,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> VQGAN:
 
 
 def test_sizes_follow_from_the_weights(small: VQGAN) -> None:
-    assert small.downsample.channels == 32
+    assert small.mel_encoder.in_layers[0].in_channels == 32
     assert (small.sizes, small.codebook_size) == (Sizes(22050, 1024, 4), 160)
 
 
@@ -100,19 +100,20 @@ def test_checkpoint_without_weight_norm_loads(small: VQGAN, tmp_path: Path) -> N
 @pytest.mark.parametrize("layer", [nn.Conv1d(5, 7, 3), nn.ConvTranspose1d(5, 7, 4)])
 def test_weight_norm_is_folded_as_by_torch(layer: nn.Conv1d | nn.ConvTranspose1d) -> None:
     generator = torch.Generator().manual_seed(0)
-    normed = weight_norm(layer)
+    normed = weight_norm(copy.deepcopy(layer))
     tensors = {name: torch.randn(value.shape, generator=generator) for name, value in normed.state_dict().items()}
     normed.load_state_dict(tensors)
-    weights = Weights({f"layer.{name}": value for name, value in tensors.items()}, "test", CPU, torch.float32)
-    folded = take_kernel(weights, "layer", *normed.weight.shape)
-    torch.testing.assert_close(folded, normed.weight.detach(), atol=1e-6, rtol=1e-5)
+    module = nn.ModuleDict({"layer": layer})
+    fill(module, {f"layer.{name}": value for name, value in tensors.items()}, Path("test"), torch.float32)
+    assert dict(layer.named_parameters()).keys() == {"weight", "bias"}
+    torch.testing.assert_close(layer.weight, normed.weight.detach(), atol=1e-6, rtol=1e-5)
 
 
 def test_convolution_output_has_length_divided_by_stride_rounded_up() -> None:
     for kernel, dilation, stride in ((3, 1, 2), (11, 5, 1), (1, 1, 1)):
-        conv = Conv(torch.ones(2, 3, kernel), torch.zeros(2), dilation, stride)
+        layer = conv(3, 2, kernel, dilation, stride)
         for length in (1, 4, 7):
-            assert conv(torch.ones(1, 3, length)).shape == (1, 2, -(-length // stride))
+            assert layer(torch.ones(1, 3, length)).shape == (1, 2, -(-length // stride))
 
 
 def without(name: str) -> Callable[[Tensors], Tensors]:

@@ -232,7 +232,7 @@ def test_steps_are_bounded_and_round_robin(small: VQGAN) -> None:
 
 def test_gpu_computes_long_windows_of_many_streams(small: VQGAN, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(small, "device", torch.device("cuda", 0))
+        patch.setattr(VQGAN, "device", torch.device("cuda", 0))
         decoder = StreamDecoder(small)
     collector = Collector(decoder)
     for index in range(8):

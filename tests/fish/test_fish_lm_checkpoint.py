@@ -12,12 +12,12 @@ from msgspec import structs
 from support.fish.lm import CPU, FORMS, TINY, as_int8, from_tensors, in_form, is_linear, lora, shapes
 from support.fish.lm import write_language_model as write
 from support.fish.weights import tensors
-from torch import Tensor
+from torch import Tensor, nn
 
 from backends.errors import LoadError
 from backends.fish.v0_2.lm.checkpoint import load_language_model
 from backends.fish.v0_2.lm.kv_cache import PrefillAttention
-from backends.fish.v0_2.lm.linear import Int8, quantize_int8
+from backends.fish.v0_2.lm.linear import Int8Linear, PackedLinear, quantize_int8
 from backends.fish.v0_2.lm.model import LanguageModel
 
 WHERE = "engines.fish.model.lm_config"
@@ -71,14 +71,14 @@ def test_int8_checkpoint_is_recognized_by_its_tensors(tmp_path: Path) -> None:
     expected = logits(from_tensors(plain, TINY))
     for quantize in (None, "int8"):
         model = load(path, quantize=quantize)
-        assert isinstance(model.output, Int8)
+        assert isinstance(model.output, Int8Linear)
         assert relative_error(logits(model), expected) < INT8_TOLERANCE
     assert relative_error(logits(load(path, torch.bfloat16)), expected) < 2 * INT8_TOLERANCE
 
 
 def test_quantize_int8_rounds_weights_while_loading(tmp_path: Path, bare: Tensor) -> None:
     model = load(write(tmp_path, TINY), quantize="int8")
-    assert all(isinstance(linear, Int8) for block in model.blocks for linear in (block.wqkv, block.wo, block.w13))
+    assert not any(isinstance(layer, nn.Linear | PackedLinear) for layer in model.modules())
     assert 0 < relative_error(logits(model), bare) < 2 * INT8_TOLERANCE
     exact = load(write(tmp_path, TINY))
     assert model.weight_bytes < exact.weight_bytes / 3.85  # scales are bfloat16

@@ -9,6 +9,7 @@ import pytest
 import torch
 from support.fish.lm import build, golden
 from support.fish.scripted_lm import drain
+from torch import nn
 
 from backends.fish.generation import ChunkKey, Sampling, Sequence, StepOutput
 from backends.fish.v0_2.config import LMConfig
@@ -78,9 +79,9 @@ def test_batch_gives_the_codes_of_each_sequence_alone(model: LanguageModel) -> N
 
 def test_nan_in_a_slot_does_not_reach_the_next_sequence(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither after a prompt with NaN logits, nor after a sequence that was removed during such a prefill."""
-    poisoned = model.embeddings.clone()
+    poisoned = model.embeddings.weight.clone()
     poisoned[3] = torch.nan
-    monkeypatch.setattr(model, "embeddings", poisoned)
+    monkeypatch.setattr(model.embeddings, "weight", nn.Parameter(poisoned))
     bad = Sequence(("bad", 0), np.full((5, 100), 3, np.int32), 0, GREEDY)
     lm = batched_engine(model, 1)
     sequence = sequences()[0]

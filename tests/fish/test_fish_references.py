@@ -12,7 +12,7 @@ import soundfile
 from backends.base import Reference
 from backends.errors import InvalidJob
 from backends.fish.generation import Sizes
-from backends.fish.references import LRUCache, ReferenceEncoder, read_audio, read_codes, resample
+from backends.fish.references import ReferenceEncoder, read_audio, read_codes, resample
 
 SIZES = Sizes(22050, 1024, 4)
 MAX_FRAMES = 1000
@@ -132,7 +132,7 @@ class FakeCodec:
 
 
 def reference_encoder(codec: FakeCodec) -> ReferenceEncoder:
-    return ReferenceEncoder(codec, LRUCache())  # type: ignore[arg-type]
+    return ReferenceEncoder(codec)  # type: ignore[arg-type]
 
 
 def test_each_reference_is_encoded_once_for_all_waiting_jobs() -> None:
@@ -188,14 +188,3 @@ def test_reference_of_cancelled_jobs_leaves_the_queue() -> None:
     encoder.cancel("b")
     encoder.cancel("unknown")
     assert not len(encoder)
-
-
-def test_cache_evicts_the_least_recently_used() -> None:
-    cache: LRUCache[np.ndarray] = LRUCache(capacity=2)
-    cache.put("one", CODES)
-    cache.put("two", CODES)
-    assert cache.get("one") is not None
-    cache.put("three", CODES)
-    assert cache.get("two") is None
-    assert cache.get("one") is not None
-    assert cache.get("three") is not None

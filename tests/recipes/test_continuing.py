@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
+from backends.errors import LoadError
 from backends.fish.v0_2.codec.checkpoint import load_vqgan
+from backends.fish.v0_2.codec.mel import LogMel
 from backends.fish.v0_2.config import FRAME_SAMPLES
 from recipes import kit
 from recipes.common.arrivals import Arrivals
@@ -27,8 +29,7 @@ from recipes.f5_mini import flow, sequences, train
 from recipes.f5_mini.exported import CHECKPOINT_FILE, read_flow
 from recipes.fish_mini import columns, lm
 from recipes.fish_mini import export as fish_export
-from recipes.fish_mini.exported import CODEC_FILE, LM_FILE, UNUSED_IN_TRAINING, load_encoder, read_codec, read_lm
-from recipes.fish_mini.vqgan import Generator, LogMel, MelCodec, Widths
+from recipes.fish_mini.exported import CODEC_FILE, LM_FILE, UNUSED_IN_TRAINING, load_generator, load_mel_codec, read_lm
 
 F5, FISH = kit.ASSETS
 GPU = torch.device("cuda:0")
@@ -52,9 +53,7 @@ def test_lm_export_of_an_exported_lm_is_identical() -> None:
 
 
 def test_codec_export_of_an_exported_codec_is_equal_up_to_rounding() -> None:
-    lower, upper = read_codec(FISH)
-    MelCodec(Widths()).load_state_dict(lower)
-    Generator(Widths()).load_state_dict(upper)
+    lower, upper = load_mel_codec(FISH).state_dict(), load_generator(FISH).state_dict()
     made, expected = (
         to_float16(fish_export.codec_tensors(lower, upper)),
         torch.load(FISH / CODEC_FILE, weights_only=True),
@@ -97,7 +96,7 @@ def test_unpacked_kit_has_identical_weights(packed: Path) -> None:
 def test_encoder_of_an_unpacked_kit_gives_the_engines_codes(packed: Path) -> None:
     samples = (np.random.default_rng(0).normal(0, 0.1, 20 * FRAME_SAMPLES)).astype(np.float32)
     (expected,) = load_vqgan(FISH / CODEC_FILE, torch.device("cpu")).encode([samples])
-    found = load_encoder(packed / "start").encode(LogMel()(torch.from_numpy(samples)[None]))[0].numpy()
+    found = load_mel_codec(packed / "start").encode(LogMel()(torch.from_numpy(samples)[None]))[0].numpy()
     inner = slice(None, -4)  # the engine masks the frames after the end
     assert np.mean(found[:, : expected.shape[1]][:, inner] == expected[:, inner]) > 0.99
 
@@ -105,8 +104,8 @@ def test_encoder_of_an_unpacked_kit_gives_the_engines_codes(packed: Path) -> Non
 def test_checkpoint_without_encoder_tensors_raises(tmp_path: Path) -> None:
     whole = torch.load(FISH / CODEC_FILE, weights_only=True)
     torch.save({name: value for name, value in whole.items() if "downsample" not in name}, tmp_path / CODEC_FILE)
-    with pytest.raises(ValueError, match=r"vqgan-fish-mini\.pth: not an encoder.*downsample"):
-        load_encoder(tmp_path)
+    with pytest.raises(LoadError, match=r"vqgan-fish-mini\.pth: has no weights named downsample"):
+        load_mel_codec(tmp_path)
 
 
 def test_arrivals_returns_each_new_shard_once(tmp_path: Path) -> None:
@@ -181,8 +180,10 @@ def test_flow_step_on_gpu_uses_no_other_device(gpu: FakeTensorMode) -> None:
 def test_lm_step_on_gpu_uses_no_other_device(gpu: FakeTensorMode) -> None:
     with gpu:
         with GPU:
-            model = lm.LanguageModel()
+            model = lm.build_lm()
+            for name, constant in model.named_buffers():
+                model.register_buffer(name, constant.to(GPU), persistent=False)
         long = torch.zeros(2, 20, dtype=torch.long)
         batch = columns.Batch(torch.stack((long,) * 5, -1), long, torch.stack((long,) * 4, -1), long, 40).to(GPU)
         found = lm.losses(model, batch.ids, batch.text, batch.codes, batch.phone_columns, guided=True)
-        assert_steps_on_gpu(model, model.matrices(), found)
+        assert_steps_on_gpu(model, lm.matrices(model), found)

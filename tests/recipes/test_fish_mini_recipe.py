@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from backends.fish.v0_2.codec.checkpoint import load_vqgan
+from backends.fish.v0_2.codec.mel import LogMel
 from backends.fish.v0_2.config import CODE_OFFSET
 from backends.fish.v0_2.lm.checkpoint import load_language_model
 from backends.fish.v0_2.lm.kv_cache import PrefillAttention
@@ -18,9 +19,9 @@ from backends.fish.v0_2.text.tokenizer import load_tokenizer
 from recipes.common.align import align_phones
 from recipes.fish_mini.columns import END_CODE, Utterance, build_sequence, stack
 from recipes.fish_mini.export import codec_tensors, lm_tensors
-from recipes.fish_mini.lm import CONFIG, IGNORED, LanguageModel, losses
+from recipes.fish_mini.lm import CONFIG, IGNORED, CausalAttention, build_lm, losses
 from recipes.fish_mini.vocabulary import END_ID, PAD_ID, SIZE, text_ids, write_tokenizer
-from recipes.fish_mini.vqgan import Generator, LogMel, MelCodec, Widths
+from recipes.fish_mini.vqgan import MelCodec, build_generator
 
 CPU = torch.device("cpu")
 EN = ("en",)
@@ -71,30 +72,30 @@ def test_losses_cover_frames_of_unaltered_utterances_and_the_end() -> None:
 
 def test_exported_codec_matches_training(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    lower, upper = MelCodec(Widths()).eval(), Generator(Widths())
+    lower, upper = MelCodec().eval(), build_generator()
     samples = torch.randn(1, 24000) * 0.1
     with torch.no_grad():
         mel = LogMel()(samples)
-        lower.vq_encoder.vq.start(lower.vq_encoder.conv_in(torch.randn(8, 192, 200)))
+        lower.start_codebooks(torch.randn(8, 192, 200))
         torch.save(codec_tensors(lower.state_dict(), upper.state_dict()), tmp_path / "codec.pth")
         codec = load_vqgan(tmp_path / "codec.pth", CPU)
         codes = lower.encode(mel)
         whole = 24000 // 1024 - 4  # the last ones depend on the end, which the engine masks
         (found,) = codec.encode([samples[0].numpy()])
         assert np.mean(found[:, :whole] == codes[0, :, :whole].numpy()) > 0.99
-        made = upper(lower.decode(codes))[0].numpy()
+        made = upper(lower.decode(codes))[0, 0].numpy()
     np.testing.assert_allclose(codec.decode([codes[0].numpy()])[0], made, atol=1e-4)
 
 
 def test_exported_language_model_matches_training(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = LanguageModel()
+    model = build_lm()
     torch.save(lm_tensors(model.state_dict(), buffers=True), tmp_path / "lm.pth")
     engine = load_language_model(tmp_path / "lm.pth", CONFIG, CPU, torch.float32, None, "lm_config")
     batch = stack([build_sequence([utterance("G OW1 .", 9, 2)])])
     columns = batch.ids.shape[1]
     with torch.no_grad():
-        logits, _ = model(batch.ids, torch.ones(1, columns, dtype=torch.bool))
+        logits = model(batch.ids[0], torch.arange(columns), CausalAttention(1))
         attention = PrefillAttention(engine.cache(1, 64), 0, 0, columns, columns)
         expected = engine(batch.ids[0], torch.arange(columns), attention)
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-3)
@@ -102,7 +103,7 @@ def test_exported_language_model_matches_training(tmp_path: Path) -> None:
 
 def test_training_steps_reduce_the_loss() -> None:
     torch.manual_seed(0)
-    model = LanguageModel()
+    model = build_lm()
     batch = stack(
         [build_sequence([utterance("G OW1 .", 9, 2)]), build_sequence([utterance("N OW1 . HH AY1 .", 12, 3)])]
     )

@@ -1,5 +1,6 @@
 """Audio files for decoder tests, and measurements of decoded audio."""
 
+import functools
 import struct
 import subprocess
 import tempfile
@@ -54,6 +55,7 @@ def syncsafe(number):
     return bytes(number >> shift & 127 for shift in (21, 14, 7, 0))
 
 
+@functools.cache
 def id3_bomb(fields, field_bytes=2**20):
     """An ID3 tag of compressed text fields."""
     tag = b""

@@ -138,7 +138,7 @@ def test_invalid_transcripts_are_rejected(transcript):
 
 def test_language_must_have_the_form_of_bcp_47():
     assert [check_language(tag) for tag in (None, "en", "pt-BR", "zh-Hant-TW")] == [None, "en", "pt-BR", "zh-Hant-TW"]
-    for tag in ("", "english", "e", "en_US", "en-", "../x", "en\n"):
+    for tag in ("", "english", "e", "en_US", "en-", "../x", "en\n", "en" + "-abcdefgh" * 7):
         with pytest.raises(InvalidRequest) as caught:
             check_language(tag)
         assert caught.value.param == "language"

@@ -5,33 +5,32 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import codecs
-import json
 import re
 import string
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Collection, Mapping
+from functools import cache, partial
 from typing import Annotated, Any, TypeVar
 
-import msgspec
 from fastapi import Request
+from msgspec import Raw
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 
+from gateway.api.common.decoding import JSON
 from gateway.errors import InvalidRequest, UnsupportedMedia
 from gateway.service.request import invalid_request, parse
-from gateway.text.fields import with_plain_text
+from gateway.text.fields import ANSWER_FIELDS, with_plain_text
 
 M = TypeVar("M", bound=BaseModel)
-P = TypeVar("P")
 T = TypeVar("T")
 
 Form = dict[str, list[str | bytes]]
 """Fields of a form; a field may occur several times. Files are their bytes."""
 
-MAX_COMMAS = 100_000  # the largest legitimate bodies are the events of a model's stream
+ANSWER_TYPE = "application/vnd.voxgate.response+json"
+"""The content type of a body that is a language model's response as a whole."""
 SMALL_BYTES = 64 * 2**10  # parsed faster than a thread starts
 
 # A media type may have quotes, and Chrome's `codecs=vp8,opus` has a comma: only `;base64,` ends it.
@@ -49,6 +48,7 @@ async def read(
     file: str | None = None,
     plain: str | None = None,
     further: Mapping[str, str] | None = None,
+    whole_answer: bool = False,
 ) -> M:
     """Read a request's body and query string as a model; unknown fields are errors.
 
@@ -58,14 +58,19 @@ async def read(
     :param file: the field that holds a file, if any: base64 or a data URL in JSON, an upload in forms.
     :param plain: the field that a ``text/plain`` body fills; None: such bodies are refused.
     :param further: fields from elsewhere in the request, as text.
+    :param whole_answer: whether a body of type ``ANSWER_TYPE`` is accepted.
     :raises UnsupportedMedia: if the content type is not supported.
     :raises InvalidRequest: naming the field that is invalid, unknown or given twice.
     """
     content_type = media_type(request)
+    answers = "markdown" in model.model_fields
     if request.method in ("GET", "HEAD"):
         fields: dict[str, Any] = {}
     elif content_type in ("application/json", ""):
-        fields = await off_loop(_json_fields, await request.body(), file)
+        decode = partial(_json_fields, known=model.model_fields, raw=ANSWER_FIELDS if answers else (), file=file)
+        fields = await off_loop(decode, await request.body())
+    elif content_type == ANSWER_TYPE and whole_answer:
+        fields = {"text": Raw(await request.body())}
     elif content_type == "multipart/form-data":
         fields = _converted_form(model, await read_form(request, max_files=1, max_fields=_MAX_FORM_FIELDS))
     elif content_type == "text/plain" and plain:
@@ -81,9 +86,9 @@ async def read(
         if name == file or name in _JSON_FIELDS:
             raise InvalidRequest("must be sent in the body, not in the query string", param=name)
         fields[name] = _converted(model, name, value)
-    if "markdown" in model.model_fields and (fields.get("markdown") or not isinstance(fields.get("text"), str)):
+    if answers and (fields.get("markdown") or any(isinstance(fields.get(name), Raw) for name in ANSWER_FIELDS)):
         # In a thread: parsing a language model's response can take milliseconds.
-        fields = await asyncio.to_thread(with_plain_text, fields, model.model_fields)
+        fields = await asyncio.to_thread(with_plain_text, fields)
     return parse(model, fields, strict=True)
 
 
@@ -136,46 +141,22 @@ def decode_base64(value: str, param: str) -> bytes:
         raise InvalidRequest("invalid base64: send base64 or a data URL with base64", param=param) from None
 
 
-def decode_json(body: bytes) -> Any:
-    """Parse a JSON body in UTF-8; a byte-order mark is skipped.
-
-    :raises InvalidRequest: if it is not JSON, or has so many values that megabytes would become gigabytes of objects.
-    """
-    encoding = json.detect_encoding(body)
-    if encoding not in ("utf-8", "utf-8-sig"):
-        raise InvalidRequest(f"the body is not UTF-8 but looks like {encoding.upper()}: send UTF-8")
-    body = body.removeprefix(codecs.BOM_UTF8)
-    if (commas := body.count(b",")) > MAX_COMMAS:
-        raise InvalidRequest(f"the body has {commas} commas; the limit is {MAX_COMMAS}")
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"the body is not JSON: {error}") from None
-
-
 def media_type(request: Request) -> str:
     """The request's content type without parameters; empty if it has none."""
     return request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
 
 
-async def off_loop(work: Callable[[bytes, P], T], body: bytes, argument: P) -> T:
-    """Call ``work(body, argument)``; in a thread if the body is large, so that the event loop is not blocked."""
-    return await asyncio.to_thread(work, body, argument) if len(body) > SMALL_BYTES else work(body, argument)
+async def off_loop(work: Callable[[bytes], T], body: bytes) -> T:
+    """Call ``work(body)``; in a thread if the body is large, so that the event loop is not blocked."""
+    return await asyncio.to_thread(work, body) if len(body) > SMALL_BYTES else work(body)
 
 
-def _json_fields(body: bytes, file: str | None) -> dict[str, Any]:
-    fields = _json_object(body)
-    if file and isinstance(encoded := fields.get(file), str):
-        fields[file] = decode_base64(encoded, file)
-    return fields
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
+def _json_fields(body: bytes, known: Collection[str], raw: Collection[str], file: str | None) -> dict[str, Any]:
     if not body:
         return {}
-    fields = decode_json(body)
-    if not isinstance(fields, dict):
-        raise InvalidRequest("the body must be a JSON object")
+    fields = JSON.values(JSON.fields(body), known, raw)
+    if file and isinstance(encoded := fields.get(file), str):
+        fields[file] = decode_base64(encoded, file)
     return {name: value for name, value in fields.items() if value is not None}  # null means absent
 
 
@@ -202,10 +183,7 @@ def _converted_form(model: type[BaseModel], form: Form) -> dict[str, Any]:
 
 
 def _json_field(name: str, value: str) -> Any:
-    try:
-        return msgspec.json.decode(value)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidRequest(f"must be JSON: {error}", param=name) from None
+    return JSON.values({name: Raw(value.strip().encode())}, known=(name,))[name]
 
 
 @cache

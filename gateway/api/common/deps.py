@@ -17,7 +17,6 @@ from gateway.metrics import Metrics
 from gateway.service.aliases import Aliases
 from gateway.service.classic.files import RequestFiles
 from gateway.service.classic.models import ClassicModels
-from gateway.service.classic.prompts import ClassicPrompts
 from gateway.service.clips import ClipReader
 from gateway.service.codec import CodecService
 from gateway.service.live.sessions import LiveSessions
@@ -40,7 +39,6 @@ class Services:
     synthesizer: Synthesizer
     metrics: Metrics
     models: ClassicModels
-    prompts: ClassicPrompts
     files: RequestFiles
     aliases: Aliases
     codec: CodecService

@@ -15,7 +15,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import JSONResponse
 
 from gateway import errors
@@ -99,6 +99,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(ClientDisconnect, _client_gone)
 
 
 def retry_after(error: GatewayError) -> dict[str, str]:
@@ -151,6 +152,10 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
     return await _gateway_error(request, invalid_request(error))
+
+
+async def _client_gone(request: Request, error: Exception) -> JSONResponse:
+    return await _gateway_error(request, errors.ClientGone("the client disconnected before its body was complete"))
 
 
 def internal_error(request: HTTPConnection, error: Exception) -> JSONResponse:

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import Request
+from msgspec import Raw
 from pydantic import BaseModel
 
-from gateway.api.common.body import decode_json, media_type, off_loop
+from gateway.api.common.body import media_type, off_loop
+from gateway.api.common.decoding import JSON_OR_400
 from gateway.errors import BadRequest, GatewayError, InvalidRequest, UnsupportedMedia
 from gateway.service.request import parse
 
@@ -58,14 +60,11 @@ async def read(request: Request, model: type[M], clip: str | None = None) -> tup
     kind = media_type(request)
     if kind not in ("", "application/json") and not kind.endswith("+json"):
         raise UnsupportedMedia(f"content type {kind!r}: send application/json")
-    return await off_loop(partial(_read, clip=clip), body, model)
+    return await off_loop(partial(_read, model=model, clip=clip), body)
 
 
 def _read(body: bytes, model: type[M], clip: str | None) -> tuple[M, list[str]]:
-    with malformed_is_bad_request():
-        fields = decode_json(body)
-    if not isinstance(fields, dict):
-        raise InvalidRequest("the body must be a JSON object")
+    fields = JSON_OR_400.values(JSON_OR_400.fields(body), known=model.model_fields)
     unknown = _unknown(model, fields)
     if clip:
         refuse_clips({name: fields[name] for name in unknown if name in fields}, clip)
@@ -81,7 +80,7 @@ def refuse_clips(unknown: Mapping[str, Any], clip: str, names: Collection[str] =
     :raises InvalidRequest: naming the field.
     """
     for name, value in unknown.items():
-        if not (isinstance(value, (str, bytes, list, dict)) and value):
+        if not (isinstance(value, (str, bytes)) and value) and not _is_filled(value):
             continue
         if name in names or _names_clip(name) or _is_clip(value):
             raise InvalidRequest(
@@ -97,6 +96,11 @@ def _names_clip(name: str) -> bool:
     return bool(owners and recordings and len(owners | recordings) > 1) and not words & _PROPERTY
 
 
+def _is_filled(value: Any) -> bool:
+    """Whether a value is a list or an object with content."""
+    return isinstance(value, Raw) and memoryview(value).nbytes > len("[]")
+
+
 def _is_clip(value: Any) -> bool:
     return isinstance(value, bytes) or (isinstance(value, str) and _CLIP.match(value) is not None)
 
@@ -107,7 +111,7 @@ def malformed_is_bad_request() -> Iterator[None]:
     try:
         yield
     except InvalidRequest as error:
-        raise BadRequest(error.message) from None
+        raise BadRequest(error.message, param=error.param) from None
 
 
 def ignored(names: Sequence[str]) -> dict[str, str]:

@@ -12,7 +12,8 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from gateway.api.common.body import MAX_COMMAS, SMALL_BYTES, decode_base64, decode_json
+from gateway.api.common.body import SMALL_BYTES, decode_base64
+from gateway.api.common.decoding import JSON
 from gateway.api.common.errors import Problem, native_envelope
 from gateway.api.common.responses import info_fields
 from gateway.api.common.websocket import (
@@ -50,6 +51,9 @@ _FIELDS = {
     "end": (),
 }
 _MAX_PLAYED_MS = 1e9
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_PAIR = rb"\s*+%b\s*+:\s*+%b\s*+" % (_STRING, _STRING)
+_TWO_STRINGS = re.compile(rb"\s*+{%b,%b}\s*+" % (_PAIR, _PAIR), re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -104,13 +108,11 @@ class JsonDialect(Dialect):
 def _read(message: WireMessage) -> Command:
     data = message if isinstance(message, bytes) else message.encode("utf-8", "surrogatepass")
     try:
-        fields = decode_json(data)
+        fields = JSON.values(JSON.fields(data, "a message"), known=START_FIELDS)
     except InvalidRequest:
         if (text := _text_with_surrogates(data)) is None:
             raise
         return text
-    if not isinstance(fields, dict):
-        raise InvalidRequest("a message must be a JSON object")
     fields = {name: value for name, value in fields.items() if value is not None}
     kind = fields.pop("type", None)
     if not isinstance(kind, str) or kind not in _FIELDS:
@@ -124,14 +126,14 @@ def _read(message: WireMessage) -> Command:
 
 def _text_with_surrogates(data: bytes) -> Text | None:
     """A text message with lone surrogates, which only Python's own parser accepts; None for any other message."""
-    if not _SURROGATE.search(data) or data.count(b",") > MAX_COMMAS:
+    if not _SURROGATE.search(data) or not _TWO_STRINGS.fullmatch(data):
         return None
     try:
         fields = json.loads(data)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     match fields:
-        case {"type": "text", "text": str(text), **others} if not others:
+        case {"type": "text", "text": str(text)}:
             return Text(text)
     return None
 

@@ -47,6 +47,11 @@ def documentation() -> dict[str, Any]:
         "type": ["string", "object", "array"],
         "description": f"{TtsBody.model_fields['text'].description}; or a language model's response or stream events",
     }
+    schema["properties"]["response"] = {
+        "anyOf": [schema["properties"]["response"], {"type": ["object", "array"]}],
+        "default": "binary",
+        "description": f"{TtsBody.model_fields['response'].description}; or a language model's response",
+    }
     form = {**schema, "properties": {**schema["properties"], "reference_audio": {"type": "string", "format": "binary"}}}
     examples = {
         "plain": {"summary": "The default voice", "value": {"text": "Hello from Voxgate."}},

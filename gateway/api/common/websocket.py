@@ -259,7 +259,6 @@ class _Connection:
                 if task in done:
                     task.result()
         finally:
-            session.detach()
             await cancel_and_wait(*tasks)
         if events in done:
             await self._send(

@@ -6,16 +6,19 @@ only: fields that a request omits are left to the engine.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
+from msgspec import Raw
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gateway.api.common import body
 from gateway.api.common.body import Form, decode_base64, media_type, off_loop, single
+from gateway.api.common.decoding import JSON, MESSAGEPACK, Encoding
 from gateway.api.common.ignored_fields import malformed_is_bad_request, refuse_clips
-from gateway.api.fish_audio import msgpack
-from gateway.errors import BadRequest, InvalidRequest, UnsupportedMedia
+from gateway.errors import InvalidRequest, UnsupportedMedia
 from gateway.service.request import FormatName, parse
 from gateway.voices.store import MAX_TRANSCRIPT_CHARS
 
@@ -103,11 +106,14 @@ class FishTtsBody(_Body):
         return {name: getattr(self, name) for name in names if name in self.model_fields_set}
 
 
-def tts_body(fields: dict[str, Any]) -> tuple[FishTtsBody, list[str]]:
+def tts_body(fields: dict[str, Any], encoding: Encoding = JSON) -> tuple[FishTtsBody, list[str]]:
     """Validate the fields of a body; return it with the names of unknown fields. Null and empty mean absent.
 
+    :param encoding: that of ``references``, if they are raw.
     :raises InvalidRequest: naming the field.
     """
+    if isinstance(references := fields.get("references"), Raw):
+        fields = {**fields, "references": list(_references(references, encoding))}
     fields = {name: value for name, value in _without_nulls(fields).items() if value != ""}
     unknown = [name for name in fields if name not in FishTtsBody.model_fields]
     refuse_clips({name: fields[name] for name in unknown}, "references")
@@ -117,6 +123,17 @@ def tts_body(fields: dict[str, Any]) -> tuple[FishTtsBody, list[str]]:
     return parse(FishTtsBody, fields), unknown
 
 
+def tts_fields(encoding: Encoding, fields: dict[str, Raw]) -> dict[str, Any]:
+    """Decode the fields of a body for :func:`tts_body`."""
+    return encoding.values(fields, FishTtsBody.model_fields, raw=("references",))
+
+
+def _references(data: Raw, encoding: Encoding) -> Iterator[dict[str, Any]]:
+    for index, item in enumerate(encoding.items(data, "references")):
+        fields = encoding.fields(item, param=f"references.{index}")
+        yield encoding.values(fields, known=())  # a reference has no lists and no objects
+
+
 async def read_tts(request: Request) -> tuple[FishTtsBody, list[str]]:
     """Read a request's body; return it with the names of unknown fields.
 
@@ -124,30 +141,46 @@ async def read_tts(request: Request) -> tuple[FishTtsBody, list[str]]:
     """
     if media_type(request) in FORM_TYPES:
         return tts_body(_fields_of_form(await read_form(request)))
-    return tts_body(await read_fields(request))
+    return await off_loop(partial(_tts_body, _encoding(request)), await request.body())
 
 
-async def read_fields(request: Request, max_items: int = 1000) -> dict[str, Any]:
-    """Read the fields of a MessagePack or JSON body, or of a form without repeated fields.
+def _tts_body(encoding: Encoding, data: bytes) -> tuple[FishTtsBody, list[str]]:
+    with malformed_is_bad_request():
+        fields = tts_fields(encoding, _raw_fields(encoding, data))
+    return tts_body(fields, encoding)
 
-    :param max_items: see :func:`gateway.api.fish_audio.msgpack.decode`.
+
+async def read_fields(request: Request) -> tuple[dict[str, Any], Encoding]:
+    """Read the fields of a MessagePack or JSON body, or of a form without repeated fields; also return the encoding.
+
+    Lists and objects stay raw.
+
     :raises BadRequest: if the body cannot be parsed.
     :raises UnsupportedMedia: if its content type is not supported.
     """
-    kind = media_type(request)
-    if kind in FORM_TYPES:
+    if media_type(request) in FORM_TYPES:
         form = await read_form(request)
-        return {name: single(form, name) for name in form}
-    data = await request.body()
+        return {name: single(form, name) for name in form}, JSON
+    encoding = _encoding(request)
+    return await off_loop(partial(_fields, encoding), await request.body()), encoding
+
+
+def _fields(encoding: Encoding, data: bytes) -> dict[str, Any]:
+    with malformed_is_bad_request():
+        return encoding.values(_raw_fields(encoding, data), known=())
+
+
+def _raw_fields(encoding: Encoding, data: bytes) -> dict[str, Raw]:
+    return encoding.fields(data) if data or encoding is MESSAGEPACK else {}
+
+
+def _encoding(request: Request) -> Encoding:
+    kind = media_type(request)
     if kind in MSGPACK_TYPES:
-        fields = await off_loop(msgpack.decode, data, max_items)
-    elif kind in ("", "application/json") or kind.endswith("+json"):
-        fields = await off_loop(_json, data, "{}")
-    else:
-        raise UnsupportedMedia(f"content type {kind!r}: send application/msgpack, application/json or a form")
-    if not isinstance(fields, dict):
-        raise BadRequest("the body must be a map of fields to values")
-    return fields
+        return MESSAGEPACK
+    if kind in ("", "application/json") or kind.endswith("+json"):
+        return JSON
+    raise UnsupportedMedia(f"content type {kind!r}: send application/msgpack, application/json or a form")
 
 
 async def read_form(request: Request) -> Form:
@@ -177,15 +210,11 @@ def _fields_of_form(form: Form) -> dict[str, Any]:
 
 
 def _nested(name: str, value: str | bytes) -> Any:
+    data = Raw(value.strip().encode() if isinstance(value, str) else value.strip())
     try:
-        return body.decode_json(value.encode() if isinstance(value, str) else value)
+        return tts_fields(JSON, {name: data})[name]
     except InvalidRequest:
         raise InvalidRequest("must be JSON in a form", param=name) from None
-
-
-def _json(data: bytes, absent: str) -> Any:
-    with malformed_is_bad_request():
-        return body.decode_json(data or absent.encode())
 
 
 def _without_nulls(value: Any, depth: int = 3) -> Any:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
+from msgspec import Meta, Raw
 
 from backends.base import Codes
 from gateway.api.common.body import decode_base64
+from gateway.api.common.decoding import Encoding
 from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect
 from gateway.api.common.fish import ClassicRoute
 from gateway.api.common.openapi import JSON, MSGPACK, request_body
@@ -17,8 +19,10 @@ from gateway.api.fish_audio.bodies import read_fields
 from gateway.api.fish_audio.references import encoded_response
 from gateway.errors import InvalidRequest
 
-MAX_VALUES = 1 << 17  # in a body: four times two minutes of ten codebooks
+MAX_TOKENS_BYTES = 2**20  # four times two minutes of ten codebooks
 MAX_CODE = 2**31 - 1
+
+_Codes = list[list[Annotated[int, Meta(ge=0, le=MAX_CODE)]]]
 
 router = APIRouter(prefix="/v1/vqgan", tags=["Fish Audio"], route_class=ClassicRoute)
 
@@ -45,8 +49,10 @@ def _engine(request: Request, services: Services) -> str:
 async def encode(request: Request, services: ServicesDep) -> Response:
     """`tokens` has, for each of `audios`, a list of codes per codebook."""
     recordings = []
-    for index, audio in enumerate(await _list(request, "audios")):
+    items, encoding = await _list(request, "audios")
+    for index, item in enumerate(items):
         param = f"audios.{index}"
+        audio = None if encoding.is_container(item) else encoding.value(item, param)
         if not isinstance(audio, str | bytes):
             raise InvalidRequest("must be an audio file", param=param)
         recordings.append(audio if isinstance(audio, bytes) else await asyncio.to_thread(decode_base64, audio, param))
@@ -64,28 +70,30 @@ async def encode(request: Request, services: ServicesDep) -> Response:
 )
 async def decode(request: Request, services: ServicesDep) -> Response:
     """`audios` has mono float16 little-endian samples, at the rate in the header `X-Voxgate-Sample-Rate`."""
-    tokens = [_codes(one, f"tokens.{index}") for index, one in enumerate(await _list(request, "tokens"))]
+    items, encoding = await _list(request, "tokens")
+    if (size := sum(memoryview(item).nbytes for item in items)) > MAX_TOKENS_BYTES:
+        raise InvalidRequest(f"has {size} bytes: the limit is {MAX_TOKENS_BYTES}", param="tokens")
+    tokens = []
+    for index, item in enumerate(items):
+        param = f"tokens.{index}"
+        tokens.append(_codes(encoding.value(item, param, _Codes), param))
     sounds, rate_hz = await cancel_on_disconnect(request, services.codec.decode(_engine(request, services), tokens))
     audios = [sound.astype("<f2").tobytes() for sound in sounds]
     return encoded_response(request, {"audios": audios}, {"X-Voxgate-Sample-Rate": str(rate_hz)})
 
 
-async def _list(request: Request, field: str) -> list[Any]:
-    fields = await read_fields(request, MAX_VALUES)
-    if not isinstance(fields.get(field), list):
+async def _list(request: Request, field: str) -> tuple[list[Raw], Encoding]:
+    fields, encoding = await read_fields(request)
+    if not isinstance(found := fields.get(field), Raw):
         raise InvalidRequest("required, a list", param=field)
-    found: list[Any] = fields[field]
-    return found
+    return encoding.items(found, field), encoding
 
 
-def _codes(value: Any, param: str) -> Codes:
-    """Parse codes, shape (K, T).
+def _codes(rows: list[list[int]], param: str) -> Codes:
+    """Codes as an array of shape (K, T).
 
-    :raises InvalidRequest: naming the field.
+    :raises InvalidRequest: unless all rows are equally long.
     """
-    rows: list[Any] = value if isinstance(value, list) else []
-    if not rows or not all(isinstance(row, list) and len(row) == len(rows[0]) for row in rows):
+    if not rows or any(len(row) != len(rows[0]) for row in rows):
         raise InvalidRequest("must be a list of equally long lists of codes, one per codebook", param=param)
-    if not all(type(code) is int and 0 <= code <= MAX_CODE for row in rows for code in row):
-        raise InvalidRequest(f"codes must be integers from 0 to {MAX_CODE}", param=param)
     return np.array(rows, np.int64)

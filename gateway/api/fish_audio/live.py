@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 from fastapi import APIRouter, WebSocket
+from msgspec import Raw
 
-from gateway.api.common.body import SMALL_BYTES
+from gateway.api.common.body import off_loop
+from gateway.api.common.decoding import MESSAGEPACK
 from gateway.api.common.deps import Services
 from gateway.api.common.errors import Problem
-from gateway.api.common.ignored_fields import renamed
+from gateway.api.common.ignored_fields import malformed_is_bad_request, renamed
 from gateway.api.common.websocket import Command, Dialect, End, Failure, Flush, Start, Text, WireMessage, serve_session
-from gateway.api.fish_audio import msgpack
-from gateway.api.fish_audio.bodies import tts_body
+from gateway.api.fish_audio.bodies import tts_body, tts_fields
 from gateway.api.fish_audio.speech import FIELDS, FishAudioRoute, spec_fields
 from gateway.errors import InvalidRequest
 from gateway.service.live.events import (
@@ -59,12 +59,7 @@ class FishDialect(Dialect):
         """See :class:`Dialect`."""
         if isinstance(message, str):
             raise InvalidRequest("text frame: send MessagePack in binary frames")
-        if len(message) > SMALL_BYTES:
-            fields = await asyncio.to_thread(msgpack.decode, message)
-        else:
-            fields = msgpack.decode(message)
-        if not isinstance(fields, dict):
-            raise InvalidRequest("a message must be a map")
+        fields = await off_loop(_fields, message)
         match fields.get("event"):
             case "start":
                 return await self._start(fields.get("request"))
@@ -83,7 +78,7 @@ class FishDialect(Dialect):
             raise InvalidRequest("must be a map", param="request")
         found: Services = self._websocket.app.state.services
         given = {name: value for name, value in request.items() if value is not None and value != ""}
-        body, unknown = tts_body({**_DEFAULTS, **given})
+        body, unknown = tts_body({**_DEFAULTS, **given}, MESSAGEPACK)
         with renamed({**FIELDS, "bitrate": f"{body.format}_bitrate"}):
             fields, unused = await spec_fields(body, self._websocket.headers.get("model"), found)
             stream = body.latency != "normal"
@@ -141,6 +136,15 @@ class TimestampDialect(FishDialect):
                 alignment = {"segments": segments, "audio_duration": end}
                 return _encode("audio", audio=b"", alignment=alignment, **self._chunk)
         return super().event(event)
+
+
+def _fields(message: bytes) -> dict[str, Any]:
+    with malformed_is_bad_request():
+        raw = MESSAGEPACK.fields(message, "a message")
+        fields = MESSAGEPACK.values(raw, known=())
+        if fields.get("event") == "start" and isinstance(request := fields.get("request"), Raw):
+            fields["request"] = tts_fields(MESSAGEPACK, MESSAGEPACK.fields(request, param="request"))
+    return fields
 
 
 def _encode(event: str, **fields: object) -> bytes:

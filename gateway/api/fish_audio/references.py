@@ -115,7 +115,7 @@ async def _names(request: Request, *fields: str) -> list[str]:
 
     :raises InvalidRequest: naming the first field that is missing or not text.
     """
-    found = await read_fields(request)
+    found, _ = await read_fields(request)
     for field in fields:
         if not isinstance(found.get(field), str):
             raise InvalidRequest("required, a text", param=field)

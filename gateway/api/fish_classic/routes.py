@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -12,36 +13,26 @@ from starlette.responses import JSONResponse, RedirectResponse
 
 from gateway.api.common.body import decode_base64
 from gateway.api.common.deps import Services, ServicesDep, cancel_on_disconnect, deadline_at
-from gateway.api.common.fish import ClassicRoute, clamp_option
+from gateway.api.common.fish import ClassicRoute
 from gateway.api.common.ignored_fields import ignored, read, renamed
 from gateway.api.common.openapi import model_schema, request_body
 from gateway.api.common.responses import speech_headers
-from gateway.api.fish_classic.bodies import (
-    CODEC_CHECKPOINT,
-    LM_CHECKPOINTS,
-    TOKENIZER,
-    AprilInvokeBody,
-    InvokeBody,
-    LoadBody,
-)
-from gateway.engine.catalog import ConfiguredEngine
-from gateway.service.classic.changes import Changes, Source
+from gateway.api.fish_classic.bodies import AprilInvokeBody, InvokeBody
+from gateway.service.classic.load_request import LoadBody, engine_settings
 from gateway.service.classic.models import DEFAULT
+from gateway.service.classic.prompts import voice_fields
 from gateway.service.request import MAX_SEED, SpeechRequest, parse
+from gateway.service.speech import CompleteSpeech
 
 BYTES_PER_CHARACTER = 3  # UTF-8 of Chinese and Japanese, for which the April 2024 limit was designed
 MAX_CHUNK_BYTES = 1000
 # Defaults in which the server of April 2024 differs; applied to engines that have the option.
 APRIL_DEFAULTS = {"top_p": 0.7, "chunk_length": 30 * BYTES_PER_CHARACTER}
 
-_SAMPLING = ("max_new_tokens", "top_k", "top_p", "repetition_penalty", "temperature", "speaker")
-_FIELDS = {
-    "voice": "prompt_tokens",
-    "reference_audio": "prompt_tokens",
-    "reference_text": "prompt_text",
-    "engine": None,
+_AUDIO: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The audio file.", "content": {"application/octet-stream": {}}},
+    404: {"description": "No such model."},
 }
-
 
 router = APIRouter(tags=["Fish-Speech, classic"], route_class=ClassicRoute)
 
@@ -58,12 +49,6 @@ class DeletedModel(BaseModel):
     message: str = "Model deleted."
 
 
-_AUDIO: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The audio file.", "content": {"application/octet-stream": {}}},
-    404: {"description": "No such model."},
-}
-
-
 @router.put(
     "/v1/models/{name}",
     summary="Load a model",
@@ -75,22 +60,16 @@ async def load_model(name: str, request: Request, response: Response, services: 
 
     An empty body loads the configured model. Loading continues if the client disconnects.
     """
-    body, unknown = await read(request, LoadBody)
-    settings = await asyncio.to_thread(_changes(body).apply, services.models.base, services.files)
-    await cancel_on_disconnect(request, services.models.put(name, settings))
-    graphs = ["llama.compile"] if settings.device == "cpu" and body.llama.given("compile").get("compile") else []
-    response.headers.update(ignored([*unknown, *graphs, *_replaced_precision(body, name, services)]))
+    body, unused = await read(request, LoadBody)
+    settings = await asyncio.to_thread(engine_settings, body, services.models.base, services.files)
+    engine = await cancel_on_disconnect(request, services.models.put(name, settings))
+    llama, capabilities = body.llama.given("compile", "precision"), engine.client.capabilities
+    if settings.device == "cpu" and llama.get("compile"):
+        unused.append("llama.compile")
+    if "precision" in llama and capabilities and capabilities.dtype not in (None, llama["precision"]):
+        unused.append("llama.precision")
+    response.headers.update(ignored(unused))
     return LoadedModel(name=name)
-
-
-def _replaced_precision(body: LoadBody, name: str, services: Services) -> list[str]:
-    """The field of a precision that the device does not have, so that the model uses another one."""
-    engine = services.models.engine_of(name)
-    if engine is None or "precision" not in body.llama.model_fields_set:
-        return []
-    capabilities = services.engines.get(engine).client.capabilities
-    same = capabilities is None or capabilities.dtype in (None, body.llama.precision)
-    return [] if same else ["llama.precision"]
 
 
 @router.delete("/v1/models/{name}", summary="Unload a model")
@@ -109,21 +88,12 @@ async def delete_model(name: str, services: ServicesDep) -> DeletedModel:
 )
 async def invoke(name: str, request: Request, services: ServicesDep) -> Response:
     """Speak `text` as a complete WAV file. A model that is not loaded is loaded first."""
-    body, unknown = await read(request, InvokeBody, clip="prompt_tokens")
+    body, unused = await read(request, InvokeBody, clip="prompt_tokens")
     if body.prompt_tokens is None and body.prompt_text:  # the original server spoke it before the text
-        unknown = [*unknown, "prompt_text"]
-
-    until = deadline_at(request, services)
-
-    async def work() -> Response:
-        with services.models.using(name) as model:
-            wanted = await _classic_request(body, services)
-            return await _speak(wanted, await services.models.wait_ready(model, until), services, until)
-
-    with renamed(_FIELDS):
-        response = await cancel_on_disconnect(request, work())
-    response.headers.update(ignored(unknown))
-    return response
+        unused.append("prompt_text")
+    names = {"voice": "prompt_tokens", "reference_audio": "prompt_tokens", "reference_text": "prompt_text"}
+    with renamed({**names, "engine": None}):
+        return await _speak(request, services, name, partial(_classic_request, body, services), unused)
 
 
 @router.post(
@@ -135,21 +105,9 @@ async def invoke(name: str, request: Request, services: ServicesDep) -> Response
 )
 async def invoke_default(request: Request, services: ServicesDep) -> Response:
     """Speak `text` with the model `default`, as a complete file. The model is loaded first if necessary."""
-    body, unknown = await read(request, AprilInvokeBody, clip="reference_audio")
-    wanted = await asyncio.to_thread(_april_request, body)  # decodes megabytes of base64
-
-    until = deadline_at(request, services)
-
-    async def work() -> Response:
-        with services.models.using(DEFAULT) as model:
-            engine = await services.models.wait_ready(model, until)
-            options = {**_supported(APRIL_DEFAULTS, engine), **wanted.options}
-            return await _speak(wanted.model_copy(update={"options": options}), engine, services, until)
-
+    body, unused = await read(request, AprilInvokeBody, clip="reference_audio")
     with renamed({"engine": None}):
-        response = await cancel_on_disconnect(request, work())
-    response.headers.update(ignored(unknown))
-    return response
+        return await _speak(request, services, DEFAULT, partial(_april_request, body), unused, APRIL_DEFAULTS)
 
 
 @router.post("/v1/health", summary="Liveness")
@@ -171,70 +129,52 @@ async def docs_json(request: Request) -> Response:
     return JSONResponse({**schema, "servers": [{"url": root_path}]} if root_path else schema)
 
 
-def _changes(body: LoadBody) -> Changes:
-    """The changes that a request contains; omitted fields stay as configured, not at their classic defaults."""
-    llama, vqgan = body.llama.model_fields_set, body.vqgan.model_fields_set
-    sources = {}
-    if "checkpoint_path" in llama:
-        sources["lm_checkpoint"] = Source(body.llama.checkpoint_path, "llama.checkpoint_path", LM_CHECKPOINTS)
-    if "tokenizer" in llama:
-        sources["tokenizer"] = Source(body.llama.tokenizer, "llama.tokenizer", (TOKENIZER,), is_folder=True)
-    if "checkpoint_path" in vqgan:
-        sources["codec_checkpoint"] = Source(body.vqgan.checkpoint_path, "vqgan.checkpoint_path", (CODEC_CHECKPOINT,))
-    return Changes(
-        device=body.device if "device" in body.model_fields_set else None,
-        dtype=body.llama.precision if "precision" in llama else None,
-        sources=sources,
-        # null: if the device has graphs. Clients send true for every device.
-        model={"compile": None if body.llama.compile else False} if "compile" in llama else {},
-    )
-
-
-def _options(body: InvokeBody | AprilInvokeBody, *further: str) -> dict[str, Any]:
-    """Map the fields of a request to engine options. Engines refuse options that they do not have."""
-    options = body.given(*_SAMPLING, *further)
-    if not options.get("speaker", True):
-        del options["speaker"]
-    return {name: value if isinstance(value, str) else clamp_option(name, value) for name, value in options.items()}
-
-
-async def _classic_request(body: InvokeBody, services: Services) -> SpeechRequest:
-    options = _options(body, "order", "use_g2p")
+def _classic_request(body: InvokeBody, services: Services) -> SpeechRequest:
     voice: dict[str, Any] = {}
     if body.prompt_tokens is not None:
-        voice = await services.prompts.voice_fields(body.prompt_tokens, body.prompt_text, "prompt_tokens")
-        options |= voice.pop("options", {})
+        voice = voice_fields(body.prompt_tokens, body.prompt_text, services.files, services.voices)
+    options = {**body.options(), **voice.pop("options", {})}
     seed = None if body.seed is None else body.seed % (MAX_SEED + 1)
     return parse(SpeechRequest, {"text": body.text, "seed": seed, **voice, "options": options})
 
 
 def _april_request(body: AprilInvokeBody) -> SpeechRequest:
-    options = _options(body)
+    options = body.options()
     if "chunk_length" in body.model_fields_set:
         options["chunk_length"] = min(MAX_CHUNK_BYTES, body.chunk_length * BYTES_PER_CHARACTER)
-    fields: dict[str, Any] = {
-        "text": body.text,
-        "format": body.format,
-        "reference_text": body.reference_text,
-        "options": options,
-    }
-    if body.reference_audio is not None:
-        fields["reference_audio"] = decode_base64(body.reference_audio, "reference_audio")
-    return parse(SpeechRequest, fields)
+    clip = None if body.reference_audio is None else decode_base64(body.reference_audio, "reference_audio")
+    voice = {"reference_audio": clip, "reference_text": body.reference_text}
+    return parse(SpeechRequest, {"text": body.text, "format": body.format, **voice, "options": options})
 
 
-def _supported(options: Mapping[str, Any], engine: ConfiguredEngine) -> dict[str, Any]:
-    capabilities = engine.client.capabilities
-    return {name: value for name, value in options.items() if capabilities and capabilities.supports(name)}
+async def _speak(
+    request: Request,
+    services: Services,
+    name: str,
+    speech_request: Callable[[], SpeechRequest],
+    unused: Sequence[str],
+    defaults: Mapping[str, Any] | None = None,
+) -> Response:
+    """Respond with the complete file, so that every error has a status; without a length, as the original server.
 
+    :param name: the model's.
+    :param speech_request: makes the request, apart from its engine; called in a thread, because it may read files.
+    :param unused: fields to report as ignored.
+    :param defaults: of options that the engine has.
+    """
+    until = deadline_at(request, services)
 
-async def _speak(wanted: SpeechRequest, engine: ConfiguredEngine, services: Services, until: float) -> Response:
-    """Respond with the complete file, so that every error has a status; without a length, as the original server."""
-    wanted = wanted.model_copy(update={"engine": engine.name})
-    speech = await services.synthesizer.speak(wanted, or_silence=True, deadline_at=until)
-    info = speech.info
-    disposition = f"attachment; filename=audio.{info.format.extension}"
-    headers = {**speech_headers(info), "Content-Disposition": disposition}
-    response = Response(speech.data, media_type="application/octet-stream", headers=headers)
+    async def speech() -> CompleteSpeech:
+        async with services.models.using(name, until) as engine:
+            wanted = await asyncio.to_thread(speech_request)
+            capabilities = await engine.capabilities(until)
+            options = {option: value for option, value in (defaults or {}).items() if capabilities.supports(option)}
+            wanted = wanted.model_copy(update={"engine": engine.name, "options": {**options, **wanted.options}})
+            return await services.synthesizer.speak(wanted, or_silence=True, deadline_at=until)
+
+    spoken = await cancel_on_disconnect(request, speech())
+    disposition = f"attachment; filename=audio.{spoken.info.format.extension}"
+    headers = {**speech_headers(spoken.info), "Content-Disposition": disposition, **ignored(unused)}
+    response = Response(spoken.data, media_type="application/octet-stream", headers=headers)
     del response.headers["content-length"]
     return response

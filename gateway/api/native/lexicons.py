@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from msgspec import Raw
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
-from gateway.api.common.body import decode_json, media_type
+from gateway.api.common.body import media_type
+from gateway.api.common.decoding import JSON as JSON_ENCODING
 from gateway.api.common.deps import ServicesDep
 from gateway.api.common.openapi import JSON, model_schema
 from gateway.api.common.route import DialectRoute
-from gateway.errors import InvalidRequest, UnsupportedMedia
+from gateway.errors import UnsupportedMedia
 from gateway.service.request import parse
 from gateway.text.lexicon import Lexicon
 from gateway.text.lexicons.document import LexiconDocument, LexiconSummary
-from gateway.text.lexicons.pls import parse_pls, to_pls
+from gateway.text.lexicons.pls import MAX_ELEMENTS, parse_pls, to_pls
 
 router = APIRouter(prefix="/v1/lexicons", tags=["lexicons"], route_class=DialectRoute)
 
@@ -100,10 +103,16 @@ def read_lexicon(data: bytes, is_pls: bool) -> tuple[LexiconDocument, list[str] 
     :returns: the dictionary; for PLS, also the words that are skipped, because they have phonemes only.
     :raises InvalidRequest: naming the field that is invalid.
     """
-    fields, skipped = parse_pls(data) if is_pls else (decode_json(data), None)
-    if not isinstance(fields, dict):
-        raise InvalidRequest("the body must be a JSON object")
+    fields, skipped = parse_pls(data) if is_pls else (_fields(data), None)
     return parse(LexiconDocument, fields, strict=True), skipped
+
+
+def _fields(data: bytes) -> dict[str, Any]:
+    fields = JSON_ENCODING.values(JSON_ENCODING.fields(data), LexiconDocument.model_fields, raw=("entries",))
+    if isinstance(entries := fields.get("entries"), Raw):
+        entries = JSON_ENCODING.fields(entries, param="entries", max_fields=MAX_ELEMENTS)
+        fields["entries"] = JSON_ENCODING.values(entries, known=())
+    return fields
 
 
 def _json(lexicon: Lexicon, skipped: list[str] | None = None, status: int = 200) -> Response:

@@ -66,7 +66,8 @@ async def invocations(request: Request, services: ServicesDep) -> Response:
     set other fields.
     """
     attributes = request.headers.get(ATTRIBUTES, "")
-    body = await read(request, TtsBody, file="reference_audio", plain="text", further=_fields(attributes))
+    fields = _fields(attributes)
+    body = await read(request, TtsBody, file="reference_audio", plain="text", further=fields, whole_answer=True)
     if accepted := _accepted(request.headers.get("accept", ""), body):
         given = {name: getattr(body, name) for name in body.model_fields_set}
         body = parse(TtsBody, {**given, **accepted}, strict=True)

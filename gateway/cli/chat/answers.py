@@ -7,10 +7,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.cli.chat.converse_text import ConverseText
 from gateway.cli.chat.streams import events, opened
 from gateway.deploy.aws import Aws
 from gateway.deploy.errors import AwsError, NotFound
-from gateway.text.bedrock.answers import TextDeltas
 
 _HELP = (
     "`aws bedrock list-foundation-models` and `aws bedrock list-inference-profiles` list the models of a region; some "
@@ -38,7 +38,7 @@ class Conversation:
         :raises InvalidRequest: if the response has no text.
         """
         asked = [*self.messages, {"role": "user", "content": [{"text": question}]}]
-        deltas = TextDeltas("answer")
+        deltas = ConverseText()
         parts: list[str] = []
         stream = await opened(lambda: self._open(asked))
         async with aclosing(events(self.aws, stream, "bedrock-runtime:ConverseStream")) as found:

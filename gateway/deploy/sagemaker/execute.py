@@ -108,7 +108,7 @@ class Executor:
                 data: bytes = found["Body"].read()
                 return data
             time.sleep(self._poll_s)
-        raise EndpointFailed(f"there is no response at {location} after 10 minutes: look beside it, in failures/")
+        raise EndpointFailed(f"no response at {location} after 10 minutes: see failures/ beside it")
 
     def _save(self, data: bytes) -> None:
         if data[:4] != b"RIFF":

@@ -113,11 +113,11 @@ def existing(aws: Aws, name: str) -> dict[str, list[str]]:
 
 
 def _endpoint(aws: Aws, name: str, update: bool) -> str | None:
-    """The endpoint's configuration; None if there is no endpoint."""
+    """The endpoint's configuration; None if the endpoint does not exist."""
     found = aws.find("sagemaker", "describe_endpoint", EndpointName=name)
     if found is None:
         if update:
-            raise WrongState(f"there is no endpoint {name!r} in {aws.region} to update: leave out --update")
+            raise WrongState(f"endpoint {name!r} does not exist in {aws.region}: leave out --update")
         return None
     status = found["EndpointStatus"]
     if status in _BUSY:

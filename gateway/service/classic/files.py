@@ -8,7 +8,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from gateway.errors import Forbidden, InvalidRequest
+from gateway.errors import BadRequest, Forbidden, InvalidRequest
 
 MAX_PATH_CHARS = 4096
 MAX_SHOWN_CHARS = 200
@@ -60,11 +60,15 @@ class RequestFiles:
             return existing
         raise Forbidden(f"outside the folders of the setting fish_api.roots{_fix(name)}", param=param)
 
-    def read(self, path: Path, param: str) -> bytes:
-        """Read a file that :meth:`find` has returned.
+    def read(self, name: str, param: str) -> bytes:
+        """Read a file; arguments and errors as :meth:`find`.
 
+        :raises BadRequest: if it does not exist.
         :raises InvalidRequest: if it is not a regular file, is too large, or cannot be read.
         """
+        path = self.find(name, param)
+        if path is None:
+            raise BadRequest("file not found in the folders of the setting fish_api.roots", param=param)
         try:
             # O_NOFOLLOW refuses a symlink that has replaced the file; O_NONBLOCK avoids waiting for a pipe's writer.
             file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from backends.text import END_MARKS
 from gateway.text.mapped_text import Edit
 
 _RUN = re.compile(
@@ -18,7 +19,6 @@ _RUN = re.compile(
     r"|(?P<escape>\x1b\[[0-9;]{0,30}[A-Za-z])"  # colors of a terminal
 )
 _MARKS = frozenset("*~_^`'\"()[]{}@&%$〜～")  # markup, censored letters and smileys, where they touch a word
-_ENDS = frozenset(".!?…:;,。！？：；，、")
 
 
 def decoration_edits(text: str) -> Iterator[Edit]:
@@ -66,4 +66,4 @@ def _pause(text: str, end: int, before: str) -> str:
         following += 1
     if before in ("", "\n", "\r") or text[following : following + 1] in ("", "\n", "\r"):
         return ""
-    return ("" if before in _ENDS else ".") + ("" if following > end else " ")
+    return ("" if before in END_MARKS else ".") + ("" if following > end else " ")

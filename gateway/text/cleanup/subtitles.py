@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from backends.text import CLOSING_MARKS, SENTENCE_MARKS, STRONG_SENTENCE_MARKS
 from gateway.text.mapped_text import Edit
 from gateway.text.sentences import is_cjk
 
@@ -46,8 +47,8 @@ def subtitle_edits(text: str) -> Iterator[Edit]:
 
 def _line_end(line: str) -> str:
     """Lines are cut anywhere in a sentence; Chinese and Japanese ones have no punctuation."""
-    last = line.rstrip(' \t"”’」』)')[-1:]
-    return "\n" if last in ".!?…。！？" or is_cjk(last) else " "
+    last = line.rstrip(CLOSING_MARKS + " \t")[-1:]
+    return "\n" if last in SENTENCE_MARKS + STRONG_SENTENCE_MARKS or is_cjk(last) else " "
 
 
 def _cue_lines(text: str) -> list[tuple[int, int]] | None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 MAX_WORD_CHARS = 200
 MAX_VOICES = 100
 
-_Language = Annotated[str, Field(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$")]
+_Language = Annotated[str, Field(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$", max_length=64)]
 _VoiceName = Annotated[str, Field(min_length=1, max_length=128)]
 
 

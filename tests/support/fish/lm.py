@@ -12,8 +12,8 @@ from support.fish import GOLDEN
 from support.fish.weights import tensors
 from torch import Tensor
 
+from backends.common.weights import Weights
 from backends.fish.v0_2.config import LMConfig
-from backends.fish.v0_2.lm.linear import LayerWeights
 from backends.fish.v0_2.lm.model import LanguageModel, Sizes
 
 CPU = torch.device("cpu")
@@ -70,11 +70,10 @@ def from_tensors(
     int8: bool = False,
     device: torch.device = CPU,
 ) -> LanguageModel:
-    weights = LayerWeights(state, "test", device, dtype)
-    with torch.inference_mode():
-        model = LanguageModel(weights, config, int8=int8)
-    weights.finish()
-    return model
+    with torch.device("meta"):
+        model = LanguageModel(config)
+    Weights(state, "test", CPU, dtype).load(model)
+    return model.optimize(device, dtype, int8=int8)
 
 
 def write_language_model(folder: Path, config: LMConfig, seed: int = 1, form: Form = "bare") -> Path:

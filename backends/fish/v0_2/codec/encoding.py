@@ -51,8 +51,8 @@ class WindowedEncoder:
         features = self._codec.downsample(self._mel(first * FRAME_HOPS, min(last * FRAME_HOPS, self._hops)))
         if first:  # computed without the frames before it
             features, first = features[..., 1:], first + 1
-        hidden = self._codec.encoder(features, valid=self._hops // FRAME_HOPS - first)
-        codes = self._codec.quantizer.encode(hidden[..., start - first : end - first])
+        hidden = self._codec.mel_encoder(features, valid=self._hops // FRAME_HOPS - first)
+        codes = self._codec.vq_encoder.encode(hidden[..., start - first : end - first])
         self._done = end
         window: Codes = codes[0].cpu().numpy()
         return window

@@ -2,44 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-
-from backends.common.weights import Weights
-from backends.fish.v0_2.codec.layers import take_conv
+from torch import Tensor, nn
 
 
-class Quantizer:
+class Codebook(nn.Module):
+    """The vectors of one group's codes; below, D is their width."""
+
+    def __init__(self, size: int, width: int):
+        super().__init__()
+        self.register_buffer("embed", torch.zeros(1, size, width))
+        self.embed: Tensor
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """(B, T) -> (B, T, D)."""
+        return F.embedding(codes, self.embed[0])
+
+
+def nearest(x: Tensor, vectors: Tensor) -> Tensor:
+    """Map (…, T, D) to the nearest of vectors (…, S, D), int64 (…, T)."""
+    # true distances: their expansion by matrix products loses digits where two codes are almost equally near
+    return torch.cdist(x, vectors, compute_mode="donot_use_mm_for_euclid_dist").argmin(-1)
+
+
+class Quantizer(nn.Module):
     """``VQEncoder`` of Fish-Speech v0.2.0 ``fish_speech/models/vqgan/modules/encoders.py``, one codebook per group.
 
-    :param codebooks: K.
-    :param size: codes per codebook.
-    :raises LoadError: if weights are missing.
+    :param width: channels of all groups together.
+    :param books: one per group.
     """
 
-    def __init__(self, weights: Weights, name: str, channels: int, codebooks: int, size: int):
-        self.codebooks = codebooks
-        self.size = size
-        width = weights.rows(f"{name}.conv_in.bias")
-        self._conv_in = take_conv(weights, f"{name}.conv_in", width, channels, 1)
-        self._conv_out = take_conv(weights, f"{name}.conv_out.1", channels, width, 1)
-        vectors = [weights.take(codebook_name(name, k), 1, size, width // codebooks) for k in range(codebooks)]
-        self._vectors = torch.cat(vectors)  # (K, size, channels of a group)
-        self._offsets = size * torch.arange(codebooks, device=weights.device)[:, None]  # of each codebook, flattened
+    def __init__(self, channels: int, width: int, books: Sequence[Codebook]):
+        super().__init__()
+        self.conv_in = nn.Conv1d(channels, width, 1)
+        self.conv_out = nn.Sequential(nn.Identity(), nn.Conv1d(width, channels, 1))
+        self.books = list(books)
+        self.vq = nn.Module()  # the names of vector-quantize-pytorch
+        self.vq.rvqs = nn.ModuleList(
+            nn.ModuleDict({"layers": nn.ModuleList([nn.ModuleDict({"_codebook": book})])}) for book in books
+        )
 
     def encode(self, x: Tensor) -> Tensor:
         """(B, C, T) -> nearest codes, int64 (B, K, T), T in code frames."""
-        grouped = torch.unflatten(self._conv_in(x), 1, (self.codebooks, -1)).mT  # (B, K, T, channels of a group)
-        # true distances: their expansion by matrix products loses digits where two codes are almost equally near
-        return torch.cdist(grouped, self._vectors, compute_mode="donot_use_mm_for_euclid_dist").argmin(-1)
+        grouped = torch.unflatten(self.conv_in(x), 1, (len(self.books), -1)).mT  # (B, K, T, D)
+        return nearest(grouped, torch.cat([book.embed for book in self.books]))
 
     def decode(self, codes: Tensor) -> Tensor:
         """(B, K, T) -> (B, C, T), T in code frames."""
-        grouped = F.embedding(codes + self._offsets, self._vectors.flatten(0, 1))  # (B, K, T, channels of a group)
-        return self._conv_out(grouped.mT.flatten(1, 2))
+        vectors = [book(part) for book, part in zip(self.books, codes.unbind(1), strict=True)]
+        out: Tensor = self.conv_out(torch.cat(vectors, -1).mT)
+        return out
 
 
-def codebook_name(name: str, index: int) -> str:
-    """Return the name of a codebook's tensor in a checkpoint."""
-    return f"{name}.vq.rvqs.{index}.layers.0._codebook.embed"
+def codebook_name(index: int) -> str:
+    """Name of a codebook's tensor in the codec."""
+    return f"vq_encoder.vq.rvqs.{index}.layers.0._codebook.embed"

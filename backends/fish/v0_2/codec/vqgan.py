@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from backends.base import Audio, Codes
 from backends.common.device import fatal_when_lost
-from backends.common.weights import Weights
 from backends.fish.generation import Sizes
 from backends.fish.v0_2.codec.encoding import WindowedEncoder
-from backends.fish.v0_2.codec.hifigan import HiFiGAN
-from backends.fish.v0_2.codec.layers import take_conv
+from backends.fish.v0_2.codec.hifigan import HiFiGAN, conv
 from backends.fish.v0_2.codec.mel import MELS, MIN_SAMPLES, LogMel
-from backends.fish.v0_2.codec.quantizer import Quantizer
+from backends.fish.v0_2.codec.quantizer import Codebook, Quantizer
 from backends.fish.v0_2.codec.wavenet import REACH, WaveNet
 from backends.fish.v0_2.codec.windowed import Chain, ChainState, Stage
 from backends.fish.v0_2.config import FRAME_HOPS, FRAME_SAMPLES, HOP_SAMPLES, RATE_HZ
@@ -25,36 +24,51 @@ from backends.fish.v0_2.config import FRAME_HOPS, FRAME_SAMPLES, HOP_SAMPLES, RA
 BATCH_FRAMES = 256  # code frames per batch: decoding needs some 1.3 MB for each
 
 
-class VQGAN:
-    """The codec on one device. Inputs of unequal length never share a batch, so that none changes another's result.
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Channels of the layers, and the number and size of codebooks.
 
-    As in Fish-Speech v0.2.0 ``tools/vqgan/inference.py``. Widths of layers follow from the weights; the layout is
-    fixed.
-
-    :param weights: under the names of Fish-Speech's own classes.
-    :param codebooks: K.
-    :param codebook_size: codes per codebook.
-    :raises LoadError: naming a tensor that is missing or has another shape.
+    :param downsampled: after each halving of the rate.
+    :param quantized: of all codebooks together.
+    :param waves: before and after each upsampling.
     """
 
-    def __init__(self, weights: Weights, codebooks: int, codebook_size: int):
-        self.device = weights.device
-        self.sizes = Sizes(RATE_HZ, FRAME_SAMPLES, codebooks)
-        self.codebook_size = codebook_size
-        self.mel = LogMel(self.device, weights.dtype)
-        self.downsample = Downsampling(weights, "downsample")
-        channels = self.downsample.channels
-        self.encoder = WaveNet(weights, "mel_encoder", channels)
-        self.quantizer = Quantizer(weights, "vq_encoder", channels, codebooks, codebook_size)
-        self.decoder = WaveNet(weights, "decoder", channels, MELS)
-        self.chain = Chain(
-            [
-                Stage(self._features, FRAME_HOPS, 0),
-                Stage(self.decoder, 1, REACH),
-                *HiFiGAN(weights, "generator", MELS).stages,
-            ]
-        )
-        self._dtype = weights.dtype
+    downsampled: tuple[int, ...]
+    quantized: int
+    codebooks: int
+    codebook_size: int
+    waves: tuple[int, ...]
+
+    @property
+    def hidden(self) -> int:
+        """Channels between spectrogram and codes."""
+        return self.downsampled[-1]
+
+
+class VQGAN(nn.Module):
+    """The codec on one device. Inputs of unequal length never share a batch, so that none changes another's result.
+
+    As in Fish-Speech v0.2.0 ``tools/vqgan/inference.py``, with the names of its classes.
+    """
+
+    def __init__(self, widths: Widths):
+        super().__init__()
+        self.sizes = Sizes(RATE_HZ, FRAME_SAMPLES, widths.codebooks)
+        self.codebook_size = widths.codebook_size
+        books = [Codebook(widths.codebook_size, widths.quantized // widths.codebooks) for _ in range(widths.codebooks)]
+        self.mel = LogMel()
+        self.downsample = Downsampling(widths.downsampled)
+        self.mel_encoder = WaveNet(widths.hidden)
+        self.vq_encoder = Quantizer(widths.hidden, widths.quantized, books)
+        self.decoder = WaveNet(widths.hidden, MELS)
+        self.generator = HiFiGAN(MELS, widths.waves)
+        stages = [Stage(self._features, FRAME_HOPS, 0), Stage(self.decoder, 1, REACH), *self.generator.stages()]
+        self.chain = Chain(stages)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self.mel.window.device
 
     def frames(self, samples: int) -> int:
         """Return the number of code frames of a recording of ``samples`` samples."""
@@ -116,7 +130,9 @@ class VQGAN:
 
     def to_mel(self, audio: Audio) -> Tensor:
         """(N,) -> (M, T), T in mel frames."""
-        return self.mel(torch.tensor(audio, dtype=self._dtype, device=self.device))
+        samples = torch.tensor(audio, dtype=self.mel.window.dtype, device=self.device)
+        mel: Tensor = self.mel(samples[None])[0]
+        return mel
 
     def to_device(self, codes: Codes) -> Tensor:
         """Copy codes to the device, as the chain's input."""
@@ -126,7 +142,7 @@ class VQGAN:
         """(B, M, T) -> (B, K, ceil(T / 4)), T in mel frames."""
         features = self.downsample(mel)
         # The network masks a last code frame that has fewer than four mel frames, but it is returned.
-        return self.quantizer.encode(self.encoder(features, valid=mel.shape[-1] // FRAME_HOPS))
+        return self.vq_encoder.encode(self.mel_encoder(features, valid=mel.shape[-1] // FRAME_HOPS))
 
     def _decode(self, codes: Codes) -> Audio:
         """(B, K, T) -> (B, 1024 T), T in code frames, in windows that bound the memory."""
@@ -144,35 +160,26 @@ class VQGAN:
 
     def _features(self, codes: Tensor) -> Tensor:
         """(B, K, T) -> (B, C, 4 T), T in code frames."""
-        return self.quantizer.decode(codes).repeat_interleave(FRAME_HOPS, dim=-1)
+        return self.vq_encoder.decode(codes).repeat_interleave(FRAME_HOPS, dim=-1)
 
 
-class Downsampling:
+class Downsampling(nn.Module):
     """Mel frames to code frames, a quarter of the rate.
 
     ``ConvDownSampler`` of Fish-Speech v0.2.0 ``fish_speech/models/vqgan/modules/encoders.py``.
-
-    :raises LoadError: if weights are missing.
     """
 
-    def __init__(self, weights: Weights, name: str):
-        self._layers = []
-        self.channels = MELS
-        for layer in range(2):
-            prefix = f"{name}.convs.{layer}"
-            width = weights.rows(f"{prefix}.0.bias")
-            conv = take_conv(weights, f"{prefix}.0", width, self.channels, 3, stride=2)
-            self._layers.append(
-                (conv, weights.take(f"{prefix}.1.weight", width), weights.take(f"{prefix}.1.bias", width))
-            )
-            self.channels = width
+    def __init__(self, widths: Sequence[int]):
+        super().__init__()
+        self.convs = nn.ModuleList(
+            nn.Sequential(conv(inputs, width, 3, stride=2), nn.LayerNorm(width))
+            for inputs, width in zip((MELS, *widths[:-1]), widths, strict=True)
+        )
 
-    def __call__(self, mel: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """(B, M, T) -> (B, C, ceil(T / 4)), T in mel frames."""
-        x = mel
-        for conv, scale, shift in self._layers:
-            x = conv(x).mT
-            x = F.gelu(F.layer_norm(x, scale.shape, scale, shift)).mT
+        for pair in self.convs:
+            x = F.gelu(pair[1](pair[0](x).mT)).mT  # type: ignore[index]
         return x
 
 

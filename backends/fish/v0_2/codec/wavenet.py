@@ -3,48 +3,44 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from backends.common.weights import Weights
-from backends.fish.v0_2.codec.layers import Conv, take_conv
+from backends.fish.v0_2.codec.hifigan import conv
 
 LAYERS = 6
 KERNEL = 3
 REACH = sum(KERNEL // 2 * 2**layer for layer in range(LAYERS))  # receptive field on each side, in positions
 
 
-class WaveNet:
+class WaveNet(nn.Module):
     """``WN`` of Fish-Speech v0.2.0 ``fish_speech/models/vqgan/modules/modules.py``, without conditioning.
 
-    :param name: prefix of its weights.
     :param outputs: channels of a final linear layer; None: there is no such layer.
-    :raises LoadError: if weights are missing.
     """
 
-    def __init__(self, weights: Weights, name: str, channels: int, outputs: int | None = None):
-        self._gates: list[Conv] = []
-        self._skips: list[Conv] = []
-        for layer in range(LAYERS):
-            gate = f"{name}.in_layers.{layer}"
-            self._gates.append(take_conv(weights, gate, 2 * channels, channels, KERNEL, dilation=2**layer))
-            width = channels if layer == LAYERS - 1 else 2 * channels
-            self._skips.append(take_conv(weights, f"{name}.res_skip_layers.{layer}", width, channels, 1))
-        self._out = None if outputs is None else take_conv(weights, f"{name}.out_layer", outputs, channels, 1)
+    def __init__(self, channels: int, outputs: int | None = None):
+        super().__init__()
+        widths = [2 * channels] * (LAYERS - 1) + [channels]
+        self.in_layers = nn.ModuleList(conv(channels, 2 * channels, KERNEL, 2**layer) for layer in range(LAYERS))
+        self.res_skip_layers = nn.ModuleList(conv(channels, width, 1) for width in widths)
+        self.out_layer = None if outputs is None else conv(channels, outputs, 1)
 
-    def __call__(self, x: Tensor, valid: int | None = None) -> Tensor:
+    def forward(self, x: Tensor, valid: int | None = None) -> Tensor:
         """(B, C, T) -> (B, C, T), or (B, outputs, T) with a final layer.
 
         :param valid: number of positions that are not padding; the others are zeroed after every layer, but not in
             the input.
         """
         total: Tensor | None = None
-        for gate, skip in zip(self._gates[:-1], self._skips[:-1], strict=True):
-            residual, part = skip(_gated(gate(x))).chunk(2, dim=1)
-            x = _zero_padding(x + residual, valid)
+        for gate, skip in zip(self.in_layers, self.res_skip_layers, strict=True):
+            part = skip(_gated(gate(x)))
+            if part.shape[1] > x.shape[1]:
+                residual, part = part.chunk(2, dim=1)
+                x = _zero_padding(x + residual, valid)
             total = part if total is None else total + part
-        last = self._skips[-1](_gated(self._gates[-1](x)))
-        out = _zero_padding(last if total is None else total + last, valid)
-        return out if self._out is None else self._out(out)
+        assert total is not None  # noqa: S101 - there are layers
+        out = _zero_padding(total, valid)
+        return out if self.out_layer is None else self.out_layer(out)
 
 
 def _gated(x: Tensor) -> Tensor:

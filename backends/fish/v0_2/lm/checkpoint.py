@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from backends.common.weights import load_checkpoint
+from backends.common.weights import Weights, load_checkpoint
 from backends.errors import LoadError
 from backends.fish.v0_2.config import LMConfig
-from backends.fish.v0_2.lm.linear import LayerWeights
+from backends.fish.v0_2.lm.linear import Int8Linear
 from backends.fish.v0_2.lm.model import LanguageModel, Sizes
 
 ENVELOPE, PREFIX = "state_dict", "model."  # of Lightning, which the trainer uses
@@ -33,12 +33,15 @@ def load_language_model(
     """
     tensors = merge(read_tensors(path), config, dtype, path)
     _check_sizes(tensors, config, path, where)
-    weights = LayerWeights(tensors, str(path), device, dtype)
+    with torch.device("meta"):
+        model = LanguageModel(config)
+        for name, layer in list(model.named_modules()):
+            if isinstance(layer, nn.Linear) and f"{name}.scales" in tensors:
+                weight, scales = torch.empty(layer.weight.shape, dtype=torch.int8), torch.empty(layer.out_features)
+                model.set_submodule(name, Int8Linear(weight, scales))
+    Weights(tensors, str(path), torch.device("cpu"), dtype).load(model)
     del tensors
-    with torch.inference_mode():
-        model = LanguageModel(weights, config, int8=quantize == "int8")
-    weights.finish()
-    return model
+    return model.optimize(device, dtype, int8=quantize == "int8")
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -77,6 +77,7 @@ class LMEngine:
             raise LoadError(f"compile: CUDA graphs need a GPU, not {device}")
         self.slots, self.max_tokens = slots, max_tokens
         self._model, self._eos_id = model, eos_id
+        self._determinism = model.determinism
         self._on_cpu = device.type == "cpu"
         self._prefill_tokens = PREFILL_TOKENS[device.type]
         self._queue: FairQueue[Sequence] = FairQueue()
@@ -232,7 +233,7 @@ class LMEngine:
             Determinism.BATCH_SIZE: (self.slots, True),
             Determinism.NONE: (1, False),
         }
-        size, padded = batching[self._model.determinism]
+        size, padded = batching[self._determinism]
         parts = []
         for first in range(0, len(actives), size):
             batch = actives[first : first + size]

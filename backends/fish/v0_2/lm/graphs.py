@@ -52,7 +52,9 @@ class BatchedDecoder:
         return logits
 
     def _run(self, reach: int) -> Tensor:
-        return self._model(self._ids, self._lengths, BatchedDecodeAttention(self._cache, self._lengths, reach))
+        attention = BatchedDecodeAttention(self._cache, self._lengths, reach)
+        logits: Tensor = self._model(self._ids, self._lengths, attention)
+        return logits
 
     def _capture(self, reach: int) -> tuple[torch.cuda.CUDAGraph, Tensor]:
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]

@@ -9,11 +9,16 @@ from itertools import pairwise
 from backends.common import split
 from backends.fish.v0_2.text.clean import clean_plain
 from backends.fish.v0_2.text.languages import MARKUP, Context, Order, resume
+from backends.text import CLAUSE_MARKS, SENTENCE_MARKS, STRONG_CLAUSE_MARKS, STRONG_SENTENCE_MARKS
 
 # A sentence or clause ends at Latin punctuation that white space follows, at any CJK punctuation, and at a new line,
 # which is read as a full stop.
-_SENTENCE_END = re.compile(r"""(?<=[.!?])\s+|(?<=[.!?]["'”’)\]])\s+|(?<=[。！？])(?![。！？])[”’」』）]*\s*|\n\s*""")
-_CLAUSE_END = re.compile(r"(?<=[,;:—–])\s+|(?<=[，；：、])\s*")
+_SPACED = SENTENCE_MARKS.replace("…", "")  # which the model does not receive
+_SENTENCE_END = re.compile(
+    rf"""(?<=[{_SPACED}])\s+|(?<=[{_SPACED}]["'”’)\]])\s+"""
+    rf"|(?<=[{STRONG_SENTENCE_MARKS}])(?![{STRONG_SENTENCE_MARKS}])[”’」』）]*\s*|\n\s*"
+)
+_CLAUSE_END = re.compile(rf"(?<=[{CLAUSE_MARKS}])\s+|(?<=[{STRONG_CLAUSE_MARKS}])\s*")
 _SPACE = re.compile(r"\s+")
 
 
