@@ -235,7 +235,8 @@ class Attention(nn.Module):
 
 def _rotate(query_key: Tensor, cos: Tensor, sin: Tensor) -> None:
     """Apply RoPE in place to queries and keys, shape (T, 2, H, Dh)."""
-    real, imaginary = query_key.chunk(2, -1)
+    half = query_key.shape[-1] // 2
+    real, imaginary = query_key[..., :half], query_key[..., half:]  # autograd refuses to write to parts of chunk()
     rotated = torch.addcmul(real * cos, imaginary, sin, value=-1)
     imaginary.mul_(cos).addcmul_(real, sin)
     real.copy_(rotated)
