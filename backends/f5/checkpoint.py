@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backends.common.weights import Weights, load_checkpoint
+from backends.common.weights import Weights, direct, load_checkpoint
 from backends.errors import LoadError
 from backends.f5.config import Architecture
 from backends.f5.model import DiT, FlowModel, UNetT
@@ -51,7 +51,7 @@ def build_model(weights: Weights, architecture: Architecture, vocab_size: int, d
     )
     weights.finish()
     model.pack()
-    return model
+    return direct(model)
 
 
 def model_weights(path: Path) -> dict[str, Tensor]:

@@ -207,17 +207,18 @@ class Attention(nn.Module):
         query_key, values = packed[:, :2], packed[:, 2]
         if self.has_norms:
             weights = (self._even_first(norm.weight, 1) for norm in (self.q_norm, self.k_norm))
-            parts = zip(query_key.unbind(1), weights, strict=True)
-            query_key = torch.stack([F.rms_norm(part, weight.shape, weight, EPS) for part, weight in parts], 1)
-        _rotate(query_key[:, :, : self.rotary_heads], cos.to(packed.dtype), sin.to(packed.dtype))
-        mixed = torch.empty_like(values, memory_format=torch.contiguous_format)
+            normed = zip(query_key.unbind(1), weights, strict=True)
+            query_key = torch.stack([F.rms_norm(part, weight.shape, weight, EPS) for part, weight in normed], 1)
+        query_key = _rotate(query_key, self.rotary_heads, cos.to(packed.dtype), sin.to(packed.dtype))
+        parts = []
         for run in packing.row_runs:
-            shape = (run.rows, -1, *values.shape[1:])
             query, key = query_key[run.tokens].view(run.rows, -1, 2, *values.shape[1:]).permute(2, 0, 3, 1, 4)
-            value = values[run.tokens].view(shape).transpose(1, 2)  # (B, H, T, Dh)
-            mixed[run.tokens].view(shape).copy_(self.attend(query, key, value).transpose(1, 2))
-        out: Tensor = self.to_out[0](mixed.flatten(1))
+            value = values[run.tokens].view(run.rows, -1, *values.shape[1:]).transpose(1, 2)  # (B, H, T, Dh)
+            parts.append(self.attend(query, key, value).transpose(1, 2).reshape(-1, self.heads * self.head_width))
+        out: Tensor = self.to_out[0](join(parts))
         return out.view(x.shape)
+
+    __call__ = forward  # without hooks: calls are frequent
 
     def _joint_projection(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of queries, keys and values together."""
@@ -233,13 +234,17 @@ class Attention(nn.Module):
         return tensor.view(heads, -1, 2, *tensor.shape[1:]).transpose(1, 2).flatten(0, 2)
 
 
-def _rotate(query_key: Tensor, cos: Tensor, sin: Tensor) -> None:
-    """Apply RoPE in place to queries and keys, shape (T, 2, H, Dh)."""
+def _rotate(query_key: Tensor, heads: int, cos: Tensor, sin: Tensor) -> Tensor:
+    """Apply RoPE to the first heads of queries and keys, shape (T, 2, H, Dh); in place in inference mode."""
     half = query_key.shape[-1] // 2
-    real, imaginary = query_key[..., :half], query_key[..., half:]  # autograd refuses to write to parts of chunk()
+    real, imaginary = query_key[:, :, :heads, :half], query_key[:, :, :heads, half:]
     rotated = torch.addcmul(real * cos, imaginary, sin, value=-1)
+    if not torch.is_inference_mode_enabled():
+        rotated = torch.cat((rotated, torch.addcmul(imaginary * cos, real, sin)), -1)
+        return rotated if heads == query_key.shape[2] else torch.cat((rotated, query_key[:, :, heads:]), 2)
     imaginary.mul_(cos).addcmul_(real, sin)
     real.copy_(rotated)
+    return query_key
 
 
 class FeedForward(nn.Module):
@@ -255,6 +260,8 @@ class FeedForward(nn.Module):
         """Apply the layers to x of shape (…, D)."""
         output: Tensor = self.ff(x)
         return output
+
+    __call__ = forward  # without hooks: calls are frequent
 
 
 class Modulation(nn.Module):

@@ -45,6 +45,8 @@ class PackedLinear(nn.Linear):
         y = super().forward(x)
         return F.gelu(y, approximate="tanh") if self.gelu else y
 
+    __call__ = forward  # without hooks: calls are frequent
+
 
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Softmax attention within each row.

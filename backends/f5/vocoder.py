@@ -27,6 +27,11 @@ class Vocoder(nn.Module):
         super().__init__()
         self.backbone, self.head = backbone, head
 
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return next(self.parameters()).device
+
     def forward(self, mels: Tensor) -> Tensor:
         """Map mels of equal length, shape (B, M, T), to audio (B, N)."""
         waves: Tensor = self.head(self.backbone(mels))
@@ -35,19 +40,22 @@ class Vocoder(nn.Module):
     def decode(self, mels: Sequence[Tensor]) -> list[Tensor | str]:
         """Return the audio of each mel, on the CPU, shape (N,), or an error message; an error affects one mel only.
 
-        Mels of equal length share a pass. Others cannot: padding would change the convolutions at the end of a mel.
+        On a GPU, mels of equal length share a pass. Others cannot: padding would change the convolutions at the end of
+        a mel. On a CPU none do: its kernels round differently in a batch.
 
         :param mels: each of shape (T, M), more than one frame.
         :raises FatalFault: if the device is lost.
         """
         results: list[Tensor | str] = [""] * len(mels)
-        for frames in sorted({len(mel) for mel in mels}):
-            group = [index for index, mel in enumerate(mels) if len(mel) == frames]
+        alone = self.device.type == "cpu"
+        keys = [index if alone else len(mel) for index, mel in enumerate(mels)]
+        for key in sorted(set(keys)):
+            group = [index for index, other in enumerate(keys) if other == key]
             batch = self._decode_batch([mels[index] for index in group])
             for position, index in enumerate(group):
                 if isinstance(batch, str) and len(group) > 1:
-                    alone = self._decode_batch([mels[index]])
-                    results[index] = alone if isinstance(alone, str) else alone[0]
+                    single = self._decode_batch([mels[index]])
+                    results[index] = single if isinstance(single, str) else single[0]
                 else:
                     results[index] = batch if isinstance(batch, str) else batch[position]
         return results
@@ -57,7 +65,7 @@ class Vocoder(nn.Module):
         """Return the audio of mels of equal length, (B, N), or an error message."""
         try:
             with fatal_when_lost():
-                batch = torch.stack(list(mels)).to(next(self.parameters()).device).mT.contiguous()  # (B, M, T)
+                batch = torch.stack(list(mels)).to(self.device).mT.contiguous()  # (B, M, T)
                 return self(batch).cpu()  # type: ignore[no-any-return]
         except RuntimeError as error:  # mostly out of memory
             return str(error)
