@@ -13,6 +13,8 @@ import yaml
 from backends.base import AudioChunk, Engine, EngineConfig, Failed, Finished, Job
 from backends.registry import Registry
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parents[1] / "configs/engines"
 TEXTS = ("Yes.", "Good morning.", "Yes.", "It rained all day, and we listened.")  # two of equal length
 OPTIONS = {"f5": {"nfe": 2}, "fish": {"max_new_tokens": 30}}

@@ -69,9 +69,11 @@ class Sampler:
     """A batch of samples, bounded in frames.
 
     :param max_frames: frames computed at once; a longer sample runs in a batch of its own.
+    :param packed: whether all samples share one evaluation; None: on a GPU.
     """
 
-    def __init__(self, model: FlowModel, max_frames: int):
+    def __init__(self, model: FlowModel, max_frames: int, packed: bool | None = None):
+        self._packed = model.device.type != "cpu" if packed is None else packed
         self._model = model
         self._max_frames = max_frames
         self._waiting: FairQueue[Sample] = FairQueue()
@@ -182,10 +184,8 @@ class Sampler:
         if not self._batches:
             # Samples at one timestep are adjacent, and among them those of equal length: few runs in the packed batch.
             self._active.sort(key=lambda a: (id(a.schedule), -a.step, a.sample.frames, a.guided))
-            alone = self._model.device.type == "cpu"
-            self._batches = [
-                self._prepare(group) for group in ([[a] for a in self._active] if alone else [self._active])
-            ]
+            groups = [self._active] if self._packed else [[active] for active in self._active]
+            self._batches = [self._prepare(group) for group in groups]
         velocities: list[Tensor] = []
         for samples, batch in self._batches:
             frames = torch.cat([active.mel for active in samples])  # (T, M), T frames of all samples

@@ -61,11 +61,19 @@ class StreamDecoder:
     :param max_window: limit of frames per window; None: suited to the device.
     :param step_frames: cost limit of a step, in frames of audio; a step computes at least one window. None: suited to
         the device.
+    :param batched: whether equal windows share a batch; None: on a GPU.
     """
 
-    def __init__(self, codec: VQGAN, max_window: int | None = None, step_frames: int | None = None):
+    def __init__(
+        self,
+        codec: VQGAN,
+        max_window: int | None = None,
+        step_frames: int | None = None,
+        batched: bool | None = None,
+    ):
         self._codec = codec
         kind = codec.device.type
+        self._batched = kind != "cpu" if batched is None else batched
         self._max_window = max_window or MAX_WINDOW_FRAMES[kind]
         self._step_frames = step_frames or STEP_FRAMES[kind]
         self._batch_cost = BATCH_COST[kind]
@@ -168,7 +176,7 @@ class StreamDecoder:
         A GPU decodes them in one batch and retries a failed one one by one. A CPU, whose kernels round differently in a
         batch, always decodes them one by one.
         """
-        if len(turns) == 1 or self._codec.device.type != "cpu":
+        if len(turns) == 1 or self._batched:
             try:
                 with fatal_when_lost():
                     return list(self._decode_batch(window, [turn.stream for turn in turns]))
