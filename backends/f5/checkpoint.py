@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backends.common.weights import Weights, load_checkpoint
+from backends.common.weights import Weights, direct, load_checkpoint
 from backends.errors import LoadError
 from backends.f5.config import Architecture
 from backends.f5.model import DiT, FlowModel, UNetT
@@ -22,19 +22,36 @@ MODEL_CLASSES: dict[str, type[FlowModel]] = {"DiT": DiT, "UNetT": UNetT}
 def load_model(
     path: Path, architecture: Architecture, vocab_size: int, device: torch.device, dtype: torch.dtype
 ) -> FlowModel:
-    """Build the model from a checkpoint.
+    """Build the model from a checkpoint, packed for inference.
 
     :raises LoadError: if the checkpoint does not match the architecture or the vocabulary.
     """
-    weights = Weights(model_weights(path), str(path), device, dtype)
+    weights = Weights(model_weights(path), str(path), device, torch.float32)
     if (rows := weights.rows(EMBEDDING)) != vocab_size + 1:
         raise LoadError(
             f"{path}: trained with a vocabulary of {rows - 1} symbols, but the configured one has {vocab_size}; "
             "set model.vocab to the vocab.txt it was trained with"
         )
-    model = MODEL_CLASSES[architecture.backbone](weights, architecture, vocab_size)
+    return build_model(weights, architecture, vocab_size, dtype)
+
+
+def build_model(weights: Weights, architecture: Architecture, vocab_size: int, dtype: torch.dtype) -> FlowModel:
+    """Build a model for inference.
+
+    :param weights: with the names of f5-tts's classes.
+    :raises LoadError: if they do not match the architecture.
+    """
+    with torch.device("meta"):
+        model = MODEL_CLASSES[architecture.backbone](architecture, vocab_size).eval().requires_grad_(False)
+    model.cast(dtype)
+    weights.drop("rotary_embed.inv_freq")  # a constant
+    model.load_state_dict(
+        {name: weights.take(name, *meta.shape, dtype=meta.dtype) for name, meta in model.state_dict().items()},
+        assign=True,
+    )
     weights.finish()
-    return model
+    model.pack()
+    return direct(model)
 
 
 def model_weights(path: Path) -> dict[str, Tensor]:

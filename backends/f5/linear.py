@@ -2,47 +2,50 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from backends.common import onednn
 
 SCORES_PER_BLOCK = 2**20  # attention scores computed at once: they stay in a core's cache
 
 
-class PackedLinear:
-    """``x W + b``, optionally followed by a GELU.
+class PackedLinear(nn.Linear):
+    """``x W + b``, optionally followed by a GELU. :meth:`pack` prepares it for inference.
 
-    On a CPU the weight is reordered once into oneDNN's layout instead of at every call, and the GELU is fused: it sees
-    the product before rounding.
-
-    :param weight: shape (out, in).
-    :param bias: shape (out,).
+    On a CPU a packed layer's GELU is fused: it sees the product before rounding.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None = None, *, gelu: bool = False):
-        self.gelu = gelu
-        self.bias = bias
-        self.packed = weight.device.type == "cpu" and _onednn_supports(weight.dtype)
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous()) if self.packed else weight
+    packed: Tensor | None = None
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Apply the layer to x of shape (T, in), T tokens of all rows; return (T, out)."""
-        if self.packed:
-            function, kind = ("gelu", "tanh") if self.gelu else ("none", "")
-            product: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, function, [], kind)
-            return product
-        y = F.linear(x, self.weight, self.bias)
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, *, gelu: bool = False):
+        super().__init__(inputs, outputs, bias)
+        self.gelu = gelu
+
+    @classmethod
+    def from_weights(cls, weight: Tensor, bias: Tensor) -> PackedLinear:
+        """Build a packed layer from a weight (out, in) and a bias (out,)."""
+        with torch.device("meta"):
+            layer = cls(weight.shape[1], weight.shape[0])
+        layer.weight, layer.bias = (nn.Parameter(value, requires_grad=False) for value in (weight, bias))
+        layer.pack()
+        return layer
+
+    def pack(self) -> None:
+        """Replace the weight by a packed one, if oneDNN has a kernel for it."""
+        if onednn.can_pack(self.weight):
+            self.packed = onednn.pack(self.weight)
+            del self.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layer to x of shape (…, in); return (…, out)."""
+        if self.packed is not None:
+            return onednn.linear(x, self.packed, self.bias, gelu=self.gelu)
+        y = super().forward(x)
         return F.gelu(y, approximate="tanh") if self.gelu else y
 
-
-@cache
-def _onednn_supports(dtype: torch.dtype) -> bool:
-    """Whether oneDNN is available and has kernels for this dtype."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return False
-    return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    __call__ = forward  # without hooks: calls are frequent
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -52,7 +55,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
     :param query: shape (B, H, T, Dh), as are ``key``, ``value`` and the result.
     """
-    if query.device.type != "cpu" or query.dtype != torch.bfloat16 or not _onednn_supports(query.dtype):
+    if query.dtype != torch.bfloat16 or not onednn.can_pack(query):
         return F.scaled_dot_product_attention(query, key, value)
     shape, scale = query.shape, query.shape[-1] ** -0.5
     query, key, value = (part.contiguous().flatten(0, 1) for part in (query, key, value))  # (B · H, T, Dh)

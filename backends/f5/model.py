@@ -14,19 +14,22 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from backends.common.weights import Weights
 from backends.f5.config import MELS, Architecture
 from backends.f5.layers import (
-    EPS,
     Attention,
     ConvPositionEmbedding,
     FeedForward,
-    Linear,
-    RotaryEmbedding,
+    InputEmbedding,
+    Modulated,
+    Modulation,
     TextEmbedding,
     TimestepEmbedding,
+    adaptive_norm,
+    add_gated,
+    rotary_frequencies,
+    upsample_text,
 )
 from backends.f5.linear import PackedLinear
 from backends.f5.packing import PackedBatch, SampleShape
@@ -40,7 +43,7 @@ class PreparedBatch:
     """Constants of a batch until a sample joins or leaves it.
 
     :param conditioning: what reference and text add to each frame token, shape (T, D), prefix tokens not counted.
-    :param cos: rotary cosines of each token; ``sin`` likewise.
+    :param cos: rotary cosines of each token, shape (T, 1, 1, Dh / 2), in the model's dtype; ``sin`` likewise.
     """
 
     packing: PackedBatch
@@ -63,8 +66,10 @@ Timestep = tuple[TimestepConditioning, int]
 """A schedule's conditioning and the index of the current step."""
 
 
-class FlowModel(ABC):
+class FlowModel(nn.Module, ABC):
     """The shared parts of both models: input embeddings and output projection.
+
+    A new model is a trainable float32 network. For inference, :meth:`cast` and :meth:`pack` it.
 
     :param vocab_size: number of symbols in the vocabulary.
     """
@@ -73,20 +78,33 @@ class FlowModel(ABC):
     """Tokens before the frames of each row."""
     text_positions: int
 
-    def __init__(self, weights: Weights, architecture: Architecture, vocab_size: int):
-        dim = architecture.dim
-        self.device, self.dtype, self.dim = weights.device, weights.dtype, dim
-        weights.drop("rotary_embed.inv_freq")  # a constant
-        self.time_embedding = TimestepEmbedding(weights, dim)
-        self.text_embedding = TextEmbedding(weights, architecture, vocab_size, self.text_positions)
-        text_width = self.text_embedding.width
-        proj = Linear(weights, "input_embed.proj", 2 * MELS + text_width, dim, torch.float32)
-        noisy, reference, text = torch.split(proj.weight, [MELS, MELS, text_width], dim=1)
-        self.proj_noisy, self.proj_reference, self.proj_text = noisy.contiguous(), reference, text
-        self.proj_bias = proj.bias
-        self.conv_position = ConvPositionEmbedding(weights, dim)
-        self.rotary = RotaryEmbedding(architecture.dim_head, weights.device, weights.dtype)
-        self.out = Linear(weights, "proj_out", dim, MELS, torch.float32)
+    def __init__(self, architecture: Architecture, vocab_size: int):
+        super().__init__()
+        self.architecture = architecture
+        self.time_embed = TimestepEmbedding(architecture.dim)
+        self.text_embed = TextEmbedding(architecture, vocab_size, self.text_positions)
+        self.input_embed = InputEmbedding(architecture.dim, architecture.text_width)
+        self.proj_out = nn.Linear(architecture.dim, MELS)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return self.proj_out.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the inner loop."""
+        return self.input_embed.conv_pos_embed.conv1d[0].weight.dtype  # type: ignore[return-value]
+
+    def cast(self, dtype: torch.dtype) -> None:
+        """Convert the inner loop; embeddings, norms and output stay in float32."""
+        for module in self.modules():
+            if isinstance(module, (ConvPositionEmbedding, Attention, FeedForward, Modulation, PackedLinear)):
+                module.to(dtype)
+
+    def pack(self) -> None:
+        """Prepare the weights for inference; the model can be neither trained nor moved afterwards."""
+        self.apply(lambda part: part.pack() if isinstance(part, (Attention, InputEmbedding, PackedLinear)) else None)
 
     def condition(self, reference_mel: Tensor, text_ids: Tensor, frames: int, *, guided: bool) -> Tensor:
         """Embed a sample's reference and text, which are the same at every timestep.
@@ -96,10 +114,12 @@ class FlowModel(ABC):
         :param guided: add the unconditional row, which has neither.
         :returns: shape (rows · frames, D), float32.
         """
-        text = self.text_embedding(text_ids, frames, guided=guided)
-        x = F.linear(text, self.proj_text, self.proj_bias)  # (B, T, D)
-        x[0, : len(reference_mel)] += F.linear(reference_mel, self.proj_reference)
-        return x.flatten(0, 1)
+        symbols = F.pad(text_ids[:frames] + 1, (0, max(0, frames - len(text_ids))))
+        without_text = torch.arange(1 + guided, device=symbols.device) > 0
+        text = self.text_embed(symbols.expand(1 + guided, -1), without_text)
+        if self.architecture.text_embedding_average_upsampling:
+            text = upsample_text(text, min(len(text_ids), frames))
+        return self.input_embed.condition(text, reference_mel[None]).flatten(0, 1)
 
     def prepare(self, shapes: Sequence[SampleShape], conditioning: Sequence[Tensor]) -> PreparedBatch:
         """Pack samples into a batch.
@@ -108,7 +128,9 @@ class FlowModel(ABC):
         """
         packing = PackedBatch(shapes, self.prefix, self.device)
         packed = torch.cat(list(conditioning)) if len(conditioning) > 1 else conditioning[0]
-        return PreparedBatch(packing, packed, *self.rotary(packing))
+        frequencies = rotary_frequencies(self.architecture.dim_head, self.device)
+        angles = torch.outer(packing.positions.float(), frequencies)[:, None, None]
+        return PreparedBatch(packing, packed, angles.cos().to(self.dtype), angles.sin().to(self.dtype))
 
     @abstractmethod
     def condition_times(self, times: Tensor) -> TimestepConditioning:
@@ -117,25 +139,50 @@ class FlowModel(ABC):
         :param times: shape (nfe,), float32.
         """
 
-    def __call__(self, frames: Tensor, batch: PreparedBatch, timesteps: Sequence[Timestep]) -> Tensor:
+    def forward(self, frames: Tensor, batch: PreparedBatch, timesteps: Sequence[Timestep]) -> Tensor:
         """Evaluate the velocity of the flow.
 
         :param frames: noisy mels of all samples, shape (T, M), T frames, float32.
         :param timesteps: one for each sample.
         :returns: shape (T, M), T tokens without prefix tokens, float32.
         """
+        velocity: Tensor = self.proj_out(self._transform(self.embed(frames, batch), batch, timesteps))
+        return velocity
+
+    def embed(self, frames: Tensor, batch: PreparedBatch) -> Tensor:
+        """Embed noisy mels, shape (T, M), together with reference and text; return frame tokens (T, D), float32."""
         packing = batch.packing
-        x = F.linear(frames, self.proj_noisy)
-        x = batch.conditioning + (x if packing.is_single_row else x[packing.frame_of_token])
-        h = x.to(self.dtype)
+        x = self.input_embed.project_noisy(frames)
+        x = (batch.conditioning + (x if packing.has_single_rows else x[packing.frame_of_token])).float()
+        h = x.to(self.dtype, copy=True)
         for run in packing.row_runs:
-            rows = h[run.frame_tokens].view(run.rows, -1, self.dim)
-            x[run.frame_tokens] += self.conv_position(rows).flatten(0, 1)
-        return self.out(self._transform(x, batch, timesteps))
+            rows = h[run.frame_tokens].view(run.rows, -1, h.shape[-1])
+            x[run.frame_tokens] += self.input_embed.conv_pos_embed(rows).flatten(0, 1)
+        return x
 
     @abstractmethod
     def _transform(self, x: Tensor, batch: PreparedBatch, timesteps: Sequence[Timestep]) -> Tensor:
         """Apply the transformer to frame tokens, shape (T, D); the result is normalized and float32."""
+
+
+class DiTBlock(nn.Module):
+    """Attention and feed-forward, modulated by the timestep."""
+
+    def __init__(self, architecture: Architecture):
+        super().__init__()
+        self.attn_norm = Modulation(architecture.dim, 6, scales=(1, 4))
+        self.attn = Attention(architecture)
+        self.ff = FeedForward(architecture.dim, architecture.ff_mult)
+
+    def forward(self, x: Tensor, batch: PreparedBatch, modulated: Modulated) -> Tensor:
+        """Map tokens (…, D) to the same shape; in place in inference mode.
+
+        :param modulated: shift, scale and gate of attention, then of feed-forward, for each range of tokens.
+        """
+        h = adaptive_norm(x, modulated, shift=0, scale=1, dtype=batch.cos.dtype)
+        x = add_gated(x, self.attn(h, batch.packing, batch.cos, batch.sin), modulated, gate=2)
+        h = adaptive_norm(x, modulated, shift=3, scale=4, dtype=batch.cos.dtype)
+        return add_gated(x, self.ff(h), modulated, gate=5)
 
 
 class DiT(FlowModel):
@@ -143,57 +190,42 @@ class DiT(FlowModel):
 
     text_positions = DIT_TEXT_POSITIONS
 
-    def __init__(self, weights: Weights, architecture: Architecture, vocab_size: int):
-        super().__init__(weights, architecture, vocab_size)
+    def __init__(self, architecture: Architecture, vocab_size: int):
+        super().__init__(architecture, vocab_size)
         dim = architecture.dim
-        names = [f"transformer_blocks.{index}" for index in range(architecture.depth)]
-        self.modulation = [Linear(weights, f"{name}.attn_norm.linear", dim, 6 * dim) for name in names]
-        self.attention = [Attention(weights, f"{name}.attn", architecture) for name in names]
-        self.feed_forward = [FeedForward(weights, f"{name}.ff", dim, architecture.ff_mult) for name in names]
-        self.modulation_out = Linear(weights, "norm_out.linear", dim, 2 * dim)
-        self.skip: PackedLinear | None = None
+        self.transformer_blocks = nn.ModuleList(DiTBlock(architecture) for _ in range(architecture.depth))
+        self.norm_out = Modulation(dim, 2, scales=(0,))
+        self.long_skip_connection: PackedLinear | None = None
         if architecture.long_skip_connection:
-            self.skip = PackedLinear(weights.take("long_skip_connection.weight", dim, 2 * dim))
+            self.long_skip_connection = PackedLinear(2 * dim, dim, bias=False)
 
     def condition_times(self, times: Tensor) -> TimestepConditioning:
         """Compute shift, scale and gate of attention, then of feed-forward, (nfe, 6, D) per layer.
 
         The last tensor is scale and shift of the final norm, (nfe, 2, D).
         """
-        embedded = F.silu(self.time_embedding(times)).to(self.dtype)
-        layers = [linear(embedded).float().view(-1, 6, self.dim) for linear in self.modulation]
-        for layer in layers:
-            layer[:, [1, 4]] += 1
-        last = self.modulation_out(embedded).float().view(-1, 2, self.dim)
-        last[:, 0] += 1
-        return TimestepConditioning((*layers, last))
+        embedded = F.silu(self.time_embed(times)).to(self.dtype)
+        layers = (module for module in self.modules() if isinstance(module, Modulation))
+        return TimestepConditioning(tuple(layer(embedded) for layer in layers))
 
     def _transform(self, x: Tensor, batch: PreparedBatch, timesteps: Sequence[Timestep]) -> Tensor:
-        packing = batch.packing
-        runs = [(run.tokens, *timesteps[run.first]) for run in packing.time_runs]
-        entry = x if self.skip is None else x.clone()
-        for index, (attention, feed_forward) in enumerate(zip(self.attention, self.feed_forward, strict=True)):
-            modulated = [(tokens, conditioning.layers[index][step]) for tokens, conditioning, step in runs]
-            h = self._norm(x, [(tokens, m[1], m[0]) for tokens, m in modulated], self.dtype)
-            h = attention(h, packing, batch.cos, batch.sin)
-            for tokens, m in modulated:
-                x[tokens].addcmul_(m[2], h[tokens])
-            h = feed_forward(self._norm(x, [(tokens, m[4], m[3]) for tokens, m in modulated], self.dtype))
-            for tokens, m in modulated:
-                x[tokens].addcmul_(m[5], h[tokens])
-        if self.skip is not None:
-            x = self.skip(torch.cat((x, entry), dim=-1).to(self.dtype)).float()
-        last = [(tokens, c.layers[-1][step][0], c.layers[-1][step][1]) for tokens, c, step in runs]
-        return self._norm(x, last, torch.float32)
+        runs = [(run.tokens, *timesteps[run.first]) for run in batch.packing.time_runs]
+        layers = range(len(self.transformer_blocks) + 1)
+        return self.transform(
+            x, batch, [[(tokens, conditioning.layers[i][step]) for tokens, conditioning, step in runs] for i in layers]
+        )
 
-    def _norm(self, x: Tensor, runs: Sequence[tuple[slice, Tensor, Tensor]], dtype: torch.dtype) -> Tensor:
-        """Layer-normalize tokens (T, D), each run with its own scale and shift."""
-        if len(runs) == 1:
-            return F.layer_norm(x, (self.dim,), *runs[0][1:], EPS).to(dtype)
-        out = torch.empty_like(x, dtype=dtype)
-        for tokens, scale, shift in runs:
-            out[tokens] = F.layer_norm(x[tokens], (self.dim,), scale, shift, EPS)
-        return out
+    def transform(self, x: Tensor, batch: PreparedBatch, modulated: Sequence[Modulated]) -> Tensor:
+        """Apply the transformer to tokens of shape (T, D) or, if all rows have equal length, (B, T, D).
+
+        :param modulated: for each layer and the final norm, see :meth:`condition_times`.
+        """
+        entry = x if self.long_skip_connection is None else x.clone()
+        for block, constants in zip(self.transformer_blocks, modulated[:-1], strict=True):
+            x = block(x, batch, constants)
+        if self.long_skip_connection is not None:
+            x = self.long_skip_connection(torch.cat((x, entry), dim=-1).to(self.dtype)).float()
+        return adaptive_norm(x, modulated[-1], shift=1, scale=0, dtype=torch.float32)
 
 
 class UNetT(FlowModel):
@@ -202,50 +234,52 @@ class UNetT(FlowModel):
     prefix = 1
     text_positions = UNETT_TEXT_POSITIONS
 
-    def __init__(self, weights: Weights, architecture: Architecture, vocab_size: int):
-        super().__init__(weights, architecture, vocab_size)
-        dim, half = architecture.dim, architecture.depth // 2
-        names = [f"layers.{index}" for index in range(architecture.depth)]
-        self.skip_type = architecture.skip_connect_type
-        self.attention_norm = [weights.take(f"{name}.1.g", dim, dtype=torch.float32) for name in names]
-        self.attention = [Attention(weights, f"{name}.2", architecture) for name in names]
-        self.feed_forward_norm = [weights.take(f"{name}.3.g", dim, dtype=torch.float32) for name in names]
-        self.feed_forward = [FeedForward(weights, f"{name}.4", dim, architecture.ff_mult) for name in names]
-        self.out_norm = weights.take("norm_out.g", dim, dtype=torch.float32)
-        self.skip_projections: list[PackedLinear] = []
-        if self.skip_type == "concat":
-            self.skip_projections = [
-                PackedLinear(weights.take(f"{name}.0.weight", dim, 2 * dim)) for name in names[half:]
-            ]
+    def __init__(self, architecture: Architecture, vocab_size: int):
+        super().__init__(architecture, vocab_size)
+        dim, depth, self.skip_type = architecture.dim, architecture.depth, architecture.skip_connect_type
+        self.layers = nn.ModuleList()
+        for index in range(depth):
+            joins = self.skip_type == "concat" and index >= depth // 2
+            skip = PackedLinear(2 * dim, dim, bias=False) if joins else nn.Identity()
+            attention, feed_forward = Attention(architecture), FeedForward(dim, architecture.ff_mult)
+            self.layers.append(nn.ModuleList([skip, GainNorm(dim), attention, GainNorm(dim), feed_forward]))
+        self.norm_out = GainNorm(dim)
 
     def condition_times(self, times: Tensor) -> TimestepConditioning:
         """Compute the prefix token of each step, (nfe, D)."""
-        return TimestepConditioning((self.time_embedding(times),))
+        return TimestepConditioning((self.time_embed(times),))
 
     def _transform(self, x: Tensor, batch: PreparedBatch, timesteps: Sequence[Timestep]) -> Tensor:
         packing = batch.packing
-        tokens = x.new_empty(len(packing.positions), self.dim)
+        tokens = x.new_empty(len(packing.positions), x.shape[-1])
         per_sample = zip(timesteps, packing.slots, strict=True)
         tokens[packing.frame_tokens] = x
         tokens[packing.prefix_tokens] = torch.cat(
             [conditioning.layers[0][step].expand(slot.rows, -1) for (conditioning, step), slot in per_sample]
         )
         x = tokens
-        half = len(self.attention) // 2
         skips: list[Tensor] = []
-        for index, (attention, feed_forward) in enumerate(zip(self.attention, self.feed_forward, strict=True)):
-            if index < half:
+        for index, layer in enumerate(self.layers):
+            skip, attention_norm, attention, feed_forward_norm, feed_forward = layer.children()
+            if index < len(self.layers) // 2:
                 skips.append(x)
             elif self.skip_type == "concat":
-                both = torch.cat((x, skips.pop()), dim=-1).to(self.dtype)
-                x = self.skip_projections[index - half](both).float()
+                x = skip(torch.cat((x, skips.pop()), dim=-1).to(self.dtype)).float()
             elif self.skip_type == "add":
                 x = x + skips.pop()
-            h = attention(self._norm(x, self.attention_norm[index]).to(self.dtype), packing, batch.cos, batch.sin)
-            x = x + h
-            x = x + feed_forward(self._norm(x, self.feed_forward_norm[index]).to(self.dtype))
-        return self._norm(x, self.out_norm)[packing.frame_tokens]
+            x = x + attention(attention_norm(x).to(self.dtype), packing, batch.cos, batch.sin)
+            x = x + feed_forward(feed_forward_norm(x).to(self.dtype))
+        normalized: Tensor = self.norm_out(x)
+        return normalized[packing.frame_tokens]
 
-    def _norm(self, x: Tensor, gain: Tensor) -> Tensor:
-        """Scale each token (T, D) to norm √D, then by the learned gains."""
-        return F.normalize(x, dim=-1) * (gain * math.sqrt(self.dim))
+
+class GainNorm(nn.Module):
+    """Scales each token to norm √D, then by learned gains."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.g = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize tokens (T, D)."""
+        return F.normalize(x, dim=-1) * (self.g * math.sqrt(len(self.g)))

@@ -61,6 +61,7 @@ class PackedBatch:
     :ivar frame_of_token: frame index of each token, shape (T,) without prefix tokens.
     :ivar frame_tokens: indices of the tokens that are frames.
     :ivar prefix_tokens: indices of the prefix tokens.
+    :ivar has_single_rows: whether every sample has one row, so that ``frame_of_token`` changes nothing.
     """
 
     def __init__(self, shapes: Sequence[SampleShape], prefix: int, device: torch.device):
@@ -80,7 +81,7 @@ class PackedBatch:
         ).to(device)
         self.frame_tokens = torch.nonzero(self.positions >= prefix).flatten()
         self.prefix_tokens = torch.nonzero(self.positions < prefix).flatten()
-        self.is_single_row = len(shapes) == 1 and shapes[0].rows == 1
+        self.has_single_rows = all(shape.rows == 1 for shape in shapes)
 
     def _runs(self, shapes: Sequence[SampleShape], keys: Sequence[Hashable]) -> list[TokenRun]:
         """Group consecutive samples with equal keys."""

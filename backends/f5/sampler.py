@@ -1,12 +1,15 @@
-"""ODE sampler: integrates the flow for the samples of all jobs in one batch, one model evaluation per step.
+"""ODE sampler: integrates the flow for the samples of all jobs, one evaluation of each sample per step.
 
-Each ``step`` admits waiting samples while they fit, evaluates the model once with every sample at its own timestep, and
+Each ``step`` admits waiting samples while they fit, evaluates the model with every sample at its own timestep, and
 returns the samples that finished. Samples may differ in schedule, guidance strength and length.
+
+A GPU evaluates all samples in one packed batch. A CPU evaluates them one by one: its kernels round a row differently
+with other numbers of rows, and one sample keeps it busy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -58,19 +61,25 @@ class _ActiveSample:
         return SampleShape(self.sample.frames, 1 + self.guided, (id(self.schedule), self.step))
 
 
+_Batch = tuple[list[_ActiveSample], PreparedBatch]
+"""Samples that are evaluated together."""
+
+
 class Sampler:
     """A batch of samples, bounded in frames.
 
     :param max_frames: frames computed at once; a longer sample runs in a batch of its own.
+    :param packed: whether all samples share one evaluation; None: on a GPU.
     """
 
-    def __init__(self, model: FlowModel, max_frames: int):
+    def __init__(self, model: FlowModel, max_frames: int, packed: bool | None = None):
+        self._packed = model.device.type != "cpu" if packed is None else packed
         self._model = model
         self._max_frames = max_frames
         self._waiting: FairQueue[Sample] = FairQueue()
         self._paused: list[_ActiveSample] = []  # evicted for lack of memory; they resume where they stopped
         self._active: list[_ActiveSample] = []
-        self._batch: PreparedBatch | None = None
+        self._batches: list[_Batch] = []  # of all active samples; empty until it is prepared
         self._schedules: LRUCache[tuple[int, float], _Schedule] = LRUCache(MAX_CACHED_SCHEDULES)
 
     def __len__(self) -> int:
@@ -105,10 +114,10 @@ class Sampler:
             if not self._active:
                 return failed
             try:
-                velocity = self._evaluate()
+                velocities = self._evaluate()
             except torch.OutOfMemoryError as error:
                 return failed + self._shrink_batch(error)
-            return failed + self._advance(velocity)
+            return failed + self._advance(velocities)
 
     def _admit(self) -> list[SampleResult]:
         """Resume paused samples, then start queued ones; return those that could not start."""
@@ -165,28 +174,33 @@ class Sampler:
         return schedule
 
     def _set_active(self, active: list[_ActiveSample]) -> None:
-        """Replace the active samples; a change discards the prepared batch."""
+        """Replace the active samples; a change discards the prepared batches."""
         if len(active) != len(self._active) or any(a is not b for a, b in zip(active, self._active, strict=True)):
-            self._batch = None
+            self._batches = []
         self._active = active
 
-    def _evaluate(self) -> Tensor:
-        """Compute velocities of all tokens, shape (T, M)."""
-        if self._batch is None:
+    def _evaluate(self) -> list[Tensor]:
+        """Compute the velocities of each active sample, shape (rows, T, M)."""
+        if not self._batches:
             # Samples at one timestep are adjacent, and among them those of equal length: few runs in the packed batch.
             self._active.sort(key=lambda a: (id(a.schedule), -a.step, a.sample.frames, a.guided))
-            self._batch = self._model.prepare([a.shape for a in self._active], [a.conditioning for a in self._active])
-        frames = torch.cat([active.mel for active in self._active])  # (T, M), T frames of all samples
-        return self._model(
-            frames, self._batch, [(active.schedule.conditioning, active.step) for active in self._active]
-        )
+            groups = [self._active] if self._packed else [[active] for active in self._active]
+            self._batches = [self._prepare(group) for group in groups]
+        velocities: list[Tensor] = []
+        for samples, batch in self._batches:
+            frames = torch.cat([active.mel for active in samples])  # (T, M), T frames of all samples
+            timesteps = [(active.schedule.conditioning, active.step) for active in samples]
+            velocity: Tensor = self._model(frames, batch, timesteps)
+            velocities += [velocity[slot.tokens].view(slot.rows, -1, MELS) for slot in batch.packing.slots]
+        return velocities
 
-    def _advance(self, velocity: Tensor) -> list[SampleResult]:
+    def _prepare(self, samples: list[_ActiveSample]) -> _Batch:
+        return samples, self._model.prepare([a.shape for a in samples], [a.conditioning for a in samples])
+
+    def _advance(self, velocities: Sequence[Tensor]) -> list[SampleResult]:
         """Take one Euler step per sample, with classifier-free guidance; return the samples that reached time 1."""
-        assert self._batch is not None  # noqa: S101 - set by _evaluate
         results: list[SampleResult] = []
-        for active, slot in zip(self._active, self._batch.packing.slots, strict=True):
-            flow = velocity[slot.tokens].view(slot.rows, -1, MELS)
+        for active, flow in zip(self._active, velocities, strict=True):
             guided = torch.lerp(flow[1], flow[0], 1 + active.sample.cfg_strength) if active.guided else flow[0]
             now, then = active.schedule.times[active.step : active.step + 2]
             active.mel.add_(guided, alpha=then - now)
@@ -202,7 +216,7 @@ class Sampler:
 
     def _shrink_batch(self, error: torch.OutOfMemoryError) -> list[SampleResult]:
         """Pause the samples with the least progress after the batch exceeded the device's memory."""
-        self._batch = None
+        self._batches = []
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
         if len(self._active) == 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backends.common.device import fatal_when_lost
 from backends.common.weights import load_checkpoint
@@ -21,30 +21,42 @@ BACKBONE = "vocos.models.VocosBackbone"
 HEAD = "vocos.heads.ISTFTHead"
 
 
-class Vocoder:
-    """A Vocos model in float32."""
+class Vocoder(nn.Module):
+    """A Vocos model in float32, of the package's classes under the names of its checkpoints."""
 
-    def __init__(self, backbone: torch.nn.Module, head: torch.nn.Module, device: torch.device):
-        self._backbone = backbone.eval().to(device)
-        self._head = head.eval().to(device)
-        self._device = device
+    def __init__(self, backbone: nn.Module, head: nn.Module):
+        super().__init__()
+        self.backbone, self.head = backbone, head
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return next(self.parameters()).device
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """Map mels of equal length, shape (B, M, T), to audio (B, N)."""
+        waves: Tensor = self.head(self.backbone(mels))
+        return waves
 
     def decode(self, mels: Sequence[Tensor]) -> list[Tensor | str]:
         """Return the audio of each mel, on the CPU, shape (N,), or an error message; an error affects one mel only.
 
-        Mels of equal length share a pass. Others cannot: padding would change the convolutions at the end of a mel.
+        On a GPU, mels of equal length share a pass. Others cannot: padding would change the convolutions at the end of
+        a mel. On a CPU none do: its kernels round differently in a batch.
 
         :param mels: each of shape (T, M), more than one frame.
         :raises FatalFault: if the device is lost.
         """
         results: list[Tensor | str] = [""] * len(mels)
-        for frames in sorted({len(mel) for mel in mels}):
-            group = [index for index, mel in enumerate(mels) if len(mel) == frames]
+        alone = self.device.type == "cpu"
+        keys = [index if alone else len(mel) for index, mel in enumerate(mels)]
+        for key in sorted(set(keys)):
+            group = [index for index, other in enumerate(keys) if other == key]
             batch = self._decode_batch([mels[index] for index in group])
             for position, index in enumerate(group):
                 if isinstance(batch, str) and len(group) > 1:
-                    alone = self._decode_batch([mels[index]])
-                    results[index] = alone if isinstance(alone, str) else alone[0]
+                    single = self._decode_batch([mels[index]])
+                    results[index] = single if isinstance(single, str) else single[0]
                 else:
                     results[index] = batch if isinstance(batch, str) else batch[position]
         return results
@@ -54,11 +66,10 @@ class Vocoder:
         """Return the audio of mels of equal length, (B, N), or an error message."""
         try:
             with fatal_when_lost():
-                batch = torch.stack(list(mels)).to(self._device).mT.contiguous()  # (B, M, T)
-                waves: Tensor = self._head(self._backbone(batch)).cpu()
+                batch = torch.stack(list(mels)).to(self.device).mT.contiguous()  # (B, M, T)
+                return self(batch).cpu()  # type: ignore[no-any-return]
         except RuntimeError as error:  # mostly out of memory
             return str(error)
-        return waves
 
 
 def load_vocoder(folder: Path, device: torch.device) -> Vocoder:
@@ -68,7 +79,7 @@ def load_vocoder(folder: Path, device: torch.device) -> Vocoder:
     """
     config = _read_config(folder / FILES[0])
     weights = load_checkpoint(folder / FILES[1])
-    modules: list[torch.nn.Module] = []
+    modules: list[nn.Module] = []
     for part, module_class, class_path in (("backbone", VocosBackbone, BACKBONE), ("head", ISTFTHead, HEAD)):
         block = config.get(part)
         if not isinstance(block, Mapping) or block.get("class_path") != class_path:
@@ -82,7 +93,7 @@ def load_vocoder(folder: Path, device: torch.device) -> Vocoder:
         modules.append(module)
     if (hop := config["head"]["init_args"]["hop_length"]) != HOP_SAMPLES:
         raise LoadError(f"{folder / FILES[0]}: head.hop_length: {hop!r} is not supported, only {HOP_SAMPLES}")
-    return Vocoder(modules[0], modules[1], device)
+    return Vocoder(*modules).eval().requires_grad_(False).to(device)
 
 
 def _read_config(path: Path) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ T is in mel frames.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from backends.f5.config import Architecture
-from recipes.f5_mini.dit import ARCHITECTURE, GUIDE_STRIDE, AuxiliaryOutputs, DiT
+from recipes.f5_mini.dit import ARCHITECTURE, GUIDE_STRIDE, auxiliary_outputs, new_network, velocity
 from recipes.f5_mini.sequences import Batch
 from recipes.f5_mini.spelling import PHONES
 
@@ -22,12 +23,8 @@ class Learner(nn.Module):
 
     def __init__(self, architecture: Architecture = ARCHITECTURE):
         super().__init__()
-        self.transformer = DiT(architecture)
+        self.transformer = new_network(architecture)
         self.phones = nn.Linear(architecture.dim, len(PHONES))
-
-    def matrices(self) -> set[str]:
-        """Names of the weights for Muon."""
-        return {f"transformer.{name}" for name in self.transformer.matrices()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +76,13 @@ def losses(learner: Learner, batch: Batch, at: Draw, *, with_auxiliary: bool) ->
     times = at.times[:, None, None]
     hidden = (batch.span | at.no_prompt[:, None])[..., None]
     noisy, known = torch.lerp(at.noise, batch.mels, times), batch.mels.masked_fill(hidden, 0.0)
-    auxiliary = AuxiliaryOutputs() if with_auxiliary else None
-    velocity = learner.transformer(noisy, known, batch.symbols, batch.frame_symbols, at.times, at.no_text, auxiliary)
-    errors = (velocity - (batch.mels - at.noise)).square().mean(-1)
+    with auxiliary_outputs(learner.transformer) if with_auxiliary else nullcontext() as auxiliary:
+        predicted = velocity(
+            learner.transformer, noisy, known, batch.symbols, batch.frame_symbols, at.times, at.no_text
+        )
+    errors = (predicted - (batch.mels - at.noise)).square().mean(-1)
     found = {"flow": (errors * hidden[..., 0]).sum() / hidden.sum()}
-    if auxiliary is None or auxiliary.features is None:
+    if auxiliary is None:
         return found
     has_text = (~at.no_text).float()[:, None].expand_as(errors)
     logits = learner.phones(auxiliary.features).float()

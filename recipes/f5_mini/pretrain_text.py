@@ -20,12 +20,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from backends.f5.layers import TextEmbedding
+from backends.f5.model import DIT_TEXT_POSITIONS
 from recipes.common.optim import rate
 from recipes.common.run import Run, run, run_arguments
 from recipes.common.workspace import HELD_OUT_SHARD, Log
-from recipes.f5_mini.dit import ARCHITECTURE, TextEmbedding
+from recipes.f5_mini.dit import ARCHITECTURE, encode_text, matrices
 from recipes.f5_mini.features import Utterance, names, read
-from recipes.f5_mini.spelling import IDS, PHONES
+from recipes.f5_mini.spelling import IDS, PHONES, SYMBOLS
 
 FOLDER, STATE = "text", "text.pt"
 SOUNDS = 2  # phones per letter
@@ -42,13 +44,9 @@ class Speller(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         width = ARCHITECTURE.text_width
-        self.text_embed = TextEmbedding(ARCHITECTURE)
+        self.text_embed = TextEmbedding(ARCHITECTURE, len(SYMBOLS), DIT_TEXT_POSITIONS)
         self.sounds = nn.Linear(width, SOUNDS * len(PHONES))
         self.durations = nn.Linear(width, 1)
-
-    def matrices(self) -> set[str]:
-        """Names of the weights for Muon."""
-        return {name for name, _ in self.named_parameters() if ".pwconv" in name and name.endswith(".weight")}
 
 
 def targets(utterances: Sequence[Utterance]) -> dict[str, np.ndarray]:
@@ -81,7 +79,7 @@ def losses(speller: Speller, batch: dict[str, Tensor], stretch: float) -> dict[s
     symbols, sounds = batch["symbols"], batch["sounds"]
     frames = int(symbols.shape[1] * stretch)
     dropped = torch.zeros(len(symbols), dtype=torch.bool, device=symbols.device)
-    features = speller.text_embed(symbols, frames, dropped).float()
+    features = encode_text(speller.text_embed, symbols, frames, dropped).float()
     logits = torch.unflatten(speller.sounds(features).float(), -1, (SOUNDS, -1))
     real = symbols != 0
     errors = (speller.durations(features).float()[..., 0] - batch["lengths"]).square()
@@ -100,7 +98,7 @@ class Training(Run[Speller]):
         self._seed, self._device = seed, device
         self._utterances = [one for name in names(work) for one in read(work, name)]
         speller = Speller().to(device)
-        super().__init__(work / FOLDER / STATE, speller, speller.matrices(), muon, adam)
+        super().__init__(work / FOLDER / STATE, speller, matrices(speller), muon, adam)
         self._held_out = stack([targets([one]) for one in read(work, HELD_OUT_SHARD)], device)
 
     def step(self) -> dict[str, float]:

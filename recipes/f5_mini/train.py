@@ -25,6 +25,7 @@ from recipes.common.optim import rate
 from recipes.common.prefetch import prefetch
 from recipes.common.run import Run, run, run_arguments
 from recipes.common.workspace import HELD_OUT_SHARD, Log
+from recipes.f5_mini.dit import matrices
 from recipes.f5_mini.exported import read_flow
 from recipes.f5_mini.features import FOLDER as FEATURES
 from recipes.f5_mini.features import Utterance, read
@@ -80,7 +81,7 @@ class Training(Run[Learner]):
                 init_output_bias(learner, utterances[:BIAS_UTTERANCES])
             else:
                 start_from(learner, start)
-        super().__init__(path, learner.to(device), learner.matrices(), muon, adam)
+        super().__init__(path, learner.to(device), matrices(learner), muon, adam)
         self._sequences = Sequences(utterances, seed=seed, longest=longest, frames=frames, more=arrivals)
         batches = self._sequences.after(self.position)
         self._batches = prefetch(batches) if device.type == "cuda" else batches

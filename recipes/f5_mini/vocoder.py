@@ -19,6 +19,7 @@ from torchaudio.transforms import MelSpectrogram
 
 from backends.f5.config import HOP_SAMPLES, MELS, RATE_HZ, WINDOW_SAMPLES
 from backends.f5.mel import SILENCE
+from backends.f5.vocoder import Vocoder
 from backends.f5.vocos import ISTFTHead, VocosBackbone
 from recipes.common.optim import rate
 from recipes.common.run import Run, run, run_arguments
@@ -50,38 +51,35 @@ class LogMels(nn.Module):
         return mel
 
 
-class Vocos(nn.Module):
-    """The package's classes under the names of its checkpoints."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.backbone, self.head = VocosBackbone(**BACKBONE), ISTFTHead(**HEAD)
-
-    def forward(self, mel: Tensor) -> Tensor:
-        """Map (B, M, T) to (B, 256 (T - 1)). Phases need float32."""
-        with torch.autocast(mel.device.type, torch.bfloat16):
-            features = self.backbone(mel)
-        generated: Tensor = self.head(features.float())
-        return generated
+def new_vocoder() -> Vocoder:
+    """Build the engine's vocoder in this size."""
+    return Vocoder(VocosBackbone(**BACKBONE), ISTFTHead(**HEAD))
 
 
-def load_weights(vocos: Vocos, folder: Path) -> None:
+def generate(vocoder: Vocoder, mels: Tensor) -> Tensor:
+    """Map (B, M, T) to (B, 256 (T - 1)), with a backbone in bfloat16; phases need float32."""
+    with torch.autocast(mels.device.type, torch.bfloat16):
+        features = vocoder.backbone(mels)
+    waves: Tensor = vocoder.head(features.float())
+    return waves
+
+
+def load_weights(vocoder: Vocoder, folder: Path) -> None:
     """Load weights from a folder in the layout of charactr/vocos-mel-24khz."""
     found = torch.load(folder / WEIGHTS_FILE, map_location="cpu", weights_only=True)
-    own = {name: value for name, value in found.items() if name.startswith(("backbone.", "head."))}
-    vocos.load_state_dict(own)
+    vocoder.load_state_dict({name: found[name] for name in found if name.startswith(("backbone.", "head."))})
 
 
-class Training(Run[Vocos]):
+class Training(Run[Vocoder]):
     """Training of the vocoder."""
 
     def __init__(
         self, work: Path, *, start: Path | None, frames: int, rows: int, adam: float, seed: int, device: torch.device
     ):
-        path, vocos = work / FOLDER / STATE, Vocos()
+        path, vocoder = work / FOLDER / STATE, new_vocoder()
         if start is not None and not path.exists():
-            load_weights(vocos, start)
-        super().__init__(path, vocos.to(device), set(), 0.0, adam)
+            load_weights(vocoder, start)
+        super().__init__(path, vocoder.to(device), set(), 0.0, adam)
         self._mels, self._distance = LogMels().to(device), SpectralDistance().to(device)
         self._frames, self._rows, self._seed, self._device = frames, rows, seed, device
         self._crops = Crops(work, shard_names(work), seed + self.optimizer.steps)
@@ -103,14 +101,14 @@ class Training(Run[Vocos]):
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Return losses on held-out sound, with averaged weights."""
-        model = Vocos().to(self._device)
+        model = new_vocoder().to(self._device)
         model.load_state_dict(self.average.weights)
         near, spectral = self._losses(model.eval(), self._held_out)
         return {"held_out_mel": float(near), "held_out_spectral": float(spectral)}
 
-    def _losses(self, model: Vocos, target: Tensor) -> tuple[Tensor, Tensor]:
+    def _losses(self, model: Vocoder, target: Tensor) -> tuple[Tensor, Tensor]:
         mels = self._mels(target)
-        generated = model(mels)
+        generated = generate(model, mels)
         return F.l1_loss(self._mels(generated), mels), self._distance(generated, target)
 
 

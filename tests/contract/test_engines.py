@@ -64,7 +64,6 @@ class TestF5(EngineContract):
             EngineConfig("f5", dtype="float32", threads=1, model=write_f5(folder), defaults=DEFAULTS["f5"]),
             unsupported_text="Привет",
             failing_job={"text": FAILING_TEXT},
-            tolerance=1e-4,
         )
 
 
@@ -81,7 +80,6 @@ class TestFish(EngineContract):
             long_text="The first sentence is long enough to be heard. A second one follows at once, and ends.",
             unsupported_text="Привет",
             failing_job={"text": FAILING_TEXT},
-            tolerance=2e-6,  # of the codec, where windows share a pass
         )
 
 

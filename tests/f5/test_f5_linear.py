@@ -27,7 +27,10 @@ def test_packed_linear_matches_torch(dtype: torch.dtype, gelu: bool) -> None:
         expected = torch.nn.functional.linear(x.float(), weight.float(), None if added is None else added.float())
         if gelu:
             expected = torch.nn.functional.gelu(expected, approximate="tanh")
-        found = linear.PackedLinear(weight, added, gelu=gelu)(x)
+        layer = linear.PackedLinear(16, 24, bias=added is not None, gelu=gelu).to(dtype)
+        layer.load_state_dict({"weight": weight} if added is None else {"weight": weight, "bias": added})
+        layer.pack()
+        found = layer(x)
         assert found.dtype == dtype
         rtol = 1e-5 if dtype == torch.float32 else 1e-2
         torch.testing.assert_close(found.float(), expected, rtol=rtol, atol=rtol)

@@ -102,8 +102,9 @@ def test_every_architecture_option_matches_f5_tts(changes: dict) -> None:
     assert relative_error(found, official_sample(model, sample)) < EXACT
 
 
+@pytest.mark.parametrize(("packed", "bound"), [(True, EXACT), (False, 0.0)])
 @pytest.mark.parametrize("arch", ["tiny", "tiny_v0", "tiny_e2"])
-def test_samples_that_join_and_leave_change_no_other_sample(arch: str) -> None:
+def test_samples_that_join_and_leave_change_no_other_sample(arch: str, packed: bool, bound: float) -> None:
     samples = [
         random_sample(0, nfe=7),
         random_sample(1, frames=130, symbols=50, nfe=9),
@@ -111,7 +112,7 @@ def test_samples_that_join_and_leave_change_no_other_sample(arch: str) -> None:
         random_sample(3, frames=64, reference=60, nfe=5, sway=0.0),
         random_sample(4, frames=90, nfe=7, cfg_strength=3.0),
     ]
-    sampler = Sampler(flow_model(arch), 10_000)
+    sampler = Sampler(flow_model(arch), 10_000, packed)
     mels: dict[SampleId, torch.Tensor | None] = {}
     for step, joining in enumerate(([samples[0], samples[1]], [samples[2]], [], [samples[3], samples[4]])):
         for sample in joining:
@@ -122,7 +123,7 @@ def test_samples_that_join_and_leave_change_no_other_sample(arch: str) -> None:
     mels |= drain(sampler)
     assert set(mels) == {sample.id for sample in samples[1:]}
     for sample in samples[1:]:
-        assert relative_error(mels[sample.id], run_alone(arch, sample)) < EXACT
+        assert relative_error(mels[sample.id], run_alone(arch, sample)) <= bound
 
 
 @pytest.mark.parametrize("arch", ["tiny", "tiny_v0", "tiny_e2"])
@@ -195,7 +196,7 @@ class LimitedMemory:
 
 def limited_sampler(*, frames: int = 10_000, samples: int = 100) -> Sampler:
     model = LimitedMemory(flow_model("tiny"), frames, samples)
-    model.sampler = Sampler(model, 10_000)  # type: ignore[arg-type]
+    model.sampler = Sampler(model, 10_000, packed=True)  # type: ignore[arg-type]
     return model.sampler
 
 

@@ -196,7 +196,10 @@ def test_streams_together_equal_each_alone(small: VQGAN) -> None:
             assert np.abs(audio - decode_whole(small, codes)).max() <= ROUNDING
 
 
-def test_equal_windows_share_a_batch(small: VQGAN, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("batched", "expected"), [(True, [1, 5]), (None, [1] * 6)], ids=["gpu", "cpu"])
+def test_equal_windows_share_a_batch_on_a_gpu_only(
+    small: VQGAN, monkeypatch: pytest.MonkeyPatch, batched: bool | None, expected: list[int]
+) -> None:
     batches: list[int] = []
     advance = small.chain.advance
 
@@ -207,12 +210,12 @@ def test_equal_windows_share_a_batch(small: VQGAN, monkeypatch: pytest.MonkeyPat
         return advance(states, frames, window)
 
     monkeypatch.setattr(small.chain, "advance", counted)
-    decoder = StreamDecoder(small, step_frames=1000)
+    decoder = StreamDecoder(small, step_frames=1000, batched=batched)
     for index in range(5):
         decoder.push((f"job {index}", 0), random_codes(40, index), last=False)
     decoder.push(("other", 0), random_codes(10), last=True)
     assert {output.key[0] for output in decoder.step()} == {*(f"job {index}" for index in range(5)), "other"}
-    assert sorted(batches) == [1, 5]
+    assert sorted(batches) == expected
 
 
 def test_steps_are_bounded_and_round_robin(small: VQGAN) -> None:

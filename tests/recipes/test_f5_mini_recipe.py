@@ -19,6 +19,7 @@ from backends.f5.chunking import prompt_text
 from backends.f5.config import HOP_SAMPLES, RATE_HZ, Architecture, read_architecture
 from backends.f5.layers import upsample_text
 from backends.f5.mel import LogMel
+from backends.f5.model import DiT
 from backends.f5.packing import SampleShape
 from backends.f5.plugin import F5Plugin
 from backends.f5.reference_audio import ensure_sentence_end
@@ -29,7 +30,7 @@ from recipes.common.sentences import held_out, judged, tidy
 from recipes.common.words import SHORT, TEMPLATES, fill, greetings
 from recipes.common.workspace import HELD_OUT_SHARD, SOUND
 from recipes.f5_mini import export, features, flow, pretrain_text, train, vocoder
-from recipes.f5_mini.dit import ARCHITECTURE, DiT
+from recipes.f5_mini.dit import new_network, velocity
 from recipes.f5_mini.features import Utterance
 from recipes.f5_mini.flow import Learner, draw, guide_loss, losses
 from recipes.f5_mini.sequences import Plan, Sequences, arrange, build_row, stack, upsample_indices
@@ -208,7 +209,7 @@ def test_batch_rows_have_equal_length_and_one_voice_each(utterances: list[Uttera
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[DiT, Path]:
     """A full-size network with random weights that float16 can represent, and its export folder."""
     torch.manual_seed(0)
-    network = DiT(ARCHITECTURE)
+    network = new_network()
     for _, value in network.named_parameters():
         if not value.any():
             torch.nn.init.normal_(value, std=0.05)
@@ -238,7 +239,8 @@ def test_exported_network_matches_training_in_engine_and_f5_tts(exported: tuple[
     with torch.inference_mode():
         plan = engine.prepare([SampleShape(frames, 2, 0)], [engine.condition(mel[:known], ids, frames, guided=True)])
         for step, time in enumerate(times):
-            made = network(
+            made = velocity(
+                network,
                 noisy.expand(2, -1, -1),
                 torch.stack((condition, torch.zeros_like(condition))),
                 folded.expand(2, -1),
@@ -256,7 +258,7 @@ def test_exported_network_matches_training_in_engine_and_f5_tts(exported: tuple[
 def test_engine_speaks_with_exported_model_and_vocoder(exported: tuple[DiT, Path]) -> None:
     _, folder = exported
     torch.manual_seed(0)
-    vocos = vocoder.Vocos().eval()
+    vocos = vocoder.new_vocoder().eval()
     vocos.load_state_dict({name: value.half().float() for name, value in vocos.state_dict().items()})
     export.write_vocoder(vocos.state_dict(), folder / export.VOCODER_FOLDER)
     mel = torch.randn(40, 100)
@@ -352,7 +354,7 @@ def test_pretraining_reduces_the_loss_and_initializes_the_text_encoder(work: Pat
     values = [training.step() for _ in range(6)]
     assert values[-1]["sounds"] < 0.7 * values[0]["sounds"]
     training.save()
-    encoder = DiT().text_embed
+    encoder = new_network().text_embed
     pretrain_text.start_text_encoder(tmp_path, encoder)
     torch.testing.assert_close(
         encoder.text_embed.weight, training.average.weights["text_embed.text_embed.weight"], atol=0, rtol=0

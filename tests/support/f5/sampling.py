@@ -14,7 +14,7 @@ from support.f5.synthetic import architecture, random_model, write_architecture,
 from torch import Tensor, nn
 
 from backends.common.weights import Weights
-from backends.f5.checkpoint import MODEL_CLASSES
+from backends.f5.checkpoint import build_model
 from backends.f5.config import Architecture
 from backends.f5.model import FlowModel
 from backends.f5.sample import Sample, SampleId
@@ -59,11 +59,9 @@ def build_flow_model(
     """
     ignored = ("attn_backend", "attn_mask_enabled", "checkpoint_activations")
     parsed = parse_config(Architecture, {k: v for k, v in arguments.items() if k not in ignored}, "arch")
-    weights = Weights(model.state_dict(), "test", device, dtype)
+    weights = Weights(model.state_dict(), "test", device, torch.float32)
     with torch.inference_mode():
-        built = MODEL_CLASSES[parsed.backbone](weights, parsed, VOCAB_SIZE)
-    weights.finish()
-    return built
+        return build_model(weights, parsed, VOCAB_SIZE, dtype)
 
 
 def random_sample(

@@ -2,7 +2,7 @@
 
 The decoder's receptive field extends 19 code frames to each side, so a frame's audio is final once the next 19 frames
 are known, or the end is. The windows of a job depend on its own frames only: equal codes give equal audio, whenever
-they arrive and whatever other jobs are decoded. Equal windows of several jobs share a batch.
+they arrive and whatever other jobs are decoded. On a GPU, equal windows of several jobs share a batch.
 """
 
 from __future__ import annotations
@@ -61,11 +61,19 @@ class StreamDecoder:
     :param max_window: limit of frames per window; None: suited to the device.
     :param step_frames: cost limit of a step, in frames of audio; a step computes at least one window. None: suited to
         the device.
+    :param batched: whether equal windows share a batch; None: on a GPU.
     """
 
-    def __init__(self, codec: VQGAN, max_window: int | None = None, step_frames: int | None = None):
+    def __init__(
+        self,
+        codec: VQGAN,
+        max_window: int | None = None,
+        step_frames: int | None = None,
+        batched: bool | None = None,
+    ):
         self._codec = codec
         kind = codec.device.type
+        self._batched = kind != "cpu" if batched is None else batched
         self._max_window = max_window or MAX_WINDOW_FRAMES[kind]
         self._step_frames = step_frames or STEP_FRAMES[kind]
         self._batch_cost = BATCH_COST[kind]
@@ -163,14 +171,19 @@ class StreamDecoder:
         return turns
 
     def _decode(self, window: Window, turns: list[_Turn]) -> list[Audio | str]:
-        """Decode equal windows in one batch; retry a failed batch one by one. A string is an error message."""
-        try:
-            with fatal_when_lost():
-                return list(self._decode_batch(window, [turn.stream for turn in turns]))
-        except RuntimeError as error:  # most often out of memory
-            if len(turns) == 1:
-                return [str(error)]
-            return [decoded for turn in turns for decoded in self._decode(window, [turn])]
+        """Decode equal windows; a string is an error message.
+
+        A GPU decodes them in one batch and retries a failed one one by one. A CPU, whose kernels round differently in a
+        batch, always decodes them one by one.
+        """
+        if len(turns) == 1 or self._batched:
+            try:
+                with fatal_when_lost():
+                    return list(self._decode_batch(window, [turn.stream for turn in turns]))
+            except RuntimeError as error:  # most often out of memory
+                if len(turns) == 1:
+                    return [str(error)]
+        return [decoded for turn in turns for decoded in self._decode(window, [turn])]
 
     @torch.inference_mode()
     def _decode_batch(self, window: Window, streams: list[_Stream]) -> Audio:
