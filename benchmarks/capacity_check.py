@@ -40,7 +40,7 @@ from support.gateway_process import start_gateway, wait_ready  # noqa: E402
 
 from backends.base import EngineConfig, Job  # noqa: E402
 from backends.registry import Registry  # noqa: E402
-from gateway.settings import config_folder, load_settings  # noqa: E402
+from gateway.settings_sources import config_folder, load_settings  # noqa: E402
 
 RECORD = HERE / "capacity_check.json"
 SHARES = (0.3, 0.6, 0.9)

@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # a plain checkout, without 
 from backends.base import AudioChunk, Capabilities, Engine, EngineConfig, Failed, Finished, Job
 from backends.registry import Registry
 from gateway.engine.prediction import LengthPredictor
-from gateway.settings import EngineSettings, config_folder, load_settings
+from gateway.settings import EngineSettings
+from gateway.settings_sources import config_folder, load_settings
 from gateway.text.stage import TextOptions, prepare, select_categories
 
 SENTENCES = {

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from backends.hub import HubReference, MalformedReference, parse_reference
 from backends.yaml_text import parse_yaml
 from gateway.errors import ConfigError, NotFound
-from gateway.settings import EngineSettings, config_folder
+from gateway.settings import EngineSettings
+from gateway.settings_sources import config_folder
 
 REMOTE = "hf://"
 _FULL_COMMIT = re.compile("[0-9a-f]{40}")

@@ -41,7 +41,7 @@ def test_worker_imports_neither_the_gateway_nor_its_libraries() -> None:
 def test_only_settings_and_the_command_line_read_the_environment() -> None:
     allowed = {
         "gateway/environment.py",
-        "gateway/settings.py",
+        "gateway/settings_sources.py",
         "gateway/cli/remote.py",  # VOXGATE_SERVER, the gateway that commands use
         "gateway/cli/fish.py",  # passes the environment to the engine's own tools
         "gateway/audio/decode.py",  # passes the environment to decoders

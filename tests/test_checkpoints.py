@@ -8,7 +8,8 @@ import yaml
 
 from gateway.checkpoints import Catalog, Download, references_in
 from gateway.errors import ConfigError, NotFound
-from gateway.settings import EngineSettings, config_folder
+from gateway.settings import EngineSettings
+from gateway.settings_sources import config_folder
 
 ENGINES = {
     "mine": EngineSettings(backend="x", model={"a": "hf://o/r/a", "deep": {"b": ["hf://o/r/b@v1", "plain"], "n": 1}}),

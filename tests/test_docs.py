@@ -179,7 +179,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_wheel_contains_the_configuration(wheel: Path) -> None:
-    code = "import gateway.settings as s; print(s.__file__); print(s.load_settings().default_engine)"
+    code = "import gateway.settings_sources as s; print(s.__file__); print(s.load_settings().default_engine)"
     environment = {**os.environ, "PYTHONPATH": str(wheel)}
     result = subprocess.run(
         [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=True

@@ -15,7 +15,7 @@ from support.gateway_process import TONE, Gateway, start_gateway, wait_ready
 
 from gateway.environment import kubernetes_variables, user_folder
 from gateway.errors import ConfigError
-from gateway.settings import load_settings
+from gateway.settings_sources import load_settings
 
 SERVICE = {
     "VOXGATE_SERVICE_HOST": "10.0.0.5",

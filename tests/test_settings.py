@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.settings import config_folder, load_settings
+from gateway.settings_sources import config_folder, load_settings
 
 
 def write(folder: Path, name: str, text: str) -> Path:

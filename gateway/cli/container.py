@@ -12,7 +12,8 @@ from pathlib import Path
 
 from gateway.cli.findings import Finding
 from gateway.cli.pull import size
-from gateway.settings import SAGEMAKER_CONFIG, Settings
+from gateway.settings import Settings
+from gateway.settings_sources import SAGEMAKER_CONFIG
 
 DRIVER_VERSION = Path("/proc/driver/nvidia/version")
 MIN_FREE_BYTES = 10**9

@@ -33,7 +33,8 @@ from gateway.cli.keys import MIN_CHARS
 from gateway.cli.remote import find
 from gateway.errors import ConfigError, RateLimited, Unauthorized
 from gateway.service.auth import ApiKeys, key_hash
-from gateway.settings import AccessSettings, ApiKey, load_settings
+from gateway.settings import AccessSettings, ApiKey
+from gateway.settings_sources import load_settings
 
 KEY = "vox_" + "k" * 43
 OTHER = "vox_" + "o" * 43

@@ -11,7 +11,7 @@ from support.gateway_process import read_audio
 
 from gateway.errors import ConfigError
 from gateway.service.auth import key_hash
-from gateway.settings import load_settings
+from gateway.settings_sources import load_settings
 
 URL = "/tts?text=Hello."
 PAGE = "https://app.example.com"

@@ -12,7 +12,7 @@ from support.socket import Socket
 
 from gateway.api.common.hosts import TrustedHosts
 from gateway.service.auth import key_hash
-from gateway.settings import load_settings
+from gateway.settings_sources import load_settings
 
 EVIL = {"host": "evil.example:8000"}
 KEYS = {"access": {"keys": {"ann": {"sha256": key_hash("k" * 22)}}}}

@@ -15,7 +15,7 @@ from gateway.engine.client import State
 from gateway.engine.fake import FakeEngine
 from gateway.errors import ConfigError, InvalidRequest, NotAcceptable
 from gateway.service.auth import key_hash
-from gateway.settings import load_settings
+from gateway.settings_sources import load_settings
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 

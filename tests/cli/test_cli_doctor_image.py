@@ -14,7 +14,8 @@ from support.gateway_process import TONE, Gateway
 
 from gateway.cli.container import container_findings, driver
 from gateway.cli.findings import Finding
-from gateway.settings import Settings, load_settings
+from gateway.settings import Settings
+from gateway.settings_sources import load_settings
 
 
 def settings(folder: Path, port: int) -> Settings:

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from gateway.settings import load_settings
+from gateway.settings_sources import load_settings
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy/compose"

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from support.deploy_tools import CHART, EXAMPLE, ROOT, helm, of_kind, render
 
-from gateway.settings import load_settings
+from gateway.settings_sources import load_settings
 
 SCHEMAS = Path(__file__).parent / "schemas"
 MONITORED = [f"--set=monitoring.{key}=true" for key in ("serviceMonitor", "alerts", "dashboard")]

@@ -7,7 +7,8 @@ import pytest
 
 from backends.base import BuiltinVoice
 from gateway.engine.known_voices import known_voices
-from gateway.settings import EngineSettings, load_settings
+from gateway.settings import EngineSettings
+from gateway.settings_sources import load_settings
 
 SHIPPED = load_settings(Path(__file__).parents[2] / "configs" / "gateway.yaml").engines
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from backends.f5.builtin_voices import PACKAGE_CLIPS
 from backends.f5.engine import F5Engine
 from backends.f5.plugin import F5Plugin
 from backends.f5.vocabulary import package_file
+from backends.f5.vocoder import load_vocoder
 
 TEXT = "It was a bright cold day in April, and the clocks were striking."
 NFE = 7
@@ -40,13 +42,12 @@ def engine(model: dict[str, str]) -> Iterator[F5Engine]:
 
 @pytest.fixture(scope="module")
 def official(model: dict[str, str]) -> tuple[Any, Any]:
-    """f5-tts's model and vocoder, loaded from the same files."""
+    """f5-tts's model, loaded from the same file, and the engine's vocoder, compared with vocos in test_f5_vocoder.py."""
     arguments = architecture("tiny")
     cls = official_class(arguments.pop("backbone"))
     with contextlib.redirect_stdout(io.StringIO()):
         loaded = upstream.utils_infer().load_model(cls, arguments, model["checkpoint"], device="cpu")
-        vocoder = upstream.utils_infer().load_vocoder(is_local=True, local_path=model["vocoder"], device="cpu")
-    return loaded, vocoder
+    return loaded, SimpleNamespace(decode=load_vocoder(Path(model["vocoder"]), torch.device("cpu")))
 
 
 @pytest.fixture(scope="module")

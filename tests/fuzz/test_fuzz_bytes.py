@@ -28,7 +28,8 @@ from gateway.audio.decode import decode
 from gateway.audio.encode import encode
 from gateway.audio.formats import FORMATS
 from gateway.errors import ConfigError, InvalidRequest
-from gateway.settings import Settings, load_settings
+from gateway.settings import Settings
+from gateway.settings_sources import load_settings
 
 FILES = [
     encode(tone(0.3, fmt.rates_hz[0]), fmt.rates_hz[0], fmt, fmt.rates_hz[0])

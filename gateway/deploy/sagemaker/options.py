@@ -11,7 +11,8 @@ import yaml
 from gateway.deploy.sagemaker import instances
 from gateway.environment import NOT_SETTINGS, PREFIX
 from gateway.errors import InvalidRequest
-from gateway.settings import Settings, config_folder
+from gateway.settings import Settings
+from gateway.settings_sources import config_folder
 
 VARIANT = "AllTraffic"
 
