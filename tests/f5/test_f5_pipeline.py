@@ -42,7 +42,7 @@ def engine(model: dict[str, str]) -> Iterator[F5Engine]:
 
 @pytest.fixture(scope="module")
 def official(model: dict[str, str]) -> tuple[Any, Any]:
-    """f5-tts's model, loaded from the same file, and the engine's vocoder, compared with vocos in test_f5_vocoder.py."""
+    """f5-tts's model, from the same file, and the engine's vocoder, which test_f5_vocoder.py compares with vocos."""
     arguments = architecture("tiny")
     cls = official_class(arguments.pop("backbone"))
     with contextlib.redirect_stdout(io.StringIO()):
