@@ -202,10 +202,11 @@ def test_layers_are_few_and_the_project_is_the_last(images: dict[str, str], caps
     assert own[-1][0] < 100e6
 
 
+@pytest.mark.skipif("FFMPEG_URL" not in os.environ, reason="compiles for many minutes: needs FFMPEG_URL")
 def test_image_without_gpl_code_writes_and_reads_every_format() -> None:
-    """``FFMPEG_URL`` in the environment names a mirror of FFmpeg's source."""
-    mirror = {"FFMPEG_URL": os.environ["FFMPEG_URL"]} if "FFMPEG_URL" in os.environ else {}
-    with running(build("cpu", "voxgate-lgpl", EXTRAS="lite", FFMPEG="lgpl", **mirror), *READ_ONLY) as container:
+    source = os.environ["FFMPEG_URL"]
+    image = build("cpu", "voxgate-lgpl", EXTRAS="lite", FFMPEG="lgpl", FFMPEG_URL=source)
+    with running(image, *READ_ONLY) as container:
         wait_ready(container)
         assert container.run("python", "-c", LICENSE) == "LGPL version 2.1 or later"
         assert container.run("find", "/", "-xdev", "-name", "libx26*") == ""
