@@ -16,16 +16,18 @@ TORCH_DTYPES = ("float32", "bfloat16", "float16")
 def check_device(config: EngineConfig, *, gpu: bool = False) -> None:
     """Check the names of ``device`` and ``dtype``; several dtypes may be listed in the order of preference.
 
-    :param gpu: whether the engine runs on CUDA devices too, in PyTorch's dtypes; otherwise on the CPU, in its own.
+    :param gpu: whether the engine runs on CUDA devices too, in PyTorch's dtypes; otherwise on the CPU, in a dtype of
+        its own, ``auto``.
     :raises InvalidConfig: naming the key.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?" if gpu else "auto|cpu", config.device):
         fix = "auto, cpu, cuda or cuda:0 …" if gpu else "auto or cpu"
         raise InvalidConfig(f"{config.where}.device", f"{config.device!r} is not supported; use {fix}")
-    allowed = ("auto", *TORCH_DTYPES) if gpu else ("auto",)
-    for dtype in config.dtype.split(","):
-        if dtype not in allowed:
-            raise InvalidConfig(f"{config.where}.dtype", f"{dtype!r} is not supported; use {' or '.join(allowed)}")
+    known = ("auto", *TORCH_DTYPES)
+    allowed = known if gpu else ("auto",)
+    dtypes = config.dtype.split(",")
+    if not (set(dtypes).issubset(known) and set(dtypes).intersection(allowed)):
+        raise InvalidConfig(f"{config.where}.dtype", f"{config.dtype!r} is not supported; use {' or '.join(allowed)}")
 
 
 def check_references(references: Mapping[str, str | None], where: str) -> None:

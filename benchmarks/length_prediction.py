@@ -89,8 +89,8 @@ def row(name: str, learnt: int, errors: Sequence[float]) -> str:
 def measure(name: str, count: int) -> None:
     settings = settings_of(name)
     config = EngineConfig(name, threads=settings.threads, model=settings.model, defaults=settings.defaults)
-    engine = Registry().engine_class(settings.backend)(config)
-    capabilities = engine.load()
+    engine = Registry().plugin_class(settings.backend)(config).load()
+    capabilities = engine.capabilities
     lengths, cold, warm = LengthPredictor(), [], []
     for number, job in enumerate(jobs(capabilities, count)):
         actual_s = length_s(engine, job, capabilities.sample_rate_hz)

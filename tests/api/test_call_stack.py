@@ -62,7 +62,7 @@ async def test_frames_from_route_to_worker_client(tmp_path: Path, monkeypatch: p
     async with tone() as engine:
         app = create_app(settings, [engine], FileVoiceStore(tmp_path, max_voices=1), Metrics())
         await ready(engine)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             response = await client.post("/tts", json={"text": "hello", "stream": True})
     assert response.status_code == 200
     assert 4 < len(stacks) <= GATEWAY_FRAMES, stacks

@@ -26,6 +26,7 @@ from backends.wire import Configure
         ({"device": "cuda"}, True),
         ({"device": "cuda:1"}, True),
         ({"dtype": "float16,auto"}, True),
+        ({"dtype": "float16,auto"}, False),
     ],
 )
 def test_supported_device_is_accepted(fields: dict[str, Any], gpu: bool) -> None:
@@ -41,7 +42,7 @@ def test_supported_device_is_accepted(fields: dict[str, Any], gpu: bool) -> None
         (
             {"dtype": "auto,half"},
             True,
-            "engines.mine.dtype: 'half' is not supported; use auto or float32 or bfloat16 or float16",
+            "engines.mine.dtype: 'auto,half' is not supported; use auto or float32 or bfloat16 or float16",
         ),
     ],
 )

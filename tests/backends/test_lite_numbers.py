@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from backends.base import AudioChunk, EngineConfig, Failed, Finished, Job
-from backends.lite.engine import LiteEngine
+from backends.base import AudioChunk, Engine, EngineConfig, Failed, Finished, Job
+from backends.lite.plugin import LitePlugin
 
 
 @pytest.fixture(scope="module")
-def lite() -> LiteEngine:
-    engine = LiteEngine(EngineConfig("lite"))
-    engine.load()
-    return engine
+def lite() -> Engine:
+    return LitePlugin(EngineConfig("lite")).load()
 
 
 LONG = "9" * 37
@@ -28,7 +26,7 @@ LONG = "9" * 37
         "٣" * 40,
     ],
 )
-def test_long_number_is_spoken_after_its_good_sentence(lite: LiteEngine, number: str) -> None:
+def test_long_number_is_spoken_after_its_good_sentence(lite: Engine, number: str) -> None:
     lite.add(Job("a", f"A good sentence. {number}", seed=1))
     events = []
     while not isinstance((events or [None])[-1], Finished | Failed):
@@ -38,7 +36,7 @@ def test_long_number_is_spoken_after_its_good_sentence(lite: LiteEngine, number:
     assert sum(len(chunk.samples) for chunk in spoken) > 3 * 24000, "the digits take more than a second"
 
 
-def test_number_of_10000_digits_is_spoken_in_short_steps(lite: LiteEngine) -> None:
+def test_number_of_10000_digits_is_spoken_in_short_steps(lite: Engine) -> None:
     lite.add(Job("a", "7" * 10_000, seed=1))
     [chunk] = lite.step()
     lite.abort("a")
@@ -46,7 +44,7 @@ def test_number_of_10000_digits_is_spoken_in_short_steps(lite: LiteEngine) -> No
     assert len(chunk.samples) < 24 * 24000
 
 
-def test_failed_sentence_is_not_quoted(lite: LiteEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_sentence_is_not_quoted(lite: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     lite.add(Job("a", "My secret.", seed=1))
-    monkeypatch.setattr(lite, "_speak", lambda voice, text, speed, rng: {}[text])
+    monkeypatch.setattr("backends.lite.engine._speak", lambda voice, text, speed, rng: {}[text])
     assert lite.step() == [Failed("a", "lite could not speak characters 0 to 10: KeyError")]
