@@ -25,7 +25,7 @@ from recipes.common.export import to_float16
 from recipes.common.optim import Average, Optimizer
 from recipes.common.workspace import HELD_OUT_SHARD
 from recipes.f5_mini import export as f5_export
-from recipes.f5_mini import flow, sequences, train
+from recipes.f5_mini import dit, flow, sequences, train
 from recipes.f5_mini.exported import CHECKPOINT_FILE, read_flow
 from recipes.fish_mini import columns, lm
 from recipes.fish_mini import export as fish_export
@@ -174,7 +174,7 @@ def test_flow_step_on_gpu_uses_no_other_device(gpu: FakeTensorMode) -> None:
         ).to(GPU)
         chosen = torch.zeros(2, dtype=torch.bool, device=GPU)
         at = flow.Draw(torch.zeros(2, device=GPU), torch.zeros(2, 40, 100, device=GPU), chosen, chosen)
-        assert_steps_on_gpu(learner, learner.matrices(), flow.losses(learner, batch, at, with_auxiliary=True))
+        assert_steps_on_gpu(learner, dit.matrices(learner), flow.losses(learner, batch, at, with_auxiliary=True))
 
 
 def test_lm_step_on_gpu_uses_no_other_device(gpu: FakeTensorMode) -> None:
