@@ -24,8 +24,8 @@ from recipes.common.arrivals import Arrivals
 from recipes.common.export import to_float16
 from recipes.common.optim import Average, Optimizer
 from recipes.common.workspace import HELD_OUT_SHARD
-from recipes.f5_mini import export as f5_export
 from recipes.f5_mini import dit, flow, sequences, train
+from recipes.f5_mini import export as f5_export
 from recipes.f5_mini.exported import CHECKPOINT_FILE, read_flow
 from recipes.fish_mini import columns, lm
 from recipes.fish_mini import export as fish_export
