@@ -7,6 +7,7 @@ is built from them.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -44,6 +45,8 @@ _MAX_JSON_BYTES = 64 * 2**10
 _MAX_REASON_CHARS = 200
 _LOCK_TIMEOUT_S = 30.0
 _MAX_CACHED_REFERENCES = 32
+# A container's disk may be full or read-only, and its user may own nothing: speech needs no voice store.
+_UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT})
 # Time stamps of file systems have a resolution of up to two seconds, so a folder may change without a newer mtime.
 _MTIME_STEP_NS = 2_000_000_000
 
@@ -68,9 +71,9 @@ class FileVoiceStore(VoiceStore):
     def __init__(self, folder: Path, max_voices: int, max_bytes: int = 2**40):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise
-        except OSError as error:  # a container's disk may be full or read-only, and speech needs no voice store
+        except OSError as error:
+            if error.errno not in _UNWRITABLE:
+                raise
             _log.warning("data_dir: %s cannot be created (%s): no voices can be stored", folder, error.strerror)
         self._folder = folder
         self._max_voices = max_voices

@@ -217,8 +217,11 @@ def test_gateway_process_loads_no_model_runtime(gateway: Gateway) -> None:
 
 def test_logs_are_json_with_request_ids(gateway: Gateway) -> None:
     gateway.client.post("/tts", json=tone("hi"), headers={"x-request-id": "find-me"})
-    lines = [json.loads(line) for line in gateway.log.read_text().splitlines() if line.startswith("{")]
-    (line,) = [line for line in lines if line.get("request_id") == "find-me" and line["event"] == "request"]
+    deadline, found = time.monotonic() + 10, []
+    while not found and time.monotonic() < deadline:  # the line is written after the response
+        lines = [json.loads(line) for line in gateway.log.read_text().splitlines() if line.startswith("{")]
+        found = [line for line in lines if line.get("request_id") == "find-me" and line["event"] == "request"]
+    (line,) = found
     assert (line["path"], line["status"], line["level"]) == ("/tts", 200, "info")
     assert line["timestamp"]
 

@@ -106,7 +106,7 @@ def test_hostile_text_takes_linear_time(unit: str) -> None:
     text = "は" + unit * (20_000 // len(unit))
     started = time.process_time()
     spoken(text)
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 10
 
 
 def test_edits_are_inside_the_text_in_order_and_do_not_overlap() -> None:
