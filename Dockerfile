@@ -1,7 +1,6 @@
 # Targets: cpu, sagemaker, and cuda, which is the default. docs/images.md describes them and the build arguments.
 ARG BASE=python:3.11-slim
 ARG BASE_DIGEST=
-ARG FFMPEG=wheel
 
 FROM ${BASE}${BASE_DIGEST} AS builder
 WORKDIR /src
@@ -14,21 +13,14 @@ RUN python3 -m venv /opt/uv \
     && ln -s /opt/uv/bin/uv /usr/local/bin/uv \
     && python3 -m venv --without-pip /opt/venv
 
+# Dependencies without the project. PyTorch is moved out, because it is a layer of its own in the image.
+FROM builder AS dependencies
 # FFMPEG=wheel: PyAV's wheel, whose FFmpeg has GPL parts. FFMPEG=lgpl: an FFmpeg without them, and PyAV built for it.
-FROM builder AS ffmpeg-wheel
-
-FROM builder AS ffmpeg-lgpl
+ARG FFMPEG=wheel
 ARG FFMPEG_URL=https://ffmpeg.org/releases/ffmpeg-8.1.2.tar.xz
 ARG FFMPEG_SHA256=464beb5e7bf0c311e68b45ae2f04e9cc2af88851abb4082231742a74d97b524c
-# hadolint ignore=DL3020
-ADD ${FFMPEG_URL} ffmpeg.tar.xz
 COPY scripts/ffmpeg_lgpl.sh ./
-RUN ./ffmpeg_lgpl.sh
-
-# Dependencies without the project. PyTorch is moved out, because it is a layer of its own in the image.
-# hadolint ignore=DL3006
-FROM ffmpeg-${FFMPEG} AS dependencies
-WORKDIR /src
+RUN if [ "$FFMPEG" = lgpl ]; then ./ffmpeg_lgpl.sh; fi
 ARG EXTRAS=lite,f5,fish
 ARG TORCH_INDEX=
 COPY pyproject.toml overrides.txt overrides-image.txt ./

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Build FFmpeg from ffmpeg.tar.xz without GPL parts, with only what gateway/audio and backends/common/tempo.py use, into
-# /opt/venv/ffmpeg, and PyAV for it into /opt/venv. For the Dockerfile's stage ffmpeg-lgpl: Debian, as root.
+# Build FFmpeg from its source at FFMPEG_URL without GPL parts, with only what gateway/audio and backends/common/tempo.py
+# use, into /opt/venv/ffmpeg, and PyAV for it into /opt/venv. For the Dockerfile: Debian, as root.
 set -eu
 prefix=/opt/venv/ffmpeg
 
+python3 -c 'import sys, urllib.request as r; r.urlretrieve(sys.argv[1], "ffmpeg.tar.xz")' "$FFMPEG_URL"
 echo "$FFMPEG_SHA256  ffmpeg.tar.xz" | sha256sum --check
 apt-get update
 apt-get install --yes --no-install-recommends gcc libc6-dev make nasm pkg-config xz-utils python3-dev libmp3lame-dev libopus-dev
