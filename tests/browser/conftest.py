@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,12 @@ expect.set_options(timeout=20_000)
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """The folder of screenshots: that of the documentation if ``UI_SCREENSHOTS`` is set."""
+    return Path(__file__).parents[2] / "docs/img" if os.environ.get("UI_SCREENSHOTS") else tmp_path
 
 
 @pytest.fixture

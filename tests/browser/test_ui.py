@@ -316,13 +316,11 @@ def test_audio_plays_without_an_audio_worklet(server: Gateway, open_page: Open) 
     assert position_s(page) == pytest.approx(0.2, abs=0.1)
 
 
-@pytest.mark.skipif(not os.environ.get("UI_SCREENSHOTS"), reason="writes docs/img")
-def test_screenshot_for_the_documentation(server: Gateway, open_page: Open) -> None:
+def test_screenshot_for_the_documentation(server: Gateway, open_page: Open, pictures: Path) -> None:
     page = open_page(f"{server.url}/ui/", viewport={"width": 1100, "height": 720})
     ready(page)
     page.get_by_label("Text").fill("Dinner on 3 May costs $25.50. Every word is heard while the rest is synthesized.")
     expect(page.get_by_text("Spoken form")).to_be_visible()
     page.keyboard.press("Control+Enter")
     expect(page.locator(".position")).to_contain_text("0:02.")
-    (ROOT / "docs/img").mkdir(exist_ok=True)
-    page.screenshot(path=ROOT / "docs/img/ui-speak.png")
+    page.screenshot(path=pictures / "ui-speak.png")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,6 @@ from support.ui_page import Open, check_accessibility, wait_state
 
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).parents[2]
 LONG = "x" * 200  # 10 s, which do not end while a test listens
 
 # Record how takes are played: offset and duration of each source, and the level of each fade.
@@ -211,14 +209,13 @@ def test_view_is_accessible_and_fits_a_phone(server: Gateway, open_page: Open) -
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-@pytest.mark.skipif(not os.environ.get("UI_SCREENSHOTS"), reason="writes docs/img")
-def test_screenshot_for_the_documentation(tmp_path: Path, open_page: Open) -> None:
+def test_screenshot_for_the_documentation(tmp_path: Path, open_page: Open, pictures: Path) -> None:
     gateway = start_gateway(tmp_path, TONE_AND_LITE)
     wait_ready(gateway)
     settings = {"text": "Listen to both. Which one do you like better?", "1.speed": "0.9", "2.options.pause_s": "0.3"}
     page = open_page(f"{gateway.url}/ui/#compare?{urlencode(settings)}", viewport={"width": 1100, "height": 800})
     ready_in_all(page, 2)
     make(page)
-    page.screenshot(path=ROOT / "docs/img/ui-compare.png")
+    page.screenshot(path=pictures / "ui-compare.png")
     page.close()
     assert gateway.stop() == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from gateway.service.auth import key_hash
 
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).parents[2]
 KEY = 'a "key" of (printable) ASCII'
 TEXT = "One sentence is here. Another one follows it, and this is the last of them."
 
@@ -199,8 +197,7 @@ def test_view_is_accessible_and_fits_a_phone(server: Gateway, open_page: Open) -
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-@pytest.mark.skipif(not os.environ.get("UI_SCREENSHOTS"), reason="writes docs/img")
-def test_screenshot_for_the_documentation(server: Gateway, open_page: Open) -> None:
+def test_screenshot_for_the_documentation(server: Gateway, open_page: Open, pictures: Path) -> None:
     text = (
         "Text that a language model writes is spoken sentence by sentence. The page marks what was spoken, what is "
         "being spoken and what waits. Esc interrupts, and shows how far the speech had come."
@@ -210,4 +207,4 @@ def test_screenshot_for_the_documentation(server: Gateway, open_page: Open) -> N
     ready(page)
     page.get_by_role("button", name="Send").click()
     expect(page.locator(".transcript-text mark")).to_contain_text("The page marks")
-    page.screenshot(path=ROOT / "docs/img/ui-converse.png")
+    page.screenshot(path=pictures / "ui-converse.png")

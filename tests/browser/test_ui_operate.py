@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,12 +141,11 @@ def test_view_is_accessible_and_fits_a_narrow_screen(server: Gateway, open_page:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-@pytest.mark.skipif(not os.environ.get("UI_SCREENSHOTS"), reason="writes docs/img")
-def test_operate_screenshot_for_the_documentation(server: Gateway, open_page: Open) -> None:
+def test_operate_screenshot_for_the_documentation(server: Gateway, open_page: Open, pictures: Path) -> None:
     page = open_page(f"{server.url}/ui/#operate?every=1", viewport={"width": 1100, "height": 760})
     card(page, "broken").get_by_role("button", name="Load broken", exact=True).click()
     for points in range(1, 9):
         assert server.client.post("/tts", json={"text": "x" * 8 * points}).status_code == 200
         server.client.post("/tts", json={"text": "" if points % 3 else "x"})
         expect(page.locator("[data-chart=active]")).to_have_attribute("data-points", str(points))
-    page.screenshot(path=Path(__file__).parents[2] / "docs/img/ui-operate.png", full_page=True)
+    page.screenshot(path=pictures / "ui-operate.png", full_page=True)

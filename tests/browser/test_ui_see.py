@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,8 +104,7 @@ def test_pictures_are_accessible_fit_the_width_and_do_not_move(
     expect(page.get_by_role("button", name="Animate")).to_be_hidden()
 
 
-@pytest.mark.skipif(not os.environ.get("UI_SCREENSHOTS"), reason="writes docs/img")
-def test_screenshot_of_what_is_heard(server: Gateway, open_page: Open) -> None:
+def test_screenshot_of_what_is_heard(server: Gateway, open_page: Open, pictures: Path) -> None:
     page = open_page(f"{server.url}/ui/", viewport={"width": 1100, "height": 720})
     ready(page)
     page.get_by_label("Text", exact=True).fill(
@@ -115,4 +113,4 @@ def test_screenshot_of_what_is_heard(server: Gateway, open_page: Open) -> None:
     page.keyboard.press("Control+Enter")
     expect(page.locator("mark")).to_have_text("This is the second one of the text.")
     expect(page.locator("[data-picture=spectrogram]")).to_be_visible()
-    page.locator(".result").screenshot(path=Path(__file__).parents[2] / "docs/img/ui-see.png")
+    page.locator(".result").screenshot(path=pictures / "ui-see.png")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -198,10 +197,9 @@ def test_view_is_accessible_and_fits_a_narrow_screen(server: Gateway, open_page:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-@pytest.mark.skipif(not os.environ.get("UI_SCREENSHOTS"), reason="writes docs/img")
-def test_stages_screenshot_for_the_documentation(server: Gateway, open_page: Open, clip: bytes) -> None:
+def test_stages_screenshot_for_the_documentation(server: Gateway, open_page: Open, clip: bytes, pictures: Path) -> None:
     page = open_page(f"{server.url}/ui/{LINK}", viewport={"width": 1100, "height": 760})
     stage(page, "encode").get_by_label("Recording", exact=True).set_input_files(recording(clip))
     for name in ("encode", "generate", "decode"):
         run(page, name)
-    page.screenshot(path=Path(__file__).parents[2] / "docs/img/ui-stages.png", full_page=True)
+    page.screenshot(path=pictures / "ui-stages.png", full_page=True)

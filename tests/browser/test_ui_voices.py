@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -340,12 +339,11 @@ def test_voices_are_accessible_and_fit_the_width(server: Gateway, open_page: Ope
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.skipif(not os.environ.get("UI_SCREENSHOTS"), reason="writes docs/img")
-def test_voices_screenshot_for_the_documentation(server: Gateway, open_page: Open) -> None:
+def test_voices_screenshot_for_the_documentation(server: Gateway, open_page: Open, pictures: Path) -> None:
     store(server, "Ann", "The harbor was quiet, and the boats came in one by one.", language="en")
     page = open_page(f"{server.url}/ui/#voices", viewport={"width": 1100, "height": 760})
     voice, _ = read_audio(HEARD.read_bytes())
     choose(page, wav(np.clip(4 * voice, -1, 1)))
     expect(page.locator("[data-finding=clipped]")).to_be_visible()
     page.get_by_label("Name of the voice").fill("Bo")
-    page.screenshot(path=Path(__file__).parents[2] / "docs/img/ui-voices.png")
+    page.screenshot(path=pictures / "ui-voices.png")

@@ -24,7 +24,7 @@ from gateway.errors import InvalidRequest, UnsupportedMedia
 from gateway.service.request import invalid_request, parse
 from gateway.text.fields import ANSWER_FIELDS, with_plain_text
 
-# Files of forms stay in memory, as other bodies do: a full disk is no reason to refuse one.
+# Files of forms stay in memory, as other bodies do, so that a full disk does not refuse them.
 MultiPartParser.spool_max_size = sys.maxsize
 
 M = TypeVar("M", bound=BaseModel)

@@ -30,7 +30,7 @@ class Outbox:
         self._items.put_nowait(event)
 
     def put_now(self, *items: LiveEvent | Exception | None) -> None:
-        """Append items even if there is no room."""
+        """Append items at once, beyond the limit if need be."""
         for item in items:
             self._items.put_nowait(item)
 
